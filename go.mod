@@ -1,0 +1,3 @@
+module github.com/headsup-bot/headsup
+
+go 1.26
