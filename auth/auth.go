@@ -1,0 +1,82 @@
+// Package auth answers one question about an inbound activity: who sent it?
+//
+// A [Verifier] looks at the request's Authorization header and the decoded activity and returns an [Identity], or an
+// [*Error] that says how to refuse. The zero Identity is nobody: code that trusts something asks [Identity.Verified] first.
+//
+//	id, err := verifier.Verify(ctx, r.Header.Values("Authorization"), a)
+//	if err != nil {
+//		return err // an *auth.Error: 401 or 403, nothing stored
+//	}
+package auth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// Kind says what vouches for an identity.
+type Kind string
+
+const (
+	// KindChannel is a channel whose signed token was verified.
+	KindChannel Kind = "channel"
+	// KindEmbedded is a channel that runs inside this process.
+	KindEmbedded Kind = "embedded"
+	// KindDevelopment is an unauthenticated caller that development mode lets in. What it says is not believed beyond
+	// this machine: references learnt from it never receive a token.
+	KindDevelopment Kind = "dev"
+	// KindSelf is the bot itself, in turns that nobody asked for.
+	KindSelf Kind = "self"
+)
+
+// Identity is the proven sender of an inbound activity. The zero value is nobody.
+type Identity struct {
+	// Kind says what vouches for the sender. Empty means not verified.
+	Kind Kind
+
+	// ServiceURL is the service URL that the sender's token names; empty when no token named one.
+	ServiceURL string
+}
+
+// Verified reports whether anybody vouches for the sender, development mode included.
+func (id Identity) Verified() bool { return id.Kind != "" }
+
+// Verifier checks who sent an activity. Implementations are safe for concurrent use, store nothing, and return either a
+// verified identity or an error, which is an [*Error] when the sender is to be refused.
+type Verifier interface {
+	Verify(ctx context.Context, authorization []string, a *activity.Activity) (Identity, error)
+}
+
+// Error refuses a caller. Its text is for the log; the caller only sees the status.
+type Error struct {
+	// Status is 401 when the identity is not proven, 403 when it is proven and not allowed.
+	Status int
+	// Reason is a stable snake_case word for logs and counters.
+	Reason string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("auth: %d: %s", e.Status, e.Reason) }
+
+// Development lets callers in without proof, for a server that listens on loopback only. A bearer token may be present
+// and is not looked at; any other scheme, and more than one Authorization header, is refused, as a production bot would.
+type Development struct{}
+
+// Verify implements [Verifier].
+func (Development) Verify(_ context.Context, authorization []string, _ *activity.Activity) (Identity, error) {
+	switch len(authorization) {
+	case 0:
+		return Identity{Kind: KindDevelopment}, nil
+	case 1:
+	default:
+		return Identity{}, &Error{Status: http.StatusUnauthorized, Reason: "several_authorization_headers"}
+	}
+	scheme, token, found := strings.Cut(authorization[0], " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" || strings.Contains(token, " ") {
+		return Identity{}, &Error{Status: http.StatusUnauthorized, Reason: "not_a_bearer_token"}
+	}
+	return Identity{Kind: KindDevelopment}, nil
+}

@@ -1,0 +1,103 @@
+// Package book is the reference book: every conversation the bot has seen and where it can be continued.
+//
+// It fills itself: [Book.Middleware] notes the reference of every inbound activity and of every conversation that the
+// bot creates, follows a service URL that changes, and strikes conversations out when the bot is uninstalled or removed.
+// [Store] is what it keeps them in.
+package book
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// ErrNotFound: the book has no such conversation.
+var ErrNotFound = errors.New("book: no such conversation")
+
+// Row is the store's own number for a conversation. It never changes and is never used again.
+type Row int64
+
+// Kind is what a conversation is.
+type Kind string
+
+const (
+	KindPersonal Kind = "personal"
+	KindGroup    Kind = "group"
+	KindChannel  Kind = "channel"
+)
+
+// Source says how a service URL was learnt.
+type Source string
+
+const (
+	// SourceClaim: an authenticated channel named it. Only an authenticated identity writes this.
+	SourceClaim Source = "claim"
+	// SourceConfig: it is this server's own, or the operator's.
+	SourceConfig Source = "config"
+	// SourceDev: an unauthenticated caller named it in development mode. Such references never receive a token.
+	SourceDev Source = "dev"
+	// SourceImport: it was imported from elsewhere.
+	SourceImport Source = "import"
+)
+
+// Reach says whether a conversation can be written to.
+type Reach string
+
+const (
+	ReachActive      Reach = "active"
+	ReachUninstalled Reach = "uninstalled"
+	ReachBlocked     Reach = "blocked"
+)
+
+// Conversation is one entry of the book.
+type Conversation struct {
+	Row Row
+	Key headsup.ConversationKey
+	// Reference is where to continue it. Its activity id is empty: a proactive message answers nothing.
+	Reference  activity.Reference
+	Kind       Kind
+	Source     Source
+	VerifiedAt time.Time
+	// TimeZone is an IANA name, if the channel told one.
+	TimeZone string
+	Reach    Reach
+	// Cause says why it cannot be reached, and ReachAt since when Reach is as it is.
+	Cause   string
+	ReachAt time.Time
+	// LastInboundAt is the last time that somebody said something; zero if nobody ever did.
+	LastInboundAt        time.Time
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Sighting is what one activity tells of its conversation.
+type Sighting struct {
+	Key        headsup.ConversationKey
+	Reference  activity.Reference
+	Kind       Kind
+	Source     Source
+	VerifiedAt time.Time // zero unless an identity vouches for the service URL
+	TimeZone   string
+	// People are others in the conversation besides the reference's user.
+	People []activity.ChannelAccount
+	At     time.Time
+}
+
+// Store keeps the book. Conversations are unique by their key.
+type Store interface {
+	// Sight adds the conversation or brings it up to date (reference, source, time zone, reach becomes active) and
+	// returns it, durably. A sighting with [SourceDev] does not replace the service URL of an entry with [SourceClaim].
+	Sight(ctx context.Context, s Sighting) (Conversation, error)
+	// StrikeOut marks a conversation as not reachable. An unknown one is not an error.
+	StrikeOut(ctx context.Context, key headsup.ConversationKey, r Reach, cause string, at time.Time) error
+	// Conversation returns an entry by key, or ErrNotFound.
+	Conversation(ctx context.Context, key headsup.ConversationKey) (Conversation, error)
+	// ConversationsByID returns the entries with that id on any channel, newest sighting first.
+	ConversationsByID(ctx context.Context, appID string, id activity.ConversationID) ([]Conversation, error)
+	// ConversationsByUser returns the entries that the channel user id takes part in, newest sighting first.
+	ConversationsByUser(ctx context.Context, appID string, user activity.AccountID) ([]Conversation, error)
+	// Conversations lists entries in the order of their rows, those after a row, at most limit.
+	Conversations(ctx context.Context, appID string, after Row, limit int) ([]Conversation, error)
+}

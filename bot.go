@@ -1,0 +1,257 @@
+package headsup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+)
+
+// Config makes a [Bot].
+type Config struct {
+	// AppID is the bot's application id. Empty is an app id like any other, for local tests.
+	AppID string
+
+	// Verifier checks who sent what the messaging endpoint receives. Nil refuses everybody.
+	Verifier auth.Verifier
+
+	// Channel carries what the bot says. Required; a [Switch] where there are several.
+	Channel Channel
+
+	// Turns keeps leases and commits turns. Required.
+	Turns Turns
+
+	// Notifier accepts what handlers say with [Turn.Notify]. Nil makes that an error.
+	Notifier Notifier
+
+	// Middleware wraps the handler of every turn, the first one outermost.
+	Middleware []Middleware
+
+	// TurnTimeout bounds a turn. Zero means 13 s: channels give a bot 15 s (bot-docs, "How bots work"), which is also
+	// [LeaseTime], so it is at most 14 s.
+	TurnTimeout time.Duration
+
+	// MaxBody is the largest accepted request body in bytes. Zero means 1 MiB.
+	MaxBody int64
+
+	// Logger receives structured logs. Nil discards them.
+	Logger *slog.Logger
+
+	// Now is the clock. Nil is time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.TurnTimeout == 0 {
+		c.TurnTimeout = 13 * time.Second
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 1 << 20
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Channel == nil:
+		return errors.New("Channel is required")
+	case c.Turns == nil:
+		return errors.New("Turns is required")
+	case c.TurnTimeout < 0 || c.TurnTimeout > LeaseTime-time.Second:
+		return fmt.Errorf("TurnTimeout is %v; it must be positive and at most %v", c.TurnTimeout, LeaseTime-time.Second)
+	}
+	return nil
+}
+
+// Bot receives activities and runs turns. It is what other SDKs call the adapter. Safe for concurrent use.
+type Bot struct {
+	cfg     Config
+	handler Handler
+}
+
+// New makes a bot that handles its turns with h.
+func New(cfg Config, h Handler) (*Bot, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("headsup: config: %w", err)
+	}
+	if h == nil {
+		return nil, errors.New("headsup: config: the handler is nil")
+	}
+	return &Bot{cfg: cfg, handler: h}, nil
+}
+
+// turnKey finds the turn that runs in a context.
+type turnKey struct{}
+
+func running(ctx context.Context) *Turn {
+	t, _ := ctx.Value(turnKey{}).(*Turn)
+	return t
+}
+
+// Process runs an inbound activity as a turn and returns what to answer to its sender. It is what the messaging
+// endpoint does after the identity is known; channels that live in this process call it directly. An activity that was
+// handled before is not handled again: its answer is returned once more, and a copy that arrives while the first one
+// runs waits for it. The turn goes on when ctx is cancelled, since whoever sends again expects the result.
+func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activity) (Answer, error) {
+	if !id.Verified() {
+		return Answer{}, &auth.Error{Status: http.StatusUnauthorized, Reason: "not_verified"}
+	}
+	if err := a.CheckInbound(); err != nil {
+		return Answer{}, err
+	}
+	if answer, bad := badInvoke(a); bad {
+		return answer, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), b.cfg.TurnTimeout, errTurnTimeout)
+	defer cancel()
+
+	ref := ReferenceOf(a)
+	lease, err := b.cfg.Turns.Lease(ctx, KeyOf(b.cfg.AppID, ref))
+	if err != nil {
+		return Answer{}, fmt.Errorf("wait for the conversation: %w", err)
+	}
+	defer lease.Release()
+	if a.ID != "" {
+		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), a.ID)
+		if err != nil {
+			return Answer{}, fmt.Errorf("look for an earlier answer: %w", err)
+		}
+		if done {
+			return answer, nil
+		}
+	}
+	t := &Turn{
+		bot: b, activity: a, identity: id, ref: ref, replyTo: ref.ActivityID,
+		work:    &unit{lease: lease},
+		buffers: a.DeliveryMode == activity.DeliveryExpectReplies,
+	}
+	if err := b.run(ctx, t, b.handler); err != nil {
+		return Answer{}, err
+	}
+	answer, err := t.answer()
+	if err != nil {
+		return Answer{}, err
+	}
+	if a.ID != "" {
+		t.Stage(RecordAnswer{Activity: a.ID, Answer: answer, At: b.cfg.Now()})
+	}
+	return answer, b.commit(ctx, t)
+}
+
+var errTurnTimeout = errors.New("headsup: the turn took too long")
+
+// run calls middleware and handler, and makes a panic an error.
+func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.cfg.Logger.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(p),
+				"activity_type", string(t.activity.Type), "stack", string(debug.Stack()))
+			err = fmt.Errorf("headsup: handler panicked: %v", p)
+		}
+	}()
+	return chain(h, b.cfg.Middleware).HandleTurn(context.WithValue(ctx, turnKey{}, t), t)
+}
+
+// commit makes what the turn staged durable.
+func (b *Bot) commit(ctx context.Context, t *Turn) error {
+	t.work.mu.Lock()
+	ops := t.work.ops
+	t.work.mu.Unlock()
+	if len(ops) == 0 {
+		return nil
+	}
+	if err := b.cfg.Turns.Commit(ctx, t.work.lease, ops); err != nil {
+		return fmt.Errorf("commit the turn: %w", err)
+	}
+	for _, op := range ops {
+		if after, ok := op.(AfterCommit); ok {
+			after.Committed()
+		}
+	}
+	return nil
+}
+
+// answer is what the turn's sender is told.
+func (t *Turn) answer() (Answer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var body any
+	answer := Answer{Status: http.StatusOK}
+	if t.activity.Type == activity.TypeInvoke {
+		if t.invoke == nil {
+			return Answer{Status: http.StatusNotImplemented}, nil
+		}
+		answer.Status, body = t.invoke.Status, t.invoke.Body
+	}
+	if t.buffers {
+		replies := activity.ExpectedReplies{Activities: t.buffered}
+		if body != nil {
+			raw, err := json.Marshal(body)
+			if err != nil {
+				return Answer{}, fmt.Errorf("encode the invoke response: %w", err)
+			}
+			replies.Body = jsontext.Value(raw)
+		}
+		if replies.Activities == nil {
+			replies.Activities = []*activity.Activity{}
+		}
+		body = replies
+	}
+	if body == nil {
+		return answer, nil
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return Answer{}, fmt.Errorf("encode the answer: %w", err)
+	}
+	answer.Body = raw
+	return answer, nil
+}
+
+// badInvoke answers invokes that are malformed, so that no handler sees them: without a name (Activity specification,
+// A5401), and adaptiveCard/action without an action (Universal Actions for Adaptive Cards).
+func badInvoke(a *activity.Activity) (Answer, bool) {
+	if a.Type != activity.TypeInvoke {
+		return Answer{}, false
+	}
+	switch a.Name {
+	case "":
+		return badRequest("the invoke has no name"), true
+	case "adaptiveCard/action":
+		var value struct {
+			Action jsontext.Value `json:"action"`
+		}
+		if len(a.Value) == 0 || json.Unmarshal(a.Value, &value) != nil || value.Action.Kind() != '{' {
+			return badRequest("value.action is missing"), true
+		}
+	}
+	return Answer{}, false
+}
+
+func badRequest(message string) Answer {
+	body, err := json.Marshal(struct {
+		StatusCode int    `json:"statusCode"`
+		Type       string `json:"type"`
+		Value      any    `json:"value"`
+	}{http.StatusBadRequest, "application/vnd.microsoft.error", map[string]string{"code": "BadRequest", "message": message}})
+	if err != nil {
+		panic(err) // strings and an int always encode
+	}
+	return Answer{Status: http.StatusBadRequest, Body: body}
+}

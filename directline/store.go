@@ -1,0 +1,80 @@
+package directline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// Errors of stores.
+var (
+	// ErrNotFound: there is no such conversation, activity or attachment.
+	ErrNotFound = errors.New("directline: not found")
+	// ErrEnded: the conversation has ended; nothing is added to it any more.
+	ErrEnded = errors.New("directline: the conversation has ended")
+)
+
+// Conversation is one conversation of the channel.
+type Conversation struct {
+	ID activity.ConversationID
+	// AppID is the bot's.
+	AppID string
+	// User is who the conversation was opened for; its id is empty while nobody is known.
+	User activity.ChannelAccount
+	// ByBot: the bot opened it, not the user.
+	ByBot bool
+	// Started: a client has started it; before, only its token exists.
+	Started   bool
+	Ended     bool
+	CreatedAt time.Time
+}
+
+// Stored is an activity in a conversation's history.
+type Stored struct {
+	// Seq counts from 1 without gaps in the order of the conversation. It is the watermark after this activity, and the
+	// number in its id.
+	Seq int64
+	// Body is the activity as JSON, without its id.
+	Body jsontext.Value
+}
+
+// Attachment is a file that somebody put into a conversation.
+type Attachment struct {
+	ID           string
+	Conversation activity.ConversationID
+	Name         string
+	ContentType  string
+	Data         []byte
+	CreatedAt    time.Time
+}
+
+// Store keeps conversations, their history and their files. Methods are atomic and durable when they return, and safe
+// for concurrent use.
+type Store interface {
+	// OpenConversation adds c unless there is one with its id, and returns the stored one and whether it was added.
+	OpenConversation(ctx context.Context, c Conversation) (Conversation, bool, error)
+	// DirectLineConversation returns a conversation, or ErrNotFound.
+	DirectLineConversation(ctx context.Context, id activity.ConversationID) (Conversation, error)
+	// DirectLineConversations lists the conversations opened for a user id, or all when it is empty, oldest first, at
+	// most limit.
+	DirectLineConversations(ctx context.Context, appID string, user activity.AccountID, limit int) ([]Conversation, error)
+	// StartConversation marks it started and reports whether it was not before. ErrNotFound, ErrEnded.
+	StartConversation(ctx context.Context, id activity.ConversationID) (bool, error)
+	// EndConversation marks it ended. Ending twice is not an error. ErrNotFound.
+	EndConversation(ctx context.Context, id activity.ConversationID) error
+
+	// Append adds an activity to the end of the history and returns its number. A key that was used in this conversation
+	// before adds nothing: the earlier number is returned with added false. An empty key is never a repeat.
+	// ErrNotFound, ErrEnded.
+	Append(ctx context.Context, id activity.ConversationID, key string, body jsontext.Value, at time.Time) (seq int64, added bool, err error)
+	// History returns up to limit activities with numbers greater than after, in order.
+	History(ctx context.Context, id activity.ConversationID, after int64, limit int) ([]Stored, error)
+
+	// SaveAttachment keeps a file; LoadAttachment returns it, or ErrNotFound.
+	SaveAttachment(ctx context.Context, a Attachment) error
+	LoadAttachment(ctx context.Context, id string) (Attachment, error)
+}

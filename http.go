@@ -1,0 +1,109 @@
+package headsup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+)
+
+// ServeHTTP is the messaging endpoint, usually at /api/messages. It answers 200 when the turn has ended and is
+// committed, an invoke's own status and body, 501 for an invoke that nobody handled, 400 for what is not an activity,
+// 401 and 403 for senders that are not let in, and 500 when the turn failed, so that the channel may send again.
+func (b *Bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	answer, err := b.serve(w, r)
+	if err != nil {
+		b.refuse(w, r, err)
+		return
+	}
+	if len(answer.Body) > 0 {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	w.WriteHeader(answer.Status)
+	_, _ = w.Write(answer.Body)
+}
+
+func (b *Bot) serve(w http.ResponseWriter, r *http.Request) (Answer, error) {
+	a, err := b.read(w, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if b.cfg.Verifier == nil {
+		return Answer{}, &auth.Error{Status: http.StatusUnauthorized, Reason: "no_verifier"}
+	}
+	id, err := b.cfg.Verifier.Verify(r.Context(), r.Header.Values("Authorization"), a)
+	if err != nil {
+		return Answer{}, err
+	}
+	return b.Process(r.Context(), id, a)
+}
+
+// protocolError is a request that is refused before anybody looks into it.
+type protocolError struct {
+	status int
+	reason string
+}
+
+func (e *protocolError) Error() string { return e.reason }
+
+func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return nil, &protocolError{http.StatusMethodNotAllowed, "only POST is allowed here"}
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, &protocolError{http.StatusUnsupportedMediaType, "the content type must be application/json"}
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return nil, &protocolError{http.StatusUnsupportedMediaType, "the body must not be compressed"}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.cfg.MaxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, &protocolError{http.StatusRequestEntityTooLarge, "the body is too large"}
+		}
+		return nil, &protocolError{http.StatusBadRequest, "the body could not be read"}
+	}
+	return activity.Decode(body)
+}
+
+// refuse answers a request that did not become a finished turn. Only what the caller can mend is told in words.
+func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status, code, message := http.StatusInternalServerError, "ServiceError", "the turn failed"
+	if e, ok := errors.AsType[*protocolError](err); ok {
+		status, code, message = e.status, "BadArgument", e.reason
+	} else if e, ok := errors.AsType[*activity.DecodeError](err); ok {
+		status, code, message = http.StatusBadRequest, "BadSyntax", e.Error()
+	} else if e, ok := errors.AsType[*auth.Error](err); ok {
+		status, code, message = e.Status, "Unauthorized", http.StatusText(e.Status)
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+	} else if errors.Is(err, errTurnTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		status, code, message = http.StatusServiceUnavailable, "ServiceError", "the turn took too long"
+		w.Header().Set("Retry-After", "1")
+	}
+	if status >= 500 {
+		b.cfg.Logger.ErrorContext(r.Context(), "turn failed", "error", err.Error())
+	} else {
+		b.cfg.Logger.DebugContext(r.Context(), "activity refused", "status", status, "error", err.Error())
+	}
+	var body struct {
+		Error struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	body.Error.Code, body.Error.Message = code, message
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.MarshalWrite(w, body)
+}

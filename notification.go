@@ -1,0 +1,100 @@
+package headsup
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// NotificationID names a notification: "ntf_" and 13 letters and digits.
+type NotificationID string
+
+// Lane is how pressing a notification is. Each lane of a conversation is delivered in its own order, more pressing lanes
+// first.
+type Lane string
+
+const (
+	LaneUrgent Lane = "urgent"
+	LaneNormal Lane = "normal" // also the zero value's meaning
+	LaneBulk   Lane = "bulk"
+)
+
+// OnUnknown says what happens when it cannot be known whether an attempt was delivered.
+type OnUnknown string
+
+const (
+	// OnUnknownRetry delivers again after a while: at least once. Also the zero value's meaning.
+	OnUnknownRetry OnUnknown = "retry"
+	// OnUnknownHold leaves the delivery in state unknown: at most once.
+	OnUnknownHold OnUnknown = "hold"
+)
+
+// Window says which conversation with a person is used.
+type Window string
+
+const (
+	// WindowExisting continues the conversation that the target names. Also the zero value's meaning.
+	WindowExisting Window = "existing"
+	// WindowNew opens a new conversation with the person where the channel can.
+	WindowNew Window = "new"
+)
+
+// Notification is something the bot wants to say without having been asked: what, to whom, when and how.
+type Notification struct {
+	// To is whom. Exactly one of its members is set.
+	To Target
+
+	// Text is what to say, as a plain message. Exactly one of Text and Activity is set.
+	Text string
+	// Activity is what to say, as an activity without address: the conversation's reference is applied when it is sent.
+	Activity *activity.Activity
+
+	// Key makes the notification idempotent: the same key with the same content is accepted once and answered with the
+	// same id for at least 24 hours; with other content it is refused. Empty means no key. At most 255 bytes.
+	Key string
+
+	// At and In say when: at an instant, or after a while. Neither means now; not both.
+	At time.Time
+	In time.Duration
+
+	// ExpiresAt ends attempts: what was not delivered by then is not delivered any more. Zero means no end.
+	ExpiresAt time.Time
+
+	// Lane, OnUnknown and Window: see their zero values.
+	Lane      Lane
+	OnUnknown OnUnknown
+	Window    Window
+
+	// Topic groups notifications of one kind. At most 255 bytes.
+	Topic string
+
+	// Locale is written into the message when it has none. BCP 47.
+	Locale string
+
+	// Value travels with the notification and is shown with it. Any JSON.
+	Value jsontext.Value
+}
+
+// Target says to whom. Set exactly one member.
+type Target struct {
+	// Reference is one conversation, known or not.
+	Reference *activity.Reference
+	// Conversation is a conversation in the reference book by its id on the channel.
+	Conversation activity.ConversationID
+	// User is a person in the reference book by channel user id: the latest conversation with that person alone.
+	User activity.AccountID
+	// Everyone is every conversation in the reference book that can be reached.
+	Everyone bool
+}
+
+// ToConversation targets the conversation of a reference.
+func ToConversation(ref activity.Reference) Target { return Target{Reference: &ref} }
+
+// Notifier accepts notifications that belong to a turn. Package proactive implements it.
+type Notifier interface {
+	// Prepare checks n and returns its id and the op that accepts it when the turn commits.
+	Prepare(ctx context.Context, n Notification) (NotificationID, Op, error)
+}

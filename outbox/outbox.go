@@ -1,0 +1,203 @@
+// Package outbox delivers: it keeps messages until each of their deliveries has an outcome, and remembers every change
+// on the way.
+//
+// A [Message] is what to say; a [Delivery] is one message on its way to one conversation. [Store] keeps both and hands
+// out [Attempt] values to a [Worker], which sends through a channel and records an [Outcome]. The outbox knows nothing
+// of people, policies or why something is said.
+//
+// Delivery is at least once and in order of readiness per conversation and lane. The change that hands out an attempt is
+// on disk before the channel is called.
+package outbox
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// Errors of stores.
+var (
+	ErrNotFound = errors.New("outbox: no such message")
+	// ErrKeyReused: the idempotency key belongs to a message with other content.
+	ErrKeyReused = errors.New("outbox: the idempotency key was used for another message")
+)
+
+// MessageID and DeliveryID are positive, unique over all nodes and grow with time.
+type (
+	MessageID  int64
+	DeliveryID int64
+)
+
+// State is where a delivery stands.
+type State string
+
+const (
+	StateScheduled  State = "scheduled"
+	StateReady      State = "ready"
+	StateHeld       State = "held"
+	StateSending    State = "sending"
+	StateDelivered  State = "delivered"
+	StateFailed     State = "failed"
+	StateUnknown    State = "unknown"
+	StateExpired    State = "expired"
+	StateSuppressed State = "suppressed"
+	StateCancelled  State = "cancelled"
+)
+
+// Final reports whether a delivery in this state stays in it by itself. An unknown one is parked: it waits for somebody
+// to decide.
+func (s State) Final() bool {
+	switch s {
+	case StateDelivered, StateFailed, StateUnknown, StateExpired, StateSuppressed, StateCancelled:
+		return true
+	case StateScheduled, StateReady, StateHeld, StateSending:
+		return false
+	}
+	return false
+}
+
+// Lane orders deliveries by how pressing they are; smaller goes first.
+type Lane int8
+
+const (
+	LaneUrgent Lane = 0
+	LaneNormal Lane = 1
+	LaneBulk   Lane = 2
+)
+
+// Message is what to say, kept once however many deliveries it has.
+type Message struct {
+	ID     MessageID
+	AppID  string
+	Tenant activity.TenantID
+	// Key is the idempotency key, unique per app and tenant; empty for none. Fingerprint tells whether two requests with
+	// the same key are the same.
+	Key         string
+	Fingerprint []byte
+	// Body is the activity to send, as JSON without an address.
+	Body      jsontext.Value
+	Value     jsontext.Value
+	Topic     string
+	Lane      Lane
+	OnUnknown headsup.OnUnknown
+	Window    headsup.Window
+	// Policy says what to do when the conversation is busy.
+	Policy      string
+	CollapseKey string
+	// Target is the request's target, for the reader of the record.
+	Target    string
+	ExpiresAt time.Time // zero: never
+	CreatedAt time.Time
+}
+
+// NewDelivery asks for a delivery of a message.
+type NewDelivery struct {
+	ID DeliveryID
+	// Conversation must be in the book.
+	Conversation book.Row
+	// DueAt is when it may be sent. Zero or not after the submission's time means now.
+	DueAt time.Time
+}
+
+// Submission is a message with its deliveries. It is accepted as a whole or not at all.
+type Submission struct {
+	Message    Message
+	Deliveries []NewDelivery
+	At         time.Time
+}
+
+// Submit is the op that accepts submissions when a turn commits. A submission whose key was used before is left out; with
+// other content it fails the commit with [ErrKeyReused].
+type Submit struct {
+	Submissions []Submission
+}
+
+// TurnOp implements headsup.Op.
+func (Submit) TurnOp() {}
+
+// Receipt answers a submission.
+type Receipt struct {
+	// Message is the accepted one, or the earlier one with the same key.
+	Message MessageID
+	// Replayed: it had been accepted before.
+	Replayed bool
+	// Attempt is set when the submission's only delivery was handed out at once.
+	Attempt *Attempt
+}
+
+// Attempt is the right, and the duty, to deliver one delivery now. It comes with the conversation's lease.
+type Attempt struct {
+	Delivery     DeliveryID
+	Message      MessageID
+	Conversation book.Conversation
+	Body         jsontext.Value
+	OnUnknown    headsup.OnUnknown
+	Window       headsup.Window
+	Lane         Lane
+	ExpiresAt    time.Time
+	CreatedAt    time.Time
+	// Fence must be given back with the outcome.
+	Fence int64
+	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.
+	Claims, Failures int
+	// LeaseUntil is when the right ends.
+	LeaseUntil time.Time
+}
+
+// Outcome is what became of an attempt.
+type Outcome struct {
+	Delivery DeliveryID
+	Fence    int64
+	// State is a final state, or ready with RetryAt.
+	State   State
+	RetryAt time.Time
+	// Failed adds one to the delivery's failures.
+	Failed bool
+	// Reason is a stable snake_case word; Status the channel's HTTP status, 0 for none; Detail one line for people.
+	Reason string
+	Status int
+	Detail string
+	// Activity is the id that the channel gave.
+	Activity activity.ID
+	At       time.Time
+}
+
+// Delivery is one message's way to one conversation, as far as it has come.
+type Delivery struct {
+	ID           DeliveryID
+	Message      MessageID
+	Conversation book.Row
+	Key          headsup.ConversationKey
+	State        State
+	Reason       string
+	DueAt        time.Time // when it may be tried next or first; zero when that is past or pointless
+	Activity     activity.ID
+	Claims       int
+	Failures     int
+	UpdatedAt    time.Time
+	History      []Change
+}
+
+// Change is one step of a delivery's history.
+type Change struct {
+	At    time.Time `json:"at"`
+	State State     `json:"state"`
+	// Attempt is the number of the attempt that the change belongs to; 0 before the first.
+	Attempt  int         `json:"attempt,omitzero"`
+	Reason   string      `json:"reason,omitzero"`
+	Status   int         `json:"status,omitzero"`
+	Detail   string      `json:"detail,omitzero"`
+	RetryAt  time.Time   `json:"retry_at,omitzero"`
+	Activity activity.ID `json:"activity_id,omitzero"`
+}
+
+// Record is a message with all its deliveries.
+type Record struct {
+	Message    Message
+	Deliveries []Delivery
+}

@@ -1,0 +1,59 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+)
+
+// Store keeps messages and deliveries. Every method is one atomic step; those that change something return after the
+// change is synced to disk. Methods are safe for concurrent use, and a driver commits concurrent calls together.
+//
+// A delivery is ready, in the order of its becoming so, among the deliveries of its conversation and lane. The first of
+// them that is ready, sending, or waiting for its next try is the head; only heads are handed out, so a head that is
+// tried again holds up its lane and no other. Scheduled and held deliveries hold up nobody, and take their place when
+// they become ready.
+type Store interface {
+	// SubmitMessage accepts a submission. With take, and if its only delivery is due, a head, and its conversation free,
+	// the delivery is handed out in the same step. [ErrKeyReused] when the key belongs to other content;
+	// [book.ErrNotFound] when a conversation is not in the book.
+	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
+
+	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
+	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
+	// Deliveries whose message has expired become expired instead. It also tells when the next one is due that now is
+	// not; zero for none.
+	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
+
+	// RecordOutcome ends an attempt and gives the conversation's lease back. An outcome whose fence is not the
+	// delivery's is refused with headsup.ErrLeaseLost and changes nothing.
+	RecordOutcome(ctx context.Context, o Outcome) error
+
+	// Extend prolongs the leases of running attempts and returns those that are lost.
+	Extend(ctx context.Context, attempts []Attempt, until time.Time) (lost []DeliveryID, err error)
+
+	// ReclaimExpired takes back attempts whose lease has run out: ready again or unknown, as OnUnknown says, with reason
+	// "lease_lost".
+	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
+
+	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
+	// what is sending or final stays as it is.
+	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
+
+	// MessageRecord returns a message with its deliveries and their history, or ErrNotFound.
+	MessageRecord(ctx context.Context, id MessageID) (Record, error)
+
+	// Counts tells how many deliveries are in each state.
+	Counts(ctx context.Context) (map[State]int64, error)
+
+	// Wakeups is signalled when there may be something to claim that there was not before. Signals are joined.
+	Wakeups() <-chan struct{}
+}
+
+// Claimed is what [Store.Claim] hands out.
+type Claimed struct {
+	Attempts []Attempt
+	// NextDue is when the next delivery becomes due; zero for none.
+	NextDue time.Time
+}
+

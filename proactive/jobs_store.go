@@ -1,0 +1,77 @@
+package proactive
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Errors of jobs.
+var (
+	// ErrNoJob: there is no job with that number.
+	ErrNoJob = errors.New("proactive: no such job")
+	// ErrJobCompleted: the job was completed before.
+	ErrJobCompleted = errors.New("proactive: the job is already completed")
+)
+
+// JobNumber names a job of a bot. It is positive and counts up.
+type JobNumber int64
+
+// Job is long work that was started in a conversation and whose end is told there.
+type Job struct {
+	Number JobNumber
+	AppID  string
+	// Name says what kind of work it is. May be empty.
+	Name string
+	// Key is the conversation, Reference where to continue it.
+	Key       headsup.ConversationKey
+	Reference activity.Reference
+	// Value is the starter's own data. Any JSON, or empty.
+	Value       jsontext.Value
+	StartedAt   time.Time
+	CompletedAt time.Time // zero while it runs
+	// Message is the notification of its completion; 0 when there is none.
+	Message outbox.MessageID
+}
+
+// Completed reports whether the job has ended.
+func (j Job) Completed() bool { return !j.CompletedAt.IsZero() }
+
+// JobStart asks for a new job. Number is left for the store to set.
+type JobStart struct {
+	Job Job
+	// Once makes starting idempotent: a second start with the same Once in the same conversation returns the first job.
+	// Empty for never.
+	Once string
+}
+
+// JobEnd completes a job.
+type JobEnd struct {
+	AppID  string
+	Number JobNumber
+	At     time.Time
+	// Once makes completing idempotent: the completion that carried it may be repeated.
+	Once string
+	// Tell, when set, is accepted in the same commit.
+	Tell *outbox.Submission
+}
+
+// JobStore keeps jobs. Methods are atomic and durable when they return, and safe for concurrent use.
+type JobStore interface {
+	// StartJob adds a job with the next number of its app, which is one more than the highest there ever was.
+	StartJob(ctx context.Context, s JobStart) (Job, error)
+	// CompleteJob marks the job completed and accepts the notification in one commit. ErrNoJob; ErrJobCompleted with
+	// the job, unless it was completed with the same Once, in which case the job is returned without error and nothing
+	// changes.
+	CompleteJob(ctx context.Context, e JobEnd) (Job, error)
+	// Job returns a job, or ErrNoJob.
+	Job(ctx context.Context, appID string, n JobNumber) (Job, error)
+	// Jobs lists jobs by number, those after a number, at most limit.
+	Jobs(ctx context.Context, appID string, after JobNumber, limit int) ([]Job, error)
+}

@@ -1,0 +1,68 @@
+// Package state keeps what a bot remembers: per conversation, per user, or per user in a conversation.
+//
+// Documents are loaded when a turn first asks and saved once, when it commits, together with everything else that the
+// turn decided. [Middleware] does that; [Property] is how handlers read and write.
+//
+//	var visits = state.NewProperty[int](state.User, "visits")
+//
+//	n, err := visits.Load(ctx, t)
+//	err = visits.Set(ctx, t, n+1)
+package state
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// ErrConflict: somebody else has written the document since it was read. Nothing was written.
+var ErrConflict = errors.New("state: the document was changed by somebody else")
+
+// ErrMissingID: the turn's activity does not say what the scope needs, such as a user.
+var ErrMissingID = errors.New("state: the activity lacks an id that the scope needs")
+
+// Key names a document. Paths have the shape that the Bot Framework SDKs use for their storage keys
+// ("{channel}/conversations/{conversation}/"), so that what they wrote can be found.
+type Key struct {
+	AppID  string
+	Tenant activity.TenantID
+	Path   string
+}
+
+// Document is one stored JSON object and the version that was read.
+type Document struct {
+	// Value is a JSON object.
+	Value jsontext.Value
+	// ETag changes with every write. Empty means that there is no such document.
+	ETag string
+}
+
+// Write replaces or deletes one document.
+type Write struct {
+	Key Key
+	// Value is the new JSON object; empty deletes the document.
+	Value jsontext.Value
+	// ETag is the version that was read: the write succeeds only if it is still the stored one. Empty means that there
+	// must be no document, "*" writes whatever is there.
+	ETag string
+}
+
+// Store keeps documents.
+type Store interface {
+	// ReadState returns the documents that exist.
+	ReadState(ctx context.Context, keys []Key) (map[Key]Document, error)
+	// WriteState does all writes or none, durably; [ErrConflict] when an ETag does not match.
+	WriteState(ctx context.Context, writes []Write) error
+}
+
+// Save is the op that writes documents when a turn commits; a commit fails with [ErrConflict] as [Store.WriteState]
+// does.
+type Save struct {
+	Writes []Write
+}
+
+// TurnOp implements headsup.Op.
+func (Save) TurnOp() {}

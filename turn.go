@@ -1,0 +1,232 @@
+package headsup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+)
+
+// Turn is one activity being handled: what arrived, who sent it, and the means to answer. A Turn is used by the handler
+// that received it and not after the handler has returned. Its methods may be called from several goroutines.
+type Turn struct {
+	bot      *Bot
+	activity *activity.Activity
+	identity auth.Identity
+	ref      activity.Reference
+	// nobodyAsked is set on proactive turns.
+	nobodyAsked bool
+	// replyTo is the activity that sent activities answer; empty when there is none to answer.
+	replyTo activity.ID
+	work    *unit
+
+	mu       sync.Mutex
+	buffered []*activity.Activity // guarded by mu; used when buffers is true
+	buffers  bool
+	invoke   *InvokeResponse
+	sent     int
+}
+
+// unit is what one commit covers: a turn and those that nest in it.
+type unit struct {
+	lease Lease
+
+	mu     sync.Mutex
+	ops    []Op
+	values map[any]any
+}
+
+// InvokeResponse is what a handler answers to an invoke activity: the HTTP status and the JSON body.
+type InvokeResponse struct {
+	Status int
+	Body   any
+}
+
+// Activity is what arrived. In a proactive turn it is the ContinueConversation or CreateConversation event. The handler
+// may change it for those after it.
+func (t *Turn) Activity() *activity.Activity { return t.activity }
+
+// Identity tells who sent the activity.
+func (t *Turn) Identity() auth.Identity { return t.identity }
+
+// Reference is where this conversation can be continued later.
+func (t *Turn) Reference() activity.Reference { return t.ref.Clone() }
+
+// Key names the conversation.
+func (t *Turn) Key() ConversationKey { return t.work.lease.Key() }
+
+// Proactive reports whether nobody asked for this turn.
+func (t *Turn) Proactive() bool { return t.nobodyAsked }
+
+// Responded reports whether the turn has sent anything.
+func (t *Turn) Responded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sent > 0
+}
+
+// Say sends a text message.
+func (t *Turn) Say(ctx context.Context, text string) (activity.ResourceResponse, error) {
+	rs, err := t.Send(ctx, activity.Message(text))
+	if err != nil {
+		return activity.ResourceResponse{}, err
+	}
+	return rs[0], nil
+}
+
+// Send sends activities in order and returns the ids that the channel gave them, as far as it tells. It stops at the
+// first failure and returns the responses up to it. An activity without a type is a message; the activities are not
+// changed. Activities of type "delay" wait here for as many milliseconds as their value says (one second if it says
+// none); trace activities only leave on the emulator channel.
+func (t *Turn) Send(ctx context.Context, as ...*activity.Activity) ([]activity.ResourceResponse, error) {
+	rs := make([]activity.ResourceResponse, 0, len(as))
+	for _, a := range as {
+		r, err := t.sendOne(ctx, a)
+		if err != nil {
+			return rs, err
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.ResourceResponse, error) {
+	if a == nil {
+		return activity.ResourceResponse{}, errors.New("headsup: send: nil activity")
+	}
+	switch {
+	case a.Type == activity.TypeDelay:
+		return activity.ResourceResponse{}, pause(ctx, a.Value)
+	case a.Type == activity.TypeTrace && t.ref.ChannelID != activity.ChannelEmulator:
+		return activity.ResourceResponse{}, nil
+	}
+	out := t.address(a)
+	t.mu.Lock()
+	if t.buffers {
+		t.buffered = append(t.buffered, out)
+		t.sent++
+		t.mu.Unlock()
+		return activity.ResourceResponse{}, nil
+	}
+	t.mu.Unlock()
+	r, err := t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out})
+	if err != nil {
+		return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
+	}
+	t.mu.Lock()
+	t.sent++
+	t.mu.Unlock()
+	return r, nil
+}
+
+// address returns a copy of a that is addressed to this conversation. A bot neither sends an id nor a timestamp
+// (Activity specification, A2031 and A2041).
+func (t *Turn) address(a *activity.Activity) *activity.Activity {
+	out := a.Clone()
+	if out.Type == "" {
+		out.Type = activity.TypeMessage
+	}
+	out.ID = ""
+	ref := t.ref
+	ref.ActivityID = t.replyTo
+	ref.Outgoing(out)
+	return out
+}
+
+// Update replaces an activity that the bot has sent; a.ID names it.
+func (t *Turn) Update(ctx context.Context, a *activity.Activity) (activity.ResourceResponse, error) {
+	if a == nil || a.ID == "" {
+		return activity.ResourceResponse{}, errors.New("headsup: update: the activity has no id")
+	}
+	out := t.address(a)
+	out.ID = a.ID
+	r, err := t.bot.cfg.Channel.Update(ctx, Outgoing{Reference: t.ref, Activity: out})
+	if err != nil {
+		return r, fmt.Errorf("update in %s: %w", t.Key(), err)
+	}
+	return r, nil
+}
+
+// Delete removes an activity that the bot has sent.
+func (t *Turn) Delete(ctx context.Context, id activity.ID) error {
+	if err := t.bot.cfg.Channel.Delete(ctx, t.ref, id); err != nil {
+		return fmt.Errorf("delete in %s: %w", t.Key(), err)
+	}
+	return nil
+}
+
+// Typing shows that the bot is busy with an answer. Clients show it for about three seconds.
+func (t *Turn) Typing(ctx context.Context) error {
+	_, err := t.Send(ctx, &activity.Activity{Type: activity.TypeTyping})
+	return err
+}
+
+// Notify accepts a notification together with everything else that the turn commits: if the turn fails, there is no
+// notification. It is delivered after the turn, to this conversation or any other.
+func (t *Turn) Notify(ctx context.Context, n Notification) (NotificationID, error) {
+	if t.bot.cfg.Notifier == nil {
+		return "", errors.New("headsup: notify: the bot has no Notifier")
+	}
+	id, op, err := t.bot.cfg.Notifier.Prepare(ctx, n)
+	if err != nil {
+		return "", err
+	}
+	t.Stage(op)
+	return id, nil
+}
+
+// Respond sets the answer to an invoke activity. The last call counts.
+func (t *Turn) Respond(r InvokeResponse) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.invoke = &r
+}
+
+// Stage adds an op to what is committed when the turn succeeds.
+func (t *Turn) Stage(op Op) {
+	t.work.mu.Lock()
+	defer t.work.mu.Unlock()
+	t.work.ops = append(t.work.ops, op)
+}
+
+// Value returns what [Turn.SetValue] kept under key, or nil. Turns that nest share their values.
+func (t *Turn) Value(key any) any {
+	t.work.mu.Lock()
+	defer t.work.mu.Unlock()
+	return t.work.values[key]
+}
+
+// SetValue keeps something for the rest of the turn, for middleware. Keys are compared as in context values.
+func (t *Turn) SetValue(key, value any) {
+	t.work.mu.Lock()
+	defer t.work.mu.Unlock()
+	if t.work.values == nil {
+		t.work.values = make(map[any]any)
+	}
+	t.work.values[key] = value
+}
+
+// pause waits for a delay activity: its value is in milliseconds (botbuilder-js, CloudAdapterBase).
+func pause(ctx context.Context, value jsontext.Value) error {
+	ms := 1000.0
+	if len(value) > 0 {
+		if err := json.Unmarshal(value, &ms); err != nil || ms < 0 {
+			ms = 1000
+		}
+	}
+	timer := time.NewTimer(time.Duration(ms * float64(time.Millisecond)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,80 @@
+package headsup
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// Errors of turns.
+var (
+	// ErrInTurn: code inside a turn asked to continue another conversation. Waiting for that conversation while holding
+	// this one could wait forever, so it is refused: use [Turn.Notify], which commits with the turn.
+	ErrInTurn = errors.New("headsup: another conversation's turn is running in this context; use Turn.Notify")
+
+	// ErrLeaseLost: the turn took longer than its lease and somebody else has the conversation now. Nothing that the
+	// turn decided was committed.
+	ErrLeaseLost = errors.New("headsup: the conversation's lease was lost")
+)
+
+// LeaseTime is how long a conversation belongs to whoever took it. Every turn and every attempt to deliver has a
+// deadline that ends before.
+const LeaseTime = 15 * time.Second
+
+// Turns is what a [Bot] needs from a store: the lease that lets a conversation do one thing at a time, the memory of
+// which activities were handled, and the commit that ends a turn.
+type Turns interface {
+	// Lease takes the conversation for [LeaseTime], waiting first come first served until it is free or ctx ends.
+	// A lease that has run out is taken from its holder.
+	Lease(ctx context.Context, key ConversationKey) (Lease, error)
+
+	// Answered returns what was answered to an inbound activity whose turn has committed, and whether there is such a
+	// turn. Answers are kept for at least ten minutes.
+	Answered(ctx context.Context, key ConversationKey, id activity.ID) (Answer, bool, error)
+
+	// Commit makes ops durable in one transaction if the lease is still held, and returns after they are synced to
+	// disk; [ErrLeaseLost] otherwise. An error means that nothing happened.
+	Commit(ctx context.Context, l Lease, ops []Op) error
+}
+
+// Lease is the right to act in a conversation. Its fence grows with every holder, so a commit by an earlier holder can
+// be told from one by the present one.
+type Lease interface {
+	Key() ConversationKey
+	Fence() int64
+	// Release gives the conversation back. Only the first call counts.
+	Release()
+}
+
+// Op is one part of what a turn commits. Packages that keep something per turn declare plain data types that implement
+// it, and each store driver applies them; a driver refuses an Op that it does not know.
+type Op interface {
+	// TurnOp marks the type. It does nothing.
+	TurnOp()
+}
+
+// AfterCommit is implemented by ops that want to know when they became durable.
+type AfterCommit interface {
+	// Committed is called once, after the commit, without the store's locks. It must not block.
+	Committed()
+}
+
+// Answer is what an inbound activity was answered: the HTTP status and body.
+type Answer struct {
+	Status int
+	// Body is JSON, or empty.
+	Body []byte
+}
+
+// RecordAnswer is the [Op] that remembers an inbound activity as handled. It also marks the conversation's last inbound
+// activity.
+type RecordAnswer struct {
+	Activity activity.ID
+	Answer   Answer
+	At       time.Time
+}
+
+// TurnOp implements [Op].
+func (RecordAnswer) TurnOp() {}
