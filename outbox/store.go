@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"time"
-
 )
 
 // Store keeps messages and deliveries. Every method is one atomic step; those that change something return after the
@@ -56,4 +55,3 @@ type Claimed struct {
 	// NextDue is when the next delivery becomes due; zero for none.
 	NextDue time.Time
 }
-
