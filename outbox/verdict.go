@@ -1,0 +1,62 @@
+package outbox
+
+import (
+	"strings"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+)
+
+// Reasons of outcomes that the outbox itself gives.
+const (
+	ReasonGaveUp  = "gave_up"
+	ReasonExpired = "expired"
+)
+
+// maxDetail bounds what a channel's words may add to a delivery's history.
+const maxDetail = 300
+
+// outcome says what the result of an attempt means for its delivery.
+func (w *Worker) outcome(a Attempt, r result) Outcome {
+	now := w.cfg.Now()
+	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, At: now}
+	failure := headsup.MeaningOf(r.err)
+	if failure == nil {
+		o.State, o.Activity = StateDelivered, r.activity
+		return o
+	}
+	o.Reason, o.Status = failure.Reason, failure.Status
+	if failure.Err != nil {
+		o.Detail = failure.Err.Error()
+		if len(o.Detail) > maxDetail {
+			o.Detail = strings.ToValidUTF8(o.Detail[:maxDetail], "")
+		}
+	}
+	wait := time.Duration(0)
+	switch failure.Meaning {
+	case headsup.MeaningPermanent, headsup.MeaningUnsupported:
+		o.State = StateFailed
+		return o
+	case headsup.MeaningThrottled:
+		wait = w.cfg.Retry.Wait(a.Claims)
+	case headsup.MeaningTransient:
+		o.Failed = true
+		wait = w.cfg.Retry.Wait(a.Failures + 1)
+	case headsup.MeaningUnknown:
+		if a.OnUnknown == headsup.OnUnknownHold {
+			o.State = StateUnknown
+			return o
+		}
+		o.Failed = true
+		wait = w.cfg.RetryUnknown.Wait(a.Failures + 1)
+	}
+	if o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
+		o.State, o.Detail, o.Reason = StateFailed, o.Reason+": "+o.Detail, ReasonGaveUp
+		return o
+	}
+	o.State, o.RetryAt = StateReady, now.Add(max(wait, failure.RetryAfter))
+	if !a.ExpiresAt.IsZero() && o.RetryAt.After(a.ExpiresAt) {
+		o.State, o.RetryAt, o.Detail, o.Reason = StateExpired, time.Time{}, o.Reason+": "+o.Detail, ReasonExpired
+	}
+	return o
+}

@@ -1,0 +1,314 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/backoff"
+)
+
+// Sender delivers: it makes one attempt and returns the id that the channel gave the activity. Its error is read with
+// [headsup.MeaningOf].
+type Sender interface {
+	Deliver(ctx context.Context, a Attempt) (activity.ID, error)
+}
+
+// WorkerConfig makes a [Worker].
+type WorkerConfig struct {
+	// Store and Sender are required.
+	Store  Store
+	Sender Sender
+
+	// Slots is how many attempts run at once. Zero means 128.
+	Slots int
+
+	// AttemptTimeout bounds an attempt. Zero means 10 s; it is below [headsup.LeaseTime], so that an attempt has ended
+	// before anybody else may try.
+	AttemptTimeout time.Duration
+
+	// DrainTimeout is how long attempts may go on after Run's context has ended. Zero means AttemptTimeout.
+	DrainTimeout time.Duration
+
+	// Retry says how long to wait after a failure that may pass, and RetryUnknown after an attempt that may have been
+	// delivered. Zero means up to 5 minutes from 1 s, and from 30 s.
+	Retry, RetryUnknown backoff.Policy
+
+	// MaxFailures ends a delivery after so many failures. Zero means 16, which is about an hour. Being throttled does
+	// not count.
+	MaxFailures int
+
+	// Done is told every recorded outcome, if set. It must not block.
+	Done func(Attempt, Outcome)
+
+	// Logger receives structured logs. Nil discards them. Now is the clock; nil is time.Now.
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+func (c WorkerConfig) withDefaults() WorkerConfig {
+	if c.Slots == 0 {
+		c.Slots = 128
+	}
+	if c.AttemptTimeout == 0 {
+		c.AttemptTimeout = 10 * time.Second
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = c.AttemptTimeout
+	}
+	if c.Retry == (backoff.Policy{}) {
+		c.Retry = backoff.Policy{Base: time.Second, Min: 100 * time.Millisecond, Max: 5 * time.Minute}
+	}
+	if c.RetryUnknown == (backoff.Policy{}) {
+		c.RetryUnknown = backoff.Policy{Base: time.Minute, Min: 30 * time.Second, Max: 5 * time.Minute}
+	}
+	if c.MaxFailures == 0 {
+		c.MaxFailures = 16
+	}
+	if c.Done == nil {
+		c.Done = func(Attempt, Outcome) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c WorkerConfig) validate() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("Store is required")
+	case c.Sender == nil:
+		return errors.New("Sender is required")
+	case c.Slots < 1:
+		return fmt.Errorf("Slots is %d; it must be positive", c.Slots)
+	case c.AttemptTimeout < 0 || c.AttemptTimeout > headsup.LeaseTime-2*time.Second:
+		return fmt.Errorf("AttemptTimeout is %v; it must be positive and at most %v", c.AttemptTimeout, headsup.LeaseTime-2*time.Second)
+	}
+	return nil
+}
+
+// Worker claims deliveries and attempts them. It never claims more than it can attempt at once, so what is claimed is
+// being sent. Safe for concurrent use.
+type Worker struct {
+	cfg  WorkerConfig
+	free chan struct{} // one token per free slot
+
+	mu      sync.Mutex
+	running map[DeliveryID]Attempt // guarded by mu
+	handed  chan Attempt
+}
+
+// NewWorker makes a worker; [Worker.Run] makes it work.
+func NewWorker(cfg WorkerConfig) (*Worker, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("outbox: worker: %w", err)
+	}
+	return &Worker{
+		cfg: cfg, free: make(chan struct{}, cfg.Slots),
+		running: make(map[DeliveryID]Attempt), handed: make(chan Attempt, cfg.Slots),
+	}, nil
+}
+
+// Reserve takes a slot, if one is free, for an attempt that will be handed in with Hand. It fails while the worker does
+// not run.
+func (w *Worker) Reserve() bool {
+	select {
+	case <-w.free:
+		return true
+	default:
+		return false
+	}
+}
+
+// Cancel gives a reserved slot back.
+func (w *Worker) Cancel() { w.free <- struct{}{} }
+
+// Hand starts an attempt in a reserved slot.
+func (w *Worker) Hand(a Attempt) { w.handed <- a }
+
+// heartbeat is how often leases of long attempts are extended and lost ones are looked for.
+const heartbeat = 5 * time.Second
+
+// Run works until ctx ends, then lets running attempts finish for at most DrainTimeout, and records what became of each.
+// It returns nil after a drain. Run it once.
+func (w *Worker) Run(ctx context.Context) error {
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var attempts, helpers sync.WaitGroup
+	for range w.cfg.Slots {
+		w.free <- struct{}{}
+	}
+	start := func(a Attempt) {
+		attempts.Go(func() { w.attempt(work, a) })
+	}
+	helpers.Go(func() { w.keepLeases(ctx) })
+	w.claim(ctx, start)
+
+	hard := time.AfterFunc(w.cfg.DrainTimeout, func() { stop(errors.New("outbox: shutting down")) })
+	defer hard.Stop()
+	w.retire(start)
+	attempts.Wait()
+	helpers.Wait()
+	return nil
+}
+
+// retire takes all slots out of use, starting what was handed in until then.
+func (w *Worker) retire(start func(Attempt)) {
+	for left := w.cfg.Slots; left > 0; {
+		select {
+		case <-w.free:
+			left--
+		case a := <-w.handed:
+			start(a)
+		}
+	}
+}
+
+// claim fills free slots until ctx ends.
+func (w *Worker) claim(ctx context.Context, start func(Attempt)) {
+	due := time.NewTimer(0)
+	defer due.Stop()
+	hungry := true // there may be something to claim
+	for ctx.Err() == nil {
+		var slot <-chan struct{}
+		if hungry {
+			slot = w.free
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case a := <-w.handed:
+			start(a)
+		case <-w.cfg.Store.Wakeups():
+			hungry = true
+		case <-due.C:
+			hungry = true
+		case <-slot:
+			hungry = w.fill(ctx, due, start)
+		}
+	}
+}
+
+// fill claims for one slot that is taken and all that are free, and reports whether there may be more.
+func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(Attempt)) (more bool) {
+	n := 1
+	for n < w.cfg.Slots && w.Reserve() {
+		n++
+	}
+	claimed, err := w.cfg.Store.Claim(ctx, n, w.cfg.Now())
+	for range n - len(claimed.Attempts) {
+		w.Cancel()
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			w.cfg.Logger.ErrorContext(ctx, "claim failed", "error", err.Error())
+			due.Reset(time.Second)
+		}
+		return false
+	}
+	for _, a := range claimed.Attempts {
+		start(a)
+	}
+	if !claimed.NextDue.IsZero() {
+		due.Reset(max(0, claimed.NextDue.Sub(w.cfg.Now())))
+	}
+	return len(claimed.Attempts) == n
+}
+
+// keepLeases extends the leases of attempts that run, and takes back those of workers that are gone.
+func (w *Worker) keepLeases(ctx context.Context) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		w.mu.Lock()
+		old := make([]Attempt, 0, len(w.running))
+		for _, a := range w.running {
+			old = append(old, a)
+		}
+		w.mu.Unlock()
+		if len(old) > 0 {
+			if _, err := w.cfg.Store.Extend(ctx, old, w.cfg.Now().Add(headsup.LeaseTime)); err != nil && ctx.Err() == nil {
+				w.cfg.Logger.WarnContext(ctx, "leases not extended", "error", err.Error())
+			}
+		}
+		if _, err := w.cfg.Store.ReclaimExpired(ctx, w.cfg.Now()); err != nil && ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "lost attempts not taken back", "error", err.Error())
+		}
+	}
+}
+
+// attempt delivers once, records the outcome and frees the slot.
+func (w *Worker) attempt(ctx context.Context, a Attempt) {
+	defer w.Cancel()
+	w.mu.Lock()
+	w.running[a.Delivery] = a
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.running, a.Delivery)
+		w.mu.Unlock()
+	}()
+	o := w.outcome(a, w.try(ctx, a))
+	if w.record(ctx, a, o) {
+		w.cfg.Done(a, o)
+	}
+}
+
+type result struct {
+	activity activity.ID
+	err      error
+}
+
+// try calls the sender with the attempt's deadline; a panic is a failure of this delivery alone.
+func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.AttemptTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			w.cfg.Logger.ErrorContext(ctx, "sender panicked", "delivery_id", int64(a.Delivery), "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
+			r.err = &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "panic", Err: fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	r.activity, r.err = w.cfg.Sender.Deliver(ctx, a)
+	return r
+}
+
+// record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
+// because the database was away for a moment.
+func (w *Worker) record(ctx context.Context, a Attempt, o Outcome) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headsup.LeaseTime-w.cfg.AttemptTimeout)
+	defer cancel()
+	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
+	for n := 1; ; n++ {
+		err := w.cfg.Store.RecordOutcome(ctx, o)
+		if err == nil {
+			return true
+		}
+		w.cfg.Logger.ErrorContext(ctx, "outcome not recorded", "delivery_id", int64(a.Delivery), "state", string(o.State), "error", err.Error())
+		if errors.Is(err, headsup.ErrLeaseLost) {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(retry.Wait(n)):
+		}
+	}
+}

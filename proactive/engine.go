@@ -1,0 +1,133 @@
+// Package proactive is the engine that most programs import: it accepts notifications and sees to it that they arrive.
+//
+// [Engine.Notify] accepts a notification, which is on disk when it returns, and [Engine.Run] delivers it: into the right
+// conversation, at the right time, again after failures that may pass, until there is an outcome. [Engine.Status] tells
+// how far it has come. Jobs are long work whose end is told where they were started.
+//
+//	engine, err := proactive.New(proactive.Config{Store: store, Channel: channel})
+//	go engine.Run(ctx)
+//	accepted, err := engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(ref), Text: "It is done."})
+package proactive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Store is everything that the engine keeps. The drivers under store/ implement it.
+type Store interface {
+	outbox.Store
+	book.Store
+	JobStore
+}
+
+// Config makes an [Engine].
+type Config struct {
+	// AppID is the bot's application id; it may be empty, for local tests.
+	AppID string
+
+	// Store and Channel are required.
+	Store   Store
+	Channel headsup.Channel
+
+	// Slots is how many deliveries are attempted at once. Zero means 128.
+	Slots int
+
+	// DrainTimeout is how long running attempts may go on when the engine stops. Zero means 10 s.
+	DrainTimeout time.Duration
+
+	// Logger receives structured logs. Nil discards them. Now is the clock; nil is time.Now.
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Engine accepts and delivers notifications. Safe for concurrent use.
+type Engine struct {
+	cfg    Config
+	worker *outbox.Worker
+
+	mu       sync.Mutex
+	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
+}
+
+// New makes an engine. It sends nothing until it runs.
+func New(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("proactive: config: Store is required")
+	case cfg.Channel == nil:
+		return nil, errors.New("proactive: config: Channel is required")
+	}
+	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{})}
+	worker, err := outbox.NewWorker(outbox.WorkerConfig{
+		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
+		Done:   func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
+		Logger: cfg.Logger, Now: cfg.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("proactive: %w", err)
+	}
+	e.worker = worker
+	return e, nil
+}
+
+// Run delivers until ctx ends, then finishes what is being sent and returns nil. What is not sent by then stays in the
+// store, for the next run. Run it once.
+func (e *Engine) Run(ctx context.Context) error { return e.worker.Run(ctx) }
+
+// Middleware notes in the reference book where every turn's conversation can be continued.
+func (e *Engine) Middleware() headsup.Middleware { return book.Middleware(e.cfg.Store, e.cfg.Now) }
+
+// watch returns a channel that is signalled when a delivery of the message has an outcome, and a function to stop.
+func (e *Engine) watch(id outbox.MessageID) (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watchers[id] = append(e.watchers[id], c)
+	return c, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		rest := e.watchers[id]
+		for i := range rest {
+			if rest[i] == c {
+				rest = append(rest[:i:i], rest[i+1:]...)
+				break
+			}
+		}
+		if len(rest) == 0 {
+			delete(e.watchers, id)
+		} else {
+			e.watchers[id] = rest
+		}
+	}
+}
+
+func (e *Engine) tell(id outbox.MessageID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.watchers[id] {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package proactive
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Errors of Notify.
+var (
+	// ErrNoTarget: the book knows no conversation for the target that can be written to.
+	ErrNoTarget = errors.New("proactive: nobody to notify: the target is not in the reference book or cannot be reached")
+	// ErrKeyReused: the idempotency key was used for a notification with other content.
+	ErrKeyReused = outbox.ErrKeyReused
+	// ErrNotFound: there is no such notification.
+	ErrNotFound = outbox.ErrNotFound
+)
+
+// FieldError says which field of a notification is wrong, by its name in the HTTP API.
+type FieldError struct {
+	Field  string
+	Reason string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+// Limits of a notification.
+const (
+	// MaxText is the largest text in bytes, MaxBody the largest encoded activity.
+	MaxText = 64 << 10
+	MaxBody = 256 << 10
+	// MaxName bounds keys and topics, in bytes.
+	MaxName = 255
+	// MaxAhead is how far ahead a notification may be scheduled.
+	MaxAhead = 5 * 365 * 24 * time.Hour
+)
+
+// Accepted answers [Engine.Notify].
+type Accepted struct {
+	ID headsup.NotificationID
+	// Deliveries is how many conversations it goes to; 0 when Replayed.
+	Deliveries int
+	// Replayed: the same notification had been accepted before under its key, and ID is that one's.
+	Replayed bool
+}
+
+// Notify accepts a notification. It is stored durably when Notify returns, and will be delivered as long as some engine
+// runs on the store. A notification that is wrong gives a [*FieldError]; a target that nobody answers to [ErrNoTarget].
+func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
+	sub, err := e.submission(ctx, n)
+	if err != nil {
+		return Accepted{}, err
+	}
+	take := len(sub.Deliveries) == 1 && sub.Deliveries[0].DueAt.IsZero() && e.worker.Reserve()
+	receipt, err := e.cfg.Store.SubmitMessage(ctx, sub, take)
+	switch {
+	case take && err == nil && receipt.Attempt != nil:
+		e.worker.Hand(*receipt.Attempt)
+	case take:
+		e.worker.Cancel()
+	}
+	if err != nil {
+		return Accepted{}, fmt.Errorf("proactive: notify: %w", err)
+	}
+	accepted := Accepted{ID: notificationID(receipt.Message), Replayed: receipt.Replayed}
+	if !receipt.Replayed {
+		accepted.Deliveries = len(sub.Deliveries)
+	}
+	return accepted, nil
+}
+
+// Prepare implements [headsup.Notifier]: the op accepts the notification when the turn commits.
+func (e *Engine) Prepare(ctx context.Context, n headsup.Notification) (headsup.NotificationID, headsup.Op, error) {
+	sub, err := e.submission(ctx, n)
+	if err != nil {
+		return "", nil, err
+	}
+	return notificationID(sub.Message.ID), outbox.Submit{Submissions: []outbox.Submission{sub}}, nil
+}
+
+// submission checks a notification and makes it what the outbox stores.
+func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox.Submission, error) {
+	now := e.cfg.Now()
+	due, err := check(n, now)
+	if err != nil {
+		return outbox.Submission{}, err
+	}
+	body, err := encode(n)
+	if err != nil {
+		return outbox.Submission{}, err
+	}
+	mark, err := fingerprint(n, body)
+	if err != nil {
+		return outbox.Submission{}, err
+	}
+	target, err := describe(n.To)
+	if err != nil {
+		return outbox.Submission{}, err
+	}
+	conversations, err := e.resolve(ctx, n.To)
+	if err != nil {
+		return outbox.Submission{}, err
+	}
+	sub := outbox.Submission{At: now, Deliveries: make([]outbox.NewDelivery, 0, len(conversations)), Message: outbox.Message{
+		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
+		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
+		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now,
+	}}
+	for _, c := range conversations {
+		sub.Deliveries = append(sub.Deliveries, outbox.NewDelivery{
+			ID: outbox.DeliveryID(ident.New()), Conversation: c.Row, DueAt: due,
+		})
+	}
+	return sub, nil
+}
+
+// PolicyAdHoc says a notification at once, whatever the person is doing.
+const PolicyAdHoc = "adhoc"
+
+// check returns when the notification is due; zero for now.
+func check(n headsup.Notification, now time.Time) (time.Time, error) {
+	set := 0
+	for _, given := range []bool{n.To.Reference != nil, n.To.Conversation != "", n.To.User != "", n.To.Everyone} {
+		if given {
+			set++
+		}
+	}
+	switch {
+	case set != 1:
+		return time.Time{}, &FieldError{"to", "name exactly one target"}
+	case (n.Text == "") == (n.Activity == nil):
+		return time.Time{}, &FieldError{"text", "give exactly one of text and activity"}
+	case len(n.Text) > MaxText:
+		return time.Time{}, &FieldError{"text", fmt.Sprintf("is longer than %d bytes", MaxText)}
+	case !utf8.ValidString(n.Text):
+		return time.Time{}, &FieldError{"text", "is not valid UTF-8"}
+	case n.Lane != "" && n.Lane != headsup.LaneUrgent && n.Lane != headsup.LaneNormal && n.Lane != headsup.LaneBulk:
+		return time.Time{}, &FieldError{"lane", "is none of urgent, normal, bulk"}
+	case n.OnUnknown != "" && n.OnUnknown != headsup.OnUnknownRetry && n.OnUnknown != headsup.OnUnknownHold:
+		return time.Time{}, &FieldError{"on_unknown", "is none of retry, hold"}
+	case n.Window != "" && n.Window != headsup.WindowExisting && n.Window != headsup.WindowNew:
+		return time.Time{}, &FieldError{"conversation", "is none of existing, new"}
+	case len(n.Value) > MaxBody:
+		return time.Time{}, &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+	case len(n.Value) > 0 && !n.Value.IsValid():
+		return time.Time{}, &FieldError{"value", "is not valid JSON"}
+	}
+	for field, name := range map[string]string{"idempotency_key": n.Key, "topic": n.Topic, "locale": n.Locale} {
+		if err := checkName(field, name); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return checkTimes(n, now)
+}
+
+// checkName refuses what cannot be a name: too long, or with characters that nobody can see.
+func checkName(field, name string) error {
+	if len(name) > MaxName {
+		return &FieldError{field, fmt.Sprintf("is longer than %d bytes", MaxName)}
+	}
+	if !utf8.ValidString(name) {
+		return &FieldError{field, "is not valid UTF-8"}
+	}
+	for _, r := range name {
+		if r < ' ' || r == 0x7f {
+			return &FieldError{field, "contains a control character"}
+		}
+	}
+	return nil
+}
+
+func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error) {
+	switch {
+	case !n.At.IsZero() && n.In != 0:
+		return due, &FieldError{"at", "give at or in, not both"}
+	case n.In < 0:
+		return due, &FieldError{"in", "is negative"}
+	case n.In > 0:
+		due = now.Add(n.In)
+	case n.At.After(now):
+		due = n.At
+	}
+	switch {
+	case due.Sub(now) > MaxAhead && !due.IsZero():
+		return due, &FieldError{"at", "is more than five years ahead"}
+	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
+		return due, &FieldError{"expires_at", "is past"}
+	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(due):
+		return due, &FieldError{"expires_at", "is not after the time of delivery"}
+	}
+	return due, nil
+}
+
+// encode returns the activity to send, without an address.
+func encode(n headsup.Notification) (jsontext.Value, error) {
+	a := n.Activity.Clone()
+	if a == nil {
+		a = activity.Message(n.Text)
+	}
+	if a.Type == "" {
+		a.Type = activity.TypeMessage
+	}
+	if a.Locale == "" {
+		a.Locale = n.Locale
+	}
+	a.ID, a.ReplyToID, a.ServiceURL, a.ChannelID = "", "", "", ""
+	a.From, a.Recipient, a.Conversation = nil, nil, nil
+	raw, err := activity.Encode(a)
+	if err != nil {
+		return nil, &FieldError{"activity", err.Error()}
+	}
+	if len(raw) > MaxBody {
+		return nil, &FieldError{"activity", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+	}
+	return raw, nil
+}
+
+// fingerprint tells notifications with the same key apart.
+func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
+	if n.Key == "" {
+		return nil, nil
+	}
+	content, err := json.Marshal(struct {
+		To            headsup.Target
+		Body          jsontext.Value
+		At, ExpiresAt time.Time
+		In            int64
+		Lane          headsup.Lane
+		OnUnknown     headsup.OnUnknown
+		Window        headsup.Window
+		Topic         string
+		Value         jsontext.Value `json:",omitzero"`
+	}{n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value}, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	return sum[:], nil
+}
+
+func laneOf(l headsup.Lane) outbox.Lane {
+	switch l {
+	case headsup.LaneUrgent:
+		return outbox.LaneUrgent
+	case headsup.LaneBulk:
+		return outbox.LaneBulk
+	case headsup.LaneNormal:
+	}
+	return outbox.LaneNormal
+}
+
+func notificationID(id outbox.MessageID) headsup.NotificationID {
+	return headsup.NotificationID(ident.Text("ntf", int64(id)))
+}
+
+func messageID(id headsup.NotificationID) (outbox.MessageID, error) {
+	n, err := ident.Parse("ntf", string(id))
+	if err != nil {
+		return 0, ErrNotFound
+	}
+	return outbox.MessageID(n), nil
+}
+
+// describe writes a target down for readers of the record.
+func describe(to headsup.Target) (string, error) {
+	var d struct {
+		Conversation activity.ConversationID `json:"conversation,omitzero"`
+		User         activity.AccountID      `json:"user,omitzero"`
+		Everyone     bool                    `json:"everyone,omitzero"`
+	}
+	d.Conversation, d.User, d.Everyone = to.Conversation, to.User, to.Everyone
+	if to.Reference != nil {
+		d.Conversation = to.Reference.Conversation.ID
+	}
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return "", &FieldError{"to", err.Error()}
+	}
+	return string(raw), nil
+}
+
+// resolve finds the conversations of a target.
+func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Conversation, error) {
+	switch {
+	case to.Reference != nil:
+		c, err := e.known(ctx, *to.Reference)
+		return []book.Conversation{c}, err
+	case to.Conversation != "":
+		found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, to.Conversation)
+		return first(found, err, func(book.Conversation) bool { return true })
+	case to.User != "":
+		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
+		return first(found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
+	}
+	return e.everyone(ctx)
+}
+
+// first picks the first of found that can be written to and fits.
+func first(found []book.Conversation, err error, fits func(book.Conversation) bool) ([]book.Conversation, error) {
+	if err != nil {
+		return nil, fmt.Errorf("proactive: look in the book: %w", err)
+	}
+	for _, c := range found {
+		if c.Reach == book.ReachActive && fits(c) {
+			return []book.Conversation{c}, nil
+		}
+	}
+	return nil, ErrNoTarget
+}
+
+// known returns the book's entry for a reference, which it makes if the caller is the first to know of it.
+func (e *Engine) known(ctx context.Context, ref activity.Reference) (book.Conversation, error) {
+	if err := ref.Validate(); err != nil {
+		return book.Conversation{}, &FieldError{"to.reference", err.Error()}
+	}
+	key := headsup.KeyOf(e.cfg.AppID, ref)
+	c, err := e.cfg.Store.Conversation(ctx, key)
+	if errors.Is(err, book.ErrNotFound) {
+		ref.ActivityID = ""
+		c, err = e.cfg.Store.Sight(ctx, book.Sighting{
+			Key: key, Reference: ref, Kind: book.KindOf(ref.Conversation), Source: book.SourceImport, At: e.cfg.Now(),
+		})
+	}
+	if err != nil {
+		return c, fmt.Errorf("proactive: look in the book: %w", err)
+	}
+	return c, nil
+}
+
+func (e *Engine) everyone(ctx context.Context) ([]book.Conversation, error) {
+	const page = 1000
+	var all []book.Conversation
+	for after := book.Row(0); ; {
+		found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, after, page)
+		if err != nil {
+			return nil, fmt.Errorf("proactive: look in the book: %w", err)
+		}
+		for _, c := range found {
+			after = c.Row
+			if c.Reach == book.ReachActive {
+				all = append(all, c)
+			}
+		}
+		if len(found) < page {
+			break
+		}
+	}
+	if len(all) == 0 {
+		return nil, ErrNoTarget
+	}
+	return all, nil
+}

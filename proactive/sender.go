@@ -1,0 +1,72 @@
+package proactive
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// sender is the engine as its worker sees it.
+type sender Engine
+
+// Deliver implements [outbox.Sender]. Every activity goes out under a key of its delivery, so that a channel which can
+// store it once does.
+func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
+	if at.Conversation.Reach != book.ReachActive {
+		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
+	}
+	var a activity.Activity
+	if err := json.Unmarshal(at.Body, &a); err != nil {
+		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
+	}
+	key := ident.Text("dlv", int64(at.Delivery))
+	ref := at.Conversation.Reference
+	if at.Window == headsup.WindowNew {
+		opened, err := s.open(ctx, at, key)
+		if err != nil {
+			return "", err
+		}
+		ref = opened
+	}
+	ref.Outgoing(&a)
+	sent, err := s.cfg.Channel.Send(ctx, headsup.Outgoing{Reference: ref, Activity: &a, Key: key + ":0"})
+	return sent.ID, err
+}
+
+// open creates a new conversation with the person that the reference names.
+func (s *sender) open(ctx context.Context, at outbox.Attempt, key string) (activity.Reference, error) {
+	old := at.Conversation.Reference
+	if old.User == nil {
+		return activity.Reference{}, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "no_user",
+			Err: fmt.Errorf("the conversation %s has no single person to open a new one with", at.Conversation.Key)}
+	}
+	c := headsup.Creation{
+		ChannelID: old.ChannelID, ServiceURL: old.ServiceURL, Key: key,
+		Parameters: activity.ConversationParameters{
+			IsGroup: new(bool), Bot: old.Bot, Members: []activity.ChannelAccount{*old.User}, TenantID: old.Conversation.TenantID,
+		},
+	}
+	resource, err := s.cfg.Channel.Create(ctx, c)
+	if err != nil {
+		return activity.Reference{}, err
+	}
+	ref, err := headsup.CreatedReference(c, resource)
+	if err != nil {
+		return activity.Reference{}, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "no_conversation_id", Err: err}
+	}
+	_, err = s.cfg.Store.Sight(ctx, book.Sighting{
+		Key: headsup.KeyOf(s.cfg.AppID, ref), Reference: ref, Kind: book.KindPersonal,
+		Source: at.Conversation.Source, VerifiedAt: at.Conversation.VerifiedAt, TimeZone: at.Conversation.TimeZone, At: s.cfg.Now(),
+	})
+	if err != nil {
+		return activity.Reference{}, &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "book_unavailable", Err: err}
+	}
+	return ref, nil
+}
