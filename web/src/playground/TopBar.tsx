@@ -57,9 +57,13 @@ export function TopBar({ connected, full, narrow, onAddPerson, onNotify, onCopy 
         <Text as="h1" size={500} weight="semibold">
           Playground
         </Text>
-        <Badge appearance="tint" color={connected ? 'success' : 'warning'} role="status">
-          {connected ? 'Connected' : 'Reconnecting…'}
-        </Badge>
+        <span role="status">
+          {(!connected || !narrow) && (
+            <Badge appearance="tint" color={connected ? 'success' : 'warning'}>
+              {connected ? 'Connected' : 'Reconnecting…'}
+            </Badge>
+          )}
+        </span>
       </div>
       {!narrow && (
         <div className={styles.command}>
@@ -74,7 +78,7 @@ export function TopBar({ connected, full, narrow, onAddPerson, onNotify, onCopy 
           {narrow ? undefined : 'Add person'}
         </Button>
       </Tooltip>
-      <Button appearance="primary" icon={<MegaphoneRegular />} onClick={onNotify}>
+      <Button appearance="primary" icon={narrow ? undefined : <MegaphoneRegular />} onClick={onNotify}>
         Notify now
       </Button>
     </header>

@@ -1,7 +1,7 @@
 // "On the wire": what the bot heard and said, as it happens.
 import { Button, makeStyles, Text, tokens } from '@fluentui/react-components';
 import { ArrowDownRegular } from '@fluentui/react-icons';
-import { useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 import type { Wire } from './wire';
 import { WireRow } from './WireRow';
@@ -49,9 +49,18 @@ export function WirePanel({ wire, nameOf }: Props) {
     if (follows) toEnd();
   }, [wire.events, follows]);
 
+  // A list that was out of sight, or changed its size, is brought to its end again.
+  const empty = wire.events.length === 0;
+  useEffect(() => {
+    if (!follows || !list.current) return;
+    const sizes = new ResizeObserver(toEnd);
+    sizes.observe(list.current);
+    return () => sizes.disconnect();
+  }, [follows, empty]);
+
   const onScroll = () => {
     const { scrollTop, scrollHeight, clientHeight } = list.current!;
-    setFollows(scrollHeight - scrollTop - clientHeight < near);
+    if (clientHeight > 0) setFollows(scrollHeight - scrollTop - clientHeight < near);
   };
 
   return (
@@ -60,11 +69,11 @@ export function WirePanel({ wire, nameOf }: Props) {
         <Text as="h2" id="wire" weight="semibold" size={400}>
           On the wire
         </Text>
-        <Button appearance="subtle" size="small" onClick={wire.clear} disabled={wire.events.length === 0}>
+        <Button appearance="subtle" size="small" onClick={wire.clear} disabled={empty}>
           Clear
         </Button>
       </header>
-      {wire.events.length === 0 ? (
+      {empty ? (
         <Text className={styles.empty}>What the bot hears and says appears here.</Text>
       ) : (
         <ol ref={list} className={styles.list} onScroll={onScroll}>
@@ -73,7 +82,7 @@ export function WirePanel({ wire, nameOf }: Props) {
           ))}
         </ol>
       )}
-      {!follows && wire.events.length > 0 && (
+      {!follows && !empty && (
         <Button className={styles.jump} shape="circular" size="small" icon={<ArrowDownRegular />} onClick={toEnd}>
           Newest
         </Button>

@@ -15,12 +15,12 @@ const useStyles = makeStyles({
     ':hover': { backgroundColor: tokens.colorNeutralBackground1Hover },
     ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}`, outlineOffset: '-2px' },
   },
-  facts: { display: 'flex', flexWrap: 'wrap', columnGap: tokens.spacingHorizontalS, color: tokens.colorNeutralForeground3 },
+  facts: { display: 'flex', columnGap: tokens.spacingHorizontalS, whiteSpace: 'nowrap', color: tokens.colorNeutralForeground3 },
   time: { fontVariantNumeric: 'tabular-nums' },
   direction: { fontWeight: tokens.fontWeightSemibold },
   heard: { color: tokens.colorPaletteGreenForeground1 },
   said: { color: tokens.colorBrandForeground1 },
-  conversation: { maxWidth: '11ch', overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' },
+  conversation: { minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis' },
   text: {
     display: '-webkit-box',
     overflow: 'hidden',
@@ -29,6 +29,7 @@ const useStyles = makeStyles({
     WebkitBoxOrient: 'vertical',
     color: tokens.colorNeutralForeground1,
   },
+  where: { margin: 0, padding: `0 ${tokens.spacingHorizontalM} ${tokens.spacingVerticalS}`, overflowWrap: 'anywhere' },
   json: {
     margin: 0,
     padding: `${tokens.spacingVerticalS} ${tokens.spacingHorizontalM}`,
@@ -54,14 +55,16 @@ export const WireRow = memo(function WireRow({ event, name }: Props) {
               {event.direction === 'heard' ? '→ heard' : '← said'}
             </span>
             <span>{event.type}</span>
-            <span>{event.channel}</span>
             <span>{name}</span>
             <span className={styles.conversation} title={event.conversation}>
-              {event.conversation}
+              {event.channel} {event.conversation}
             </span>
           </span>
           <span className={styles.text}>{summary(event.activity)}</span>
         </summary>
+        <p className={styles.where}>
+          {event.channel}, conversation {event.conversation}
+        </p>
         <pre className={styles.json} tabIndex={0} aria-label="Activity as JSON">
           {JSON.stringify(event.activity, null, 2)}
         </pre>

@@ -51,7 +51,7 @@ export function useLine({ webchat, user, conversation, serverVisit, onConversati
     };
 
     setState('connecting');
-    openSession(user, latest.current.conversation).then(start, () => gone || again());
+    openSession({ id: user.id, name: user.name }, latest.current.conversation).then(start, () => gone || again());
     return () => {
       gone = true;
       clearTimeout(timer);

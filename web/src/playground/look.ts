@@ -20,7 +20,7 @@ export function useTheme(): Theme {
 
 /** Web Chat's style options in the colours of a theme. */
 export function chatLook(theme: Theme): Record<string, unknown> {
-  const fromBot = theme === teamsDarkTheme ? theme.colorNeutralBackground4 : theme.colorNeutralBackground3;
+  const fromBot = theme === teamsDarkTheme ? theme.colorNeutralBackground1Hover : theme.colorNeutralBackground3;
   const fromUser = theme === teamsDarkTheme ? '#2f3163' : theme.colorBrandBackground2;
   return {
     accent: theme.colorBrandForeground1,
@@ -46,7 +46,6 @@ export function chatLook(theme: Theme): Record<string, unknown> {
     paddingRegular: 8,
 
     timestampColor: theme.colorNeutralForeground3,
-    timestampFormat: 'absolute',
     groupTimestamp: 60_000,
     markdownRespectCRLF: true,
     cardEmphasisBackgroundColor: theme.colorNeutralBackground3,
