@@ -1,0 +1,85 @@
+// How the page looks: Fluent's Teams themes, and the same colours for Web Chat, which knows nothing of Fluent.
+import { teamsDarkTheme, teamsLightTheme, type Theme } from '@fluentui/react-components';
+import { useSyncExternalStore } from 'react';
+
+export function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      const list = matchMedia(query);
+      list.addEventListener('change', changed);
+      return () => list.removeEventListener('change', changed);
+    },
+    () => matchMedia(query).matches,
+  );
+}
+
+/** The theme that the person's system asks for. */
+export function useTheme(): Theme {
+  return useMedia('(prefers-color-scheme: dark)') ? teamsDarkTheme : teamsLightTheme;
+}
+
+/** Web Chat's style options in the colours of a theme. */
+export function chatLook(theme: Theme): Record<string, unknown> {
+  const fromBot = theme === teamsDarkTheme ? theme.colorNeutralBackground1Hover : theme.colorNeutralBackground3;
+  const fromUser = theme === teamsDarkTheme ? '#2f3163' : theme.colorBrandBackground2;
+  return {
+    accent: theme.colorBrandForeground1,
+    backgroundColor: theme.colorNeutralBackground1,
+    subtle: theme.colorNeutralForeground3,
+    primaryFont: theme.fontFamilyBase,
+    monospaceFont: theme.fontFamilyMonospace,
+    fontSizeSmall: '85%',
+
+    bubbleBackground: fromBot,
+    bubbleTextColor: theme.colorNeutralForeground1,
+    bubbleBorderColor: 'transparent',
+    bubbleBorderWidth: 0,
+    bubbleBorderRadius: 8,
+    bubbleFromUserBackground: fromUser,
+    bubbleFromUserTextColor: theme.colorNeutralForeground1,
+    bubbleFromUserBorderColor: 'transparent',
+    bubbleFromUserBorderWidth: 0,
+    bubbleFromUserBorderRadius: 8,
+    bubbleMinHeight: 32,
+    bubbleMaxWidth: 420,
+    bubbleMinWidth: 40,
+    paddingRegular: 8,
+
+    timestampColor: theme.colorNeutralForeground3,
+    groupTimestamp: 60_000,
+    markdownRespectCRLF: true,
+    cardEmphasisBackgroundColor: theme.colorNeutralBackground3,
+    cleanupCard: true,
+    messageActivityWordBreak: 'break-word',
+
+    sendBoxBackground: theme.colorNeutralBackground1,
+    sendBoxBorderTop: `1px solid ${theme.colorNeutralStroke2}`,
+    sendBoxTextColor: theme.colorNeutralForeground1,
+    sendBoxPlaceholderColor: theme.colorNeutralForeground3,
+    sendBoxButtonColor: theme.colorNeutralForeground2,
+    sendBoxButtonColorOnHover: theme.colorBrandForeground1,
+    sendBoxButtonColorOnFocus: theme.colorBrandForeground1,
+    sendBoxButtonColorOnActive: theme.colorBrandForeground1,
+    sendBoxButtonShadeColorOnHover: theme.colorNeutralBackground3,
+    sendBoxButtonShadeColorOnActive: theme.colorNeutralBackground4,
+    sendBoxHeight: 44,
+
+    suggestedActionTextColor: theme.colorBrandForeground1,
+    suggestedActionBorderColor: theme.colorBrandStroke1,
+    suggestedActionBackgroundColor: theme.colorNeutralBackground1,
+    suggestedActionBackgroundColorOnHover: theme.colorNeutralBackground3,
+    suggestedActionBorderRadius: 16,
+    suggestedActionHeight: 32,
+    suggestedActionLayout: 'flow',
+
+    toastInfoBackgroundColor: theme.colorNeutralBackground3,
+    toastInfoColor: theme.colorNeutralForeground1,
+    toastErrorBackgroundColor: theme.colorStatusDangerBackground1,
+    toastErrorColor: theme.colorStatusDangerForeground1,
+    toastWarnBackgroundColor: theme.colorStatusWarningBackground1,
+    toastWarnColor: theme.colorStatusWarningForeground1,
+    connectivityTextSize: '85%',
+    newMessagesButtonColor: theme.colorNeutralForegroundOnBrand,
+    scrollToEndButtonBehavior: 'unread',
+  };
+}
