@@ -1,0 +1,103 @@
+// Package api is the HTTP API's requests and responses as Go types. The server describes itself with them, and clients
+// may use them; they hold data only.
+//
+// Times are RFC 3339 in UTC, durations are like "90s" or "2h30m", ids are opaque text.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Target says to whom. Exactly one member is set.
+type Target struct {
+	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
+	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+	Everyone     bool   `json:"everyone,omitempty" doc:"Every conversation in the reference book that can be reached."`
+}
+
+// NotificationRequest asks for a notification. Exactly one of Text and Activity is set.
+type NotificationRequest struct {
+	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as a plain message. Exactly one of text and activity." example:"Your build is done."`
+	Activity     json.RawMessage `json:"activity,omitempty" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
+	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
+	ExpiresAt    *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
+	Lane         string          `json:"lane,omitempty" enum:"urgent,normal,bulk" doc:"How pressing it is; normal, if not given."`
+	OnUnknown    string          `json:"on_unknown,omitempty" enum:"retry,hold" doc:"What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given."`
+	Conversation string          `json:"conversation,omitempty" enum:"existing,new" doc:"new opens a new conversation with the person, where the channel can. existing, if not given."`
+	Topic        string          `json:"topic,omitempty" maxLength:"255" doc:"Groups notifications of one kind." example:"builds"`
+	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
+	Value        json.RawMessage `json:"value,omitempty" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
+}
+
+// Notification is an accepted notification and how far it has come.
+type Notification struct {
+	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
+	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
+	To         Target          `json:"to" doc:"As it was asked for."`
+	Activity   json.RawMessage `json:"activity" doc:"What is said."`
+	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
+	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
+	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
+	Value      json.RawMessage `json:"value,omitempty" doc:"As it was given."`
+	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
+	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
+	Deliveries []Delivery      `json:"deliveries" doc:"One per conversation."`
+}
+
+// Delivery is a notification's way to one conversation.
+type Delivery struct {
+	ID           string     `json:"id" doc:"Names the delivery." example:"dlv_0zk3v9q2m7r4y"`
+	State        string     `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
+	Reason       string     `json:"reason,omitempty" doc:"Why, as a stable word." example:"not_found"`
+	Channel      string     `json:"channel" doc:"The channel." example:"directline"`
+	Conversation string     `json:"conversation" doc:"The conversation's id on the channel."`
+	ActivityID   string     `json:"activity_id,omitempty" doc:"The id that the channel gave the message."`
+	Attempts     int        `json:"attempts" doc:"How often it was tried."`
+	DueAt        *time.Time `json:"due_at,omitempty" doc:"When it is tried next."`
+	History      []Change   `json:"history" doc:"Every change, oldest first."`
+}
+
+// Change is one step of a delivery's history.
+type Change struct {
+	At      time.Time  `json:"at" doc:"When."`
+	State   string     `json:"state" doc:"The state from then on."`
+	Attempt int        `json:"attempt,omitempty" doc:"The attempt that it belongs to, from 1."`
+	Reason  string     `json:"reason,omitempty" doc:"Why, as a stable word."`
+	Status  int        `json:"status,omitempty" doc:"The channel's HTTP status."`
+	Detail  string     `json:"detail,omitempty" doc:"What the channel said, shortened."`
+	RetryAt *time.Time `json:"retry_at,omitempty" doc:"When it is tried again."`
+}
+
+// Problem is an error answer (RFC 9457, "Problem Details for HTTP APIs").
+type Problem struct {
+	Type   string         `json:"type" doc:"Always about:blank; code tells problems apart."`
+	Title  string         `json:"title" doc:"The HTTP status in words."`
+	Status int            `json:"status" doc:"The HTTP status."`
+	Code   string         `json:"code" doc:"A stable word for programs." example:"invalid_field"`
+	Detail string         `json:"detail" doc:"One sentence for people."`
+	Errors []ProblemField `json:"errors,omitempty" doc:"The fields at fault."`
+}
+
+// ProblemField is one field at fault.
+type ProblemField struct {
+	Field   string `json:"field" doc:"Its path in the request, such as body.to.user." example:"body.text"`
+	Message string `json:"message" doc:"What is wrong with it."`
+}
+
+// Codes of problems. They do not change.
+const (
+	CodeBadRequest       = "bad_request"
+	CodeInvalidField     = "invalid_field"
+	CodeNoTarget         = "no_target"
+	CodeNotFound         = "not_found"
+	CodeKeyReused        = "idempotency_key_reused"
+	CodeTooLarge         = "too_large"
+	CodeUnsupported      = "unsupported_media_type"
+	CodeInternal         = "internal"
+	CodeUnavailable      = "unavailable"
+	CodeForbidden        = "forbidden"
+	CodeMethodNotAllowed = "method_not_allowed"
+)

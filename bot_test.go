@@ -1,0 +1,320 @@
+package headsup_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/store/memory"
+)
+
+type fixture struct {
+	bot     *headsup.Bot
+	channel *bottest.Recorder
+	store   *memory.Store
+}
+
+func newBot(t *testing.T, h headsup.HandlerFunc, middleware ...headsup.Middleware) fixture {
+	t.Helper()
+	f := fixture{channel: &bottest.Recorder{}, store: memory.New()}
+	bot, err := headsup.New(headsup.Config{
+		AppID: "app", Verifier: auth.Development{}, Channel: f.channel, Turns: f.store,
+		Middleware: append(middleware, state.Middleware(f.store)),
+	}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.bot = bot
+	return f
+}
+
+// inbound is an activity as a channel sends it.
+func inbound(id, conversation, text string) *activity.Activity {
+	return &activity.Activity{
+		Type: activity.TypeMessage, ID: activity.ID(id), ChannelID: "test", ServiceURL: "https://c.example.net",
+		From: &activity.ChannelAccount{ID: "u"}, Recipient: &activity.ChannelAccount{ID: "b"},
+		Conversation: &activity.ConversationAccount{ID: activity.ConversationID(conversation)}, Text: text,
+	}
+}
+
+var developer = auth.Identity{Kind: auth.KindDevelopment}
+
+func (f fixture) post(t *testing.T, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/messages", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	f.bot.ServeHTTP(w, r)
+	return w
+}
+
+func encode(t *testing.T, a *activity.Activity) string {
+	t.Helper()
+	raw, err := activity.Encode(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// TestMessagingEndpoint runs the protocol's own cases against the endpoint.
+func TestMessagingEndpoint(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("testdata/inbound/http.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Cases []struct {
+			Name    string            `json:"name"`
+			Method  string            `json:"method"`
+			Headers map[string]string `json:"headers"`
+			Body    string            `json:"body"`
+			Want    struct {
+				Status  []int          `json:"status"`
+				Body    map[string]any `json:"body"`
+				BodyHas string         `json:"bodyHas"`
+			} `json:"want"`
+		} `json:"cases"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Cases) != 22 {
+		t.Fatalf("%d cases, want 22", len(file.Cases))
+	}
+	for _, c := range file.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			mux := headsup.NewMux()
+			mux.Message(func(ctx context.Context, t *headsup.Turn) error {
+				_, err := t.Send(ctx, activity.Message("one"), activity.Message("two"))
+				return err
+			})
+			f := newBot(t, mux.HandleTurn)
+			if c.Body == "$deep:100000" {
+				c.Body = `{"type":"message","channelData":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`
+			}
+			r := httptest.NewRequestWithContext(t.Context(), c.Method, "/api/messages", strings.NewReader(c.Body))
+			for name, value := range c.Headers {
+				r.Header.Set(name, strings.ReplaceAll(value, "$valid", "a.b.c"))
+			}
+			w := httptest.NewRecorder()
+			f.bot.ServeHTTP(w, r)
+			if !slices.Contains(c.Want.Status, w.Code) {
+				t.Fatalf("status %d, want one of %v; body %s", w.Code, c.Want.Status, w.Body)
+			}
+			if w.Code >= 400 && len(f.channel.Sent()) > 0 {
+				t.Error("a refused request made the bot speak")
+			}
+			var body map[string]any
+			if w.Body.Len() > 0 {
+				if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+					t.Fatalf("the answer is not JSON: %v", err)
+				}
+			}
+			for member, want := range c.Want.Body {
+				if body[member] != want {
+					t.Errorf("%s is %v, want %v", member, body[member], want)
+				}
+			}
+			if c.Want.BodyHas == "activities" {
+				replies, _ := body["activities"].([]any)
+				if len(replies) != 2 || len(f.channel.Sent()) != 0 {
+					t.Errorf("%d replies in the answer and %d through the channel, want 2 and 0", len(replies), len(f.channel.Sent()))
+				}
+			}
+		})
+	}
+}
+
+func TestRefusalNamesTheMember(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(context.Context, *headsup.Turn) error { return nil })
+	w := f.post(t, `{"type":"message","id":"1","channelId":"test","serviceUrl":"https://c","from":{"id":7},"conversation":{"id":"c"}}`)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "/from/id") {
+		t.Errorf("answer %d %s, want 400 naming /from/id", w.Code, w.Body)
+	}
+}
+
+func TestOutgoingActivityIsAddressedAndHasNoID(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		rs, err := t.Send(ctx, &activity.Activity{ID: "mine", Text: "x"}, activity.Message("y"))
+		if err == nil && (len(rs) != 2 || rs[0].ID == "" || rs[0].ID == rs[1].ID) {
+			err = errors.New("the ids that the channel gave are missing")
+		}
+		return err
+	})
+	if w := f.post(t, encode(t, inbound("7", "c", "hi"))); w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	got := f.channel.Sent()[0].Activity
+	if got.ID != "" || got.Type != activity.TypeMessage || got.ReplyToID != "7" || got.From.ID != "b" || got.Recipient.ID != "u" ||
+		got.Conversation.ID != "c" || got.ServiceURL != "https://c.example.net" {
+		t.Errorf("sent %s", encode(t, got))
+	}
+}
+
+func TestPanicFailsTheTurnAndNothingElse(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		if t.Activity().Text == "boom" {
+			panic("boom")
+		}
+		_, err := t.Say(ctx, "fine")
+		return err
+	})
+	if w := f.post(t, encode(t, inbound("1", "c", "boom"))); w.Code != http.StatusInternalServerError {
+		t.Errorf("a panic answers %d, want 500", w.Code)
+	}
+	if w := f.post(t, encode(t, inbound("2", "c", "hello"))); w.Code != http.StatusOK {
+		t.Errorf("the turn after a panic answers %d, want 200", w.Code)
+	}
+}
+
+func TestActivityThatArrivesTwiceRunsOnce(t *testing.T) {
+	t.Parallel()
+	var runs atomic.Int32
+	f := newBot(t, func(_ context.Context, t *headsup.Turn) error {
+		runs.Add(1)
+		t.Respond(headsup.InvokeResponse{Status: 207, Body: map[string]int{"run": int(runs.Load())}})
+		return nil
+	})
+	a := inbound("1", "c", "")
+	a.Type, a.Name = activity.TypeInvoke, "do"
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			answer, err := f.bot.Process(context.Background(), developer, a.Clone())
+			if err != nil || answer.Status != 207 || string(answer.Body) != `{"run":1}` {
+				t.Errorf("answer %d %s, %v", answer.Status, answer.Body, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := runs.Load(); n != 1 {
+		t.Errorf("the handler ran %d times", n)
+	}
+	other := a.Clone()
+	other.Conversation.ID = "other"
+	if _, err := f.bot.Process(t.Context(), developer, other); err != nil || runs.Load() != 2 {
+		t.Errorf("the same id in another conversation did not run: %v", err)
+	}
+}
+
+func TestFailedTurnIsRunAgainAndCommitsNothing(t *testing.T) {
+	t.Parallel()
+	count := state.NewProperty[int](state.Conversation, "count")
+	fail := true
+	seen := -1
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		n, err := count.Load(ctx, t)
+		if err != nil {
+			return err
+		}
+		seen = n
+		if err := count.Set(ctx, t, n+1); err != nil {
+			return err
+		}
+		if fail {
+			return errors.New("no")
+		}
+		return nil
+	})
+	a := inbound("1", "c", "x")
+	if _, err := f.bot.Process(t.Context(), developer, a); err == nil {
+		t.Fatal("the handler's error is lost")
+	}
+	fail = false
+	if _, err := f.bot.Process(t.Context(), developer, a); err != nil {
+		t.Fatal(err)
+	}
+	if seen != 0 {
+		t.Errorf("the second run saw count %d, want 0: the failed turn was committed", seen)
+	}
+	if _, err := f.bot.Process(t.Context(), developer, inbound("2", "c", "x")); err != nil || seen != 1 {
+		t.Errorf("the third run saw count %d (%v), want 1", seen, err)
+	}
+}
+
+func TestUnverifiedIdentityIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(context.Context, *headsup.Turn) error { t.Error("the handler ran"); return nil })
+	_, err := f.bot.Process(t.Context(), auth.Identity{}, inbound("1", "c", "x"))
+	if refused, ok := errors.AsType[*auth.Error](err); !ok || refused.Status != http.StatusUnauthorized {
+		t.Errorf("error %v, want a 401", err)
+	}
+}
+
+func TestBotWithoutVerifierRefusesEverybody(t *testing.T) {
+	t.Parallel()
+	bot, err := headsup.New(headsup.Config{Channel: &bottest.Recorder{}, Turns: memory.New()}, headsup.NewMux())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fixture{bot: bot}
+	if w := f.post(t, encode(t, inbound("1", "c", "x"))); w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
+		t.Errorf("answer %d, want 401 with WWW-Authenticate", w.Code)
+	}
+}
+
+func TestConversationDoesOneThingAtATime(t *testing.T) {
+	t.Parallel()
+	var inside atomic.Int32
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		if inside.Add(1) > 1 {
+			return errors.New("two turns at once")
+		}
+		defer inside.Add(-1)
+		_, err := t.Say(ctx, "x")
+		return err
+	})
+	ref := inbound("0", "c", "").Reference()
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			var err error
+			if i%2 == 0 {
+				err = f.bot.Continue(context.Background(), ref, nil)
+			} else {
+				_, err = f.bot.Process(context.Background(), developer, inbound(string(rune('a'+i)), "c", "x"))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestTurnThatTakesTooLongAnswers503(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newBot(t, func(ctx context.Context, _ *headsup.Turn) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		start := time.Now()
+		w := f.post(t, encode(t, inbound("1", "c", "x")))
+		if w.Code != http.StatusServiceUnavailable || time.Since(start) != 13*time.Second {
+			t.Errorf("answer %d after %v, want 503 after 13s", w.Code, time.Since(start))
+		}
+	})
+}

@@ -1,0 +1,191 @@
+package headsup_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/state"
+)
+
+func TestContinueRunsMiddlewareAndReachesTheBot(t *testing.T) {
+	t.Parallel()
+	turns := 0
+	counting := func(next headsup.Handler) headsup.Handler {
+		return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+			turns++
+			return next.HandleTurn(ctx, t)
+		})
+	}
+	mux := headsup.NewMux()
+	mux.Event(func(ctx context.Context, t *headsup.Turn) error {
+		_, err := t.Say(ctx, "told of "+string(t.Activity().Value))
+		return err
+	}, activity.EventContinueConversation)
+	f := newBot(t, mux.HandleTurn, counting)
+	ref := inbound("7", "c", "hi").Reference()
+	if err := f.bot.Continue(t.Context(), ref, nil, headsup.WithValue(map[string]int{"job": 7})); err != nil {
+		t.Fatal(err)
+	}
+	if turns != 1 {
+		t.Errorf("the middleware ran %d times, want 1", turns)
+	}
+	if got := f.channel.Texts("c"); !slices.Equal(got, []string{`told of {"job":7}`}) {
+		t.Errorf("said %q", got)
+	}
+}
+
+func TestProactiveTurnSharesTheConversationsState(t *testing.T) {
+	t.Parallel()
+	name := state.NewProperty[string](state.User, "name")
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error { return name.Set(ctx, t, t.Activity().Text) })
+	a := inbound("1", "c", "Nadia")
+	if _, err := f.bot.Process(t.Context(), developer, a); err != nil {
+		t.Fatal(err)
+	}
+	err := f.bot.Continue(t.Context(), a.Reference(), headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		who, err := name.Load(ctx, t)
+		if err != nil {
+			return err
+		}
+		_, err = t.Say(ctx, "Hello "+who)
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.channel.Texts("c"); !slices.Equal(got, []string{"Hello Nadia"}) {
+		t.Errorf("said %q", got)
+	}
+}
+
+func TestProactiveMessageAnswersOnlyWhatTheReferenceNames(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error { _, err := t.Say(ctx, "x"); return err })
+	ref := inbound("", "c", "").Reference()
+	if err := f.bot.Continue(t.Context(), ref, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.channel.Sent()[0].Activity.ReplyToID; got != "" {
+		t.Errorf("answers %q, which nobody said", got)
+	}
+}
+
+func TestContinueNestsInItsOwnConversation(t *testing.T) {
+	t.Parallel()
+	count := state.NewProperty[int](state.Conversation, "count")
+	var f fixture
+	f = newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		if err := count.Set(ctx, t, 1); err != nil {
+			return err
+		}
+		err := f.bot.Continue(ctx, t.Reference(), headsup.HandlerFunc(func(ctx context.Context, inner *headsup.Turn) error {
+			n, err := count.Load(ctx, inner)
+			if err != nil {
+				return err
+			}
+			return count.Set(ctx, inner, n+1)
+		}))
+		if err != nil {
+			return err
+		}
+		if n, err := count.Load(ctx, t); err != nil || n != 2 {
+			return errors.New("the nested turn's state is not seen outside")
+		}
+		return nil
+	})
+	if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "x")); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := f.store.ReadState(t.Context(), []state.Key{{AppID: "app", Path: "test/conversations/c/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range stored {
+		if string(d.Value) != `{"count":2}` {
+			t.Errorf("stored %s", d.Value)
+		}
+	}
+	if len(stored) != 1 {
+		t.Errorf("%d documents stored, want 1", len(stored))
+	}
+}
+
+func TestContinueElsewhereInsideATurnIsRefused(t *testing.T) {
+	t.Parallel()
+	var f fixture
+	f = newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		return f.bot.Continue(ctx, inbound("", "other", "").Reference(), nil)
+	})
+	if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "x")); !errors.Is(err, headsup.ErrInTurn) {
+		t.Errorf("error %v, want ErrInTurn", err)
+	}
+}
+
+func TestContinueGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	f := newBot(t, func(context.Context, *headsup.Turn) error {
+		close(entered)
+		<-leave
+		return nil
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := f.bot.Process(context.Background(), developer, inbound("1", "c", "x")); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	err := f.bot.Continue(ctx, inbound("", "c", "").Reference(), headsup.HandlerFunc(func(context.Context, *headsup.Turn) error {
+		t.Error("ran beside another turn")
+		return nil
+	}))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want a deadline", err)
+	}
+	close(leave)
+	<-done
+}
+
+func TestContinueRefusesAReferenceWithoutConversation(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(context.Context, *headsup.Turn) error { return nil })
+	if err := f.bot.Continue(t.Context(), activity.Reference{ChannelID: "test"}, nil); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestCreateOpensAConversationAndRunsATurnInIt(t *testing.T) {
+	t.Parallel()
+	f := newBot(t, func(context.Context, *headsup.Turn) error { return nil })
+	ref, err := f.bot.Create(t.Context(), headsup.Creation{
+		ChannelID: "test", ServiceURL: "https://c.example.net",
+		Parameters: activity.ConversationParameters{
+			Bot: &activity.ChannelAccount{ID: "b"}, Members: []activity.ChannelAccount{{ID: "u"}}, TenantID: "t",
+		},
+	}, headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if t.Activity().Name != activity.EventCreateConversation || !t.Proactive() {
+			return errors.New("not the event that it should be")
+		}
+		_, err := t.Say(ctx, "hello")
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref.Conversation.ID != "created-1" || ref.User == nil || ref.User.ID != "u" || ref.Conversation.TenantID != "t" {
+		t.Errorf("reference %+v", ref)
+	}
+	sent := f.channel.Sent()
+	if len(sent) != 1 || sent[0].Activity.ReplyToID != "" || sent[0].Activity.Recipient.ID != "u" {
+		t.Errorf("sent %+v", sent)
+	}
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/examples/jobs"
+	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/server"
+)
+
+type serve struct {
+	config.Serve
+	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the same names as the flags, - written as _."`
+}
+
+// Run serves until ctx ends.
+func (c serve) Run(ctx context.Context, s streams) error {
+	cfg := server.Config{
+		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, WebDir: c.WebDir,
+		Version: buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
+	}
+	if c.Demo {
+		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
+	}
+	srv, err := server.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(s.out, banner(srv.URL(), c.Demo)); err != nil {
+		return err
+	}
+	return srv.Run(ctx)
+}
+
+func logger(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo // the flag's enum leaves nothing else
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// banner says where things are. Its first line is for programs too.
+func banner(url string, demo bool) string {
+	text := "headsup: listening on " + url + "\n" +
+		"headsup: DEVELOPMENT MODE: no credentials; everybody on this machine may use it, nobody else can\n\n"
+	if demo {
+		text += "  Chat with the bot   " + url + "/playground\n"
+	}
+	return text +
+		"  Messaging endpoint  " + url + "/api/messages\n" +
+		"  API document        " + url + "/openapi.json\n\n" +
+		"Make the bot speak to everybody it knows:\n\n" +
+		"  curl -X POST " + url + "/v1/notifications -H 'Content-Type: application/json' \\\n" +
+		"    -d '{\"to\": {\"everyone\": true}, \"text\": \"Heads up!\"}'\n\n"
+}

@@ -1,0 +1,112 @@
+// Package console serves the pages: the start page, the playground, and what the playground asks for.
+//
+// [Pages] serves built files under a strict content security policy; [Playground] is the development-only API behind
+// the playground; [Wire] is the log that it shows.
+package console
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// noncePlaceholder is what the pages contain where a response's nonce goes.
+const noncePlaceholder = "__CSP_NONCE__"
+
+// policy allows what the pages bring along and nothing from elsewhere. Web Chat and Fluent UI make style elements at
+// run time, which carry the nonce, and style attributes, which cannot.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-%s'; style-src-attr 'unsafe-inline'; " +
+	"img-src 'self' data: blob:; font-src 'self'; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; " +
+	"worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+// Pages serves the built pages in files: "/", "/playground" and their assets. Where they have not been built, "/" and
+// "/playground" explain how.
+func Pages(files fs.FS, built bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET is allowed here", http.StatusMethodNotAllowed)
+			return
+		}
+		name := strings.Trim(r.URL.Path, "/")
+		switch name {
+		case "":
+			name = "index.html"
+		case "playground":
+			name = "playground/index.html"
+		default:
+			if !strings.HasPrefix(name, "assets/") && !strings.HasPrefix(name, "vendor/") {
+				http.NotFound(w, r)
+				return
+			}
+		}
+		if !built && strings.HasSuffix(name, ".html") {
+			page(w, r, []byte(unbuilt))
+			return
+		}
+		body, err := fs.ReadFile(files, path.Clean(name))
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
+				http.Error(w, "the page could not be read", http.StatusInternalServerError)
+				return
+			}
+			http.NotFound(w, r)
+			return
+		}
+		if strings.HasSuffix(name, ".html") {
+			page(w, r, body)
+			return
+		}
+		asset(w, name, body)
+	})
+}
+
+// page sends HTML with a fresh nonce.
+func page(w http.ResponseWriter, _ *http.Request, body []byte) {
+	nonce := rand.Text()
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", fmt.Sprintf(policy, nonce))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(bytes.ReplaceAll(body, []byte(noncePlaceholder), []byte(nonce)))
+}
+
+// asset sends a file whose name changes with its content.
+func asset(w http.ResponseWriter, name string, body []byte) {
+	kind := mime.TypeByExtension(path.Ext(name))
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body)
+}
+
+const unbuilt = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Headsup</title>
+<style nonce="` + noncePlaceholder + `">body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}code,pre{font-family:ui-monospace,monospace}</style>
+</head><body><main>
+<h1>Headsup is running</h1>
+<p>This binary was built without its pages. The bot and the APIs work all the same:</p>
+<ul>
+<li><code>POST /api/messages</code>, the bot's messaging endpoint</li>
+<li><code>GET /api/notify</code>, tell every known conversation</li>
+<li><a href="/openapi.json"><code>/openapi.json</code></a>, the API</li>
+<li><code>/v3/directline</code>, the embedded Direct Line channel</li>
+</ul>
+<p>To build the pages, with Node 20 or newer, in the source folder:</p>
+<pre>make run</pre>
+<p>or serve a folder of built pages with <code>--web-dir web/dist</code>.</p>
+</main></body></html>
+`

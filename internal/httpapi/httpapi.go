@@ -1,0 +1,99 @@
+// Package httpapi serves the operator's HTTP API under /v1 and its OpenAPI document.
+//
+// [Register] adds the operations to a mux. Each decodes and checks a request, calls the engine, and encodes the answer;
+// errors are problem+json with a stable code and the field at fault.
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+// Engine is what the API needs of the engine; *proactive.Engine implements it.
+type Engine interface {
+	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
+	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+}
+
+// Config makes the API.
+type Config struct {
+	// Engine is required.
+	Engine Engine
+	// Version is shown in the OpenAPI document.
+	Version string
+	// Logger receives internal errors, once each. Nil discards them.
+	Logger *slog.Logger
+}
+
+// maxBody bounds request bodies in bytes (reliability: 256 kB for a notification, with room for its other members).
+const maxBody = 512 << 10
+
+// Register adds the API and /openapi.json to mux.
+func Register(mux *http.ServeMux, cfg Config) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	useProblems()
+	doc := huma.DefaultConfig("Headsup", cfg.Version)
+	doc.Info.Description = "Let a bot speak first: accept notifications and deliver each into the right conversation."
+	doc.CreateHooks = nil // no $schema members and Link headers in answers
+	doc.SchemasPath, doc.DocsPath = "", ""
+	doc.RejectUnknownQueryParameters = true
+	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	api := humago.New(mux, doc)
+	s := &service{cfg: cfg}
+	s.notifications(api)
+	describeActivities(api)
+}
+
+// jsonFormat reads and writes bodies with the JSON package that the rest of the program uses: duplicate members,
+// invalid UTF-8 and names in another letter case are refused.
+var jsonFormat = huma.Format{
+	Marshal:   func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.FormatNilSliceAsNull(false)) },
+	Unmarshal: func(data []byte, v any) error { return json.Unmarshal(data, v, json.RejectUnknownMembers(true)) },
+}
+
+type service struct {
+	cfg Config
+}
+
+// describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought
+// of yet, which the generator cannot say.
+func describeActivities(api huma.API) {
+	schemas := api.OpenAPI().Components.Schemas.Map()
+	activity := &huma.Schema{
+		Type:        huma.TypeObject,
+		Description: "An activity of the Bot Framework protocol. Members that are not listed are kept as they are.",
+		Properties: map[string]*huma.Schema{
+			"type":             {Type: huma.TypeString, Description: "message, event, typing, …; message, if not given.", Examples: []any{"message"}},
+			"text":             {Type: huma.TypeString, Description: "The text of a message."},
+			"textFormat":       {Type: huma.TypeString, Enum: []any{"plain", "markdown", "xml"}},
+			"summary":          {Type: huma.TypeString},
+			"speak":            {Type: huma.TypeString},
+			"inputHint":        {Type: huma.TypeString},
+			"locale":           {Type: huma.TypeString},
+			"name":             {Type: huma.TypeString, Description: "The name of an event."},
+			"value":            {Description: "Any JSON."},
+			"attachments":      {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+			"suggestedActions": {Type: huma.TypeObject, AdditionalProperties: true},
+			"entities":         {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+			"channelData":      {Description: "Any JSON, as the channel wants it."},
+		},
+		AdditionalProperties: true,
+	}
+	schemas["Activity"] = activity
+	for _, name := range []string{"Notification", "NotificationRequest"} {
+		schemas[name].Properties["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}
+		schemas[name].Properties["value"] = &huma.Schema{Description: schemas[name].Properties["value"].Description}
+		schemas[name].PrecomputeMessages()
+	}
+}

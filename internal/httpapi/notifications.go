@@ -1,0 +1,199 @@
+package httpapi
+
+import (
+	"context"
+	stdjson "encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+type createRequest struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key with the same body is accepted once and answered the same for at least 24 hours; with another body it is refused."`
+	Body           api.NotificationRequest
+}
+
+type created struct {
+	Location string `header:"Location" doc:"Where to ask for the notification."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the key had been accepted before."`
+	Body     api.Notification
+}
+
+type one struct {
+	ID string `path:"id" maxLength:"64" doc:"The notification's id."`
+}
+
+type answer struct {
+	Body api.Notification
+}
+
+func (s *service) notifications(a huma.API) {
+	huma.Register(a, huma.Operation{
+		OperationID: "create-notification", Method: http.MethodPost, Path: "/v1/notifications",
+		Summary:       "Say something",
+		Description:   "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once.",
+		Tags:          []string{"notifications"},
+		DefaultStatus: http.StatusAccepted,
+		MaxBodyBytes:  maxBody,
+		Errors:        []int{400, 409, 413, 415, 422, 503},
+	}, s.create)
+	huma.Register(a, huma.Operation{
+		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
+		Summary:     "See what became of it",
+		Description: "Returns a notification with its deliveries and every change of each.",
+		Tags:        []string{"notifications"},
+		Errors:      []int{404, 503},
+	}, s.get)
+}
+
+func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
+	n, err := notification(r)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	accepted, err := s.cfg.Engine.Notify(ctx, n)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	status, err := s.cfg.Engine.Status(ctx, accepted.ID)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	c := &created{Location: "/v1/notifications/" + string(accepted.ID), Body: render(status)}
+	if accepted.Replayed {
+		c.Replayed = "true"
+	}
+	return c, nil
+}
+
+func (s *service) get(ctx context.Context, r *one) (*answer, error) {
+	status, err := s.cfg.Engine.Status(ctx, headsup.NotificationID(r.ID))
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &answer{Body: render(status)}, nil
+}
+
+// notification reads a request.
+func notification(r *createRequest) (headsup.Notification, error) {
+	b := r.Body
+	n := headsup.Notification{
+		To: headsup.Target{
+			Conversation: activity.ConversationID(b.To.Conversation), User: activity.AccountID(b.To.User), Everyone: b.To.Everyone,
+		},
+		Text: b.Text, Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale,
+		Lane: headsup.Lane(b.Lane), OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation),
+		Value: []byte(b.Value),
+	}
+	if b.At != nil {
+		n.At = *b.At
+	}
+	if b.ExpiresAt != nil {
+		n.ExpiresAt = *b.ExpiresAt
+	}
+	if b.In != "" {
+		in, err := time.ParseDuration(b.In)
+		if err != nil {
+			return n, &proactive.FieldError{Field: "in", Reason: "is not a duration such as 90s or 1h30m"}
+		}
+		n.In = in
+	}
+	if len(b.Activity) == 0 {
+		return n, nil
+	}
+	a, err := decodeActivity(b.Activity)
+	if err != nil {
+		return n, err
+	}
+	n.Activity = a
+	return n, nil
+}
+
+// decodeActivity reads an activity as strictly as one from a channel, but for its type, which may be left out.
+func decodeActivity(raw []byte) (*activity.Activity, error) {
+	a, err := activity.Decode(raw)
+	if err == nil {
+		return a, nil
+	}
+	bad, ok := errors.AsType[*activity.DecodeError](err)
+	if !ok {
+		return nil, &proactive.FieldError{Field: "activity", Reason: err.Error()}
+	}
+	if bad.Path == "/type" {
+		var members map[string]stdjson.RawMessage
+		if json.Unmarshal(raw, &members) == nil && members["type"] == nil {
+			members["type"] = stdjson.RawMessage(`"message"`)
+			if typed, err := json.Marshal(members); err == nil {
+				return activity.Decode(typed)
+			}
+		}
+	}
+	return nil, &proactive.FieldError{Field: "activity" + dotted(bad.Path), Reason: bad.Reason}
+}
+
+// dotted makes a JSON pointer a path as the API writes it.
+func dotted(pointer string) string {
+	path := []byte(pointer)
+	for i, c := range path {
+		if c == '/' {
+			path[i] = '.'
+		}
+	}
+	return string(path)
+}
+
+func render(s proactive.Status) api.Notification {
+	m := s.Message
+	n := api.Notification{
+		ID: string(s.ID), State: string(s.State()), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
+		OnUnknown: string(m.OnUnknown), Topic: m.Topic, Value: stdjson.RawMessage(m.Value), CreatedAt: m.CreatedAt.UTC(),
+		ExpiresAt: optional(m.ExpiresAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
+	}
+	if n.OnUnknown == "" {
+		n.OnUnknown = string(headsup.OnUnknownRetry)
+	}
+	_ = json.Unmarshal([]byte(m.Target), &n.To) // the engine wrote it
+	for _, d := range s.Deliveries {
+		out := api.Delivery{
+			ID: proactive.DeliveryText(d.ID), State: string(d.State), Reason: d.Reason,
+			Channel: string(d.Key.Channel), Conversation: string(d.Key.Conversation), ActivityID: string(d.Activity),
+			Attempts: d.Claims, DueAt: optional(d.DueAt), History: make([]api.Change, 0, len(d.History)),
+		}
+		for _, c := range d.History {
+			out.History = append(out.History, api.Change{
+				At: c.At.UTC(), State: string(c.State), Attempt: c.Attempt, Reason: c.Reason, Status: c.Status,
+				Detail: c.Detail, RetryAt: optional(c.RetryAt),
+			})
+		}
+		n.Deliveries = append(n.Deliveries, out)
+	}
+	return n
+}
+
+func laneName(l outbox.Lane) string {
+	switch l {
+	case outbox.LaneUrgent:
+		return string(headsup.LaneUrgent)
+	case outbox.LaneBulk:
+		return string(headsup.LaneBulk)
+	case outbox.LaneNormal:
+	}
+	return string(headsup.LaneNormal)
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

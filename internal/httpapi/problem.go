@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+// problem is an [api.Problem] as huma wants its errors.
+type problem struct {
+	api.Problem
+}
+
+func (p *problem) Error() string             { return p.Detail }
+func (p *problem) GetStatus() int            { return p.Status }
+func (*problem) ContentType(_ string) string { return "application/problem+json" }
+
+func newProblem(status int, code, detail string, fields ...api.ProblemField) *problem {
+	return &problem{api.Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: fields,
+	}}
+}
+
+// useProblems makes huma's own errors problems too. huma keeps the constructor in a variable of its package.
+var useProblems = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		p := newProblem(status, codeOf(status), message)
+		for _, err := range errs {
+			if err == nil {
+				continue
+			}
+			f := api.ProblemField{Message: err.Error()}
+			var d huma.ErrorDetailer
+			if errors.As(err, &d) {
+				detail := d.ErrorDetail()
+				f.Field, f.Message = detail.Location, detail.Message
+			}
+			p.Errors = append(p.Errors, f)
+		}
+		if len(p.Errors) > 0 {
+			p.Detail = sentence(p.Errors[0])
+		}
+		return p
+	}
+})
+
+func sentence(f api.ProblemField) string {
+	return strings.TrimPrefix(f.Field+": "+f.Message, ": ")
+}
+
+func codeOf(status int) string {
+	switch status {
+	case http.StatusUnprocessableEntity:
+		return api.CodeInvalidField
+	case http.StatusNotFound:
+		return api.CodeNotFound
+	case http.StatusRequestEntityTooLarge:
+		return api.CodeTooLarge
+	case http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		return api.CodeUnsupported
+	case http.StatusServiceUnavailable:
+		return api.CodeUnavailable
+	}
+	if status >= 500 {
+		return api.CodeInternal
+	}
+	return api.CodeBadRequest
+}
+
+// problemOf turns an error of the engine into an answer.
+func (s *service) problemOf(ctx context.Context, err error) error {
+	if field, ok := errors.AsType[*proactive.FieldError](err); ok {
+		f := api.ProblemField{Field: "body." + field.Field, Message: field.Reason}
+		if field.Field == "idempotency_key" {
+			f.Field = "header.Idempotency-Key"
+		}
+		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
+	}
+	switch {
+	case errors.Is(err, proactive.ErrNoTarget):
+		return newProblem(http.StatusUnprocessableEntity, api.CodeNoTarget,
+			"the reference book has no such conversation or person, or it cannot be reached any more",
+			api.ProblemField{Field: "body.to", Message: "names nobody who can be reached"})
+	case errors.Is(err, proactive.ErrKeyReused):
+		return newProblem(http.StatusConflict, api.CodeKeyReused,
+			"the idempotency key was used for a notification with other content",
+			api.ProblemField{Field: "header.Idempotency-Key", Message: "was used before with another body"})
+	case errors.Is(err, proactive.ErrNotFound):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such notification")
+	}
+	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
+	return huma.ErrorWithHeaders(
+		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the request could not be stored; nothing was accepted"),
+		http.Header{"Retry-After": {"1"}})
+}

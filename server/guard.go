@@ -1,0 +1,69 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/api"
+)
+
+// guard keeps pages of other sites away from a server that trusts whoever reaches it: the Host must be a loopback name
+// or the public URL's, which a rebound DNS name is not, and a request with an Origin must come from our own pages.
+func (s *Server) guard(next http.Handler) http.Handler {
+	public, err := url.Parse(s.url)
+	if err != nil {
+		public = &url.URL{} // it was made or checked by us; match nothing
+	}
+	ours := func(host string) bool {
+		if host == public.Host {
+			return true
+		}
+		name, port, err := net.SplitHostPort(host)
+		return err == nil && loopback(name) && port == portOf(s.listener)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !ours(r.Host) {
+			refuse(w, "the Host header names another machine; development mode answers on loopback only")
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" {
+			u, err := url.Parse(origin)
+			if err != nil || !ours(u.Host) || u.Scheme != "http" && u.Scheme != public.Scheme {
+				refuse(w, "the request comes from a page of another site")
+				return
+			}
+		}
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && !navigation(r) {
+			refuse(w, "the request comes from a page of another site")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// navigation reports whether a person follows a link to a page, which may start on another site and does nothing.
+func navigation(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && !strings.HasPrefix(r.URL.Path, "/api/")
+}
+
+func portOf(l net.Listener) string {
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return ""
+	}
+	return port
+}
+
+func refuse(w http.ResponseWriter, why string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.MarshalWrite(w, api.Problem{
+		Type: "about:blank", Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
+		Code: api.CodeForbidden, Detail: why,
+	}, json.OmitZeroStructFields(true))
+}

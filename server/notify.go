@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+// greeting is what the classic sample says when it is asked to notify everybody.
+const greeting = "proactive hello"
+
+// notifyPatience is how long the notify endpoint waits for deliveries before it answers.
+const notifyPatience = 2 * time.Second
+
+// notify is the classic sample's endpoint: it tells every known conversation, and answers a browser with a page and a
+// program with JSON. The text may be given as {"text": "…"}.
+func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	text, err := notifyText(w, r)
+	if err != nil {
+		answerNotify(w, r, http.StatusBadRequest, notifyAnswer{Error: err.Error()})
+		return
+	}
+	accepted, err := s.engine.Notify(r.Context(), headsup.Notification{To: headsup.Target{Everyone: true}, Text: text})
+	switch {
+	case errors.Is(err, proactive.ErrNoTarget):
+		answerNotify(w, r, http.StatusOK, notifyAnswer{})
+		return
+	case err != nil:
+		s.log.ErrorContext(r.Context(), "notify failed", "error", err.Error())
+		answerNotify(w, r, http.StatusServiceUnavailable, notifyAnswer{Error: "the notification could not be stored"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), notifyPatience)
+	defer cancel()
+	answer := notifyAnswer{ID: string(accepted.ID), Conversations: accepted.Deliveries}
+	if status, err := s.engine.Wait(ctx, accepted.ID); err == nil {
+		for _, d := range status.Deliveries {
+			if d.State == outbox.StateDelivered {
+				answer.Delivered++
+			}
+		}
+	}
+	answerNotify(w, r, http.StatusOK, answer)
+}
+
+type notifyAnswer struct {
+	ID            string `json:"id,omitzero"`
+	Conversations int    `json:"conversations"`
+	Delivered     int    `json:"delivered"`
+	Error         string `json:"error,omitzero"`
+}
+
+// sentence says it in words.
+func (a notifyAnswer) sentence() string {
+	switch {
+	case a.Error != "":
+		return a.Error
+	case a.Conversations == 0:
+		return "The bot knows nobody yet. Say something to it first."
+	case a.Delivered == a.Conversations:
+		return "Proactive messages have been sent."
+	}
+	return fmt.Sprintf("Proactive messages are on their way: %d of %d delivered so far.", a.Delivered, a.Conversations)
+}
+
+func notifyText(w http.ResponseWriter, r *http.Request) (string, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 128<<10))
+	if err != nil {
+		return "", errors.New("the body is too large")
+	}
+	if r.Method == http.MethodGet || len(body) == 0 {
+		return greeting, nil
+	}
+	var ask struct {
+		Text string `json:"text"`
+	}
+	if err := json.Unmarshal(body, &ask, json.RejectUnknownMembers(true)); err != nil {
+		return "", fmt.Errorf(`the body must be {"text": "…"}: %w`, err)
+	}
+	if ask.Text == "" {
+		return "", errors.New("text: is missing")
+	}
+	return ask.Text, nil
+}
+
+func answerNotify(w http.ResponseWriter, r *http.Request, status int, a notifyAnswer) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "<html><body><h1>"+html.EscapeString(a.sentence())+"</h1></body></html>")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.MarshalWrite(w, a)
+}
