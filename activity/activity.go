@@ -3,6 +3,7 @@ package activity
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -196,6 +197,18 @@ func (a *Activity) Targeted() bool {
 		}
 	}
 	return false
+}
+
+// TextWithoutMention returns the text without the mentions of one party, trimmed. In a group a message to the bot starts
+// with a mention of it, which is in the way of whoever reads commands.
+func (a *Activity) TextWithoutMention(id AccountID) string {
+	text := a.Text
+	for _, e := range a.Entities {
+		if m, ok := e.Mention(); ok && m.Mentioned.ID == id && m.Text != "" {
+			text = strings.ReplaceAll(text, m.Text, "")
+		}
+	}
+	return strings.TrimSpace(text)
 }
 
 // Clone returns a deep copy; nil gives nil.

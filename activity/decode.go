@@ -179,7 +179,7 @@ func decodeError(err error) error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: e.Err.Error(), Err: err}
 	}
-	return &DecodeError{Reason: "not JSON", Err: err}
+	return &DecodeError{Reason: "body is empty", Err: err} // io.EOF
 }
 
 // longestPath keeps an error readable when a hostile body has members with names of a megabyte.
