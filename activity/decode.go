@@ -75,12 +75,9 @@ func Decode(data []byte) (*Activity, error) {
 //
 // The activity does not share memory with data.
 func DecodeLimits(data []byte, limits Limits) (*Activity, error) {
-	if err := scan(data, shapeActivity, limits.withDefaults()); err != nil {
-		return nil, err
-	}
 	a := new(Activity)
-	if err := json.Unmarshal(data, a, scanned); err != nil {
-		return nil, decodeError(err)
+	if err := decode(data, a, shapeActivity, limits.withDefaults()); err != nil {
+		return nil, err
 	}
 	if a.Type == "" {
 		return nil, missing("/type")
@@ -92,18 +89,30 @@ func DecodeLimits(data []byte, limits Limits) (*Activity, error) {
 
 // DecodeReference reads one reference as strictly as [Decode] reads an activity, and validates it.
 func DecodeReference(data []byte) (Reference, error) {
-	if err := scan(data, shapeReference, Limits{}.withDefaults()); err != nil {
+	var r Reference
+	if err := decode(data, &r, shapeReference, Limits{}.withDefaults()); err != nil {
 		return Reference{}, err
 	}
-	var r Reference
-	if err := json.Unmarshal(data, &r, scanned); err != nil {
-		return Reference{}, decodeError(err)
+	if err := r.Validate(); err != nil {
+		return Reference{}, err
 	}
-	return r, r.Validate()
+	return r, nil
 }
 
-// scanned relaxes what scan has already checked.
-var scanned = json.JoinOptions(jsontext.AllowDuplicateNames(true))
+// decode reads data into v. The JSON package refuses duplicate names, invalid UTF-8 and lone surrogates, scan the rest.
+func decode(data []byte, v any, root shape, limits Limits) error {
+	scanned := scan(data, root, limits)
+	if scanned != nil && !errors.Is(scanned, errBroken) {
+		return scanned
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return decodeError(err)
+	}
+	if scanned != nil { // the two disagree: what was not checked is not accepted
+		return &DecodeError{Reason: scanned.Error()}
+	}
+	return nil
+}
 
 // Encode returns the activity as JSON. It fails only when a raw value in it is no JSON, or repeats a member.
 func Encode(a *Activity) ([]byte, error) {
@@ -179,7 +188,7 @@ func decodeError(err error) error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: e.Err.Error(), Err: err}
 	}
-	return &DecodeError{Reason: "body is empty", Err: err} // io.EOF
+	return &DecodeError{Reason: "not JSON", Err: err}
 }
 
 // longestPath keeps an error readable when a hostile body has members with names of a megabyte.

@@ -18,16 +18,16 @@ func TestDecodeNamesWhatItRefuses(t *testing.T) {
 	}{
 		{"empty body", ``, "", "empty"},
 		{"blank body", " \n", "", "empty"},
-		{"no JSON", `hello`, "", "invalid character"},
-		{"null", `null`, "", "null, not an object"},
-		{"list", `[{"type":"message"}]`, "", "[, not an object"},
-		{"string", `"message"`, "", "string, not an object"},
-		{"byte order mark", "\ufeff" + `{"type":"message"}`, "", "invalid character"},
+		{"no JSON", `hello`, "", "not a JSON object"},
+		{"null", `null`, "", "not a JSON object"},
+		{"list", `[{"type":"message"}]`, "", "not a JSON object"},
+		{"string", `"message"`, "", "not a JSON object"},
+		{"byte order mark", "\ufeff" + `{"type":"message"}`, "", "not a JSON object"},
 		{"UTF-16", "{\x00\"\x00t\x00", "", "invalid character"},
 		{"comment", `{"type":"message"/* */}`, "", "invalid character"},
 		{"trailing comma", `{"type":"message",}`, "", "invalid character"},
-		{"second value", `{"type":"message"}{"type":"event"}`, "", "data after"},
-		{"trailing bracket", `{"type":"message"}]`, "", "data after"},
+		{"second value", `{"type":"message"}{"type":"event"}`, "", "after top-level value"},
+		{"trailing bracket", `{"type":"message"}]`, "", "after top-level value"},
 		{"cut off", `{"type":"message","from":{"id":"u"`, "/from", "EOF"},
 
 		{"no type", `{"id":"1"}`, "/type", "missing"},
@@ -86,10 +86,10 @@ func TestDecodeNamesWhatItRefuses(t *testing.T) {
 		{"overlong UTF-8", "{\"type\":\"message\",\"text\":\"\xc0\xaf\"}", "/text", "UTF-8"},
 		{"UTF-8 of a surrogate", "{\"type\":\"message\",\"text\":\"\xed\xa0\x80\"}", "/text", "UTF-8"},
 
-		{"too deep", `{"type":"message","value":` + nested(64) + `}`, "/value" + strings.Repeat("/0", 62), "nested deeper than 64"},
-		{"far too deep", `{"type":"message","channelData":` + strings.Repeat("[", 100_000), "/channelData" + strings.Repeat("/0", 62), "nested deeper than 64"},
-		{"too many values", `{"type":"message","value":[` + strings.Repeat("0,", 10_000) + `0]}`, "/value/9996", "more than 10000 values"},
-		{"too many attachments", `{"type":"message","attachments":[` + strings.Repeat("{},", 10_000) + `{}]}`, "/attachments/9996", "more than 10000 values"},
+		{"too deep", `{"type":"message","value":` + nested(64) + `}`, "/value" + strings.Repeat("/0", 63), "nested deeper than 64"},
+		{"far too deep", `{"type":"message","channelData":` + strings.Repeat("[", 100_000), "/channelData" + strings.Repeat("/0", 63), "nested deeper than 64"},
+		{"too many values", `{"type":"message","value":[` + strings.Repeat("0,", 10_000) + `0]}`, "/value/9997", "more than 10000 values"},
+		{"too many attachments", `{"type":"message","attachments":[` + strings.Repeat("{},", 10_000) + `{}]}`, "/attachments/9997", "more than 10000 values"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -277,4 +277,15 @@ func TestDecodeReferenceIsStrict(t *testing.T) {
 			t.Errorf("%s: %v, want %q", body, err, path)
 		}
 	}
+}
+
+func TestActivityOutlivesItsBody(t *testing.T) {
+	t.Parallel()
+	body := []byte(everything)
+	a, err := activity.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(body)
+	sameJSON(t, "after the body was overwritten", []byte(encode(t, a)), []byte(everything))
 }

@@ -17,8 +17,12 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := activity.Decode(data)
 		if err != nil {
-			if _, ok := errors.AsType[*activity.DecodeError](err); !ok {
+			refused, ok := errors.AsType[*activity.DecodeError](err)
+			if !ok {
 				t.Fatalf("%T: %v", err, err)
+			}
+			if refused.Reason == "not JSON" && refused.Err == nil {
+				t.Fatal("valid JSON that the scan could not follow")
 			}
 			return
 		}

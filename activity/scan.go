@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -28,148 +28,182 @@ const (
 
 // member is what the scan knows about a member of an object.
 type member struct {
+	name  string
 	shape shape
 	// guard refuses other spellings of the name by case. Readers disagree about case (A2002), so what is unknown to us
 	// may be the sender's identity to a program behind us.
 	guard bool
 }
 
-var members = [...]map[string]member{
+var members = [...]map[string]member{ // by folded name
 	shapeActivity: {
-		"type":             {guard: true},
-		"id":               {guard: true},
-		"channelId":        {guard: true},
-		"serviceUrl":       {guard: true},
-		"from":             {shape: shapeAccount, guard: true},
-		"recipient":        {shape: shapeAccount, guard: true},
-		"conversation":     {shape: shapeConversation, guard: true},
-		"relatesTo":        {shape: shapeReference, guard: true},
-		"replyToId":        {guard: true},
-		"deliveryMode":     {guard: true},
-		"callerId":         {guard: true},
-		"channelData":      {shape: shapeChannelData, guard: true},
-		"membersAdded":     {shape: shapeAccounts, guard: true},
-		"membersRemoved":   {shape: shapeAccounts, guard: true},
-		"attachments":      {shape: shapeList},
-		"suggestedActions": {shape: shapeSuggestions},
-		"listenFor":        {shape: shapeList},
-		"textHighlights":   {shape: shapeList},
-		"reactionsAdded":   {shape: shapeList},
-		"reactionsRemoved": {shape: shapeList},
+		"type":             {name: "type", guard: true},
+		"id":               {name: "id", guard: true},
+		"channelid":        {name: "channelId", guard: true},
+		"serviceurl":       {name: "serviceUrl", guard: true},
+		"from":             {name: "from", shape: shapeAccount, guard: true},
+		"recipient":        {name: "recipient", shape: shapeAccount, guard: true},
+		"conversation":     {name: "conversation", shape: shapeConversation, guard: true},
+		"relatesto":        {name: "relatesTo", shape: shapeReference, guard: true},
+		"replytoid":        {name: "replyToId", guard: true},
+		"deliverymode":     {name: "deliveryMode", guard: true},
+		"callerid":         {name: "callerId", guard: true},
+		"channeldata":      {name: "channelData", shape: shapeChannelData, guard: true},
+		"membersadded":     {name: "membersAdded", shape: shapeAccounts, guard: true},
+		"membersremoved":   {name: "membersRemoved", shape: shapeAccounts, guard: true},
+		"attachments":      {name: "attachments", shape: shapeList},
+		"suggestedactions": {name: "suggestedActions", shape: shapeSuggestions},
+		"listenfor":        {name: "listenFor", shape: shapeList},
+		"texthighlights":   {name: "textHighlights", shape: shapeList},
+		"reactionsadded":   {name: "reactionsAdded", shape: shapeList},
+		"reactionsremoved": {name: "reactionsRemoved", shape: shapeList},
 	},
 	shapeReference: {
-		"activityId":   {guard: true},
-		"user":         {shape: shapeAccount, guard: true},
-		"bot":          {shape: shapeAccount, guard: true},
-		"conversation": {shape: shapeConversation, guard: true},
-		"channelId":    {guard: true},
-		"serviceUrl":   {guard: true},
-		"deliveryMode": {guard: true},
+		"activityid":   {name: "activityId", guard: true},
+		"user":         {name: "user", shape: shapeAccount, guard: true},
+		"bot":          {name: "bot", shape: shapeAccount, guard: true},
+		"conversation": {name: "conversation", shape: shapeConversation, guard: true},
+		"channelid":    {name: "channelId", guard: true},
+		"serviceurl":   {name: "serviceUrl", guard: true},
+		"deliverymode": {name: "deliveryMode", guard: true},
 	},
 	shapeAccount: {
-		"id":            {guard: true},
-		"role":          {guard: true},
-		"aadObjectId":   {guard: true},
-		"agenticUserId": {guard: true},
-		"agenticAppId":  {guard: true},
-		"tenantId":      {guard: true},
+		"id":            {name: "id", guard: true},
+		"role":          {name: "role", guard: true},
+		"aadobjectid":   {name: "aadObjectId", guard: true},
+		"agenticuserid": {name: "agenticUserId", guard: true},
+		"agenticappid":  {name: "agenticAppId", guard: true},
+		"tenantid":      {name: "tenantId", guard: true},
 	},
 	shapeConversation: {
-		"id":       {guard: true},
-		"tenantId": {guard: true},
+		"id":       {name: "id", guard: true},
+		"tenantid": {name: "tenantId", guard: true},
 	},
 	shapeSuggestions: {
-		"to":      {shape: shapeList},
-		"actions": {shape: shapeList},
+		"to":      {name: "to", shape: shapeList},
+		"actions": {name: "actions", shape: shapeList},
 	},
 	shapeChannelData: {
-		"tenant": {shape: shapeTenant, guard: true},
+		"tenant": {name: "tenant", shape: shapeTenant, guard: true},
 	},
 	shapeTenant: {
-		"id": {guard: true},
+		"id": {name: "id", guard: true},
 	},
 	shapeList: nil,
 }
 
-// scanner reads a body token by token. The decoder under it refuses duplicate names, invalid UTF-8 and lone surrogates.
+// scanner walks over the values of a body without keeping any. It relies on the body being valid JSON only for the
+// meaning of what it finds, not for its own safety.
 type scanner struct {
-	dec    *jsontext.Decoder
+	data   []byte
+	pos    int
 	limits Limits
 	nodes  int
-	nul    bool // the body may contain an escaped NUL
+	nul    bool    // the body may contain an escaped NUL
+	at     []place // the open objects and lists, outermost first
 }
 
-// scan checks in one pass what decoding into structs does not.
+// place is a position inside one open object or list.
+type place struct {
+	name  []byte // of the current member, in quotes; nil before the first and in a list
+	index int    // of the current element
+}
+
+// errBroken means that the body is no JSON. The decoder, which comes next, finds the same and says what is wrong.
+var errBroken = errors.New("not JSON")
+
+// scan checks what decoding into structs does not: limits, spellings, NUL, nulls in lists. It returns errBroken or a
+// *DecodeError.
 func scan(data []byte, root shape, limits Limits) error {
 	if len(data) > limits.Bytes {
 		return &DecodeError{Reason: fmt.Sprintf("body exceeds %d bytes", limits.Bytes), Err: ErrTooLarge}
 	}
 	s := &scanner{
-		dec:    jsontext.NewDecoder(bytes.NewBuffer(data)), // a Buffer is read in place
+		data:   data,
 		limits: limits,
 		nul:    bytes.Contains(data, []byte(`\u0000`)),
+		at:     make([]place, 0, 8),
 	}
-	if k := s.dec.PeekKind(); k != jsontext.KindBeginObject && k != jsontext.KindInvalid {
-		return &DecodeError{Reason: fmt.Sprintf("body is a JSON %s, not an object", k)}
+	switch s.next() {
+	case 0:
+		return &DecodeError{Reason: "body is empty"}
+	case '{':
+		return s.value(root)
+	default:
+		return &DecodeError{Reason: "body is not a JSON object"}
 	}
-	if err := s.value(root, 1); err != nil {
-		return err
-	}
-	if _, err := s.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return &DecodeError{Reason: "data after the JSON object"}
-	}
-	return nil
 }
 
-// value reads one value; depth is the number of objects and lists it would be in if it were one more of them.
-func (s *scanner) value(sh shape, depth int) error {
+// next skips blanks and returns the byte that follows them, without consuming it, or 0 at the end.
+func (s *scanner) next() byte {
+	for ; s.pos < len(s.data); s.pos++ {
+		switch c := s.data[s.pos]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (s *scanner) value(sh shape) error {
 	s.nodes++
 	if s.nodes > s.limits.Nodes {
 		return s.refuse(fmt.Sprintf("more than %d values", s.limits.Nodes))
 	}
-	switch s.dec.PeekKind() {
-	case jsontext.KindBeginObject:
-		return s.object(sh, depth)
-	case jsontext.KindBeginArray:
-		return s.array(sh, depth)
-	case jsontext.KindString:
-		raw, err := s.dec.ReadValue()
-		if err != nil {
-			return decodeError(err)
-		}
-		if s.nul && holdsNUL(raw) {
+	switch s.next() {
+	case '{':
+		return s.object(sh)
+	case '[':
+		return s.array(sh)
+	case '"':
+		quoted, err := s.quoted()
+		if err == nil && s.nul && holdsNUL(quoted) {
 			return s.refuse("string holds NUL")
 		}
-		return nil
+		return err
 	default:
-		if _, err := s.dec.ReadValue(); err != nil {
-			return decodeError(err)
-		}
-		return nil
+		return s.literal()
 	}
 }
 
-func (s *scanner) object(sh shape, depth int) error {
-	if err := s.open(depth); err != nil {
+func (s *scanner) object(sh shape) error {
+	if err := s.open(); err != nil {
 		return err
 	}
-	for s.dec.PeekKind() == jsontext.KindString {
-		name, err := s.dec.ReadValue()
-		if err != nil {
-			return decodeError(err)
+	here := len(s.at) - 1
+	for {
+		switch s.next() {
+		case '"':
+		case '}':
+			s.close()
+			return nil
+		case ',': // that it stands in the right place is for the decoder to check
+			s.pos++
+			continue
+		default:
+			return errBroken
 		}
+		name, err := s.quoted()
+		if err != nil {
+			return err
+		}
+		s.at[here].name = name
 		inner, err := s.name(sh, name)
 		if err != nil {
 			return err
 		}
-		if err := s.value(inner, depth+1); err != nil {
+		if s.next() != ':' {
+			return errBroken
+		}
+		s.pos++
+		if err := s.value(inner); err != nil {
 			return err
 		}
 	}
-	return s.close()
 }
 
-// name checks a member's name, still in quotes, and returns the shape of its value.
+// name checks a member's name and returns the shape of its value.
 func (s *scanner) name(sh shape, quoted []byte) (shape, error) {
 	if s.nul && holdsNUL(quoted) {
 		return shapeOther, s.refuse("member name holds NUL")
@@ -178,66 +212,149 @@ func (s *scanner) name(sh shape, quoted []byte) (shape, error) {
 	if known == nil {
 		return shapeOther, nil
 	}
-	name := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(name, '\\') >= 0 {
-		name, _ = jsontext.AppendUnquote(nil, quoted) // valid: the decoder has read it
-	}
-	if m, ok := known[string(name)]; ok {
+	var buf [longestName]byte
+	name := unquote(quoted)
+	m, ok := known[string(fold(buf[:0], name))]
+	switch {
+	case !ok:
+		return shapeOther, nil
+	case string(name) == m.name:
 		return m.shape, nil
-	}
-	for canonical, m := range known {
-		if m.guard && strings.EqualFold(canonical, string(name)) {
-			return shapeOther, s.refuse(fmt.Sprintf("another spelling of %q", canonical))
-		}
+	case m.guard:
+		return shapeOther, s.refuse(fmt.Sprintf("another spelling of %q", m.name))
 	}
 	return shapeOther, nil
 }
 
-func (s *scanner) array(sh shape, depth int) error {
-	if err := s.open(depth); err != nil {
+// longestName is the longest name that can be another spelling of a known one: the longest of those has 16 letters, and
+// no letter that folds to ASCII takes more than three bytes.
+const longestName = 3 * 16
+
+// fold appends name in lower case to buf, with the two letters outside ASCII that Unicode folds into it. The result is
+// empty for a name that is too long to be known.
+func fold(buf, name []byte) []byte {
+	if len(name) > longestName {
+		return nil
+	}
+	for _, r := range string(name) {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			r += 'a' - 'A'
+		case r == 'ſ':
+			r = 's'
+		case r == '\u212a': // the Kelvin sign
+			r = 'k'
+		}
+		buf = utf8.AppendRune(buf, r)
+	}
+	return buf
+}
+
+func (s *scanner) array(sh shape) error {
+	if err := s.open(); err != nil {
 		return err
 	}
+	here := len(s.at) - 1
 	inner := shapeOther
 	if sh == shapeAccounts {
 		inner = shapeAccount
 	}
 	for {
-		switch s.dec.PeekKind() {
-		case jsontext.KindEndArray, jsontext.KindInvalid:
-			return s.close()
-		case jsontext.KindNull:
+		switch s.next() {
+		case ']':
+			s.close()
+			return nil
+		case ',':
+			s.pos++
+			s.at[here].index++
+			continue
+		case 'n':
 			if sh == shapeAccounts || sh == shapeList {
-				_ = s.dec.SkipValue() // moves the pointer onto the null
 				return s.refuse("null in a list")
 			}
 		}
-		if err := s.value(inner, depth+1); err != nil {
+		if err := s.value(inner); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *scanner) open(depth int) error {
-	if depth > s.limits.Depth {
+func (s *scanner) open() error {
+	if len(s.at) == s.limits.Depth {
 		return s.refuse(fmt.Sprintf("nested deeper than %d", s.limits.Depth))
 	}
-	return s.close()
+	s.at = append(s.at, place{})
+	s.pos++
+	return nil
 }
 
-// close reads the bracket that comes next, or the error in its place.
-func (s *scanner) close() error {
-	if _, err := s.dec.ReadToken(); err != nil {
-		return decodeError(err)
+func (s *scanner) close() {
+	s.at = s.at[:len(s.at)-1]
+	s.pos++
+}
+
+// quoted reads a string and returns it as it stands, in quotes.
+func (s *scanner) quoted() ([]byte, error) {
+	start := s.pos
+	for end := start + 1; ; end++ {
+		i := bytes.IndexByte(s.data[end:], '"')
+		if i < 0 {
+			return nil, errBroken
+		}
+		end += i
+		escapes := 0
+		for s.data[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			s.pos = end + 1
+			return s.data[start:s.pos], nil
+		}
+	}
+}
+
+// literal reads a number, true, false or null.
+func (s *scanner) literal() error {
+	start := s.pos
+	for ; s.pos < len(s.data); s.pos++ {
+		switch c := s.data[s.pos]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c == '-', c == '+', c == '.', c == 'E':
+			continue
+		}
+		break
+	}
+	if s.pos == start {
+		return errBroken
 	}
 	return nil
 }
 
-// refuse returns the error for the value or name that was read last.
+// refuse returns the error for the current value or name.
 func (s *scanner) refuse(reason string) error {
-	return &DecodeError{Path: clip(string(s.dec.StackPointer())), Reason: reason}
+	var path jsontext.Pointer
+	for _, p := range s.at {
+		if len(path) > longestPath {
+			break
+		}
+		if p.name == nil {
+			path = path.AppendToken(strconv.Itoa(p.index))
+		} else {
+			path = path.AppendToken(string(unquote(p.name)))
+		}
+	}
+	return &DecodeError{Path: clip(string(path)), Reason: reason}
+}
+
+// unquote returns the text of a string; for one that is no valid JSON, as much as can be read.
+func unquote(quoted []byte) []byte {
+	inside := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return inside
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted)
+	return text
 }
 
 func holdsNUL(quoted []byte) bool {
-	text, _ := jsontext.AppendUnquote(nil, quoted)
-	return bytes.IndexByte(text, 0) >= 0
+	return bytes.IndexByte(unquote(quoted), 0) >= 0
 }
