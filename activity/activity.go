@@ -3,6 +3,7 @@ package activity
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -78,6 +79,22 @@ type SemanticAction struct {
 	Entities jsontext.Value `json:"entities,omitzero"`
 
 	Extra jsontext.Value `json:",embed"`
+}
+
+// UnmarshalJSONFrom reads a semantic action. It never fails on valid JSON: one that cannot be understood is ignored
+// (A3133) and leaves s empty.
+func (s *SemanticAction) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	type plain SemanticAction
+	var p plain
+	if json.Unmarshal(raw, &p) != nil {
+		p = plain{}
+	}
+	*s = SemanticAction(p)
+	return nil
 }
 
 // TextHighlight points at a part of the text that a suggestion is about: the Occurrence-th time Text appears in it.
@@ -182,6 +199,18 @@ func (a *Activity) Targeted() bool {
 	return false
 }
 
+// TextWithoutMention returns the text without the mentions of one party, trimmed. In a group a message to the bot starts
+// with a mention of it, which is in the way of whoever reads commands.
+func (a *Activity) TextWithoutMention(id AccountID) string {
+	text := a.Text
+	for _, e := range a.Entities {
+		if m, ok := e.Mention(); ok && m.Mentioned.ID == id && m.Text != "" {
+			text = strings.ReplaceAll(text, m.Text, "")
+		}
+	}
+	return strings.TrimSpace(text)
+}
+
 // Clone returns a deep copy; nil gives nil.
 func (a *Activity) Clone() *Activity {
 	if a == nil {
@@ -208,6 +237,10 @@ func (a *Activity) Clone() *Activity {
 	c.ReactionsRemoved = cloneEach(a.ReactionsRemoved, Reaction.clone)
 	c.Extra = slices.Clone(a.Extra)
 	return &c
+}
+
+func (s *SemanticAction) empty() bool {
+	return s.ID == "" && s.State == "" && s.Entities == nil && s.Extra == nil
 }
 
 func (s *SemanticAction) clone() *SemanticAction {

@@ -1,8 +1,12 @@
 package activity
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -56,6 +60,43 @@ type CardAction struct {
 	ChannelData  jsontext.Value `json:"channelData,omitzero"`
 
 	Extra jsontext.Value `json:",embed"`
+}
+
+// Validate checks what a channel may refuse: content and contentUrl together (A7100), and content that is no object
+// (A7110).
+func (a Attachment) Validate() error {
+	switch {
+	case a.Content != nil && a.ContentURL != "":
+		return errors.New("attachment has both content and contentUrl")
+	case a.Content != nil && a.Content.Kind() != jsontext.KindBeginObject:
+		return fmt.Errorf("attachment content is a JSON %s, not an object", a.Content.Kind())
+	}
+	return nil
+}
+
+// Validate checks what a channel refuses: a call whose value is no tel: URI (A7441), a data: URI to open or to sign in
+// with (A7385, A7412), and a postBack whose value is no string (A7370). Types it does not know pass.
+func (c CardAction) Validate() error {
+	switch c.Type {
+	case ActionCall, ActionOpenURL, ActionSignIn, ActionPostBack:
+	default:
+		return nil
+	}
+	var value string
+	if c.Value.Kind() != jsontext.KindString || json.Unmarshal(c.Value, &value) != nil {
+		return fmt.Errorf("the value of a %s action must be a string", c.Type)
+	}
+	switch {
+	case c.Type == ActionCall && !hasScheme(value, "tel:"):
+		return errors.New("the value of a call action must be a tel: URI")
+	case (c.Type == ActionOpenURL || c.Type == ActionSignIn) && hasScheme(value, "data:"):
+		return fmt.Errorf("the value of a %s action must not be a data: URI", c.Type)
+	}
+	return nil
+}
+
+func hasScheme(uri, scheme string) bool {
+	return len(uri) >= len(scheme) && strings.EqualFold(uri[:len(scheme)], scheme)
 }
 
 func (a Attachment) clone() Attachment {

@@ -3,6 +3,8 @@ package activity
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -73,34 +75,44 @@ func Decode(data []byte) (*Activity, error) {
 //
 // The activity does not share memory with data.
 func DecodeLimits(data []byte, limits Limits) (*Activity, error) {
-	if err := scan(data, shapeActivity, limits.withDefaults()); err != nil {
-		return nil, err
-	}
 	a := new(Activity)
-	if err := json.Unmarshal(data, a, scanned); err != nil {
-		return nil, decodeError(err)
+	if err := decode(data, a, shapeActivity, limits.withDefaults()); err != nil {
+		return nil, err
 	}
 	if a.Type == "" {
 		return nil, missing("/type")
 	}
 	a.dropNulls()
+	a.dropMalformed()
 	return a, nil
 }
 
 // DecodeReference reads one reference as strictly as [Decode] reads an activity, and validates it.
 func DecodeReference(data []byte) (Reference, error) {
-	if err := scan(data, shapeReference, Limits{}.withDefaults()); err != nil {
+	var r Reference
+	if err := decode(data, &r, shapeReference, Limits{}.withDefaults()); err != nil {
 		return Reference{}, err
 	}
-	var r Reference
-	if err := json.Unmarshal(data, &r, scanned); err != nil {
-		return Reference{}, decodeError(err)
+	if err := r.Validate(); err != nil {
+		return Reference{}, err
 	}
-	return r, r.Validate()
+	return r, nil
 }
 
-// scanned relaxes what scan has already checked.
-var scanned = json.JoinOptions(jsontext.AllowDuplicateNames(true))
+// decode reads data into v. The JSON package refuses duplicate names, invalid UTF-8 and lone surrogates, scan the rest.
+func decode(data []byte, v any, root shape, limits Limits) error {
+	scanned := scan(data, root, limits)
+	if scanned != nil && !errors.Is(scanned, errBroken) {
+		return scanned
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return decodeError(err)
+	}
+	if scanned != nil { // the two disagree: what was not checked is not accepted
+		return &DecodeError{Reason: scanned.Error()}
+	}
+	return nil
+}
 
 // Encode returns the activity as JSON. It fails only when a raw value in it is no JSON, or repeats a member.
 func Encode(a *Activity) ([]byte, error) {
@@ -154,6 +166,14 @@ func (a *Activity) dropNulls() {
 	}
 }
 
+// dropMalformed removes what unmarshalling left empty because it is to be ignored.
+func (a *Activity) dropMalformed() {
+	a.Entities = slices.DeleteFunc(a.Entities, func(e Entity) bool { return e.Type == "" && e.Extra == nil })
+	if s := a.SemanticAction; s != nil && s.empty() {
+		a.SemanticAction = nil
+	}
+}
+
 func dropNull(v *jsontext.Value) {
 	if v.Kind() == jsontext.KindNull {
 		*v = nil
@@ -163,12 +183,22 @@ func dropNull(v *jsontext.Value) {
 // decodeError turns an error of the JSON package into one that names the member.
 func decodeError(err error) error {
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
-		return &DecodeError{Path: string(e.JSONPointer), Reason: "wrong JSON type", Err: err}
+		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: fmt.Sprintf("unexpected JSON %s", e.JSONKind), Err: err}
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return &DecodeError{Path: string(e.JSONPointer), Reason: e.Err.Error(), Err: err}
+		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: e.Err.Error(), Err: err}
 	}
 	return &DecodeError{Reason: "not JSON", Err: err}
+}
+
+// longestPath keeps an error readable when a hostile body has members with names of a megabyte.
+const longestPath = 256
+
+func clip(path string) string {
+	if len(path) <= longestPath {
+		return path
+	}
+	return strings.ToValidUTF8(path[:longestPath], "") + "..."
 }
 
 // Member returns the raw value of a member of a JSON object, such as an Extra, and whether it is there. What is no
