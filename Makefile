@@ -1,0 +1,54 @@
+# Everything that people and CI do. "make run" and "make test" are all that most need; they install what is missing.
+
+GO      ?= go
+BIN     := bin/headsup
+TOOLS   := $(CURDIR)/.tools
+LINT    := $(TOOLS)/golangci-lint-2.15.0
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+.PHONY: run
+run: build ## build everything and start the demo
+	$(BIN) serve --demo
+
+.PHONY: build
+build: pages ## build the binary with its pages
+	$(GO) build -trimpath -o $(BIN) ./cmd/headsup
+
+.PHONY: test
+test: vet lint unit browser ## everything that must hold, on a machine with Go, Node, make and apt
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
+
+.PHONY: lint
+lint: $(LINT)
+	$(LINT) run ./...
+
+$(LINT):
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(subst $(TOOLS)/golangci-lint-,,$@)
+	mv $(TOOLS)/golangci-lint $@
+
+.PHONY: unit
+unit: ## Go tests with the race detector
+	scripts/need.sh gcc:gcc
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for a while (FUZZTIME=10m)
+	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
+
+.PHONY: bench
+bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
+	$(GO) run ./bench
+
+.PHONY: clean
+clean: ## remove what was built and installed
+	rm -rf bin .tools web/node_modules web/vendor
+	cd web/dist && find . -mindepth 1 ! -name README.md -delete

@@ -1,0 +1,102 @@
+package headsup_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const module = "github.com/headsup-bot/headsup"
+
+// floors is the shape of the house: a package imports only packages on lower floors. What stands beside the house has a
+// floor of its own here, above what it may import.
+var floors = map[string]int{
+	"activity":           0,
+	"api":                0,
+	"internal/backoff":   0,
+	"internal/ident":     0,
+	"internal/turnlock":  0,
+	"auth":               1,
+	"connector":          1,
+	"":                   2,
+	"state":              3,
+	"book":               3,
+	"outbox":             3,
+	"directline":         3,
+	"proactive":          4,
+	"store/memory":       6,
+	"store/sqlite":       6,
+	"internal/httpapi":   7,
+	"internal/console":   7,
+	"internal/config":    7,
+	"web":                7,
+	"server":             8,
+	"internal/cli":       9,
+	"cmd/headsup":        10,
+	"bottest":            11,
+	"store/storetest":    11,
+	"examples/jobs":      8,
+	"examples/proactive": 11,
+	"bench":              11,
+}
+
+// sameFloor lists the arrows within a floor, each with its reason.
+var sameFloor = map[string]string{
+	"outbox → book": "an attempt carries the conversation that it goes to",
+}
+
+// noProduction are packages that only tests may import.
+var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true}
+
+func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := jsontext.NewDecoder(strings.NewReader(string(out)))
+	used := make(map[string]bool)
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := json.UnmarshalDecode(dec, &p); err != nil {
+			break
+		}
+		from := short(p.ImportPath)
+		floor, ok := floors[from]
+		if !ok {
+			t.Errorf("package %q has no floor", from)
+			continue
+		}
+		used[from] = true
+		for _, imported := range p.Imports {
+			if imported != module && !strings.HasPrefix(imported, module+"/") {
+				continue
+			}
+			to := short(imported)
+			arrow := from + " → " + to
+			switch below := floors[to]; {
+			case noProduction[to] && !noProduction[from] && floor < 11:
+				t.Errorf("%s: only tests may import it", arrow)
+			case below > floor:
+				t.Errorf("%s points up, from floor %d to floor %d", arrow, floor, below)
+			case below == floor && sameFloor[arrow] == "" && floor < 11:
+				t.Errorf("%s stays on floor %d without a reason", arrow, floor)
+			}
+		}
+	}
+	for name := range floors {
+		if !used[name] {
+			t.Errorf("floor of %q: there is no such package", name)
+		}
+	}
+}
+
+func short(path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+}

@@ -1,0 +1,506 @@
+package proactive_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/store/memory"
+)
+
+type fixture struct {
+	engine  *proactive.Engine
+	bot     *headsup.Bot
+	channel *bottest.Recorder
+	store   *memory.Store
+}
+
+// within runs a test in a bubble with its own clock, on an engine that works until the test ends.
+func within(t *testing.T, ch *bottest.Recorder, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := fixture{channel: ch, store: memory.New()}
+		var err error
+		if f.engine, err = proactive.New(proactive.Config{AppID: "app", Store: f.store, Channel: ch}); err != nil {
+			t.Fatal(err)
+		}
+		f.bot, err = headsup.New(headsup.Config{
+			AppID: "app", Channel: ch, Turns: f.store, Notifier: f.engine,
+			Middleware: []headsup.Middleware{f.engine.Middleware()},
+		}, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := f.engine.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		test(t, f)
+		stop()
+		wg.Wait()
+	})
+}
+
+func silent(context.Context, *headsup.Turn) error { return nil }
+
+var developer = auth.Identity{Kind: auth.KindDevelopment}
+
+func inbound(id, conversation, user, text string) *activity.Activity {
+	return &activity.Activity{
+		Type: activity.TypeMessage, ID: activity.ID(id), ChannelID: "test", ServiceURL: "https://c.example.net",
+		From: &activity.ChannelAccount{ID: activity.AccountID(user)}, Recipient: &activity.ChannelAccount{ID: "b"},
+		Conversation: &activity.ConversationAccount{ID: activity.ConversationID(conversation)}, Text: text,
+	}
+}
+
+func (f fixture) hear(t *testing.T, a *activity.Activity) {
+	t.Helper()
+	if _, err := f.bot.Process(t.Context(), developer, a); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f fixture) notify(t *testing.T, n headsup.Notification) proactive.Accepted {
+	t.Helper()
+	accepted, err := f.engine.Notify(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return accepted
+}
+
+func (f fixture) status(t *testing.T, id headsup.NotificationID) proactive.Status {
+	t.Helper()
+	s, err := f.engine.Status(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func states(d outbox.Delivery) []outbox.State {
+	var all []outbox.State
+	for _, c := range d.History {
+		all = append(all, c.State)
+	}
+	return all
+}
+
+func TestNotifyReachesEveryTarget(t *testing.T) {
+	ref := inbound("", "c2", "ben", "").Reference()
+	unknown := inbound("", "c9", "eve", "").Reference()
+	cases := map[string]struct {
+		to   headsup.Target
+		want map[activity.ConversationID]int
+	}{
+		"a known reference":   {headsup.ToConversation(ref), map[activity.ConversationID]int{"c2": 1}},
+		"an unknown one":      {headsup.ToConversation(unknown), map[activity.ConversationID]int{"c9": 1}},
+		"a conversation's id": {headsup.Target{Conversation: "c1"}, map[activity.ConversationID]int{"c1": 1}},
+		"a user's id":         {headsup.Target{User: "ben"}, map[activity.ConversationID]int{"c2": 1}},
+		"everyone":            {headsup.Target{Everyone: true}, map[activity.ConversationID]int{"c1": 1, "c2": 1}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+				f.hear(t, inbound("1", "c1", "ann", "hi"))
+				f.hear(t, inbound("1", "c2", "ben", "hi"))
+				accepted := f.notify(t, headsup.Notification{To: c.to, Text: "heads up"})
+				synctest.Wait()
+				got := make(map[activity.ConversationID]int)
+				for _, out := range f.channel.Sent() {
+					got[out.Activity.Conversation.ID]++
+					if out.Activity.Text != "heads up" || out.Activity.From.ID != "b" || out.Activity.ReplyToID != "" || out.Key == "" {
+						t.Errorf("sent %+v with key %q", out.Activity, out.Key)
+					}
+				}
+				if fmt.Sprint(got) != fmt.Sprint(c.want) {
+					t.Errorf("sent to %v, want %v", got, c.want)
+				}
+				s := f.status(t, accepted.ID)
+				if s.State() != outbox.StateDelivered || accepted.Deliveries != len(c.want) {
+					t.Errorf("state %s, %d deliveries", s.State(), accepted.Deliveries)
+				}
+			})
+		})
+	}
+}
+
+func TestNobodyToNotifyIsAnError(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		for _, to := range []headsup.Target{{Everyone: true}, {User: "x"}, {Conversation: "x"}} {
+			if _, err := f.engine.Notify(t.Context(), headsup.Notification{To: to, Text: "x"}); !errors.Is(err, proactive.ErrNoTarget) {
+				t.Errorf("%+v: error %v, want ErrNoTarget", to, err)
+			}
+		}
+	})
+}
+
+func TestBotThatIsRemovedIsNotMadeToSpeak(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		later := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", In: time.Hour})
+		gone := inbound("2", "c", "ann", "")
+		gone.Type, gone.Action = activity.TypeInstallationUpdate, activity.UpdateRemove
+		f.hear(t, gone)
+		if _, err := f.engine.Notify(t.Context(), headsup.Notification{To: headsup.Target{Everyone: true}, Text: "x"}); !errors.Is(err, proactive.ErrNoTarget) {
+			t.Errorf("error %v, want ErrNoTarget", err)
+		}
+		time.Sleep(2 * time.Hour)
+		if s := f.status(t, later.ID); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != "uninstalled" {
+			t.Errorf("state %s (%s), want failed (uninstalled)", s.State(), s.Deliveries[0].Reason)
+		}
+		if len(f.channel.Sent()) != 0 {
+			t.Error("it spoke")
+		}
+		f.hear(t, inbound("3", "c", "ann", "back"))
+		f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "welcome back"})
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"welcome back"}) {
+			t.Errorf("said %q after the next sign of life", got)
+		}
+	})
+}
+
+func TestServiceURLFollowsTheLatestInbound(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", In: time.Minute})
+		moved := inbound("2", "c", "ann", "hi")
+		moved.ServiceURL = "https://new.example.net"
+		f.hear(t, moved)
+		time.Sleep(2 * time.Minute)
+		sent := f.channel.Sent()
+		if len(sent) != 1 || sent[0].Reference.ServiceURL != "https://new.example.net" || sent[0].Activity.ServiceURL != "https://new.example.net" {
+			t.Errorf("sent %+v", sent)
+		}
+	})
+}
+
+func TestInAndAtAreKept(t *testing.T) {
+	var mu sync.Mutex
+	var at []time.Time
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		mu.Lock()
+		defer mu.Unlock()
+		at = append(at, time.Now())
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		start := time.Now()
+		to := headsup.Target{User: "ann"}
+		id := f.notify(t, headsup.Notification{To: to, Text: "2", At: start.Add(2 * time.Hour)}).ID
+		f.notify(t, headsup.Notification{To: to, Text: "1", In: 10 * time.Second})
+		f.notify(t, headsup.Notification{To: to, Text: "0", At: start.Add(-time.Hour)})
+		if s := f.status(t, id); s.State() != outbox.StateScheduled || !s.Deliveries[0].DueAt.Equal(start.Add(2*time.Hour)) {
+			t.Errorf("state %s, due %v", s.State(), s.Deliveries[0].DueAt)
+		}
+		time.Sleep(3 * time.Hour)
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"0", "1", "2"}) {
+			t.Fatalf("said %q", got)
+		}
+		for i, want := range []time.Duration{0, 10 * time.Second, 2 * time.Hour} {
+			if late := at[i].Sub(start) - want; late < 0 || late > 10*time.Millisecond {
+				t.Errorf("message %d came %v late", i, late)
+			}
+		}
+		if got := states(f.status(t, id).Deliveries[0]); !slices.Equal(got, []outbox.State{"scheduled", "ready", "sending", "delivered"}) {
+			t.Errorf("history %v", got)
+		}
+	})
+}
+
+func TestOrderIsKeptPerConversationThroughFailures(t *testing.T) {
+	var failures atomic.Int32
+	ch := &bottest.Recorder{Fail: func(_ context.Context, out headsup.Outgoing) error {
+		if out.Activity.Text == "c1 1" && failures.Add(1) <= 3 {
+			return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		for _, c := range []string{"c1", "c2"} {
+			f.hear(t, inbound("1", c, c, "hi"))
+			for i := range 10 {
+				f.notify(t, headsup.Notification{To: headsup.Target{User: activity.AccountID(c)}, Text: fmt.Sprintf("%s %d", c, i)})
+			}
+		}
+		synctest.Wait()
+		if got := len(f.channel.Texts("c2")); got != 10 {
+			t.Errorf("c2 got %d of 10 while c1 was stuck", got)
+		}
+		if got := f.channel.Texts("c1"); !slices.Equal(got, []string{"c1 0"}) {
+			t.Errorf("c1 got %q while its head failed", got)
+		}
+		time.Sleep(time.Hour)
+		for _, c := range []string{"c1", "c2"} {
+			for i, text := range f.channel.Texts(activity.ConversationID(c)) {
+				if text != fmt.Sprintf("%s %d", c, i) {
+					t.Fatalf("%s got %q", c, f.channel.Texts(activity.ConversationID(c)))
+				}
+			}
+		}
+	})
+}
+
+func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
+	cases := map[string]struct {
+		err       error
+		onUnknown headsup.OnUnknown
+		state     outbox.State
+		reason    string
+		attempts  int
+	}{
+		"permanent":    {&headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "not_found"}, "", outbox.StateFailed, "not_found", 1},
+		"unsupported":  {&headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: "no"}, "", outbox.StateFailed, "no", 1},
+		"unknown hold": {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, headsup.OnUnknownHold, outbox.StateUnknown, "reset", 1},
+		"unexplained":  {errors.New("x"), headsup.OnUnknownHold, outbox.StateUnknown, "unexplained", 1},
+		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
+		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error { return c.err }}
+			within(t, ch, silent, func(t *testing.T, f fixture) {
+				f.hear(t, inbound("1", "c", "ann", "hi"))
+				id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", OnUnknown: c.onUnknown}).ID
+				time.Sleep(24 * time.Hour)
+				d := f.status(t, id).Deliveries[0]
+				if d.State != c.state || d.Reason != c.reason || d.Claims != c.attempts {
+					t.Errorf("%s (%s) after %d attempts, want %s (%s) after %d", d.State, d.Reason, d.Claims, c.state, c.reason, c.attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestThrottledDeliveryWaitsAsToldAndDoesNotGiveUp(t *testing.T) {
+	var attempts []time.Time
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if attempts = append(attempts, time.Now()); len(attempts) <= 40 {
+			return &headsup.SendError{Meaning: headsup.MeaningThrottled, Reason: "throttled", RetryAfter: 10 * time.Minute}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}).ID
+		time.Sleep(24 * time.Hour)
+		if s := f.status(t, id); s.State() != outbox.StateDelivered || s.Deliveries[0].Failures != 0 {
+			t.Errorf("%s after %d failures", s.State(), s.Deliveries[0].Failures)
+		}
+		for i := 1; i < len(attempts); i++ {
+			if gap := attempts[i].Sub(attempts[i-1]); gap < 10*time.Minute {
+				t.Fatalf("tried again after %v, told to wait 10m", gap)
+			}
+		}
+	})
+}
+
+func TestNotificationExpires(t *testing.T) {
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", ExpiresAt: time.Now().Add(time.Minute)}).ID
+		time.Sleep(time.Hour)
+		if s := f.status(t, id); s.State() != outbox.StateExpired {
+			t.Errorf("state %s, want expired", s.State())
+		}
+	})
+}
+
+func TestSameKeyIsAcceptedOnce(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		n := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", Key: "k"}
+		first := f.notify(t, n)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				again, err := f.engine.Notify(context.Background(), n)
+				if err != nil || again.ID != first.ID || !again.Replayed {
+					t.Errorf("again: %+v, %v; want %s, replayed", again, err, first.ID)
+				}
+			})
+		}
+		wg.Wait()
+		n.Text = "y"
+		if _, err := f.engine.Notify(t.Context(), n); !errors.Is(err, proactive.ErrKeyReused) {
+			t.Errorf("error %v, want ErrKeyReused", err)
+		}
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"x"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestCancelStopsWhatIsNotSentYet(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", In: time.Hour}).ID
+		s, err := f.engine.Cancel(t.Context(), id)
+		if err != nil || s.State() != outbox.StateCancelled {
+			t.Fatalf("state %s, %v", s.State(), err)
+		}
+		time.Sleep(2 * time.Hour)
+		if len(f.channel.Sent()) != 0 {
+			t.Error("it was sent all the same")
+		}
+		sent := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "y"}).ID
+		synctest.Wait()
+		if s, err := f.engine.Cancel(t.Context(), sent); err != nil || s.State() != outbox.StateDelivered {
+			t.Errorf("cancelling what was delivered says %s, %v", s.State(), err)
+		}
+		if _, err := f.engine.Cancel(t.Context(), "ntf_0000000000001"); !errors.Is(err, proactive.ErrNotFound) {
+			t.Errorf("error %v, want ErrNotFound", err)
+		}
+	})
+}
+
+func TestTurnNotifyCommitsWithTheTurn(t *testing.T) {
+	fail := true
+	var f fixture
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		_, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "later"})
+		if err == nil && fail {
+			err = errors.New("no")
+		}
+		if err == nil && len(f.channel.Sent()) > 0 {
+			err = errors.New("the notification was sent before the turn ended")
+		}
+		return err
+	}
+	within(t, &bottest.Recorder{}, func(ctx context.Context, t *headsup.Turn) error { return h(ctx, t) }, func(t *testing.T, g fixture) {
+		f = g
+		if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "ann", "x")); err == nil {
+			t.Fatal("no error")
+		}
+		synctest.Wait()
+		if len(f.channel.Sent()) != 0 {
+			t.Fatal("a failed turn notified")
+		}
+		fail = false
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"later"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestNewWindowOpensAConversation(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "psst", Window: headsup.WindowNew})
+		synctest.Wait()
+		if got := f.channel.Texts("created-1"); !slices.Equal(got, []string{"psst"}) {
+			t.Fatalf("said %q in the new conversation", got)
+		}
+		f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "created-1"}, Text: "again"})
+		synctest.Wait()
+		if got := f.channel.Texts("created-1"); !slices.Equal(got, []string{"psst", "again"}) {
+			t.Errorf("the new conversation is not in the book: said %q", got)
+		}
+	})
+}
+
+func TestBadNotificationNamesItsField(t *testing.T) {
+	to := headsup.Target{User: "ann"}
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // a bubble's clock starts then
+	cases := map[string]headsup.Notification{
+		"to":              {Text: "x"},
+		"to ":             {To: headsup.Target{User: "a", Everyone: true}, Text: "x"},
+		"to.reference":    {To: headsup.ToConversation(activity.Reference{}), Text: "x"},
+		"text":            {To: to},
+		"text ":           {To: to, Text: "x", Activity: activity.Message("y")},
+		"text  ":          {To: to, Text: strings.Repeat("x", proactive.MaxText+1)},
+		"text   ":         {To: to, Text: "\xff"},
+		"activity":        {To: to, Activity: &activity.Activity{Text: strings.Repeat("x", proactive.MaxBody)}},
+		"lane":            {To: to, Text: "x", Lane: "express"},
+		"on_unknown":      {To: to, Text: "x", OnUnknown: "panic"},
+		"conversation":    {To: to, Text: "x", Window: "third"},
+		"value":           {To: to, Text: "x", Value: []byte("{")},
+		"at":              {To: to, Text: "x", At: now.Add(time.Hour), In: time.Hour},
+		"at ":             {To: to, Text: "x", At: now.Add(100 * 365 * 24 * time.Hour)},
+		"in":              {To: to, Text: "x", In: -1},
+		"expires_at":      {To: to, Text: "x", ExpiresAt: now.Add(-time.Second)},
+		"expires_at ":     {To: to, Text: "x", In: time.Hour, ExpiresAt: now.Add(time.Minute)},
+		"idempotency_key": {To: to, Text: "x", Key: strings.Repeat("k", 256)},
+		"topic":           {To: to, Text: "x", Topic: "a\nb"},
+		"locale":          {To: to, Text: "x", Locale: "\xff"},
+	}
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		for field, n := range cases {
+			_, err := f.engine.Notify(t.Context(), n)
+			bad, ok := errors.AsType[*proactive.FieldError](err)
+			if want := strings.TrimSpace(field); !ok || bad.Field != want {
+				t.Errorf("error %v, want one that names %s", err, want)
+			}
+		}
+		synctest.Wait()
+		if len(f.channel.Sent()) > 0 {
+			t.Error("a refused notification was sent")
+		}
+	})
+}
+
+func TestDrainFinishesWhatIsBeingSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		slow := &bottest.Recorder{Fail: func(ctx context.Context, _ headsup.Outgoing) error {
+			select {
+			case <-time.After(3 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		engine, err := proactive.New(proactive.Config{Store: store, Channel: slow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- engine.Run(ctx) }()
+		synctest.Wait()
+		first, err := engine.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(inbound("", "c", "u", "").Reference()), Text: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := engine.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(inbound("", "c", "u", "").Reference()), Text: "2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[headsup.NotificationID]outbox.State{first.ID: outbox.StateDelivered, second.ID: outbox.StateReady} {
+			if s, err := engine.Status(t.Context(), id); err != nil || s.State() != want {
+				t.Errorf("%s, %v; want %s", s.State(), err, want)
+			}
+		}
+	})
+}
