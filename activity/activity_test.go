@@ -493,3 +493,20 @@ func TestCardActionValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestEncodeRefusesWhatWouldBeMalformed(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*activity.Activity){
+		"member twice":       func(a *activity.Activity) { a.Extra = jsontext.Value(`{"type":"event"}`) },
+		"value is no JSON":   func(a *activity.Activity) { a.Value = jsontext.Value(`{`) },
+		"two values":         func(a *activity.Activity) { a.ChannelData = jsontext.Value(`1 2`) },
+		"text is no UTF-8":   func(a *activity.Activity) { a.Text = "\xff" },
+		"extra is no object": func(a *activity.Activity) { a.Extra = jsontext.Value(`[]`) },
+	} {
+		a := activity.Message("x")
+		spoil(a)
+		if data, err := activity.Encode(a); err == nil {
+			t.Errorf("%s: %s", name, data)
+		}
+	}
+}

@@ -114,7 +114,8 @@ func decode(data []byte, v any, root shape, limits Limits) error {
 	return nil
 }
 
-// Encode returns the activity as JSON. It fails only when a raw value in it is no JSON, or repeats a member.
+// Encode returns the activity as JSON. It fails only when a raw value in it is no JSON, a member would appear twice, or a
+// string is no UTF-8.
 func Encode(a *Activity) ([]byte, error) {
 	data, err := json.Marshal(a)
 	if err != nil {
@@ -123,7 +124,7 @@ func Encode(a *Activity) ([]byte, error) {
 	return data, nil
 }
 
-// EncodeReference returns the reference as JSON. It fails only when a raw value in it is no JSON, or repeats a member.
+// EncodeReference returns the reference as JSON; it fails as [Encode] does.
 func EncodeReference(r Reference) ([]byte, error) {
 	data, err := json.Marshal(&r)
 	if err != nil {
