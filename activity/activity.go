@@ -80,6 +80,22 @@ type SemanticAction struct {
 	Extra jsontext.Value `json:",embed"`
 }
 
+// UnmarshalJSONFrom reads a semantic action. It never fails on valid JSON: one that cannot be understood is ignored
+// (A3133) and leaves s empty.
+func (s *SemanticAction) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	type plain SemanticAction
+	var p plain
+	if json.Unmarshal(raw, &p) != nil {
+		p = plain{}
+	}
+	*s = SemanticAction(p)
+	return nil
+}
+
 // TextHighlight points at a part of the text that a suggestion is about: the Occurrence-th time Text appears in it.
 type TextHighlight struct {
 	Text       string `json:"text,omitzero"`
@@ -208,6 +224,10 @@ func (a *Activity) Clone() *Activity {
 	c.ReactionsRemoved = cloneEach(a.ReactionsRemoved, Reaction.clone)
 	c.Extra = slices.Clone(a.Extra)
 	return &c
+}
+
+func (s *SemanticAction) empty() bool {
+	return s.ID == "" && s.State == "" && s.Entities == nil && s.Extra == nil
 }
 
 func (s *SemanticAction) clone() *SemanticAction {

@@ -3,6 +3,8 @@ package activity
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -84,6 +86,7 @@ func DecodeLimits(data []byte, limits Limits) (*Activity, error) {
 		return nil, missing("/type")
 	}
 	a.dropNulls()
+	a.dropMalformed()
 	return a, nil
 }
 
@@ -154,6 +157,14 @@ func (a *Activity) dropNulls() {
 	}
 }
 
+// dropMalformed removes what unmarshalling left empty because it is to be ignored.
+func (a *Activity) dropMalformed() {
+	a.Entities = slices.DeleteFunc(a.Entities, func(e Entity) bool { return e.Type == "" && e.Extra == nil })
+	if s := a.SemanticAction; s != nil && s.empty() {
+		a.SemanticAction = nil
+	}
+}
+
 func dropNull(v *jsontext.Value) {
 	if v.Kind() == jsontext.KindNull {
 		*v = nil
@@ -163,12 +174,22 @@ func dropNull(v *jsontext.Value) {
 // decodeError turns an error of the JSON package into one that names the member.
 func decodeError(err error) error {
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
-		return &DecodeError{Path: string(e.JSONPointer), Reason: "wrong JSON type", Err: err}
+		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: fmt.Sprintf("unexpected JSON %s", e.JSONKind), Err: err}
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return &DecodeError{Path: string(e.JSONPointer), Reason: e.Err.Error(), Err: err}
+		return &DecodeError{Path: clip(string(e.JSONPointer)), Reason: e.Err.Error(), Err: err}
 	}
 	return &DecodeError{Reason: "not JSON", Err: err}
+}
+
+// longestPath keeps an error readable when a hostile body has members with names of a megabyte.
+const longestPath = 256
+
+func clip(path string) string {
+	if len(path) <= longestPath {
+		return path
+	}
+	return strings.ToValidUTF8(path[:longestPath], "") + "..."
 }
 
 // Member returns the raw value of a member of a JSON object, such as an Extra, and whether it is there. What is no

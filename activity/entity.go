@@ -1,6 +1,7 @@
 package activity
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -28,6 +29,44 @@ type Entity struct {
 	Type string `json:"type,omitzero"`
 
 	Extra jsontext.Value `json:",embed"`
+}
+
+// UnmarshalJSONFrom reads an entity. It never fails on valid JSON, since malformed entities are ignored (A2105): one
+// that is no object leaves e empty, a type that is no string stays in Extra.
+func (e *Entity) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	*e = Entity{}
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return dec.SkipValue()
+	}
+	var object struct {
+		Type  jsontext.Value `json:"type"`
+		Extra jsontext.Value `json:",embed"`
+	}
+	if err := json.UnmarshalDecode(dec, &object); err != nil {
+		return err
+	}
+	e.Extra = object.Extra
+	switch object.Type.Kind() {
+	case jsontext.KindString:
+		return json.Unmarshal(object.Type, &e.Type)
+	case jsontext.KindInvalid, jsontext.KindNull: // absent
+	default:
+		e.Extra = withMember("type", object.Type, object.Extra)
+	}
+	return nil
+}
+
+// withMember returns object, which does not have the member yet, with the member in front.
+func withMember(name string, value, object jsontext.Value) jsontext.Value {
+	rest := bytes.TrimSpace(bytes.TrimPrefix(object, []byte("{")))
+	out := fmt.Appendf(nil, `{%q:%s`, name, value)
+	switch {
+	case len(rest) == 0:
+		return append(out, '}')
+	case rest[0] != '}':
+		out = append(out, ',')
+	}
+	return append(out, rest...)
 }
 
 // NewEntity returns an entity of type typ whose members are those of v, which must encode as a JSON object without a
