@@ -1,0 +1,417 @@
+package directline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
+)
+
+// maxCharacters is the largest activity, counted in characters of its JSON (bot-docs, "Send an activity to the bot").
+const maxCharacters = 256 << 10
+
+// Endpoint is who receives what people say; *headsup.Bot is one.
+type Endpoint interface {
+	Process(ctx context.Context, id auth.Identity, a *activity.Activity) (headsup.Answer, error)
+}
+
+// Config makes a [Channel].
+type Config struct {
+	// AppID is the bot's application id.
+	AppID string
+
+	// BotID and BotName are the bot's account on this channel. BotID is required.
+	BotID   activity.AccountID
+	BotName string
+
+	// Store keeps everything. Required.
+	Store Store
+
+	// PublicURL tells the absolute http or https URL under which clients and bots reach the channel's handlers, without
+	// a trailing slash. All URLs that the channel hands out start with it, none with what a request calls its host. It
+	// must not change while files are kept, since their URLs are part of the history. Required; it is first called when
+	// it is first needed, from several goroutines.
+	PublicURL func() string
+
+	// Secret signs tokens and makes ids of conversations that bots open; at least 32 bytes. Tokens end with it. Required.
+	Secret []byte
+
+	// SiteSecret is the Direct Line secret, with which servers ask for tokens. Empty accepts none.
+	SiteSecret string
+
+	// Origins lists the web origins, such as "https://www.example.com", whose pages may use the channel. That of
+	// PublicURL always may.
+	Origins []string
+
+	// Development is for a server that listens on loopback only. It lets pages use SiteSecret, and takes the names of
+	// the loopback address for one origin.
+	Development bool
+
+	// AllowAnonymousBots lets programs on this machine use the bots' side without a token. Only with Development;
+	// otherwise the bots' side answers 401.
+	AllowAnonymousBots bool
+
+	// BotTimeout is how long the bot has to take in what somebody said. Zero means 15 s.
+	BotTimeout time.Duration
+
+	// KeepAlive is the time between two signs of life on a WebSocket. Zero means 15 s.
+	KeepAlive time.Duration
+
+	// WriteTimeout is how long a client may take to accept one frame. One that is slower is disconnected and finds
+	// what it missed when it comes back. Zero means 10 s.
+	WriteTimeout time.Duration
+
+	// MaxUpload is the largest upload in bytes, all its files together. Zero means 16 MiB.
+	MaxUpload int64
+
+	// Logger receives structured logs. Nil discards them.
+	Logger *slog.Logger
+
+	// Now is the clock of tokens and timestamps. Nil is time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.BotTimeout == 0 {
+		c.BotTimeout = 15 * time.Second
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = 15 * time.Second
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = 10 * time.Second
+	}
+	if c.MaxUpload == 0 {
+		c.MaxUpload = 16 << 20
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.BotID == "":
+		return errors.New("BotID is required")
+	case c.Store == nil:
+		return errors.New("Store is required")
+	case c.PublicURL == nil:
+		return errors.New("PublicURL is required")
+	case len(c.Secret) < 32:
+		return fmt.Errorf("Secret has %d bytes; it must have at least 32", len(c.Secret))
+	case c.AllowAnonymousBots && !c.Development:
+		return errors.New("AllowAnonymousBots is for Development only")
+	case c.BotTimeout < 0 || c.KeepAlive < 0 || c.WriteTimeout < 0 || c.MaxUpload < 0:
+		return errors.New("BotTimeout, KeepAlive, WriteTimeout and MaxUpload must not be negative")
+	}
+	for _, origin := range c.Origins {
+		if u, err := url.Parse(origin); err != nil || originOf(u) != origin {
+			return fmt.Errorf("Origins: %q is not an origin such as https://www.example.com", origin)
+		}
+	}
+	return nil
+}
+
+// Channel is the embedded Direct Line. It implements headsup.Channel. Safe for concurrent use.
+type Channel struct {
+	cfg   Config
+	keys  keys
+	hub   hub
+	lines lines
+	spent spent
+	known known
+
+	mu     sync.Mutex
+	bot    Endpoint // guarded by mu
+	closed bool     // guarded by mu; nothing is added to work any more
+	work   sync.WaitGroup
+}
+
+// New makes a channel. It hears nobody before [Channel.Serve].
+func New(cfg Config) (*Channel, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("directline: config: %w", err)
+	}
+	return &Channel{cfg: cfg, keys: newKeys(cfg.Secret)}, nil
+}
+
+// Serve sets who receives what people say. It is a step of its own because bot and channel need each other.
+func (c *Channel) Serve(e Endpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bot = e
+}
+
+func (c *Channel) endpoint() Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bot
+}
+
+// errClosed: the channel is shutting down.
+var errClosed = &apiError{http.StatusServiceUnavailable, "ServiceError", "the server is shutting down"}
+
+// begin counts one more piece of work that Close waits for; the caller ends it with c.work.Done.
+func (c *Channel) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return errClosed
+	}
+	c.work.Add(1)
+	return nil
+}
+
+// Close disconnects all clients, takes no new ones, and waits for what is still being handed to the bot. When ctx ends
+// first, connections are cut and its error is returned.
+func (c *Channel) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.hub.closeAll(closing)
+	done := make(chan struct{})
+	go func() { // ends with the work, which ends by itself: sockets are told to close, the bot has a deadline
+		c.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		c.hub.cutAll()
+		return context.Cause(ctx)
+	}
+}
+
+// Takes reports whether a conversation lives here; it is the predicate for headsup.Switch. An empty conversation id asks
+// about opening one.
+func (c *Channel) Takes(ch activity.ChannelID, id activity.ConversationID) bool {
+	return ch == activity.ChannelDirectLine && (id == "" || minted(id))
+}
+
+// Capabilities implements headsup.Channel.
+func (c *Channel) Capabilities(activity.Reference) headsup.Capabilities {
+	return headsup.Capabilities{Create: true, Once: true}
+}
+
+// Send implements headsup.Channel. What has a key is stored once. Typing reaches those who are connected and is not
+// stored; what clients are never shown, such as traces, goes nowhere: both return no id. An endOfConversation ends the
+// conversation.
+func (c *Channel) Send(ctx context.Context, out headsup.Outgoing) (activity.ResourceResponse, error) {
+	if out.Activity == nil {
+		return activity.ResourceResponse{}, permanent("bad_argument", http.StatusBadRequest, errors.New("nothing to send"))
+	}
+	id := out.Reference.Conversation.ID
+	if !minted(id) {
+		return activity.ResourceResponse{}, permanent("not_found", http.StatusNotFound, ErrNotFound)
+	}
+	key := ""
+	if out.Key != "" {
+		key = "send:" + out.Key
+	}
+	sent, err := c.say(ctx, id, key, out.Activity)
+	if err != nil {
+		return activity.ResourceResponse{}, asSendError(err, out.Key != "")
+	}
+	return activity.ResourceResponse{ID: sent}, nil
+}
+
+// say puts something that the bot says into a conversation.
+func (c *Channel) say(ctx context.Context, id activity.ConversationID, key string, a *activity.Activity) (activity.ID, error) {
+	a = c.fromBot(id, a)
+	switch {
+	case a.Type == activity.TypeTyping:
+		return "", c.showTyping(id, a, "")
+	case !shown(a.Type):
+		return "", nil
+	}
+	seq, err := c.append(ctx, id, key, a)
+	if err != nil {
+		return "", err
+	}
+	if a.Type == activity.TypeEndOfConversation {
+		if err := c.end(ctx, id); err != nil {
+			return "", err
+		}
+	}
+	return activityID(id, seq), nil
+}
+
+// fromBot returns a copy of a as clients see it.
+func (c *Channel) fromBot(id activity.ConversationID, a *activity.Activity) *activity.Activity {
+	out := a.Clone()
+	if out.Type == "" {
+		out.Type = activity.TypeMessage
+	}
+	if out.From == nil {
+		out.From = new(activity.ChannelAccount)
+	}
+	out.From.ID, out.From.Role = c.cfg.BotID, activity.RoleBot
+	if out.From.Name == "" {
+		out.From.Name = c.cfg.BotName
+	}
+	out.DeliveryMode = ""
+	c.place(id, out)
+	return out
+}
+
+// place makes a part of the conversation: what the channel alone says about an activity is overwritten. The service URL
+// is no business of clients.
+func (c *Channel) place(id activity.ConversationID, a *activity.Activity) {
+	a.ID, a.ServiceURL = "", ""
+	a.ChannelID = activity.ChannelDirectLine
+	a.Conversation = &activity.ConversationAccount{ID: id}
+	a.Timestamp = activity.TimeOf(c.cfg.Now())
+}
+
+// shown reports whether clients see activities of a type. Typing is shown, but not kept.
+func shown(t activity.Type) bool {
+	switch t {
+	case activity.TypeInvoke, activity.TypeInvokeResponse, activity.TypeTrace, activity.TypeDelay, activity.TypePing,
+		activity.TypeConversationUpdate, activity.TypeContactRelationUpdate, activity.TypeInstallationUpdate,
+		activity.TypeMessageUpdate, activity.TypeMessageDelete, activity.TypeDeleteUserData:
+		return false
+	}
+	return true
+}
+
+// errTooLarge: the activity has more than maxCharacters.
+var errTooLarge = &apiError{http.StatusRequestEntityTooLarge, "MessageSizeTooBig", "the activity is too large"}
+
+// append adds an activity to the history and wakes those who watch it.
+func (c *Channel) append(
+	ctx context.Context, id activity.ConversationID, key string, a *activity.Activity,
+) (int64, error) {
+	body, err := activity.Encode(a)
+	if err != nil {
+		return 0, &apiError{http.StatusBadRequest, "BadArgument", err.Error()}
+	}
+	if utf8.RuneCount(body) > maxCharacters {
+		return 0, errTooLarge
+	}
+	seq, _, err := c.cfg.Store.Append(ctx, id, key, body, c.cfg.Now())
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", id, err)
+	}
+	c.hub.publish(id, seq)
+	return seq, nil
+}
+
+func (c *Channel) end(ctx context.Context, id activity.ConversationID) error {
+	if err := c.cfg.Store.EndConversation(ctx, id); err != nil {
+		return fmt.Errorf("end %s: %w", id, err)
+	}
+	c.hub.end(id)
+	return nil
+}
+
+// Update implements headsup.Channel. Direct Line has no such thing.
+func (c *Channel) Update(context.Context, headsup.Outgoing) (activity.ResourceResponse, error) {
+	return activity.ResourceResponse{}, unsupported("update")
+}
+
+// Delete implements headsup.Channel. Direct Line has no such thing.
+func (c *Channel) Delete(context.Context, activity.Reference, activity.ID) error {
+	return unsupported("delete")
+}
+
+// Create implements headsup.Channel: it opens a conversation for the one member that is not the bot. The member finds it
+// when somebody gives it a token ([Channel.MintToken]). A repeat with the same key finds the same conversation.
+func (c *Channel) Create(ctx context.Context, cr headsup.Creation) (activity.ConversationResource, error) {
+	user, err := c.onlyMember(cr.Parameters.Members)
+	if err != nil {
+		return activity.ConversationResource{}, permanent("bad_argument", http.StatusBadRequest, err)
+	}
+	id, first := newConversationID(), ""
+	if cr.Key != "" {
+		id, first = c.keys.conversationID(c.cfg.AppID, user.ID, cr.Key), "first"
+	}
+	conv, _, err := c.cfg.Store.OpenConversation(ctx, Conversation{
+		ID: id, AppID: c.cfg.AppID, User: user, ByBot: true, CreatedAt: c.cfg.Now(),
+	})
+	if err != nil {
+		return activity.ConversationResource{}, asSendError(fmt.Errorf("open a conversation: %w", err), cr.Key != "")
+	}
+	resource := activity.ConversationResource{ID: conv.ID, ServiceURL: c.publicURL()}
+	if cr.Parameters.Activity == nil {
+		return resource, nil
+	}
+	resource.ActivityID, err = c.say(ctx, conv.ID, first, cr.Parameters.Activity)
+	if err != nil {
+		return activity.ConversationResource{}, asSendError(err, cr.Key != "")
+	}
+	return resource, nil
+}
+
+func (c *Channel) onlyMember(members []activity.ChannelAccount) (activity.ChannelAccount, error) {
+	var user activity.ChannelAccount
+	for _, m := range members {
+		if m.ID == c.cfg.BotID {
+			continue
+		}
+		if user.ID != "" {
+			return user, errors.New("a conversation has one member besides the bot")
+		}
+		user = m
+	}
+	if err := checkUserID(user.ID); err != nil {
+		return user, fmt.Errorf("members: %w", err)
+	}
+	if user.Role == "" {
+		user.Role = activity.RoleUser
+	}
+	return user, nil
+}
+
+func (c *Channel) botAccount() activity.ChannelAccount {
+	return activity.ChannelAccount{ID: c.cfg.BotID, Name: c.cfg.BotName, Role: activity.RoleBot}
+}
+
+func (c *Channel) publicURL() string { return strings.TrimSuffix(c.cfg.PublicURL(), "/") }
+
+func permanent(reason string, status int, err error) *headsup.SendError {
+	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: reason, Status: status, Err: err}
+}
+
+func unsupported(what string) *headsup.SendError {
+	return &headsup.SendError{
+		Meaning: headsup.MeaningUnsupported, Reason: "unsupported", Status: http.StatusMethodNotAllowed,
+		Err: fmt.Errorf("Direct Line cannot %s activities", what),
+	}
+}
+
+// asSendError says what a failure means. When the store failed, the activity may be kept all the same; a repeat with the
+// same key tells.
+func asSendError(err error, keyed bool) *headsup.SendError {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return permanent("not_found", http.StatusNotFound, err)
+	case errors.Is(err, ErrEnded):
+		return permanent("ended", http.StatusNotFound, err)
+	case errors.Is(err, errTooLarge):
+		return permanent("too_large", http.StatusRequestEntityTooLarge, err)
+	}
+	if e, ok := errors.AsType[*apiError](err); ok && e.status < 500 {
+		return permanent("bad_argument", e.status, err)
+	}
+	meaning := headsup.MeaningUnknown
+	if keyed {
+		meaning = headsup.MeaningTransient
+	}
+	return &headsup.SendError{Meaning: meaning, Reason: "store_failed", Err: err}
+}

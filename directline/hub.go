@@ -1,0 +1,190 @@
+package directline
+
+import (
+	"context"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// hub knows who watches which conversation. It carries no history: a socket that is woken reads from the store what it
+// has not sent yet, and the numbers of activities make that complete, in order and without repeats, however slow the
+// client is. Only what is not stored, typing, passes through here. The zero value is ready.
+type hub struct {
+	mu    sync.Mutex
+	rooms map[activity.ConversationID]*room // guarded by mu; those with sockets
+}
+
+// room is the sockets of one conversation. Its fields are guarded by hub.mu.
+type room struct {
+	// last is the highest number that is known, 0 when none is.
+	last    int64
+	sockets map[string]*socket // by session
+}
+
+// socket is one connected client.
+type socket struct {
+	conversation activity.ConversationID
+	session      string
+	wake         chan struct{}      // has room for one
+	stop         chan ending        // has room for one: the first reason counts
+	cut          context.CancelFunc // ends the connection at once
+
+	// Guarded by hub.mu:
+	passing []passing
+	ended   bool
+}
+
+// passing is something to show that is not kept. It is said after the activity with number at.
+type passing struct {
+	at    int64
+	frame []byte
+}
+
+// maxPassing bounds what waits for a slow client; typing that nobody saw in time is not worth more.
+const maxPassing = 16
+
+// ending is why a connection is closed.
+type ending struct {
+	code   websocket.StatusCode
+	reason string
+}
+
+var (
+	// Another connection of the same client took over (bot-docs, "Receive activities from the bot").
+	collision = ending{websocket.StatusPolicyViolation, "collision"}
+	closing   = ending{websocket.StatusGoingAway, "shutdown"}
+	over      = ending{websocket.StatusNormalClosure, "ended"}
+	lost      = ending{websocket.StatusNormalClosure, ""}
+	noisy     = ending{websocket.StatusPolicyViolation, "too many messages"}
+)
+
+func newSocket(id activity.ConversationID, session string, cut context.CancelFunc) *socket {
+	return &socket{
+		conversation: id, session: session, cut: cut,
+		wake: make(chan struct{}, 1), stop: make(chan ending, 1),
+	}
+}
+
+func (s *socket) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (s *socket) end(e ending) {
+	select {
+	case s.stop <- e:
+	default: // it has a reason already
+	}
+}
+
+// attach adds a socket. Another one of the same client is closed.
+func (h *hub) attach(s *socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms == nil {
+		h.rooms = make(map[activity.ConversationID]*room)
+	}
+	r := h.rooms[s.conversation]
+	if r == nil {
+		r = &room{sockets: make(map[string]*socket)}
+		h.rooms[s.conversation] = r
+	}
+	if before := r.sockets[s.session]; before != nil {
+		before.end(collision)
+	}
+	r.sockets[s.session] = s
+}
+
+func (h *hub) detach(s *socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[s.conversation]
+	if r == nil || r.sockets[s.session] != s {
+		return
+	}
+	delete(r.sockets, s.session)
+	if len(r.sockets) == 0 {
+		delete(h.rooms, s.conversation)
+	}
+}
+
+// publish tells that the activity with a number is in the store.
+func (h *hub) publish(id activity.ConversationID, seq int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[id]
+	if r == nil {
+		return
+	}
+	r.last = max(r.last, seq)
+	for _, s := range r.sockets {
+		s.rouse()
+	}
+}
+
+// show passes on what is not stored, to all but one session.
+func (h *hub) show(id activity.ConversationID, frame []byte, except string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[id]
+	if r == nil {
+		return
+	}
+	for session, s := range r.sockets {
+		if session == except || len(s.passing) == maxPassing {
+			continue
+		}
+		s.passing = append(s.passing, passing{at: r.last, frame: frame})
+		s.rouse()
+	}
+}
+
+// end tells that nothing will be added to a conversation any more.
+func (h *hub) end(id activity.ConversationID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[id]
+	if r == nil {
+		return
+	}
+	for _, s := range r.sockets {
+		s.ended = true
+		s.rouse()
+	}
+}
+
+// take hands over what has passed since the last time, and whether the conversation had ended then.
+func (h *hub) take(s *socket) (shown []passing, ended bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	shown, s.passing = s.passing, nil
+	return shown, s.ended
+}
+
+// reached notes how far a socket has read.
+func (h *hub) reached(s *socket, seq int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[s.conversation]; r != nil {
+		r.last = max(r.last, seq)
+	}
+}
+
+func (h *hub) each(do func(*socket)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.rooms {
+		for _, s := range r.sockets {
+			do(s)
+		}
+	}
+}
+
+func (h *hub) closeAll(why ending) { h.each(func(s *socket) { s.end(why) }) }
+
+func (h *hub) cutAll() { h.each(func(s *socket) { s.cut() }) }
