@@ -162,6 +162,23 @@ test('the wire shows what the bot heard and said', async (t) => {
   assertQuiet(page);
 });
 
+test('a conversation that the server has forgotten gives way to a new one', async (t) => {
+  const { server, page, ann } = await openPlayground(t);
+
+  const [{ id }] = await server.conversations('dl_ann');
+  await page.evaluate((id) => {
+    for (const [key, value] of Object.entries(localStorage)) localStorage.setItem(key, value.replace(id, 'forgotten'));
+  }, id);
+  await page.reload();
+
+  await ann.online();
+  await startJob(ann);
+  assert.equal((await server.conversations('dl_ann')).length, 2);
+  const complaints = page.complaints();
+  assert.equal(complaints.length, 1, 'the browser reports the one refused request, and nothing else');
+  assert.match(complaints[0], /404/);
+});
+
 test('a third person joins, leaves, and is not there after a reload', async (t) => {
   const { page } = await openPlayground(t);
 
