@@ -40,8 +40,7 @@ export async function listConversations(userId: string): Promise<Conversation[]>
 
 /** Makes the bot speak to every conversation it knows. */
 export async function notifyEveryone(): Promise<void> {
-  const response = await fetch('/api/notify', { method: 'POST' });
-  if (!response.ok) throw new ServerError(response.status, '/api/notify');
+  await ask('/api/notify', { method: 'POST' });
 }
 
 /** The command line that does the same as {@link notifyEveryone}. */
@@ -64,7 +63,14 @@ function post<T>(path: string, body: unknown): Promise<T> {
 }
 
 async function call<T>(path: string, init: RequestInit): Promise<T> {
-  const response = await fetch(path, init);
-  if (!response.ok) throw new ServerError(response.status, new URL(path, location.origin).pathname);
+  const response = await ask(path, init);
   return (await response.json()) as T;
+}
+
+async function ask(path: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(path, init).catch(() => {
+    throw new Error('the server does not answer');
+  });
+  if (!response.ok) throw new ServerError(response.status, new URL(path, location.origin).pathname);
+  return response;
 }

@@ -122,7 +122,7 @@ export function App({ webchat }: { webchat: WebChat }) {
                 person={person}
                 alone={people.length === 1}
                 unread={unread}
-                serverVisit={wire.visit}
+                server={wire}
                 change={change}
                 onCopy={copy}
               />

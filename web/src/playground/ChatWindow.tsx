@@ -7,7 +7,7 @@ import { type LineState, useLine } from './line';
 import { chatLook, useTheme } from './look';
 import { nonce } from './nonce';
 import type { Chat } from './people';
-import type { WebChat } from './webchat';
+import { onlyMessages, type WebChat } from './webchat';
 
 type Props = {
   webchat: WebChat;
@@ -50,6 +50,7 @@ export function ChatWindow({ webchat, user, chat, serverVisit, onConversation, o
         locale: 'en-US',
         nonce,
         styleOptions: chatLook(theme),
+        activityMiddleware: onlyMessages,
       },
       element,
     );

@@ -32,7 +32,8 @@ type Props = {
   alone: boolean;
   /** Messages that arrived in a conversation while another was in front. */
   unread: Record<string, number>;
-  serverVisit: number;
+  /** Whether the server is there, and how often it came back. */
+  server: { open: boolean; visit: number };
   change: Dispatch<Action>;
   onCopy(text: string): void;
 };
@@ -63,7 +64,7 @@ const useStyles = makeStyles({
   behind: { display: 'none' },
 });
 
-export function PersonCard({ webchat, person, alone, unread, serverVisit, change, onCopy }: Props) {
+export function PersonCard({ webchat, person, alone, unread, server, change, onCopy }: Props) {
   const styles = useStyles();
   const [states, setStates] = useState<Record<string, LineState>>({});
   const front = person.chats.find((chat) => chat.key === person.selected) ?? person.chats[0]!;
@@ -81,7 +82,7 @@ export function PersonCard({ webchat, person, alone, unread, serverVisit, change
           <Text as="h2" id={headId} weight="semibold" size={400} block>
             {person.name}
           </Text>
-          <Presence state={states[front.key] ?? 'connecting'} />
+          <Presence state={(server.open && states[front.key]) || 'connecting'} />
         </div>
         <Menu>
           <MenuTrigger disableButtonEnhancement>
@@ -138,7 +139,7 @@ export function PersonCard({ webchat, person, alone, unread, serverVisit, change
             webchat={webchat}
             user={person}
             chat={chat}
-            serverVisit={serverVisit}
+            serverVisit={server.visit}
             onConversation={(conversation) =>
               change({ do: 'name conversation', person: person.id, key: chat.key, conversation })
             }

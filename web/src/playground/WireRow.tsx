@@ -1,5 +1,5 @@
 import { makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
-import { memo } from 'react';
+import { memo, useState } from 'react';
 
 import { summary, type WireEvent } from './wire';
 
@@ -43,9 +43,10 @@ const useStyles = makeStyles({
 /** One activity: a line or two, and the whole of it when opened. */
 export const WireRow = memo(function WireRow({ event, name }: Props) {
   const styles = useStyles();
+  const [open, setOpen] = useState(false);
   return (
     <li className={styles.row}>
-      <details>
+      <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary className={styles.line}>
           <span className={styles.facts}>
             <time className={styles.time} dateTime={event.at} title={event.at}>
@@ -62,16 +63,25 @@ export const WireRow = memo(function WireRow({ event, name }: Props) {
           </span>
           <span className={styles.text}>{summary(event.activity)}</span>
         </summary>
-        <p className={styles.where}>
-          {event.channel}, conversation {event.conversation}
-        </p>
-        <pre className={styles.json} tabIndex={0} aria-label="Activity as JSON">
-          {JSON.stringify(event.activity, null, 2)}
-        </pre>
+        {open && <Whole event={event} />}
       </details>
     </li>
   );
 });
+
+function Whole({ event }: { event: WireEvent }) {
+  const styles = useStyles();
+  return (
+    <>
+      <p className={styles.where}>
+        {event.channel}, conversation {event.conversation}
+      </p>
+      <pre className={styles.json} tabIndex={0} aria-label="Activity as JSON">
+        {JSON.stringify(event.activity, null, 2)}
+      </pre>
+    </>
+  );
+}
 
 /** The local time of day, to the millisecond. */
 function clock(at: string): string {

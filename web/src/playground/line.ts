@@ -25,8 +25,8 @@ export function useLine({ webchat, user, conversation, serverVisit, onConversati
   const [line, setLine] = useState<Line>();
   const [state, setState] = useState<LineState>('connecting');
   const [attempt, setAttempt] = useState(0);
-  const latest = useRef({ conversation, onConversation, line, state });
-  latest.current = { conversation, onConversation, line, state };
+  const latest = useRef({ conversation, onConversation, line });
+  latest.current = { conversation, onConversation, line };
 
   useEffect(() => {
     let gone = false;
@@ -59,9 +59,9 @@ export function useLine({ webchat, user, conversation, serverVisit, onConversati
     };
   }, [webchat, user.id, attempt]);
 
-  // The client waits up to fifteen seconds before it looks for a lost server; the page knows sooner.
+  // A client whose socket broke says that it is online and waits up to fifteen seconds; the page knows better.
   useEffect(() => {
-    if (serverVisit > 0 && latest.current.line && latest.current.state === 'connecting') setAttempt((n) => n + 1);
+    if (serverVisit > 0) setAttempt((n) => n + 1);
   }, [serverVisit]);
 
   return { line, state };

@@ -13,6 +13,18 @@ export type DirectLine = {
 
 export type Store = { dispatch(action: { type: string }): void };
 
+type Renderer = (card: { activity: { type: string } }, ...more: unknown[]) => unknown;
+
+/** Decides how an activity is drawn; false is not at all. */
+export type ActivityMiddleware = () => (next: Renderer) => Renderer;
+
+/** Keeps from the transcript what Web Chat does not know how to draw: endOfConversation, trace and their like. */
+export const onlyMessages: ActivityMiddleware =
+  () =>
+  (next) =>
+  (card, ...more) =>
+    ['message', 'typing'].includes(card.activity.type) && next(card, ...more);
+
 export type WebChat = {
   createDirectLine(options: {
     domain: string;
@@ -29,6 +41,7 @@ export type WebChat = {
       locale: string;
       nonce: string;
       styleOptions: Record<string, unknown>;
+      activityMiddleware: ActivityMiddleware;
     },
     element: HTMLElement,
   ): void;

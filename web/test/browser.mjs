@@ -1,0 +1,87 @@
+// A headless Chromium that counts every complaint: console errors, page errors, violations of the content security
+// policy, and requests that leave the server's origin.
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+// No sandbox, because build machines run as root; nothing of the browser's own may reach for the network.
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const desktop = { width: 1440, height: 900 };
+
+/** Starts a browser that is closed, with all its pages, when the test ends. */
+export async function openBrowser(t) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: flags,
+  });
+  t.after(() => browser.close());
+  return browser;
+}
+
+/**
+ * Opens a page in a profile of its own and watches it. The page has two more methods: `complaints()`, what it
+ * complained about so far, and `outage(work)`, which runs work while the server may be away: lost connections are no
+ * complaint then, nor afterwards until the page has its wire back.
+ */
+export async function openPage(browser, origin, { viewport = desktop, colorScheme = 'light' } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme });
+  const page = await context.newPage();
+  const found = [];
+  let away = false;
+
+  page.on('console', (message) => {
+    const text = message.text();
+    const lost = /net::ERR_(CONNECTION|INCOMPLETE|EMPTY)|WebSocket connection .* failed/.test(text);
+    if (['error', 'warning'].includes(message.type()) && !(away && lost)) found.push(`console: ${text}`);
+  });
+  page.on('pageerror', (error) => found.push(`page error: ${error.message}`));
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    const local = url.origin === origin || ['blob:', 'data:'].includes(url.protocol);
+    if (!local) found.push(`request to ${url.href}`);
+  });
+  page.on('websocket', (socket) => {
+    if (new URL(socket.url()).host !== new URL(origin).host) found.push(`socket to ${socket.url()}`);
+  });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) => {
+      console.error(`violates ${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
+    });
+  });
+
+  page.complaints = () => found;
+  page.outage = async (work) => {
+    away = true;
+    await work();
+    await page.getByText('Connected', { exact: true }).first().waitFor();
+    away = false;
+  };
+  return page;
+}
+
+/** Fails when a page complained. */
+export function assertQuiet(...pages) {
+  assert.deepEqual(
+    pages.flatMap((page) => page.complaints()),
+    [],
+  );
+}
+
+/** Keeps a picture of the page when $SCREENSHOTS names a folder. */
+export async function screenshot(page, name) {
+  const folder = process.env.SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`) });
+}

@@ -1,0 +1,74 @@
+// Drives one person's Web Chat the way a person does: by what is visible and by accessible names.
+import assert from 'node:assert/strict';
+
+import { until } from './until.mjs';
+
+/** The chat in front on one person's card. */
+export function chatOf(page, name) {
+  return new Chat(page.getByRole('region', { name, exact: true }));
+}
+
+class Chat {
+  /** The person's card. */
+  card;
+
+  constructor(card) {
+    this.card = card;
+  }
+
+  /** Resolves when the chat is connected. */
+  async online() {
+    await this.card.getByText('Connected', { exact: true }).waitFor();
+  }
+
+  async send(text) {
+    const box = this.card.getByRole('textbox', { name: 'Message input box' }).filter({ visible: true });
+    await box.fill(text);
+    await box.press('Enter');
+  }
+
+  /** Resolves with what the transcript shows of a message, once one that matches is there. */
+  async sees(pattern) {
+    const found = this.#messages(pattern).last();
+    await found.waitFor();
+    return found.innerText();
+  }
+
+  /** How many messages match. */
+  count(pattern) {
+    return this.#messages(pattern).count();
+  }
+
+  /** Fails unless exactly one message matches, now that the chat has it. */
+  async seesOnce(pattern) {
+    await this.sees(pattern);
+    assert.equal(await this.count(pattern), 1, `messages like ${pattern}`);
+  }
+
+  /** How many messages of the bot the transcript shows. */
+  fromBot() {
+    return this.card.getByRole('feed').getByRole('article', { name: /^Bot said/ }).count();
+  }
+
+  /** Resolves when the bot has said more than it had. */
+  async hearsMoreThan(before) {
+    await until('one more message of the bot', async () => (await this.fromBot()) > before);
+  }
+
+  /** The rows of the newest table in the transcript, as arrays of cell texts, header first. */
+  async table() {
+    const table = this.card.getByRole('table').last();
+    await table.waitFor();
+    const rows = await table.getByRole('row').all();
+    return Promise.all(rows.map((row) => row.locator('th, td').allInnerTexts()));
+  }
+
+  /** The chats' tabs: there are some as soon as there is more than one. */
+  tabs() {
+    return this.card.getByRole('tab');
+  }
+
+  #messages(pattern) {
+    return this.card.getByRole('feed').locator('p, td').filter({ hasText: pattern, visible: true });
+  }
+}

@@ -1,0 +1,102 @@
+// Runs the program under test: start, kill without warning, start again on the same data and port.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const startLimit = 20_000; // milliseconds until the program must listen
+
+/** Starts `$HEADSUP_BIN serve --demo` on a free port with data of its own; both are gone when the test ends. */
+export async function startServer(t) {
+  const binary = process.env.HEADSUP_BIN;
+  if (!binary) throw new Error('HEADSUP_BIN must name the headsup binary under test');
+
+  const data = await mkdtemp(join(tmpdir(), 'headsup-test-'));
+  const server = new Server(binary, data);
+  t.after(async () => {
+    await server.kill();
+    await rm(data, { recursive: true, force: true });
+  });
+  await server.start();
+  return server;
+}
+
+class Server {
+  #binary;
+  #data;
+  #process;
+  #listen = '127.0.0.1:0';
+  /** Where it listens: `http://127.0.0.1:PORT`, the same after a restart. */
+  origin;
+
+  constructor(binary, data) {
+    this.#binary = binary;
+    this.#data = data;
+  }
+
+  async start() {
+    const args = ['serve', '--demo', '--listen', this.#listen, '--data', this.#data];
+    const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = child;
+
+    const said = [];
+    createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
+    this.origin = await listening(child, said);
+    this.#listen = new URL(this.origin).host;
+  }
+
+  /** Ends it as a power cut would: no signal it could handle, no goodbye. */
+  async kill() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async restart() {
+    await this.kill();
+    await this.start();
+  }
+
+  /** The conversations of one user, as the page learns them. */
+  async conversations(userId) {
+    const response = await fetch(`${this.origin}/playground/api/conversations?user=${userId}`);
+    if (!response.ok) throw new Error(`GET conversations answered ${response.status}`);
+    return (await response.json()).conversations;
+  }
+
+  /** Posts JSON, as curl would from a terminal: without an Origin header. Fails unless the answer is a success. */
+  async post(path, body) {
+    const response = await fetch(this.origin + path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+
+  /** A Direct Line token for one user, in a new conversation. */
+  token(user) {
+    return this.post('/playground/api/token', { user });
+  }
+}
+
+function listening(child, said) {
+  return new Promise((resolve, reject) => {
+    const fail = (why) => reject(new Error([`headsup ${why}`, ...said].join('\n')));
+    const timer = setTimeout(() => fail('did not listen in time'), startLimit);
+    child.on('error', (error) => fail(error.message));
+    child.on('exit', (code, signal) => fail(`ended with ${code ?? signal}`));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const match = /^headsup: listening on (http:\/\/\S+)$/.exec(line);
+      if (!match) return;
+      clearTimeout(timer);
+      resolve(match[1]);
+    });
+  });
+}
