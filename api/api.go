@@ -13,7 +13,7 @@ import (
 type Target struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
-	Everyone     bool   `json:"everyone,omitempty" doc:"Every conversation in the reference book that can be reached."`
+	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
 }
 
 // NotificationRequest asks for a notification. Exactly one of Text and Activity is set.
@@ -64,9 +64,9 @@ type Delivery struct {
 type Change struct {
 	At      time.Time  `json:"at" doc:"When."`
 	State   string     `json:"state" doc:"The state from then on."`
-	Attempt int        `json:"attempt,omitempty" doc:"The attempt that it belongs to, from 1."`
+	Attempt int        `json:"attempt,omitzero" doc:"The attempt that it belongs to, from 1."`
 	Reason  string     `json:"reason,omitempty" doc:"Why, as a stable word."`
-	Status  int        `json:"status,omitempty" doc:"The channel's HTTP status."`
+	Status  int        `json:"status,omitzero" doc:"The channel's HTTP status."`
 	Detail  string     `json:"detail,omitempty" doc:"What the channel said, shortened."`
 	RetryAt *time.Time `json:"retry_at,omitempty" doc:"When it is tried again."`
 }

@@ -1,10 +1,13 @@
 package proactive
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -146,6 +149,8 @@ func check(n headsup.Notification, now time.Time) (time.Time, error) {
 		return time.Time{}, &FieldError{"text", fmt.Sprintf("is longer than %d bytes", MaxText)}
 	case !utf8.ValidString(n.Text):
 		return time.Time{}, &FieldError{"text", "is not valid UTF-8"}
+	case strings.Contains(n.Text, "\x00"):
+		return time.Time{}, &FieldError{"text", "contains NUL"}
 	case n.Lane != "" && n.Lane != headsup.LaneUrgent && n.Lane != headsup.LaneNormal && n.Lane != headsup.LaneBulk:
 		return time.Time{}, &FieldError{"lane", "is none of urgent, normal, bulk"}
 	case n.OnUnknown != "" && n.OnUnknown != headsup.OnUnknownRetry && n.OnUnknown != headsup.OnUnknownHold:
@@ -154,8 +159,9 @@ func check(n headsup.Notification, now time.Time) (time.Time, error) {
 		return time.Time{}, &FieldError{"conversation", "is none of existing, new"}
 	case len(n.Value) > MaxBody:
 		return time.Time{}, &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
-	case len(n.Value) > 0 && !n.Value.IsValid():
-		return time.Time{}, &FieldError{"value", "is not valid JSON"}
+	}
+	if err := checkValue(n.Value); err != nil {
+		return time.Time{}, err
 	}
 	for field, name := range map[string]string{"idempotency_key": n.Key, "topic": n.Topic, "locale": n.Locale} {
 		if err := checkName(field, name); err != nil {
@@ -163,6 +169,21 @@ func check(n headsup.Notification, now time.Time) (time.Time, error) {
 		}
 	}
 	return checkTimes(n, now)
+}
+
+// checkValue holds a value to the rules of activities: depth, NUL, lone surrogates, duplicate members.
+func checkValue(v jsontext.Value) error {
+	if len(v) == 0 {
+		return nil
+	}
+	_, err := activity.Decode(slices.Concat([]byte(`{"type":"event","value":`), v, []byte("}")))
+	if err == nil {
+		return nil
+	}
+	if bad, ok := errors.AsType[*activity.DecodeError](err); ok {
+		return &FieldError{"value", bad.Reason}
+	}
+	return &FieldError{"value", err.Error()}
 }
 
 // checkName refuses what cannot be a name: too long, or with characters that nobody can see.
@@ -220,6 +241,11 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 	raw, err := activity.Encode(a)
 	if err != nil {
 		return nil, &FieldError{"activity", err.Error()}
+	}
+	if bytes.Contains(raw, []byte(`\u0000`)) { // what a channel would refuse, and PostgreSQL cannot keep
+		if _, err := activity.Decode(raw); err != nil {
+			return nil, &FieldError{"activity", err.Error()}
+		}
 	}
 	if len(raw) > MaxBody {
 		return nil, &FieldError{"activity", fmt.Sprintf("is larger than %d bytes", MaxBody)}

@@ -27,6 +27,9 @@ type Config struct {
 	// PublicURL is the address by which others reach the server. Empty means the address that it listens on.
 	PublicURL string
 
+	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens. Empty accepts none.
+	DirectLineSecret string
+
 	// WebDir serves the pages from a folder instead of those built into the binary.
 	WebDir string
 

@@ -93,8 +93,8 @@ func (s *Server) wire(ctx context.Context) error {
 		return fmt.Errorf("direct line key: %w", err)
 	}
 	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: botID, BotName: botName, Store: s.store, PublicURL: s.url,
-		Secret: []byte(secret), AllowAnonymousBots: true, Logger: s.log,
+		AppID: appID, BotID: botID, BotName: botName, Store: s.store, PublicURL: s.URL,
+		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: true, AllowAnonymousBots: true, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -162,7 +162,9 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.closing)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	s.channel.Close(drain)
+	if err := s.channel.Close(drain); err != nil {
+		s.log.WarnContext(ctx, "streams cut off", "error", err.Error())
+	}
 	if err := s.http.Shutdown(drain); err != nil {
 		s.log.WarnContext(ctx, "requests cut off", "error", err.Error())
 		_ = s.http.Close()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,6 +51,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	api := humago.New(mux, doc)
+	api.UseMiddleware(wantJSON(api))
 	s := &service{cfg: cfg}
 	s.notifications(api)
 	describeActivities(api)
@@ -60,6 +62,19 @@ func Register(mux *http.ServeMux, cfg Config) {
 var jsonFormat = huma.Format{
 	Marshal:   func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.FormatNilSliceAsNull(false)) },
 	Unmarshal: func(data []byte, v any) error { return json.Unmarshal(data, v, json.RejectUnknownMembers(true)) },
+}
+
+// wantJSON refuses bodies that are not declared as JSON, which also keeps out forms of other sites' pages.
+func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if ctx.Method() == http.MethodPost {
+			if kind, _, err := mime.ParseMediaType(ctx.Header("Content-Type")); err != nil || kind != "application/json" {
+				_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "the content type must be application/json")
+				return
+			}
+		}
+		next(ctx)
+	}
 }
 
 type service struct {

@@ -28,8 +28,10 @@ func newProblem(status int, code, detail string, fields ...api.ProblemField) *pr
 	}}
 }
 
-// useProblems makes huma's own errors problems too. huma keeps the constructor in a variable of its package.
+// useProblems makes huma's own errors problems too, and its validation as exact about letter case as the JSON package.
+// huma keeps both in variables of its package.
 var useProblems = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		p := newProblem(status, codeOf(status), message)
 		for _, err := range errs {
