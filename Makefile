@@ -22,6 +22,30 @@ build: pages ## build the binary with its pages
 .PHONY: test
 test: vet lint unit browser ## everything that must hold, on a machine with Go, Node, make and apt
 
+WEB_SOURCES := $(shell find web/src web/playground web/scripts -type f) web/index.html web/package.json \
+	web/package-lock.json web/vite.config.ts web/tsconfig.json
+
+.PHONY: pages
+pages: web/dist/playground/index.html
+
+web/dist/playground/index.html: $(WEB_SOURCES) web/node_modules/.installed
+	cd web && npm run build
+	@touch $@
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: browser
+browser: build ## the official clients, and the pages in a real browser
+	scripts/need.sh chromium
+	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) npm test
+
+.PHONY: screenshots
+screenshots: build ## the pictures in docs/
+	scripts/need.sh chromium
+	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
+
 .PHONY: vet
 vet:
 	$(GO) vet ./...

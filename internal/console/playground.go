@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -94,14 +95,15 @@ func (p *Playground) token(w http.ResponseWriter, r *http.Request) error {
 	if err := json.Unmarshal(body, &ask, json.RejectUnknownMembers(true)); err != nil {
 		return &httpError{http.StatusBadRequest, "bad_request", "the body is not what is expected: " + err.Error()}
 	}
+	if id := string(ask.User.ID); !strings.HasPrefix(id, "dl_") || len(id) > 64 || len(ask.User.Name) > 64 {
+		return &httpError{http.StatusBadRequest, "bad_user", `user.id must start with "dl_"; it and user.name have at most 64 bytes`}
+	}
 	t, err := p.Minter.MintToken(r.Context(), directline.MintRequest{
 		User: activity.ChannelAccount{ID: ask.User.ID, Name: ask.User.Name}, ConversationID: ask.ConversationID,
 	})
 	switch {
 	case errors.Is(err, directline.ErrNotFound), errors.Is(err, directline.ErrEnded):
 		return &httpError{http.StatusNotFound, "not_found", "there is no such conversation of that person"}
-	case errors.Is(err, directline.ErrBadUser):
-		return &httpError{http.StatusBadRequest, "bad_user", `user.id must start with "dl_"`}
 	case err != nil:
 		return err
 	}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// stampPrefix starts a text that carries the time of its sending, in nanoseconds.
+const stampPrefix = "stamp "
+
+// serveSink answers every post at once, as a channel would, and remembers how long stamped ones took. It ends when its
+// standard input does.
+func serveSink() error {
+	var count atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v3/", func(w http.ResponseWriter, r *http.Request) {
+		at := time.Now().UnixNano()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if _, rest, ok := bytes.Cut(body, []byte(stampPrefix)); ok {
+			digits, _, _ := bytes.Cut(rest, []byte(" "))
+			if sent, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
+				mu.Lock()
+				took = append(took, time.Duration(at-sent))
+				mu.Unlock()
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"id":"%d"}`, count.Add(1))
+	})
+	mux.HandleFunc("GET /count", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, count.Load()) })
+	mux.HandleFunc("GET /latencies", func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		ns := make([]int64, len(took))
+		for i, d := range took {
+			ns[i] = int64(d)
+		}
+		_ = json.MarshalWrite(w, ns)
+	})
+	mux.HandleFunc("POST /reset", func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		took = nil
+		count.Store(0)
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	return http.Serve(l, mux) //nolint:gosec // a bench on loopback
+}
+
+// sinkProcess is the sink as the bench sees it.
+type sinkProcess struct {
+	url    string
+	client *http.Client
+	stop   func()
+}
+
+func startSink(ctx context.Context) (*sinkProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-sink")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("the sink did not start: %w", err)
+	}
+	return &sinkProcess{
+		url:    "http://" + strings.TrimSpace(addr),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}},
+		stop: func() {
+			_ = in.Close()
+			_ = cmd.Wait()
+		},
+	}, nil
+}
+
+func (s *sinkProcess) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the sink answered %s", resp.Status)
+	}
+	return answer, err
+}
+
+// post is what the baseline does: one activity, as a client without anything else would send it.
+func (s *sinkProcess) post(ctx context.Context, text string) error {
+	body := `{"type":"message","channelId":"test","serviceUrl":"` + s.url + `","from":{"id":"bot"},"recipient":{"id":"user"},` +
+		`"conversation":{"id":"conversation"},"text":"` + text + `"}`
+	_, err := s.call(ctx, http.MethodPost, "/v3/conversations/conversation/activities", []byte(body))
+	return err
+}
+
+func (s *sinkProcess) reset(ctx context.Context) error {
+	_, err := s.call(ctx, http.MethodPost, "/reset", nil)
+	return err
+}
+
+// await returns when the sink has counted n posts since its reset.
+func (s *sinkProcess) await(ctx context.Context, n int) error {
+	for {
+		answer, err := s.call(ctx, http.MethodGet, "/count", nil)
+		if err != nil {
+			return err
+		}
+		if got, err := strconv.Atoi(string(answer)); err != nil || got >= n {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (s *sinkProcess) latencies(ctx context.Context) ([]time.Duration, error) {
+	answer, err := s.call(ctx, http.MethodGet, "/latencies", nil)
+	if err != nil {
+		return nil, err
+	}
+	var ns []int64
+	if err := json.Unmarshal(answer, &ns); err != nil {
+		return nil, err
+	}
+	took := make([]time.Duration, len(ns))
+	for i, n := range ns {
+		took[i] = time.Duration(n)
+	}
+	return took, nil
+}
