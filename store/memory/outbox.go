@@ -100,23 +100,21 @@ func (s *Store) enter(d *delivery, dueAt, at time.Time) {
 		d.DueAt = dueAt
 		heap.Push(&s.queue.later, timer{dueAt, d})
 	} else {
-		s.queue.change(d, outbox.Change{At: at, State: outbox.StateReady})
-		s.queue.enqueue(d)
+		s.queue.becomeReady(d, at)
 	}
 	s.wake()
 }
 
 // take hands out a new delivery if nothing is in its way. s.mu is held.
 func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
-	l := s.queue.laneOf(d)
-	if len(*l) > 0 || dueAt.After(at) || d.message.expired(at) {
+	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.message.expired(at) {
 		return nil
 	}
 	held, ok := s.leases.Try(d.Key)
 	if !ok {
 		return nil
 	}
-	*l = append(*l, d)
+	s.queue.enqueue(d)
 	return new(s.handOut(d, held, at))
 }
 

@@ -95,13 +95,19 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	d.History = append(d.History, c)
 }
 
-// enqueue gives a delivery that has become ready its place.
-func (q *queue) enqueue(d *delivery) {
+// enqueue gives a delivery that is ready its place, and reports whether that is the head's.
+func (q *queue) enqueue(d *delivery) (head bool) {
 	q.ready++
 	d.place = q.ready
 	l := q.laneOf(d)
 	*l = append(*l, d)
-	if (*l)[0] == d {
+	return len(*l) == 1
+}
+
+// becomeReady makes ready what was not.
+func (q *queue) becomeReady(d *delivery, at time.Time) {
+	q.change(d, outbox.Change{At: at, State: outbox.StateReady})
+	if q.enqueue(d) {
 		q.offer(d)
 	}
 }
@@ -138,8 +144,7 @@ func (q *queue) promote(now time.Time) {
 		d := heap.Pop(&q.later).(timer).delivery
 		switch d.State {
 		case outbox.StateScheduled:
-			q.change(d, outbox.Change{At: now, State: outbox.StateReady})
-			q.enqueue(d)
+			q.becomeReady(d, now)
 		case outbox.StateReady:
 			d.DueAt = time.Time{}
 			q.offer(d)
