@@ -8,5 +8,6 @@ require (
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3
 	github.com/goccy/go-yaml v1.19.2
+	go.uber.org/goleak v1.3.0
 	pgregory.net/rapid v1.3.0
 )

@@ -338,8 +338,8 @@ func (c *Channel) conversation(ctx context.Context, id activity.ConversationID) 
 // once, is now.
 func (c *Channel) accept(w http.ResponseWriter, r *http.Request, who caller, conv Conversation, a *activity.Activity) error {
 	ctx := context.WithoutCancel(r.Context())
-	if _, err := c.start(ctx, conv, a.Locale); err != nil {
-		return fmt.Errorf("start a conversation: %w", err)
+	if _, err := c.starting(ctx, conv, a.Locale); err != nil {
+		return err
 	}
 	id, err := c.receive(ctx, who, conv, a)
 	if err != nil {

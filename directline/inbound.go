@@ -240,25 +240,10 @@ const startWait = 2 * time.Second
 // start tells the bot, once, that it is in a conversation that a client opens, and that the user is if it is known. A bot
 // that fails does not keep the user out. It reports whether the conversation was not started before.
 func (c *Channel) start(ctx context.Context, conv Conversation, locale string) (bool, error) {
-	if conv.Started {
-		return false, nil
-	}
-	if err := c.begin(); err != nil {
+	done, err := c.starting(ctx, conv, locale)
+	if err != nil {
 		return false, err
 	}
-	at := c.lines.enter(conv.ID)
-	type result struct {
-		first bool
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() { // Close waits for it; the bot has a deadline
-		defer c.work.Done()
-		defer at.leave()
-		<-at.turn
-		first, err := c.join(ctx, conv.ID, locale)
-		done <- result{first, err}
-	}()
 	timer := time.NewTimer(startWait)
 	defer timer.Stop()
 	select {
@@ -267,6 +252,32 @@ func (c *Channel) start(ctx context.Context, conv Conversation, locale string) (
 	case <-timer.C:
 		return true, nil
 	}
+}
+
+type startResult struct {
+	first bool
+	err   error
+}
+
+// starting is start without the wait: what is said next stands in line behind it.
+func (c *Channel) starting(ctx context.Context, conv Conversation, locale string) (<-chan startResult, error) {
+	done := make(chan startResult, 1)
+	if conv.Started {
+		done <- startResult{}
+		return done, nil
+	}
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	at := c.lines.enter(conv.ID)
+	go func() { // Close waits for it; the bot has a deadline
+		defer c.work.Done()
+		defer at.leave()
+		<-at.turn
+		first, err := c.join(ctx, conv.ID, locale)
+		done <- startResult{first, err}
+	}()
+	return done, nil
 }
 
 // join runs while nothing else is said in the conversation. It marks the start after the bot has heard of it: when the
