@@ -63,8 +63,9 @@ export async function openPage(browser, origin, { viewport = desktop, colorSchem
   page.complaints = () => found;
   page.outage = async (work) => {
     away = true;
+    const back = page.waitForResponse((response) => response.url() === `${origin}/playground/api/wire`);
     await work();
-    await page.getByText('Connected', { exact: true }).first().waitFor();
+    await back;
     away = false;
   };
   return page;

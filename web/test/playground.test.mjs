@@ -101,7 +101,7 @@ test('the notify button reaches everybody, from the keyboard too', async (t) => 
   await page.getByRole('button', { name: 'Notify now' }).focus();
   await page.keyboard.press('Enter');
 
-  await page.getByText('The bot is telling everyone it knows').waitFor();
+  await page.getByText('The bot is telling everyone it knows').first().waitFor();
   await Promise.all([ann.hearsMoreThan(before[0]), ben.hearsMoreThan(before[1])]);
   assertQuiet(page);
 });

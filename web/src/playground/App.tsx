@@ -51,7 +51,7 @@ export function App({ webchat }: { webchat: WebChat }) {
   const styles = useStyles();
   const narrow = useMedia('(max-width: 699px)');
   const [people, change] = useReducer(changePeople, undefined, loadPeople);
-  const [pane, setPane] = useState<string>('');
+  const [pane, setPane] = useState('');
   const { toaster, say } = useSay();
 
   useEffect(() => savePeople(people), [people]);
@@ -65,7 +65,9 @@ export function App({ webchat }: { webchat: WebChat }) {
     );
   }, []);
 
-  const shown = (person: Person) => !narrow || pane === person.id || (pane === '' && person === people[0]);
+  // A narrow page shows one pane at a time: a person, by their id, or the wire.
+  const front = pane === 'wire' || people.some((person) => person.id === pane) ? pane : people[0]?.id;
+  const shown = (person: Person) => !narrow || person.id === front;
   const { unread, count } = useUnread(people, shown);
   const wire = useWire((events) => {
     count(events);
@@ -101,7 +103,7 @@ export function App({ webchat }: { webchat: WebChat }) {
       {narrow && (
         <TabList
           className={styles.tabs}
-          selectedValue={people.find(shown)?.id ?? 'wire'}
+          selectedValue={front}
           onTabSelect={(_, { value }) => setPane(value as string)}
           aria-label="What to show"
         >
@@ -114,7 +116,7 @@ export function App({ webchat }: { webchat: WebChat }) {
         </TabList>
       )}
       <main className={styles.main}>
-        <div className={mergeClasses(styles.people, narrow && pane === 'wire' && styles.away)}>
+        <div className={mergeClasses(styles.people, narrow && front === 'wire' && styles.away)}>
           {people.map((person) => (
             <div key={person.id} className={mergeClasses(!shown(person) && styles.away)}>
               <PersonCard
@@ -129,7 +131,7 @@ export function App({ webchat }: { webchat: WebChat }) {
             </div>
           ))}
         </div>
-        <aside className={mergeClasses(styles.wire, narrow && pane !== 'wire' && styles.away)} aria-label="On the wire">
+        <aside className={mergeClasses(styles.wire, narrow && front !== 'wire' && styles.away)} aria-label="On the wire">
           <WirePanel wire={wire} nameOf={nameOf} />
         </aside>
       </main>

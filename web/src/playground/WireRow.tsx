@@ -15,7 +15,12 @@ const useStyles = makeStyles({
     ':hover': { backgroundColor: tokens.colorNeutralBackground1Hover },
     ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}`, outlineOffset: '-2px' },
   },
-  facts: { display: 'flex', columnGap: tokens.spacingHorizontalS, whiteSpace: 'nowrap', color: tokens.colorNeutralForeground3 },
+  facts: {
+    display: 'flex',
+    columnGap: tokens.spacingHorizontalS,
+    whiteSpace: 'nowrap',
+    color: tokens.colorNeutralForeground3,
+  },
   time: { fontVariantNumeric: 'tabular-nums' },
   direction: { fontWeight: tokens.fontWeightSemibold },
   heard: { color: tokens.colorPaletteGreenForeground1 },
