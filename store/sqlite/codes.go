@@ -46,7 +46,7 @@ const (
 )
 
 var (
-	onUnknowns = []headsup.OnUnknown{"", headsup.OnUnknownRetry, headsup.OnUnknownHold}
+	onUnknowns  = []headsup.OnUnknown{"", headsup.OnUnknownRetry, headsup.OnUnknownHold}
 	windowWords = []headsup.Window{"", headsup.WindowExisting, headsup.WindowNew}
 )
 
