@@ -69,7 +69,7 @@ type Answer struct {
 }
 
 // RecordAnswer is the [Op] that remembers an inbound activity as handled. It also marks the conversation's last inbound
-// activity.
+// activity, if the reference book has the conversation.
 type RecordAnswer struct {
 	Activity activity.ID
 	Answer   Answer

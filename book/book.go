@@ -88,9 +88,11 @@ type Sighting struct {
 // Store keeps the book. Conversations are unique by their key.
 type Store interface {
 	// Sight adds the conversation or brings it up to date (reference, source, time zone, reach becomes active) and
-	// returns it, durably. A sighting with [SourceDev] does not replace the service URL of an entry with [SourceClaim].
+	// returns it, durably. A sighting with [SourceDev] does not replace the service URL of an entry with [SourceClaim],
+	// nor its source. What a sighting does not tell (kind, time zone, when it was verified) stays as it was, people add
+	// up, and the reference's activity id is dropped.
 	Sight(ctx context.Context, s Sighting) (Conversation, error)
-	// StrikeOut marks a conversation as not reachable. An unknown one is not an error.
+	// StrikeOut marks a conversation as not reachable. It is not a sighting. An unknown one is not an error.
 	StrikeOut(ctx context.Context, key headsup.ConversationKey, r Reach, cause string, at time.Time) error
 	// Conversation returns an entry by key, or ErrNotFound.
 	Conversation(ctx context.Context, key headsup.ConversationKey) (Conversation, error)

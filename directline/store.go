@@ -71,7 +71,7 @@ type Store interface {
 	// before adds nothing: the earlier number is returned with added false. An empty key is never a repeat.
 	// ErrNotFound, ErrEnded.
 	Append(ctx context.Context, id activity.ConversationID, key string, body jsontext.Value, at time.Time) (seq int64, added bool, err error)
-	// History returns up to limit activities with numbers greater than after, in order.
+	// History returns up to limit activities with numbers greater than after, in order. An unknown conversation has none.
 	History(ctx context.Context, id activity.ConversationID, after int64, limit int) ([]Stored, error)
 
 	// SaveAttachment keeps a file; LoadAttachment returns it, or ErrNotFound.

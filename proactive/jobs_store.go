@@ -36,7 +36,7 @@ type Job struct {
 	Value       jsontext.Value
 	StartedAt   time.Time
 	CompletedAt time.Time // zero while it runs
-	// Message is the notification of its completion; 0 when there is none.
+	// Message is the notification of its completion, the earlier one when its key was used before; 0 when there is none.
 	Message outbox.MessageID
 }
 

@@ -36,7 +36,8 @@ type Key struct {
 type Document struct {
 	// Value is a JSON object.
 	Value jsontext.Value
-	// ETag changes with every write. Empty means that there is no such document.
+	// ETag changes with every write, and no other version of the document ever has the same, not even after it was
+	// deleted. Empty means that there is no such document.
 	ETag string
 }
 

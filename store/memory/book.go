@@ -1,0 +1,166 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// entry is a conversation of the book.
+type entry struct {
+	book.Conversation
+	sightedAt time.Time
+	people    map[activity.AccountID]bool
+}
+
+type bookTables struct {
+	rows  []*entry // row n is at n-1
+	byKey map[headsup.ConversationKey]*entry
+}
+
+func newBookTables() bookTables {
+	return bookTables{byKey: make(map[headsup.ConversationKey]*entry)}
+}
+
+func (b *bookTables) row(r book.Row) (*entry, bool) {
+	if r < 1 || int(r) > len(b.rows) {
+		return nil, false
+	}
+	return b.rows[r-1], true
+}
+
+func (e *entry) copy() book.Conversation {
+	c := e.Conversation
+	c.Reference = c.Reference.Clone()
+	return c
+}
+
+// Sight implements [book.Store].
+func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, known := s.book.byKey[sighting.Key]
+	if !known {
+		e = &entry{people: make(map[activity.AccountID]bool)}
+		e.Row = book.Row(len(s.book.rows) + 1)
+		e.Key = sighting.Key
+		e.CreatedAt = sighting.At
+		s.book.rows = append(s.book.rows, e)
+		s.book.byKey[e.Key] = e
+	}
+	e.sight(sighting)
+	return e.copy(), nil
+}
+
+func (e *entry) sight(s book.Sighting) {
+	ref := s.Reference.Clone()
+	ref.ActivityID = ""
+	if e.Source == book.SourceClaim && s.Source == book.SourceDev {
+		ref.ServiceURL = e.Reference.ServiceURL
+	} else {
+		e.Source = s.Source
+	}
+	e.Reference = ref
+	e.Kind = cmp.Or(s.Kind, e.Kind)
+	e.TimeZone = cmp.Or(s.TimeZone, e.TimeZone)
+	if !s.VerifiedAt.IsZero() {
+		e.VerifiedAt = s.VerifiedAt
+	}
+	if e.Reach != book.ReachActive {
+		e.Reach, e.Cause, e.ReachAt = book.ReachActive, "", s.At
+	}
+	if ref.User != nil {
+		e.people[ref.User.ID] = true
+	}
+	for _, p := range s.People {
+		e.people[p.ID] = true
+	}
+	e.sightedAt, e.UpdatedAt = s.At, s.At
+}
+
+// StrikeOut implements [book.Store].
+func (s *Store) StrikeOut(
+	_ context.Context, key headsup.ConversationKey, r book.Reach, cause string, at time.Time,
+) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, known := s.book.byKey[key]
+	if !known {
+		return nil
+	}
+	if e.Reach != r {
+		e.Reach, e.ReachAt = r, at
+	}
+	e.Cause, e.UpdatedAt = cause, at
+	return nil
+}
+
+// Conversation implements [book.Store].
+func (s *Store) Conversation(_ context.Context, key headsup.ConversationKey) (book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, known := s.book.byKey[key]
+	if !known {
+		return book.Conversation{}, book.ErrNotFound
+	}
+	return e.copy(), nil
+}
+
+// ConversationsByID implements [book.Store].
+func (s *Store) ConversationsByID(
+	_ context.Context, appID string, id activity.ConversationID,
+) ([]book.Conversation, error) {
+	return s.newest(func(e *entry) bool { return e.Key.AppID == appID && e.Key.Conversation == id }), nil
+}
+
+// ConversationsByUser implements [book.Store].
+func (s *Store) ConversationsByUser(
+	_ context.Context, appID string, user activity.AccountID,
+) ([]book.Conversation, error) {
+	return s.newest(func(e *entry) bool { return e.Key.AppID == appID && e.people[user] }), nil
+}
+
+// newest returns the entries that match, newest sighting first.
+func (s *Store) newest(match func(*entry) bool) []book.Conversation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*entry
+	for _, e := range s.book.rows {
+		if match(e) {
+			found = append(found, e)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *entry) int { return b.sightedAt.Compare(a.sightedAt) })
+	return copies(found)
+}
+
+// Conversations implements [book.Store].
+func (s *Store) Conversations(
+	_ context.Context, appID string, after book.Row, limit int,
+) ([]book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*entry
+	for _, e := range s.book.rows[min(max(0, int(after)), len(s.book.rows)):] {
+		if len(found) == limit {
+			break
+		}
+		if e.Key.AppID == appID {
+			found = append(found, e)
+		}
+	}
+	return copies(found), nil
+}
+
+func copies(es []*entry) []book.Conversation {
+	cs := make([]book.Conversation, len(es))
+	for i, e := range es {
+		cs[i] = e.copy()
+	}
+	return cs
+}

@@ -1,0 +1,113 @@
+package memory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+type jobTables struct {
+	byApp map[string][]*job // number n is at n-1
+	once  map[onceKey]*job
+}
+
+type onceKey struct {
+	conversation headsup.ConversationKey
+	once         string
+}
+
+type job struct {
+	proactive.Job
+	completedBy string // the Once of its completion
+}
+
+func newJobTables() jobTables {
+	return jobTables{byApp: make(map[string][]*job), once: make(map[onceKey]*job)}
+}
+
+func (j *job) copy() proactive.Job {
+	c := j.Job
+	c.Reference = c.Reference.Clone()
+	c.Value = slices.Clone(c.Value)
+	return c
+}
+
+// find returns a job, or ErrNoJob. The store's lock is held.
+func (t *jobTables) find(appID string, n proactive.JobNumber) (*job, error) {
+	jobs := t.byApp[appID]
+	if n < 1 || int64(n) > int64(len(jobs)) {
+		return nil, proactive.ErrNoJob
+	}
+	return jobs[n-1], nil
+}
+
+// StartJob implements [proactive.JobStore].
+func (s *Store) StartJob(_ context.Context, start proactive.JobStart) (proactive.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	once := onceKey{start.Job.Key, start.Once}
+	if first, started := s.jobs.once[once]; started && start.Once != "" {
+		return first.copy(), nil
+	}
+	j := &job{Job: start.Job}
+	j.Job = j.copy()
+	j.Number = proactive.JobNumber(len(s.jobs.byApp[j.AppID]) + 1)
+	s.jobs.byApp[j.AppID] = append(s.jobs.byApp[j.AppID], j)
+	s.jobs.once[once] = j
+	return j.copy(), nil
+}
+
+// CompleteJob implements [proactive.JobStore].
+func (s *Store) CompleteJob(_ context.Context, end proactive.JobEnd) (proactive.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, err := s.jobs.find(end.AppID, end.Number)
+	if err != nil {
+		return proactive.Job{}, err
+	}
+	if j.Completed() {
+		if end.Once != "" && end.Once == j.completedBy {
+			return j.copy(), nil
+		}
+		return j.copy(), proactive.ErrJobCompleted
+	}
+	t := s.begin()
+	if end.Tell != nil {
+		receipt, err := t.submit(*end.Tell, nil)
+		if err != nil {
+			return proactive.Job{}, err
+		}
+		j.Message = receipt.Message
+	}
+	t.commit()
+	j.CompletedAt, j.completedBy = end.At, end.Once
+	return j.copy(), nil
+}
+
+// Job implements [proactive.JobStore].
+func (s *Store) Job(_ context.Context, appID string, n proactive.JobNumber) (proactive.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, err := s.jobs.find(appID, n)
+	if err != nil {
+		return proactive.Job{}, err
+	}
+	return j.copy(), nil
+}
+
+// Jobs implements [proactive.JobStore].
+func (s *Store) Jobs(
+	_ context.Context, appID string, after proactive.JobNumber, limit int,
+) ([]proactive.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	jobs := s.jobs.byApp[appID]
+	rest := jobs[min(max(0, int(after)), len(jobs)):]
+	found := make([]proactive.Job, 0, min(limit, len(rest)))
+	for _, j := range rest[:min(limit, len(rest))] {
+		found = append(found, j.copy())
+	}
+	return found, nil
+}

@@ -1,0 +1,315 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"container/heap"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// SubmitMessage implements [outbox.Store].
+func (s *Store) SubmitMessage(_ context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.begin()
+	var attempt *outbox.Attempt
+	enter := s.enter
+	if take && len(sub.Deliveries) == 1 {
+		enter = func(d *delivery, dueAt, at time.Time) {
+			if attempt = s.take(d, dueAt, at); attempt == nil {
+				s.enter(d, dueAt, at)
+			}
+		}
+	}
+	receipt, err := t.submit(sub, enter)
+	if err != nil {
+		return outbox.Receipt{}, err
+	}
+	t.commit()
+	receipt.Attempt = attempt
+	return receipt, nil
+}
+
+// submit plans a submission. enter is called for each of its deliveries; nil is [Store.enter].
+func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at time.Time)) (outbox.Receipt, error) {
+	if enter == nil {
+		enter = t.s.enter
+	}
+	key := messageKey{sub.Message.AppID, sub.Message.Tenant, sub.Message.Key}
+	if earlier := cmp.Or(t.keys[key], t.s.queue.keys[key]); earlier != nil && key.key != "" {
+		if !bytes.Equal(earlier.Fingerprint, sub.Message.Fingerprint) {
+			return outbox.Receipt{}, outbox.ErrKeyReused
+		}
+		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
+	}
+	m := &message{Message: copyMessage(sub.Message)}
+	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
+		return outbox.Receipt{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
+	}
+	t.messages[m.ID] = m
+	if m.Key != "" {
+		t.keys[key] = m
+	}
+	for _, nd := range sub.Deliveries {
+		d, err := t.delivery(m, nd)
+		if err != nil {
+			return outbox.Receipt{}, err
+		}
+		m.deliveries = append(m.deliveries, d)
+	}
+	t.then = append(t.then, func() {
+		t.s.queue.messages[m.ID] = m
+		if m.Key != "" {
+			t.s.queue.keys[key] = m
+		}
+		for i, d := range m.deliveries {
+			t.s.queue.deliveries[d.ID] = d
+			enter(d, sub.Deliveries[i].DueAt, sub.At)
+		}
+	})
+	return outbox.Receipt{Message: m.ID}, nil
+}
+
+func (t *tx) delivery(m *message, nd outbox.NewDelivery) (*delivery, error) {
+	if t.ids[nd.ID] || t.s.queue.deliveries[nd.ID] != nil {
+		return nil, fmt.Errorf("memory: submit: delivery %d exists", nd.ID)
+	}
+	t.ids[nd.ID] = true
+	e, ok := t.s.book.row(nd.Conversation)
+	if !ok {
+		return nil, book.ErrNotFound
+	}
+	return &delivery{
+		Delivery: outbox.Delivery{ID: nd.ID, Message: m.ID, Conversation: e.Row, Key: e.Key},
+		message:  m, conversation: e,
+	}, nil
+}
+
+// enter adds a delivery to the queue. s.mu is held.
+func (s *Store) enter(d *delivery, dueAt, at time.Time) {
+	if dueAt.After(at) {
+		s.queue.change(d, outbox.Change{At: at, State: outbox.StateScheduled})
+		d.DueAt = dueAt
+		heap.Push(&s.queue.later, timer{dueAt, d})
+	} else {
+		s.queue.becomeReady(d, at)
+	}
+	s.wake()
+}
+
+// take hands out a new delivery if nothing is in its way. s.mu is held.
+func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
+	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.message.expired(at) {
+		return nil
+	}
+	held, ok := s.leases.Try(d.Key)
+	if !ok {
+		return nil
+	}
+	s.queue.enqueue(d)
+	return new(s.handOut(d, held, at))
+}
+
+// Claim implements [outbox.Store].
+func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := &s.queue
+	q.promote(now)
+	var attempts []outbox.Attempt
+	var busy []*delivery
+	for len(attempts) < n && len(q.heads) > 0 {
+		d := heap.Pop(&q.heads).(*delivery)
+		if d.State != outbox.StateReady {
+			continue // cancelled while it was the head
+		}
+		if d.message.expired(now) {
+			q.change(d, outbox.Change{At: now, State: outbox.StateExpired, Attempt: d.Claims})
+			q.leave(d)
+			continue
+		}
+		held, ok := s.leases.Try(d.Key)
+		if !ok {
+			busy = append(busy, d)
+			continue
+		}
+		attempts = append(attempts, s.handOut(d, held, now))
+	}
+	for _, d := range busy {
+		heap.Push(&q.heads, d)
+	}
+	return outbox.Claimed{Attempts: attempts, NextDue: q.nextDue()}, nil
+}
+
+// handOut makes a head an attempt. s.mu is held.
+func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt {
+	d.lease, d.fence, d.until = held, held.Fence(), now.Add(s.leaseTime)
+	d.Claims++
+	s.queue.sending[d.ID] = d
+	s.queue.change(d, outbox.Change{At: now, State: outbox.StateSending, Attempt: d.Claims})
+	m := d.message
+	return outbox.Attempt{
+		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
+		OnUnknown: m.OnUnknown, Window: m.Window, Lane: m.Lane, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt,
+		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
+	}
+}
+
+// RecordOutcome implements [outbox.Store].
+func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
+	if !o.State.Final() && o.State != outbox.StateReady {
+		return fmt.Errorf("memory: outcome: %q is not an outcome", o.State)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.attempt(o.Delivery, o.Fence)
+	if err != nil {
+		return err
+	}
+	if o.Failed {
+		d.Failures++
+	}
+	d.Activity = cmp.Or(o.Activity, d.Activity)
+	c := outbox.Change{
+		At: o.At, State: o.State, Attempt: d.Claims, Reason: o.Reason, Status: o.Status, Detail: o.Detail,
+		Activity: o.Activity,
+	}
+	if o.State == outbox.StateReady {
+		c.RetryAt = o.RetryAt
+	}
+	s.end(d, c)
+	return nil
+}
+
+// attempt finds the delivery of an attempt that is still right. s.mu is held.
+func (s *Store) attempt(id outbox.DeliveryID, fence int64) (*delivery, error) {
+	d, known := s.queue.deliveries[id]
+	switch {
+	case !known:
+		return nil, fmt.Errorf("memory: delivery %d: %w", id, outbox.ErrNotFound)
+	case d.State != outbox.StateSending || d.fence != fence:
+		return nil, headsup.ErrLeaseLost
+	}
+	return d, nil
+}
+
+// end takes an attempt back. s.mu is held.
+func (s *Store) end(d *delivery, c outbox.Change) {
+	delete(s.queue.sending, d.ID)
+	s.queue.change(d, c)
+	if c.State.Final() {
+		s.queue.leave(d)
+	} else {
+		if c.RetryAt.After(c.At) {
+			d.DueAt = c.RetryAt
+		}
+		s.queue.offer(d)
+	}
+	d.lease.Release()
+	d.lease = nil
+	s.wake()
+}
+
+// Extend implements [outbox.Store].
+func (s *Store) Extend(_ context.Context, attempts []outbox.Attempt, until time.Time) ([]outbox.DeliveryID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lost []outbox.DeliveryID
+	for _, a := range attempts {
+		d, err := s.attempt(a.Delivery, a.Fence)
+		if err != nil || !d.lease.Extend() {
+			lost = append(lost, a.Delivery)
+			continue
+		}
+		d.until = until
+	}
+	return lost, nil
+}
+
+// ReclaimExpired implements [outbox.Store].
+func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, id := range slices.Sorted(maps.Keys(s.queue.sending)) {
+		d := s.queue.sending[id]
+		if now.Before(d.until) {
+			continue
+		}
+		next := outbox.StateReady
+		if d.message.OnUnknown == headsup.OnUnknownHold {
+			next = outbox.StateUnknown
+		}
+		s.end(d, outbox.Change{At: now, State: next, Attempt: d.Claims, Reason: "lease_lost"})
+		n++
+	}
+	return n, nil
+}
+
+// CancelMessage implements [outbox.Store].
+func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[id]
+	if !known {
+		return outbox.Record{}, outbox.ErrNotFound
+	}
+	for _, d := range m.deliveries {
+		if !d.waits() {
+			continue
+		}
+		s.queue.change(d, outbox.Change{At: at, State: outbox.StateCancelled, Attempt: d.Claims})
+		if d.place > 0 {
+			s.queue.leave(d)
+		}
+		s.wake()
+	}
+	return m.record(), nil
+}
+
+// MessageRecord implements [outbox.Store].
+func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID) (outbox.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[id]
+	if !known {
+		return outbox.Record{}, outbox.ErrNotFound
+	}
+	return m.record(), nil
+}
+
+func (m *message) record() outbox.Record {
+	r := outbox.Record{Message: copyMessage(m.Message), Deliveries: make([]outbox.Delivery, len(m.deliveries))}
+	for i, d := range m.deliveries {
+		r.Deliveries[i] = d.Delivery
+		r.Deliveries[i].History = slices.Clone(d.History)
+	}
+	return r
+}
+
+func copyMessage(m outbox.Message) outbox.Message {
+	m.Fingerprint = slices.Clone(m.Fingerprint)
+	m.Body = slices.Clone(m.Body)
+	m.Value = slices.Clone(m.Value)
+	return m
+}
+
+// Counts implements [outbox.Store].
+func (s *Store) Counts(context.Context) (map[outbox.State]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := maps.Clone(s.queue.counts)
+	maps.DeleteFunc(counts, func(_ outbox.State, n int64) bool { return n == 0 })
+	return counts, nil
+}
+
+// Wakeups implements [outbox.Store].
+func (s *Store) Wakeups() <-chan struct{} { return s.wakeups }

@@ -1,0 +1,199 @@
+package memory
+
+import (
+	"cmp"
+	"container/heap"
+	"time"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// queue holds messages and deliveries.
+type queue struct {
+	messages   map[outbox.MessageID]*message
+	keys       map[messageKey]*message
+	deliveries map[outbox.DeliveryID]*delivery
+	counts     map[outbox.State]int64
+
+	lanes   map[laneKey]*lane
+	sending map[outbox.DeliveryID]*delivery
+	heads   heads // those that may be handed out when their conversation is free
+	later   later // those that wait for a time
+	ready   int64 // the last place that was given out
+}
+
+func newQueue() queue {
+	return queue{
+		messages:   make(map[outbox.MessageID]*message),
+		keys:       make(map[messageKey]*message),
+		deliveries: make(map[outbox.DeliveryID]*delivery),
+		counts:     make(map[outbox.State]int64),
+		lanes:      make(map[laneKey]*lane),
+		sending:    make(map[outbox.DeliveryID]*delivery),
+	}
+}
+
+type messageKey struct {
+	appID  string
+	tenant activity.TenantID
+	key    string
+}
+
+type message struct {
+	outbox.Message
+	deliveries []*delivery
+}
+
+func (m *message) expired(now time.Time) bool {
+	return !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt)
+}
+
+// delivery is a delivery and, while it is being sent, who may send it. Its DueAt is the time that it waits for.
+type delivery struct {
+	outbox.Delivery
+	message      *message
+	conversation *entry
+	// place is where it stands among those that are ready; 0 before it was.
+	place int64
+
+	fence int64
+	lease *lease
+	until time.Time
+}
+
+// waits reports whether it is neither handed out nor done.
+func (d *delivery) waits() bool { return !d.State.Final() && d.State != outbox.StateSending }
+
+type laneKey struct {
+	conversation book.Row
+	lane         outbox.Lane
+}
+
+// lane is the deliveries of a conversation and lane that became ready, in that order. The first is the head. Those that
+// were cancelled stay until they would be the head.
+type lane []*delivery
+
+func (q *queue) laneOf(d *delivery) *lane {
+	key := laneKey{d.Conversation, d.message.Lane}
+	l, ok := q.lanes[key]
+	if !ok {
+		l = new(lane)
+		q.lanes[key] = l
+	}
+	return l
+}
+
+// change takes a delivery from one state to another and remembers it.
+func (q *queue) change(d *delivery, c outbox.Change) {
+	if d.State != "" {
+		q.counts[d.State]--
+	}
+	q.counts[c.State]++
+	d.State, d.Reason, d.DueAt, d.UpdatedAt = c.State, c.Reason, time.Time{}, c.At
+	d.History = append(d.History, c)
+}
+
+// enqueue gives a delivery that is ready its place, and reports whether that is the head's.
+func (q *queue) enqueue(d *delivery) (head bool) {
+	q.ready++
+	d.place = q.ready
+	l := q.laneOf(d)
+	*l = append(*l, d)
+	return len(*l) == 1
+}
+
+// becomeReady makes ready what was not.
+func (q *queue) becomeReady(d *delivery, at time.Time) {
+	q.change(d, outbox.Change{At: at, State: outbox.StateReady})
+	if q.enqueue(d) {
+		q.offer(d)
+	}
+}
+
+// offer makes a ready head available, now or when its next try is due.
+func (q *queue) offer(d *delivery) {
+	if d.DueAt.IsZero() {
+		heap.Push(&q.heads, d)
+	} else {
+		heap.Push(&q.later, timer{d.DueAt, d})
+	}
+}
+
+// leave takes a delivery out of its lane after it became final, and offers the next.
+func (q *queue) leave(d *delivery) {
+	l := q.laneOf(d)
+	if len(*l) == 0 || (*l)[0] != d {
+		return
+	}
+	for len(*l) > 0 && (*l)[0].State.Final() {
+		(*l)[0] = nil
+		*l = (*l)[1:]
+	}
+	if len(*l) == 0 {
+		delete(q.lanes, laneKey{d.Conversation, d.message.Lane})
+		return
+	}
+	q.offer((*l)[0])
+}
+
+// promote makes ready what was waiting for a time that has come.
+func (q *queue) promote(now time.Time) {
+	for len(q.later) > 0 && !q.later[0].at.After(now) {
+		d := heap.Pop(&q.later).(timer).delivery
+		switch d.State {
+		case outbox.StateScheduled:
+			q.becomeReady(d, now)
+		case outbox.StateReady:
+			d.DueAt = time.Time{}
+			q.offer(d)
+		}
+	}
+}
+
+// nextDue is the next time that something waits for; zero for none.
+func (q *queue) nextDue() time.Time {
+	for len(q.later) > 0 && !q.later[0].delivery.waits() {
+		heap.Pop(&q.later)
+	}
+	if len(q.later) == 0 {
+		return time.Time{}
+	}
+	return q.later[0].at
+}
+
+// heads is a heap: most pressing lane first, then in order of readiness.
+type heads []*delivery
+
+func (h heads) Len() int      { return len(h) }
+func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h heads) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(h[i].message.Lane, h[j].message.Lane), cmp.Compare(h[i].place, h[j].place)) < 0
+}
+func (h *heads) Push(x any) { *h = append(*h, x.(*delivery)) }
+func (h *heads) Pop() any   { return pop((*[]*delivery)(h)) }
+
+// later is a heap of what waits for a time, the earliest first.
+type later []timer
+
+type timer struct {
+	at       time.Time
+	delivery *delivery
+}
+
+func (h later) Len() int      { return len(h) }
+func (h later) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h later) Less(i, j int) bool {
+	return cmp.Or(h[i].at.Compare(h[j].at), cmp.Compare(h[i].delivery.ID, h[j].delivery.ID)) < 0
+}
+func (h *later) Push(x any) { *h = append(*h, x.(timer)) }
+func (h *later) Pop() any   { return pop((*[]timer)(h)) }
+
+func pop[T any](s *[]T) T {
+	last := len(*s) - 1
+	x := (*s)[last]
+	clear((*s)[last:])
+	*s = (*s)[:last]
+	return x
+}

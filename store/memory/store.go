@@ -1,0 +1,185 @@
+// Package memory is a store that forgets everything when the process ends. It is for tests only: of bots, of handlers,
+// and of everything else that needs a store and no disk. It starts no goroutines and takes its time from package time
+// where it needs the present, so it works inside testing/synctest bubbles.
+//
+//	store := memory.New()
+//	bot, err := headsup.New(headsup.Config{Turns: store, …}, handler)
+//
+// [Store] keeps the same promises as the durable drivers, save durability; package storetest checks them.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/turnlock"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/state"
+)
+
+var (
+	_ headsup.Turns      = (*Store)(nil)
+	_ state.Store        = (*Store)(nil)
+	_ book.Store         = (*Store)(nil)
+	_ outbox.Store       = (*Store)(nil)
+	_ directline.Store   = (*Store)(nil)
+	_ proactive.JobStore = (*Store)(nil)
+	_ headsup.Lease      = (*lease)(nil)
+)
+
+// lease is a conversation's lease.
+type lease = turnlock.Lease[headsup.ConversationKey]
+
+// Store keeps everything in maps. Make it with [New]. Safe for concurrent use.
+type Store struct {
+	leases    *turnlock.Table[headsup.ConversationKey]
+	leaseTime time.Duration
+	wakeups   chan struct{}
+
+	mu      sync.Mutex // guards all below
+	answers map[answerKey]headsup.Answer
+	docs    map[state.Key]document
+	version int64 // of the newest document
+	book    bookTables
+	queue   queue
+	line    lineTables
+	jobs    jobTables
+}
+
+type answerKey struct {
+	conversation headsup.ConversationKey
+	id           activity.ID
+}
+
+// New makes an empty store.
+func New() *Store { return newStore(headsup.LeaseTime) }
+
+func newStore(leaseTime time.Duration) *Store {
+	s := &Store{
+		leaseTime: leaseTime,
+		wakeups:   make(chan struct{}, 1),
+		answers:   make(map[answerKey]headsup.Answer),
+		docs:      make(map[state.Key]document),
+		book:      newBookTables(),
+		queue:     newQueue(),
+		line:      newLineTables(),
+		jobs:      newJobTables(),
+	}
+	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
+	return s
+}
+
+// wake tells the workers that there may be something to claim.
+func (s *Store) wake() {
+	select {
+	case s.wakeups <- struct{}{}:
+	default: // they are told already
+	}
+}
+
+// Lease implements [headsup.Turns].
+func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup.Lease, error) {
+	l, err := s.leases.Acquire(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Answered implements [headsup.Turns].
+func (s *Store) Answered(_ context.Context, key headsup.ConversationKey, id activity.ID) (headsup.Answer, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.answers[answerKey{key, id}]
+	a.Body = slices.Clone(a.Body)
+	return a, ok, nil
+}
+
+// Commit implements [headsup.Turns].
+func (s *Store) Commit(_ context.Context, l headsup.Lease, ops []headsup.Op) error {
+	held, ok := l.(*lease)
+	if !ok {
+		return fmt.Errorf("memory: commit: %T is not a lease of this store", l)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !held.Held() {
+		return headsup.ErrLeaseLost
+	}
+	t := s.begin()
+	for _, op := range ops {
+		if err := t.do(held.Key(), op); err != nil {
+			return err
+		}
+	}
+	t.commit()
+	return nil
+}
+
+// tx collects changes, so that all of them happen or none. It is made, filled and ended while the store's lock is held.
+type tx struct {
+	s        *Store
+	docs     map[state.Key]document // a document without version is deleted
+	messages map[outbox.MessageID]*message
+	keys     map[messageKey]*message
+	ids      map[outbox.DeliveryID]bool
+	then     []func()
+}
+
+func (s *Store) begin() *tx {
+	return &tx{
+		s: s, docs: make(map[state.Key]document), messages: make(map[outbox.MessageID]*message),
+		keys: make(map[messageKey]*message), ids: make(map[outbox.DeliveryID]bool),
+	}
+}
+
+// do checks one part of a turn's commit and plans it.
+func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
+	switch op := op.(type) {
+	case headsup.RecordAnswer:
+		t.answer(key, op)
+	case state.Save:
+		return t.write(op.Writes)
+	case outbox.Submit:
+		for _, sub := range op.Submissions {
+			if _, err := t.submit(sub, nil); err != nil {
+				return err
+			}
+		}
+	default:
+		return fmt.Errorf("memory: commit: unknown op %T", op)
+	}
+	return nil
+}
+
+func (t *tx) answer(key headsup.ConversationKey, op headsup.RecordAnswer) {
+	op.Answer.Body = slices.Clone(op.Answer.Body)
+	t.then = append(t.then, func() {
+		t.s.answers[answerKey{key, op.Activity}] = op.Answer
+		if e, ok := t.s.book.byKey[key]; ok {
+			e.LastInboundAt = op.At
+		}
+	})
+}
+
+// commit makes the planned changes.
+func (t *tx) commit() {
+	for key, doc := range t.docs {
+		if doc.version == 0 {
+			delete(t.s.docs, key)
+		} else {
+			t.s.docs[key] = doc
+		}
+	}
+	for _, f := range t.then {
+		f()
+	}
+}

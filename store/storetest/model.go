@@ -1,0 +1,522 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"pgregory.net/rapid"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Model lets a store and a simple model of the queue do the same random things, and fails when they differ: when a
+// delivery is lost, handed out twice or out of order, when a count is wrong, or when workers are not woken. It is a part
+// of [Run]; flags of package rapid make it longer.
+func Model(t *testing.T, o Options) {
+	w := &world{open: func() Store { return o.Open(t) }, ctx: t.Context(), ids: new(atomic.Int64)}
+	rapid.Check(t, func(t *rapid.T) {
+		m := w.begin(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"submit":  m.submit,
+			"claim":   m.claim,
+			"outcome": m.outcome,
+			"stale":   m.stale,
+			"cancel":  m.cancel,
+			"advance": m.advance,
+			"reclaim": m.reclaim,
+			"extend":  m.extend,
+			"turn":    m.turn,
+			"release": m.release,
+			"":        m.check,
+		})
+		m.finish(t)
+	})
+}
+
+// world is what the runs of a model share. A run that ends well leaves nothing behind that waits, so that the next one
+// may use its store.
+type world struct {
+	open  func() Store
+	ctx   context.Context
+	ids   *atomic.Int64
+	store Store // nil when the last run did not end well
+	runs  int
+}
+
+// model is one run.
+type model struct {
+	w      *world
+	store  Store
+	before map[outbox.State]int64 // counts at the beginning
+	now    time.Time
+
+	conversations []book.Conversation
+	turns         map[int]headsup.Lease
+	queue         reference
+	messages      []outbox.MessageID
+	keys          map[string]outbox.Submission
+	// lastClaim is when Claim was called last, and told what it said is due next; sated: it had found no more.
+	lastClaim, told time.Time
+	sated           bool
+}
+
+const conversationsOfModel = 3
+
+func (w *world) begin(t *rapid.T) *model {
+	if w.store == nil {
+		w.store = w.open()
+	}
+	w.runs++
+	m := &model{
+		w: w, store: w.store, now: present(), turns: make(map[int]headsup.Lease), keys: make(map[string]outbox.Submission),
+	}
+	w.store = nil
+	for i := range conversationsOfModel {
+		c, err := m.store.Sight(w.ctx, sightingOf(keyOf(fmt.Sprint("model-", i)), m.now))
+		ok(t, err)
+		m.conversations = append(m.conversations, c)
+	}
+	counts, err := m.store.Counts(w.ctx)
+	ok(t, err)
+	m.before = counts
+	return m
+}
+
+func ok(t *rapid.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// free reports whether neither a turn nor an attempt has the conversation.
+func (m *model) free(conversation int) bool {
+	return m.turns[conversation] == nil && !slices.ContainsFunc(m.queue.sending(), func(d *expected) bool {
+		return d.conversation == conversation
+	})
+}
+
+// seconds draws a time from a few seconds ago to a minute from now; most are about now.
+func (m *model) seconds(t *rapid.T, label string) time.Time {
+	return m.now.Add(time.Duration(rapid.IntRange(-2, 60).Draw(t, label)) * time.Second)
+}
+
+// drawn makes a submission, and the deliveries that are expected of it.
+func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
+	id := outbox.MessageID(m.w.ids.Add(1))
+	s := outbox.Submission{At: m.now, Message: outbox.Message{
+		ID: id, AppID: app, Tenant: tenant, Lane: outbox.Lane(rapid.IntRange(0, 2).Draw(t, "lane")),
+		Body: jsontext.Value(`{}`), CreatedAt: m.now, OnUnknown: headsup.OnUnknownRetry, Window: headsup.WindowExisting,
+	}}
+	if rapid.IntRange(0, 3).Draw(t, "hold") == 0 {
+		s.Message.OnUnknown = headsup.OnUnknownHold
+	}
+	if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
+		s.Message.ExpiresAt = m.seconds(t, "expires at")
+	}
+	if key := rapid.SampledFrom([]string{"", "", "", "k", "l"}).Draw(t, "key"); key != "" {
+		s.Message.Key = fmt.Sprint(m.w.runs, key)
+		s.Message.Fingerprint = []byte(rapid.SampledFrom([]string{"1", "1", "1", "2"}).Draw(t, "content"))
+	}
+	var ds []*expected
+	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "deliveries") {
+		i := rapid.IntRange(0, conversationsOfModel-1).Draw(t, "conversation")
+		nd := outbox.NewDelivery{ID: outbox.DeliveryID(m.w.ids.Add(1)), Conversation: m.conversations[i].Row}
+		if rapid.Bool().Draw(t, "later") {
+			nd.DueAt = m.seconds(t, "due")
+		}
+		s.Deliveries = append(s.Deliveries, nd)
+		ds = append(ds, &expected{
+			id: nd.ID, message: id, conversation: i, lane: s.Message.Lane, expires: s.Message.ExpiresAt,
+			hold: s.Message.OnUnknown == headsup.OnUnknownHold,
+		})
+	}
+	return s, ds
+}
+
+// last says something in a lane of every conversation.
+func (m *model) last(t *rapid.T, lane outbox.Lane) {
+	s := outbox.Submission{At: m.now, Message: outbox.Message{
+		ID: outbox.MessageID(m.w.ids.Add(1)), AppID: app, Tenant: tenant, Lane: lane, Body: jsontext.Value(`{}`),
+		CreatedAt: m.now,
+	}}
+	var ds []*expected
+	for i, c := range m.conversations {
+		nd := outbox.NewDelivery{ID: outbox.DeliveryID(m.w.ids.Add(1)), Conversation: c.Row}
+		s.Deliveries = append(s.Deliveries, nd)
+		ds = append(ds, &expected{id: nd.ID, message: s.Message.ID, conversation: i, lane: lane})
+	}
+	_, err := m.store.SubmitMessage(m.w.ctx, s, false)
+	ok(t, err)
+	m.accepted(s, ds)
+}
+
+// accepted adds a submission to the model.
+func (m *model) accepted(s outbox.Submission, ds []*expected) {
+	m.messages = append(m.messages, s.Message.ID)
+	if s.Message.Key != "" {
+		m.keys[s.Message.Key] = s
+	}
+	for i, d := range ds {
+		m.queue.accept(d, s.Deliveries[i].DueAt, s.At)
+	}
+}
+
+func (m *model) submit(t *rapid.T) {
+	s, ds := m.drawn(t)
+	take := rapid.Bool().Draw(t, "take")
+	r, err := m.store.SubmitMessage(m.w.ctx, s, take)
+	if earlier, used := m.keys[s.Message.Key]; used {
+		if string(earlier.Message.Fingerprint) != string(s.Message.Fingerprint) {
+			if !errors.Is(err, outbox.ErrKeyReused) {
+				t.Fatalf("the error is %v, want %v", err, outbox.ErrKeyReused)
+			}
+			return
+		}
+		ok(t, err)
+		if !r.Replayed || r.Message != earlier.Message.ID || r.Attempt != nil {
+			t.Fatalf("the receipt is %+v, want message %d again", r, earlier.Message.ID)
+		}
+		return
+	}
+	ok(t, err)
+	if r.Replayed || r.Message != s.Message.ID {
+		t.Fatalf("the receipt is %+v, want message %d", r, s.Message.ID)
+	}
+	free := m.free(ds[0].conversation)
+	m.accepted(s, ds)
+	d := ds[0]
+	want := take && len(ds) == 1 && free && d.state == outbox.StateReady && m.queue.head(d) && !d.expired(m.now)
+	if got := r.Attempt != nil; got != want {
+		t.Fatalf("handed out at once: %v, want %v", got, want)
+	}
+	if want {
+		d.past = nil // one step
+		m.handedOut(t, d, *r.Attempt)
+	}
+}
+
+// handedOut checks an attempt and lets the model follow.
+func (m *model) handedOut(t *rapid.T, d *expected, a outbox.Attempt) {
+	t.Helper()
+	d.claims++
+	if a.Delivery != d.id || a.Message != d.message || a.Claims != d.claims || a.Failures != d.failures ||
+		a.Fence <= d.attempt.Fence || a.Conversation.Row != m.conversations[d.conversation].Row || a.Lane != d.lane {
+		t.Fatalf("the attempt is %+v, want delivery %d of message %d, claim %d with %d failures and a new fence",
+			a, d.id, d.message, d.claims, d.failures)
+	}
+	d.to(outbox.StateSending)
+	d.attempt, d.until = a, m.now.Add(headsup.LeaseTime)
+}
+
+func (m *model) claim(t *rapid.T) {
+	n := rapid.IntRange(1, 5).Draw(t, "n")
+	m.claims(t, n)
+}
+
+func (m *model) claims(t *rapid.T, n int) {
+	m.drainWakeups()
+	c, err := m.store.Claim(m.w.ctx, n, m.now)
+	ok(t, err)
+	m.queue.promote(m.now)
+	m.followExpiry(t)
+	want := m.queue.claimable(m.now, m.free)
+	want = want[:min(n, len(want))]
+	if len(c.Attempts) != len(want) {
+		t.Fatalf("%d are handed out, want %d", len(c.Attempts), len(want))
+	}
+	for i, d := range want {
+		if d.expired(m.now) {
+			t.Fatalf("delivery %d has expired and its turn has come, but it is %s", d.id, d.state)
+		}
+		m.handedOut(t, d, c.Attempts[i])
+	}
+	if want := m.queue.nextDue(m.now); !c.NextDue.Equal(want) {
+		t.Fatalf("the next is due at %v, want %v", c.NextDue, want)
+	}
+	m.lastClaim, m.told, m.sated = m.now, c.NextDue, len(want) < n
+}
+
+// followExpiry finds what has become expired. Claim may see to that earlier than when a delivery's turn comes, so the
+// model follows if it was time.
+func (m *model) followExpiry(t *rapid.T) {
+	old := m.queue.which(func(d *expected) bool { return d.waits() && d.expired(m.now) })
+	for d, got := range m.stored(t, old) {
+		if got.State == outbox.StateExpired {
+			d.to(outbox.StateExpired)
+		}
+	}
+}
+
+func (m *model) drainWakeups() {
+	select {
+	case <-m.store.Wakeups():
+	default:
+	}
+}
+
+// one draws one of those that are being sent, or skips the step.
+func (m *model) one(t *rapid.T) *expected {
+	sending := m.queue.sending()
+	if len(sending) == 0 {
+		t.Skip("nothing is being sent")
+	}
+	return pick(t, "attempt", sending)
+}
+
+// pick draws one of some deliveries.
+func pick(t *rapid.T, label string, from []*expected) *expected {
+	return from[rapid.IntRange(0, len(from)-1).Draw(t, label)]
+}
+
+func (m *model) outcome(t *rapid.T) {
+	d := m.one(t)
+	state := rapid.SampledFrom([]outbox.State{
+		outbox.StateDelivered, outbox.StateDelivered, outbox.StateFailed, outbox.StateUnknown, outbox.StateSuppressed,
+		outbox.StateReady, outbox.StateReady,
+	}).Draw(t, "state")
+	o := outbox.Outcome{
+		Delivery: d.id, Fence: d.attempt.Fence, State: state, At: m.now, Failed: rapid.Bool().Draw(t, "failed"),
+	}
+	if state == outbox.StateReady {
+		o.RetryAt = m.seconds(t, "retry at")
+	}
+	ok(t, m.store.RecordOutcome(m.w.ctx, o))
+	d.to(state)
+	if o.RetryAt.After(m.now) {
+		d.due = o.RetryAt
+	}
+	if o.Failed {
+		d.failures++
+	}
+}
+
+// stale repeats an attempt that is over.
+func (m *model) stale(t *rapid.T) {
+	over := m.queue.which(func(d *expected) bool { return d.claims > 0 && d.state != outbox.StateSending })
+	if len(over) == 0 {
+		t.Skip("nothing was sent")
+	}
+	d := pick(t, "attempt", over)
+	err := m.store.RecordOutcome(m.w.ctx, outcomeOf(d.attempt, m.now))
+	if !errors.Is(err, headsup.ErrLeaseLost) {
+		t.Fatalf("the error is %v, want %v", err, headsup.ErrLeaseLost)
+	}
+	lost, err := m.store.Extend(m.w.ctx, []outbox.Attempt{d.attempt}, m.now.Add(time.Minute))
+	ok(t, err)
+	if !slices.Equal(lost, []outbox.DeliveryID{d.id}) {
+		t.Fatalf("lost %v, want %d", lost, d.id)
+	}
+}
+
+func (m *model) cancel(t *rapid.T) {
+	if len(m.messages) == 0 {
+		t.Skip("nothing was said")
+	}
+	id := rapid.SampledFrom(m.messages).Draw(t, "message")
+	_, err := m.store.CancelMessage(m.w.ctx, id, m.now)
+	ok(t, err)
+	for _, d := range m.queue.all {
+		if d.message == id && d.waits() {
+			d.to(outbox.StateCancelled)
+		}
+	}
+}
+
+func (m *model) advance(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 20).Draw(t, "seconds")) * time.Second)
+}
+
+func (m *model) reclaim(t *rapid.T) {
+	n, err := m.store.ReclaimExpired(m.w.ctx, m.now)
+	ok(t, err)
+	want := 0
+	for _, d := range m.queue.sending() {
+		if m.now.Before(d.until) {
+			continue
+		}
+		want++
+		if d.hold {
+			d.to(outbox.StateUnknown)
+		} else {
+			d.to(outbox.StateReady)
+		}
+	}
+	if n != want {
+		t.Fatalf("reclaimed %d, want %d", n, want)
+	}
+}
+
+func (m *model) extend(t *rapid.T) {
+	d := m.one(t)
+	until := m.now.Add(headsup.LeaseTime)
+	lost, err := m.store.Extend(m.w.ctx, []outbox.Attempt{d.attempt}, until)
+	ok(t, err)
+	if len(lost) != 0 {
+		t.Fatalf("lost %v", lost)
+	}
+	d.until = until
+}
+
+// turn begins a turn in a conversation that is free, and perhaps commits something that it says.
+func (m *model) turn(t *rapid.T) {
+	var free []int
+	for i := range m.conversations {
+		if m.free(i) {
+			free = append(free, i)
+		}
+	}
+	if len(free) == 0 {
+		t.Skip("every conversation is busy")
+	}
+	i := rapid.SampledFrom(free).Draw(t, "conversation")
+	l, err := m.store.Lease(m.w.ctx, m.conversations[i].Key)
+	ok(t, err)
+	m.turns[i] = l
+	if !rapid.Bool().Draw(t, "says something") {
+		return
+	}
+	s, ds := m.drawn(t)
+	err = m.store.Commit(m.w.ctx, l, []headsup.Op{outbox.Submit{Submissions: []outbox.Submission{s}}})
+	earlier, used := m.keys[s.Message.Key]
+	switch {
+	case used && string(earlier.Message.Fingerprint) != string(s.Message.Fingerprint):
+		if !errors.Is(err, outbox.ErrKeyReused) {
+			t.Fatalf("the error is %v, want %v", err, outbox.ErrKeyReused)
+		}
+	case used:
+		ok(t, err)
+	default:
+		ok(t, err)
+		m.accepted(s, ds)
+	}
+}
+
+func (m *model) release(t *rapid.T) {
+	for i := range m.conversations {
+		if l := m.turns[i]; l != nil {
+			l.Release()
+			delete(m.turns, i)
+			return
+		}
+	}
+	t.Skip("there are no turns")
+}
+
+// stored reads what the store has of some deliveries.
+func (m *model) stored(t *rapid.T, ds []*expected) map[*expected]outbox.Delivery {
+	t.Helper()
+	read := make(map[outbox.MessageID]outbox.Record)
+	found := make(map[*expected]outbox.Delivery)
+	for _, d := range ds {
+		r, known := read[d.message]
+		if !known {
+			var err error
+			r, err = m.store.MessageRecord(m.w.ctx, d.message)
+			ok(t, err)
+			read[d.message] = r
+		}
+		i := slices.IndexFunc(r.Deliveries, func(got outbox.Delivery) bool { return got.ID == d.id })
+		if i < 0 {
+			t.Fatalf("delivery %d is lost", d.id)
+		}
+		found[d] = r.Deliveries[i]
+	}
+	return found
+}
+
+// check compares the store with the model after every step.
+func (m *model) check(t *rapid.T) {
+	for d, got := range m.stored(t, m.queue.all) {
+		if d.state == outbox.StateReady && !d.due.After(m.now) && got.DueAt.IsZero() {
+			got.DueAt = d.due // past
+		}
+		if got.State != d.state || got.Claims != d.claims || got.Failures != d.failures || !got.DueAt.Equal(d.due) {
+			t.Fatalf("delivery %d is %s, claims %d, failures %d, due %v; want %s, %d, %d, %v", d.id,
+				got.State, got.Claims, got.Failures, got.DueAt, d.state, d.claims, d.failures, d.due)
+		}
+		past := make([]outbox.State, len(got.History))
+		for i, c := range got.History {
+			past[i] = c.State
+		}
+		if d.state != outbox.StateExpired && !slices.Equal(past, d.past) {
+			t.Fatalf("delivery %d went through %v, want %v", d.id, past, d.past)
+		}
+	}
+	counts, err := m.store.Counts(m.w.ctx)
+	ok(t, err)
+	want := m.queue.counts()
+	for _, s := range allStates {
+		if got := counts[s] - m.before[s]; got != want[s] {
+			t.Fatalf("%d deliveries are %s, want %d", got, s, want[s])
+		}
+	}
+	m.checkWakeups(t)
+}
+
+// checkWakeups: a worker that found no more, and now sleeps until the time that it was told, must be woken when there is
+// something to claim without that time coming, or when the time has become an earlier one.
+func (m *model) checkWakeups(t *rapid.T) {
+	if !m.sated {
+		return
+	}
+	next := m.queue.nextDue(m.lastClaim)
+	earlier := !next.IsZero() && (m.told.IsZero() || next.Before(m.told))
+	if !earlier && len(m.queue.claimable(m.lastClaim, m.free)) == 0 {
+		return
+	}
+	select {
+	case <-m.store.Wakeups():
+		m.sated = false // the worker wakes and will claim
+	default:
+		t.Fatal("there is something new to claim, now or earlier than was told, but nobody was woken")
+	}
+}
+
+// finish lets a worker do what is left, and one thing more in every lane, and expects that nothing remains.
+func (m *model) finish(t *rapid.T) {
+	for len(m.turns) > 0 {
+		m.release(t)
+	}
+	for _, lane := range []outbox.Lane{outbox.LaneBulk, outbox.LaneNormal, outbox.LaneUrgent} {
+		m.last(t, lane)
+	}
+	for {
+		m.deliver(t)
+		m.claims(t, 100)
+		if len(m.queue.sending()) == 0 {
+			if m.told.IsZero() {
+				break
+			}
+			m.now = m.told
+		}
+	}
+	m.check(t)
+	for _, d := range m.queue.all {
+		if !d.state.Final() {
+			t.Fatalf("delivery %d is left %s", d.id, d.state)
+		}
+	}
+	m.w.store = m.store
+}
+
+// deliver ends what is being sent, all at once.
+func (m *model) deliver(t *rapid.T) {
+	sending := m.queue.sending()
+	errs := make([]error, len(sending))
+	together(len(sending), func(i int) {
+		errs[i] = m.store.RecordOutcome(m.w.ctx, outcomeOf(sending[i].attempt, m.now))
+	})
+	ok(t, errors.Join(errs...))
+	for _, d := range sending {
+		d.to(outbox.StateDelivered)
+	}
+}

@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// reference is the queue as it is meant to be: a list that is searched from end to end for every question. Deliveries
+// are in the order of their acceptance.
+type reference struct {
+	all    []*expected
+	places int
+}
+
+// expected is a delivery of the reference.
+type expected struct {
+	id           outbox.DeliveryID
+	message      outbox.MessageID
+	conversation int
+	lane         outbox.Lane
+	expires      time.Time
+	hold         bool // unknown when it is lost
+
+	state            outbox.State
+	due              time.Time // zero: now
+	place            int       // among those that are ready; 0 before it was
+	claims, failures int
+	attempt          outbox.Attempt // the last
+	until            time.Time
+	past             []outbox.State
+}
+
+func (d *expected) to(s outbox.State) {
+	d.state, d.due = s, time.Time{}
+	d.past = append(d.past, s)
+}
+
+func (d *expected) waits() bool { return !d.state.Final() && d.state != outbox.StateSending }
+
+func (d *expected) expired(now time.Time) bool { return !d.expires.IsZero() && !now.Before(d.expires) }
+
+// accept adds a delivery.
+func (r *reference) accept(d *expected, due, at time.Time) {
+	r.all = append(r.all, d)
+	if due.After(at) {
+		d.to(outbox.StateScheduled)
+		d.due = due
+		return
+	}
+	d.to(outbox.StateReady)
+	r.enqueue(d)
+}
+
+func (r *reference) enqueue(d *expected) {
+	r.places++
+	d.place = r.places
+}
+
+// promote makes ready what was scheduled for a time that has come.
+func (r *reference) promote(now time.Time) {
+	var ready []*expected
+	for _, d := range r.all {
+		if d.state == outbox.StateScheduled && !d.due.After(now) {
+			ready = append(ready, d)
+		}
+	}
+	slices.SortFunc(ready, func(a, b *expected) int {
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.id, b.id))
+	})
+	for _, d := range ready {
+		d.to(outbox.StateReady)
+		r.enqueue(d)
+	}
+}
+
+// head reports whether nothing is before a delivery in its conversation and lane.
+func (r *reference) head(d *expected) bool {
+	return !slices.ContainsFunc(r.all, func(o *expected) bool {
+		return o.conversation == d.conversation && o.lane == d.lane && !o.state.Final() && o.place > 0 && o.place < d.place
+	})
+}
+
+// sending is what has been handed out.
+func (r *reference) sending() []*expected {
+	return r.which(func(d *expected) bool { return d.state == outbox.StateSending })
+}
+
+// claimable is what Claim may hand out at a time, in its order: one for each conversation that is free.
+func (r *reference) claimable(now time.Time, free func(conversation int) bool) []*expected {
+	found := r.which(func(d *expected) bool {
+		return d.state == outbox.StateReady && !d.due.After(now) && r.head(d) && free(d.conversation)
+	})
+	slices.SortFunc(found, func(a, b *expected) int {
+		return cmp.Or(cmp.Compare(a.lane, b.lane), cmp.Compare(a.place, b.place))
+	})
+	taken := make(map[int]bool)
+	return slices.DeleteFunc(found, func(d *expected) bool {
+		again := taken[d.conversation]
+		taken[d.conversation] = true
+		return again
+	})
+}
+
+// nextDue is the earliest time after now that something waits for.
+func (r *reference) nextDue(now time.Time) time.Time {
+	var next time.Time
+	for _, d := range r.all {
+		if d.waits() && d.due.After(now) && (next.IsZero() || d.due.Before(next)) {
+			next = d.due
+		}
+	}
+	return next
+}
+
+func (r *reference) which(match func(*expected) bool) []*expected {
+	var found []*expected
+	for _, d := range r.all {
+		if match(d) {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func (r *reference) counts() map[outbox.State]int64 {
+	counts := make(map[outbox.State]int64)
+	for _, d := range r.all {
+		counts[d.state]++
+	}
+	return counts
+}

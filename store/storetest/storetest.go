@@ -1,0 +1,122 @@
+// Package storetest checks that a store keeps the promises that are written beside the interfaces. Every driver passes
+// it; a new one is done when it does.
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, storetest.Options{
+//			Open:      func(t *testing.T) storetest.Store { return open(t, headsup.LeaseTime) },
+//			OpenLease: func(t *testing.T, lease time.Duration) storetest.Store { return open(t, lease) },
+//			Durable:   true,
+//			Reopen:    func(t *testing.T, s storetest.Store) storetest.Store { … },
+//		})
+//	}
+//
+// [Run] is everything; [Model] alone is for running the model of the queue longer (go test -rapid.checks=10000).
+// [Options] tells what the driver is. What a failing subtest is named after is the promise that was broken.
+//
+// Where an interface takes the time as an argument the suite makes it up, counting from the present; it keeps times to
+// the millisecond, and expects a driver to do so.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/state"
+)
+
+// Store is all that a driver keeps.
+type Store interface {
+	headsup.Turns
+	state.Store
+	book.Store
+	outbox.Store
+	directline.Store
+	proactive.JobStore
+}
+
+// Options describes a driver. The functions close what they open with t.Cleanup.
+type Options struct {
+	// Open opens an empty store. Required. It is called by many subtests at once.
+	Open func(t *testing.T) Store
+
+	// OpenLease opens an empty store whose leases last only that long, in place of [headsup.LeaseTime]. Required.
+	OpenLease func(t *testing.T, leaseTime time.Duration) Store
+
+	// Durable: the store outlives its process.
+	Durable bool
+
+	// Reopen ends s as a crash would, as far as a test can, and opens its data again. Required when Durable.
+	Reopen func(t *testing.T, s Store) Store
+
+	// Bubble: Open may be called in a testing/synctest bubble, so the suite looks closer at waiting.
+	Bubble bool
+}
+
+// Run checks everything that a driver promises.
+func Run(t *testing.T, o Options) {
+	t.Helper()
+	switch {
+	case o.Open == nil:
+		t.Fatal("storetest: Options.Open is required")
+	case o.OpenLease == nil:
+		t.Fatal("storetest: Options.OpenLease is required")
+	case o.Durable && o.Reopen == nil:
+		t.Fatal("storetest: Options.Reopen is required of a durable store")
+	}
+	s := suite{o}
+	t.Run("Turns", s.turns)
+	t.Run("State", s.state)
+	t.Run("Book", s.book)
+	t.Run("Submit", s.submit)
+	t.Run("Claim", s.claim)
+	t.Run("Outcome", s.outcome)
+	t.Run("Cancel", s.cancel)
+	t.Run("DirectLine", s.directLine)
+	t.Run("Jobs", s.jobs)
+	t.Run("Memory", s.memory)
+	if o.Durable {
+		t.Run("Durable", s.durable)
+	}
+	t.Run("Model", func(t *testing.T) {
+		t.Parallel()
+		Model(t, o)
+	})
+}
+
+type suite struct{ Options }
+
+// promise runs one subtest on a store of its own.
+func (s suite) promise(t *testing.T, name string, f func(e *env)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		f(newEnv(t, s.Open(t)))
+	})
+}
+
+// shortLease is for tests that wait until a lease has run out. They do nothing under it that takes time.
+const shortLease = 250 * time.Millisecond
+
+// expiring runs one subtest on a store whose leases run out soon.
+func (s suite) expiring(t *testing.T, name string, f func(e *env)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		f(newEnv(t, s.OpenLease(t, shortLease)))
+	})
+}
+
+// patience is how long the suite waits for something that must happen. It is only ever used up by a driver that is
+// broken, so it is generous.
+const patience = 20 * time.Second
+
+// within returns a context that ends the test's patience.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
