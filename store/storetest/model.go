@@ -248,11 +248,9 @@ func (m *model) claims(t *rapid.T, n int) {
 // followExpiry finds what has become expired. Claim may see to that earlier than when a delivery's turn comes, so the
 // model follows if it was time.
 func (m *model) followExpiry(t *rapid.T) {
-	for _, d := range m.queue.all {
-		if !d.waits() || !d.expired(m.now) {
-			continue
-		}
-		if got := m.delivery(t, d); got.State == outbox.StateExpired {
+	old := m.queue.which(func(d *expected) bool { return d.waits() && d.expired(m.now) })
+	for d, got := range m.stored(t, old) {
+		if got.State == outbox.StateExpired {
 			d.to(outbox.StateExpired)
 		}
 	}
@@ -413,22 +411,31 @@ func (m *model) release(t *rapid.T) {
 	t.Skip("there are no turns")
 }
 
-// delivery reads what the store has of a delivery.
-func (m *model) delivery(t *rapid.T, d *expected) outbox.Delivery {
+// stored reads what the store has of some deliveries.
+func (m *model) stored(t *rapid.T, ds []*expected) map[*expected]outbox.Delivery {
 	t.Helper()
-	r, err := m.store.MessageRecord(m.w.ctx, d.message)
-	ok(t, err)
-	i := slices.IndexFunc(r.Deliveries, func(got outbox.Delivery) bool { return got.ID == d.id })
-	if i < 0 {
-		t.Fatalf("delivery %d is lost", d.id)
+	read := make(map[outbox.MessageID]outbox.Record)
+	found := make(map[*expected]outbox.Delivery)
+	for _, d := range ds {
+		r, known := read[d.message]
+		if !known {
+			var err error
+			r, err = m.store.MessageRecord(m.w.ctx, d.message)
+			ok(t, err)
+			read[d.message] = r
+		}
+		i := slices.IndexFunc(r.Deliveries, func(got outbox.Delivery) bool { return got.ID == d.id })
+		if i < 0 {
+			t.Fatalf("delivery %d is lost", d.id)
+		}
+		found[d] = r.Deliveries[i]
 	}
-	return r.Deliveries[i]
+	return found
 }
 
 // check compares the store with the model after every step.
 func (m *model) check(t *rapid.T) {
-	for _, d := range m.queue.all {
-		got := m.delivery(t, d)
+	for d, got := range m.stored(t, m.queue.all) {
 		if d.state == outbox.StateReady && !d.due.After(m.now) && got.DueAt.IsZero() {
 			got.DueAt = d.due // past
 		}
@@ -483,10 +490,7 @@ func (m *model) finish(t *rapid.T) {
 		m.last(t, lane)
 	}
 	for {
-		for _, d := range m.queue.sending() {
-			ok(t, m.store.RecordOutcome(m.w.ctx, outcomeOf(d.attempt, m.now)))
-			d.to(outbox.StateDelivered)
-		}
+		m.deliver(t)
 		m.claims(t, 100)
 		if len(m.queue.sending()) == 0 {
 			if m.told.IsZero() {
@@ -502,4 +506,17 @@ func (m *model) finish(t *rapid.T) {
 		}
 	}
 	m.w.store = m.store
+}
+
+// deliver ends what is being sent, all at once.
+func (m *model) deliver(t *rapid.T) {
+	sending := m.queue.sending()
+	errs := make([]error, len(sending))
+	together(len(sending), func(i int) {
+		errs[i] = m.store.RecordOutcome(m.w.ctx, outcomeOf(sending[i].attempt, m.now))
+	})
+	ok(t, errors.Join(errs...))
+	for _, d := range sending {
+		d.to(outbox.StateDelivered)
+	}
 }

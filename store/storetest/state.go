@@ -22,7 +22,6 @@ func (s suite) state(t *testing.T) {
 	s.promise(t, "AppsAndTenantsAreApart", appsAndTenantsAreApart)
 	s.promise(t, "ManyDocumentsAtOnce", manyDocuments)
 	s.promise(t, "OneOfManyWritersWins", oneWriterWins)
-	s.promise(t, "CallersKeepTheirMemory", callersKeepTheirMemory)
 }
 
 func docKey(path string) state.Key { return state.Key{AppID: app, Tenant: tenant, Path: path} }
@@ -198,15 +197,4 @@ func oneWriterWins(e *env) {
 	if n := won.Load(); n != 1 {
 		e.Errorf("%d writers won with the same ETag, want 1", n)
 	}
-}
-
-// callersKeepTheirMemory: what a caller does with a value afterwards does not change what is stored.
-func callersKeepTheirMemory(e *env) {
-	w := write("x", `{"n":1}`, "")
-	e.writes(w)
-	w.Value[5] = '2'
-	read := e.doc("x")
-	equal(e.T, "x after its writer's change", read.Value, jsontext.Value(`{"n":1}`))
-	read.Value[5] = '3'
-	equal(e.T, "x after its reader's change", e.doc("x").Value, jsontext.Value(`{"n":1}`))
 }

@@ -79,6 +79,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Cancel", s.cancel)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
+	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
 	}

@@ -1,0 +1,305 @@
+package sqlite
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// touches counts writes of sightings that changed nothing but the time, and that nobody waits for.
+type touches struct{ pending atomic.Int64 }
+
+// Sight implements [book.Store]. A sighting that tells nothing new does not wait for the disk: what it returns is there
+// already, except for the time of the sighting.
+func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (book.Conversation, error) {
+	sighting.Reference.ActivityID = ""
+	sighting.At, sighting.VerifiedAt = exact(sighting.At), exact(sighting.VerifiedAt)
+	reference, err := json.Marshal(sighting.Reference)
+	if err != nil {
+		return book.Conversation{}, fmt.Errorf("sqlite: encode the reference: %w", err)
+	}
+	if known, ok := s.cache.key(sighting.Key); ok {
+		if next := known.sighted(sighting, reference); next.same(known) {
+			return next.copy(), s.touch(known.conv.Row, next.conv)
+		}
+	}
+	var result book.Conversation
+	err = s.writer.do(ctx, func(t *tx) error {
+		e, err := t.sight(sighting, reference)
+		if err == nil {
+			result = e.copy()
+		}
+		return err
+	})
+	return result, err
+}
+
+// touch notes the times of a sighting.
+func (s *Store) touch(r book.Row, seen book.Conversation) error {
+	s.touches.pending.Add(1)
+	err := s.writer.post("note a sighting", func(t *tx) error {
+		e, err := t.conversation(r)
+		if err != nil {
+			return err
+		}
+		next := *e
+		next.conv.VerifiedAt, next.conv.UpdatedAt = seen.VerifiedAt, seen.UpdatedAt
+		t.book.put(&next)
+		_, err = t.exec("UPDATE conversations SET verified_at = ?, seen_at = ?, updated_at = ? WHERE id = ?",
+			seen.VerifiedAt, seen.UpdatedAt, seen.UpdatedAt, int64(r))
+		return err
+	}, func() { s.touches.pending.Add(-1) })
+	if err != nil {
+		s.touches.pending.Add(-1)
+	}
+	return err
+}
+
+// settle waits for the touches that were made before.
+func (s *Store) settle(ctx context.Context) error {
+	if s.touches.pending.Load() == 0 {
+		return nil
+	}
+	return s.writer.do(ctx, func(*tx) error { return nil })
+}
+
+// sighted is what the entry becomes by a sighting; e may be nil for a new one.
+func (e *entry) sighted(s book.Sighting, reference []byte) *entry {
+	next := &entry{reference: reference}
+	if e == nil {
+		next.conv = book.Conversation{Key: s.Key, CreatedAt: s.At}
+	} else {
+		next.conv, next.people = e.conv, e.people
+	}
+	c := &next.conv
+	if c.Source == book.SourceClaim && s.Source == book.SourceDev {
+		if url := c.Reference.ServiceURL; url != s.Reference.ServiceURL {
+			s.Reference.ServiceURL = url
+			next.reference = nil
+		}
+	} else {
+		c.Source = s.Source
+	}
+	c.Reference = s.Reference.Clone()
+	c.Kind = cmp.Or(s.Kind, c.Kind)
+	c.TimeZone = cmp.Or(s.TimeZone, c.TimeZone)
+	if !s.VerifiedAt.IsZero() {
+		c.VerifiedAt = s.VerifiedAt
+	}
+	if c.Reach != book.ReachActive {
+		c.Reach, c.Cause, c.ReachAt = book.ReachActive, "", s.At
+	}
+	c.UpdatedAt = s.At
+	next.people = withPeople(next.people, s)
+	return next
+}
+
+// same reports whether next tells nothing that e does not, but for its times.
+func (next *entry) same(e *entry) bool {
+	a, b := &next.conv, &e.conv
+	return a.Kind == b.Kind && a.Source == b.Source && a.TimeZone == b.TimeZone && a.Reach == b.Reach &&
+		bytes.Equal(next.reference, e.reference) && maps.Equal(next.people, e.people)
+}
+
+var peopleSeed = maphash.MakeSeed()
+
+// withPeople is known with those whom the sighting tells of, hashed with what it tells; known itself if nobody is new.
+func withPeople(known map[activity.AccountID]uint64, s book.Sighting) map[activity.AccountID]uint64 {
+	next := known
+	for p := range everybody(s) {
+		h := maphash.Comparable(peopleSeed, personOf(p, s))
+		if known[p.ID] == h {
+			continue
+		}
+		if len(next) == len(known) {
+			next = maps.Clone(known)
+		}
+		if next == nil {
+			next = make(map[activity.AccountID]uint64)
+		}
+		next[p.ID] = h
+	}
+	return next
+}
+
+// everybody yields the people of a sighting: those with an id who are not the bot.
+func everybody(s book.Sighting) func(yield func(*activity.ChannelAccount) bool) {
+	return func(yield func(*activity.ChannelAccount) bool) {
+		if u := s.Reference.User; u != nil && u.ID != "" && u.ID != s.Key.Bot && !yield(u) {
+			return
+		}
+		for i := range s.People {
+			if p := &s.People[i]; p.ID != "" && p.ID != s.Key.Bot && !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// person is what is stored of somebody.
+type person struct {
+	name, aadObjectID, upn, email, timeZone, locale string
+}
+
+func personOf(a *activity.ChannelAccount, s book.Sighting) person {
+	p := person{name: a.Name, aadObjectID: a.AADObjectID}
+	if len(a.Extra) > 0 {
+		var roster struct {
+			UPN   string `json:"userPrincipalName"`
+			Email string `json:"email"`
+		}
+		if json.Unmarshal(a.Extra, &roster) == nil {
+			p.upn, p.email = roster.UPN, roster.Email
+		}
+	}
+	if u := s.Reference.User; u != nil && a.ID == u.ID {
+		p.timeZone, p.locale = s.TimeZone, s.Reference.Locale
+	}
+	return p
+}
+
+func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
+	known, err := t.conversationByKey(s.Key)
+	if err != nil {
+		return nil, err
+	}
+	next := known.sighted(s, reference)
+	if next.reference == nil {
+		if next.reference, err = json.Marshal(next.conv.Reference); err != nil {
+			return nil, fmt.Errorf("sqlite: encode the reference: %w", err)
+		}
+	}
+	if err := t.writeConversation(next); err != nil {
+		return nil, err
+	}
+	for p := range everybody(s) {
+		if known != nil && known.people[p.ID] == next.people[p.ID] {
+			continue
+		}
+		if err := t.writePerson(next.conv, p.ID, personOf(p, s)); err != nil {
+			return nil, err
+		}
+	}
+	t.book.put(next)
+	return next, nil
+}
+
+func (t *tx) writeConversation(e *entry) error {
+	c, user := &e.conv, ""
+	if c.Reference.User != nil {
+		user = string(c.Reference.User.ID)
+	}
+	if c.Row != 0 {
+		_, err := t.exec(`UPDATE conversations SET kind = ?, service_url = ?, url_source = ?, verified_at = ?,
+			reference = ?, user_id = ?, locale = ?, time_zone = ?, reach = ?, reach_cause = ?, reach_at = ?,
+			seen_at = ?, updated_at = ? WHERE id = ?`,
+			text(c.Kind), text(c.Reference.ServiceURL), text(c.Source), c.VerifiedAt,
+			e.reference, text(user), text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
+			c.UpdatedAt, c.UpdatedAt, int64(c.Row))
+		return err
+	}
+	_, err := t.returning(func(r row) { c.Row = book.Row(r.int(0)) },
+		`INSERT INTO conversations (app_id, tenant_id, channel_id, bot_id, conversation_id, kind, service_url,
+			url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
+			seen_at, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(c.Key.Bot), text(c.Key.Conversation),
+		text(c.Kind), text(c.Reference.ServiceURL), text(c.Source), c.VerifiedAt, e.reference, text(user),
+		text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
+		c.UpdatedAt, c.CreatedAt, c.UpdatedAt)
+	return err
+}
+
+func (t *tx) writePerson(c book.Conversation, id activity.AccountID, p person) error {
+	var number int64
+	_, err := t.returning(func(r row) { number = r.int(0) },
+		`INSERT INTO people (app_id, tenant_id, channel_id, user_id, name, aad_object_id, upn, email, time_zone, locale,
+			created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET name = ifnull(excluded.name, name),
+			aad_object_id = ifnull(excluded.aad_object_id, aad_object_id), upn = ifnull(excluded.upn, upn),
+			email = ifnull(excluded.email, email), time_zone = ifnull(excluded.time_zone, time_zone),
+			locale = ifnull(excluded.locale, locale), updated_at = excluded.updated_at
+		RETURNING id`,
+		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(id), p.name, p.aadObjectID, p.upn, p.email,
+		p.timeZone, p.locale, c.UpdatedAt, c.UpdatedAt)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT OR IGNORE INTO members (person, conversation) VALUES (?, ?)", number, int64(c.Row))
+	return err
+}
+
+// StrikeOut implements [book.Store].
+func (s *Store) StrikeOut(
+	ctx context.Context, key headsup.ConversationKey, r book.Reach, cause string, at time.Time,
+) error {
+	at = exact(at)
+	return s.writer.do(ctx, func(t *tx) error {
+		known, err := t.conversationByKey(key)
+		if known == nil || err != nil {
+			return err
+		}
+		next := *known
+		if next.conv.Reach != r {
+			next.conv.Reach, next.conv.ReachAt = r, at
+		}
+		next.conv.Cause, next.conv.UpdatedAt = cause, at
+		c := &next.conv
+		t.book.put(&next)
+		_, err = t.exec(
+			"UPDATE conversations SET reach = ?, reach_cause = ?, reach_at = ?, updated_at = ? WHERE id = ?",
+			text(c.Reach), text(c.Cause), c.ReachAt, at, int64(c.Row))
+		return err
+	})
+}
+
+// conversation is the entry with a row number, or [book.ErrNotFound].
+func (t *tx) conversation(r book.Row) (*entry, error) {
+	if e, ok := t.book.byRow[r]; ok {
+		return e, nil
+	}
+	if e, ok := t.store.cache.row(r); ok {
+		return e, nil
+	}
+	e, err := t.loadConversation(selectConversation+"WHERE c.id = ?", int64(r))
+	if e == nil && err == nil {
+		err = book.ErrNotFound
+	}
+	return e, err
+}
+
+// conversationByKey is the entry with a key, or nil.
+func (t *tx) conversationByKey(key headsup.ConversationKey) (*entry, error) {
+	if e, ok := t.book.byKey[key]; ok {
+		return e, nil
+	}
+	if e, ok := t.store.cache.key(key); ok {
+		return e, nil
+	}
+	return t.loadConversation(selectConversation+whereKey, keyArgs(key)...)
+}
+
+// loadConversation puts what it finds into the cache, with the transaction.
+func (t *tx) loadConversation(query string, args ...any) (*entry, error) {
+	var e *entry
+	var bad error
+	if _, err := t.one(func(r row) { e, bad = scanConversation(r) }, query, args...); err != nil {
+		return nil, err
+	}
+	if e != nil && bad == nil {
+		t.book.put(e)
+	}
+	return e, bad
+}

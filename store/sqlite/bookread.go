@@ -1,0 +1,95 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+const (
+	selectConversation = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
+		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
+		c.created_at, c.updated_at FROM conversations c `
+
+	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
+)
+
+func keyArgs(k headsup.ConversationKey) []any {
+	return []any{text(k.AppID), text(k.Conversation), text(k.Channel), text(k.Bot), text(k.Tenant)}
+}
+
+func scanConversation(r row) (*entry, error) {
+	e := &entry{reference: r.bytes(9), conv: book.Conversation{
+		Row: book.Row(r.int(0)),
+		Key: headsup.ConversationKey{
+			AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Channel: activity.ChannelID(r.text(3)),
+			Bot: activity.AccountID(r.text(4)), Conversation: activity.ConversationID(r.text(5)),
+		},
+		Kind: book.Kind(r.text(6)), Source: book.Source(r.text(7)), VerifiedAt: r.time(8),
+		TimeZone: r.text(10), Reach: book.Reach(r.text(11)), Cause: r.text(12), ReachAt: r.time(13),
+		LastInboundAt: r.time(14), CreatedAt: r.time(15), UpdatedAt: r.time(16),
+	}}
+	if err := json.Unmarshal(e.reference, &e.conv.Reference); err != nil {
+		return nil, fmt.Errorf("sqlite: the reference of conversation %d: %w", e.conv.Row, err)
+	}
+	return e, nil
+}
+
+func (s *Store) conversations(ctx context.Context, query string, args ...any) ([]book.Conversation, error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	var found []book.Conversation
+	err := s.read(ctx, func(c *conn) error {
+		return c.each(func(r row) error {
+			e, err := scanConversation(r)
+			if err == nil {
+				found = append(found, e.conv)
+			}
+			return err
+		}, query, args...)
+	})
+	return found, err
+}
+
+// Conversation implements [book.Store].
+func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
+	found, err := s.conversations(ctx, selectConversation+whereKey, keyArgs(key)...)
+	switch {
+	case err != nil:
+		return book.Conversation{}, err
+	case len(found) == 0:
+		return book.Conversation{}, book.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// ConversationsByID implements [book.Store].
+func (s *Store) ConversationsByID(
+	ctx context.Context, appID string, id activity.ConversationID,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversation+
+		"WHERE c.app_id = ? AND c.conversation_id = ? ORDER BY c.seen_at DESC, c.id DESC", text(appID), text(id))
+}
+
+// ConversationsByUser implements [book.Store].
+func (s *Store) ConversationsByUser(
+	ctx context.Context, appID string, user activity.AccountID,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversation+`WHERE c.id IN (
+			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = ? AND p.user_id = ?)
+		ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(user))
+}
+
+// Conversations implements [book.Store].
+func (s *Store) Conversations(
+	ctx context.Context, appID string, after book.Row, limit int,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversation+"WHERE +c.app_id = ? AND c.id > ? ORDER BY c.id LIMIT ?",
+		text(appID), int64(after), int64(limit))
+}

@@ -1,0 +1,93 @@
+package sqlite
+
+import (
+	"sync"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// entry is a conversation of the book as it is stored, decoded. It does not change: a change makes a new entry.
+type entry struct {
+	conv book.Conversation
+	// reference is conv.Reference as JSON.
+	reference []byte
+	// people are those who are known to be stored as members, with a hash of what is stored of them.
+	people map[activity.AccountID]uint64
+}
+
+// copy is the entry for somebody who may change it.
+func (e *entry) copy() book.Conversation {
+	c := e.conv
+	c.Reference = c.Reference.Clone()
+	return c
+}
+
+// cache holds entries, so that handing out an attempt and seeing an old acquaintance need no query. It keeps two
+// generations: when the young one is full it becomes the old one and the old one is forgotten. Only the writer puts
+// entries in, and only committed ones.
+type cache struct {
+	limit int
+
+	mu         sync.Mutex
+	young, old generation
+}
+
+type generation struct {
+	byRow map[book.Row]*entry
+	byKey map[headsup.ConversationKey]*entry
+}
+
+func newGeneration() generation {
+	return generation{byRow: make(map[book.Row]*entry), byKey: make(map[headsup.ConversationKey]*entry)}
+}
+
+func (g generation) put(e *entry) {
+	g.byRow[e.conv.Row] = e
+	g.byKey[e.conv.Key] = e
+}
+
+func newCache(limit int) *cache {
+	return &cache{limit: limit, young: newGeneration(), old: newGeneration()}
+}
+
+func (c *cache) row(r book.Row) (*entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.young.byRow[r]; ok {
+		return e, true
+	}
+	e, ok := c.old.byRow[r]
+	if ok {
+		c.add(e)
+	}
+	return e, ok
+}
+
+func (c *cache) key(k headsup.ConversationKey) (*entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.young.byKey[k]; ok {
+		return e, true
+	}
+	e, ok := c.old.byKey[k]
+	if ok {
+		c.add(e)
+	}
+	return e, ok
+}
+
+func (c *cache) put(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(e)
+}
+
+// add puts e into the young generation. c.mu is held.
+func (c *cache) add(e *entry) {
+	if len(c.young.byRow) >= c.limit {
+		c.old, c.young = c.young, newGeneration()
+	}
+	c.young.put(e)
+}

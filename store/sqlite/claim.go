@@ -1,0 +1,186 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Bounds of one claim, so that it does not hold up the writer for long. What is left is taken by the next.
+const (
+	promoteAtOnce = 1000
+	expireAtOnce  = 1000
+	pageAtOnce    = 256
+)
+
+// Claim implements [outbox.Store].
+func (s *Store) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed, error) {
+	var claimed outbox.Claimed
+	err := s.writer.do(ctx, func(t *tx) (err error) {
+		claimed, err = t.claim(n, now)
+		return err
+	})
+	if err != nil {
+		return outbox.Claimed{}, err
+	}
+	return claimed, nil
+}
+
+func (t *tx) claim(n int, now time.Time) (outbox.Claimed, error) {
+	if err := t.promoteDue(now); err != nil {
+		return outbox.Claimed{}, err
+	}
+	var attempts []outbox.Attempt
+	var from place
+	for expirations := 0; len(attempts) < n; {
+		page, err := t.claimable(from, min(n-len(attempts), pageAtOnce))
+		if err != nil {
+			return outbox.Claimed{}, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		from = page[len(page)-1].place()
+		for i := len(page) - 1; i >= 0; i-- {
+			if expiredAt(page[i].expiresAt, now) {
+				from = page[i].place() // its successor stands after it, perhaps within this page
+			}
+		}
+		for i := range page {
+			c := &page[i]
+			if expiredAt(c.expiresAt, now) {
+				expirations++
+				if err := t.expire(&c.hot, now); err != nil {
+					return outbox.Claimed{}, err
+				}
+				continue
+			}
+			a, taken, err := t.take(c, now)
+			if err != nil {
+				return outbox.Claimed{}, err
+			}
+			if taken {
+				attempts = append(attempts, a)
+			}
+		}
+		if expirations >= expireAtOnce {
+			t.wake = true
+			break
+		}
+	}
+	due, err := t.nextDue()
+	return outbox.Claimed{Attempts: attempts, NextDue: due}, err
+}
+
+// promoteDue makes what has become due ready, in the order of the due times: scheduled deliveries take their place, and
+// heads that were to be tried again may be claimed.
+func (t *tx) promoteDue(now time.Time) error {
+	var due []hot
+	if err := t.each(func(r row) error {
+		due = append(due, hot{
+			id: outbox.DeliveryID(r.int(0)), conversation: book.Row(r.int(1)), lane: outbox.Lane(r.int(2)), state: r.int(3),
+		})
+		return nil
+	}, `SELECT id, conversation, lane, state FROM deliveries
+		WHERE waits = 2 AND due_at <= ? ORDER BY due_at, id LIMIT ?`, now, promoteAtOnce); err != nil {
+		return err
+	}
+	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
+	for i := range due {
+		var err error
+		if d := &due[i]; d.state == scheduled {
+			t.count(scheduled, ready, 1)
+			_, err = t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
+				", due_at = 0, updated_at = ?, history = history || ? WHERE id = ?",
+				t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))
+		} else {
+			_, err = t.exec("UPDATE deliveries SET waits = 1, due_at = 0 WHERE id = ?", int64(d.id))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(due) == promoteAtOnce {
+		t.wake = true
+	}
+	return nil
+}
+
+// nextDue is when the next delivery becomes due; zero for never.
+func (t *tx) nextDue() (due time.Time, err error) {
+	_, err = t.one(func(r row) { due = r.time(0) },
+		"SELECT due_at FROM deliveries WHERE waits = 2 ORDER BY due_at LIMIT 1")
+	return due, err
+}
+
+// place is where a delivery stands in the order of claiming. The zero value is before all.
+type place struct {
+	lane outbox.Lane
+	seq  int64
+}
+
+func (h *hot) place() place { return place{h.lane, h.seq} }
+
+// candidate is a head that may be claimed, with its message.
+type candidate struct {
+	hot
+	body      jsontext.Value
+	onUnknown headsup.OnUnknown
+	window    headsup.Window
+	expiresAt time.Time
+	accepted  time.Time
+}
+
+// claimable lists up to n heads after a place.
+func (t *tx) claimable(from place, n int) ([]candidate, error) {
+	found := make([]candidate, 0, n)
+	err := t.each(func(r row) error {
+		found = append(found, candidate{
+			hot:  scanHot(r),
+			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
+			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4),
+		})
+		return nil
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at
+		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+		WHERE d.waits = 1 AND (d.lane, d.seq) > (?, ?) ORDER BY d.lane, d.seq LIMIT ?`,
+		int64(from.lane), from.seq, n)
+	return found, err
+}
+
+func (t *tx) expire(h *hot, now time.Time) error {
+	c := outbox.Change{At: now, State: outbox.StateExpired, Attempt: int(h.claims)}
+	h.change(c)
+	return t.finish(h, expired, c)
+}
+
+// take hands a candidate out if its conversation is free.
+func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, err error) {
+	e, err := t.conversation(c.conversation)
+	if err != nil {
+		return a, false, err
+	}
+	held, free := t.store.leases.Try(e.conv.Key)
+	if !free {
+		return a, false, nil
+	}
+	until := now.Add(leaseTime)
+	c.claims++
+	c.fence++
+	line := c.change(outbox.Change{At: now, State: outbox.StateSending, Attempt: int(c.claims)})
+	t.count(ready, sending, 1)
+	if _, err := t.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
+			reason = NULL, updated_at = ?, history = history || ? WHERE id = ?`,
+		until, c.fence, c.claims, now, line, int64(c.id)); err != nil {
+		held.Release()
+		return a, false, err
+	}
+	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
+	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = c.body, c.window, c.expiresAt, c.accepted
+	return a, true, nil
+}

@@ -1,0 +1,181 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+)
+
+// applicationID marks our files ("HUP1"), so that another program's database is not taken for ours.
+const applicationID = 0x48555031
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// smallFile is the size in bytes up to which the whole file is checked at the start; of larger ones, only the tables
+// that everything else hangs on.
+const smallFile = 64 << 20
+
+// prepareFile makes the database if there is none, else checks that it is one of ours and sound, and brings its schema
+// up to date. A new database gets its name only when it is complete, so a file with the name is never an unfinished one.
+func prepareFile(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Lstat(path + "-wal"); err == nil {
+			return fmt.Errorf("sqlite: %s is missing, but its log %s-wal is there", path, filepath.Base(path))
+		}
+		return create(ctx, path)
+	case err != nil:
+		return fmt.Errorf("sqlite: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("sqlite: %s is not a regular file", path)
+	}
+	if err := checkHeader(path); err != nil {
+		return err
+	}
+	if err := checkAndMigrate(ctx, path, info.Size()); err != nil {
+		return explain(path, err)
+	}
+	return nil
+}
+
+// checkHeader reads what SQLite's file format puts into the first 100 bytes, without changing anything.
+func checkHeader(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // write access is needed later
+	if err != nil {
+		return fmt.Errorf("sqlite: open the database: %w", err)
+	}
+	defer f.Close()
+	header := make([]byte, 100)
+	if _, err := io.ReadFull(f, header); err != nil || string(header[:16]) != "SQLite format 3\x00" {
+		return fmt.Errorf("sqlite: %s is not a database: %w", path, ErrDamaged)
+	}
+	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
+		return fmt.Errorf("sqlite: %s is a database of another program (application id %#x)", path, id)
+	}
+	return nil
+}
+
+func create(ctx context.Context, path string) (err error) {
+	fresh := path + ".new"
+	for _, leftover := range []string{fresh, fresh + "-wal", fresh + "-shm", fresh + "-journal"} {
+		if err := os.Remove(leftover); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("sqlite: make the database: %w", err)
+		}
+	}
+	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("sqlite: make the database: %w", err)
+	}
+	f.Close()
+	if err := fill(ctx, fresh); err != nil {
+		return fmt.Errorf("sqlite: make the database %s: %w", path, err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("sqlite: make the database: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// fill gives an empty file its schema. When the connection is closed nothing is left in the log.
+func fill(ctx context.Context, path string) (err error) {
+	db, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+		return err
+	}
+	return migrate(ctx, db)
+}
+
+func checkAndMigrate(ctx context.Context, path string, size int64) (err error) {
+	db, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	checks := []string{"PRAGMA quick_check(1)"}
+	if size > smallFile {
+		checks = []string{
+			"PRAGMA quick_check(counters)", "PRAGMA quick_check(settings)", "PRAGMA quick_check(conversations)",
+		}
+	}
+	for _, check := range checks {
+		var result string
+		if err := db.QueryRowContext(ctx, check).Scan(&result); err != nil {
+			return err
+		}
+		if result != "ok" {
+			return fmt.Errorf("%s: %w", strings.Join(strings.Fields(result), " "), ErrDamaged)
+		}
+	}
+	return migrate(ctx, db)
+}
+
+// migrate brings the schema up to date, and refuses one that is newer than this program.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	have, want, err := p.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have > want:
+		return fmt.Errorf("it was written by a newer version of Headsup (schema %d, this program knows %d): %w",
+			have, want, ErrNewer)
+	case have == want:
+		return nil
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Errors of Open.
+var (
+	// ErrLocked: another process has the data directory open.
+	ErrLocked = errors.New("the data directory is in use by another process")
+	// ErrDamaged: the database is damaged. Restore it from a backup.
+	ErrDamaged = errors.New("the database is damaged")
+	// ErrNewer: the database was written by a newer version.
+	ErrNewer = errors.New("the database is newer than this program")
+)
+
+// explain names the file in an error, on one line, and makes SQLite's words for damage ErrDamaged.
+func explain(path string, err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		switch se.Code() & 0xff {
+		case sqliteCorrupt, sqliteNotADB:
+			return fmt.Errorf("sqlite: %s: %w (%s)", path, ErrDamaged, se)
+		}
+	}
+	return fmt.Errorf("sqlite: %s: %w", path, err)
+}
+
+// Result codes of SQLite (sqlite.org, "Result and Error Codes").
+const (
+	sqliteCorrupt = 11
+	sqliteNotADB  = 26
+)

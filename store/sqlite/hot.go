@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/turnlock"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+const leaseTime = headsup.LeaseTime
+
+// hot is a row of the table deliveries, as far as the code needs it.
+type hot struct {
+	id               outbox.DeliveryID
+	message          outbox.MessageID
+	conversation     book.Row
+	lane             outbox.Lane
+	alone            bool
+	seq              int64 // 0 when it is in no lane
+	state            int64
+	fence            int64
+	claims, failures int64
+	activity         activity.ID
+	createdAt        time.Time
+	history          string
+}
+
+const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
+	d.activity_id, d.created_at, d.history`
+
+const hotCount = 13
+
+func scanHot(r row) hot {
+	return hot{
+		id: outbox.DeliveryID(r.int(0)), message: outbox.MessageID(r.int(1)), conversation: book.Row(r.int(2)),
+		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
+		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
+		history: r.text(12),
+	}
+}
+
+// change appends to the history and returns what was appended.
+func (h *hot) change(c outbox.Change) string {
+	line := changeLine(c)
+	h.history += line
+	return line
+}
+
+// run is an attempt that is handed out: the row as it is on disk, and the conversation's lease.
+type run struct {
+	hot
+	hold  bool // on_unknown
+	lease *turnlock.Lease[headsup.ConversationKey]
+	until time.Time // guarded by Store.mu
+	ended bool      // an operation of the present transaction has ended it
+}
+
+// handOut makes the attempt of a delivery that the transaction has written as sending.
+func (t *tx) handOut(
+	h *hot, e *entry, held *turnlock.Lease[headsup.ConversationKey], until time.Time, onUnknown headsup.OnUnknown,
+) outbox.Attempt {
+	h.state = sending
+	r := &run{hot: *h, hold: onUnknown == headsup.OnUnknownHold, lease: held, until: until}
+	t.otherwise(held.Release)
+	t.after(func() {
+		t.store.mu.Lock()
+		defer t.store.mu.Unlock()
+		t.store.running[r.id] = r
+	})
+	return outbox.Attempt{
+		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
+		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
+	}
+}
+
+// finish moves a delivery out of the hot table. c is its last change, already in its history.
+func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
+	t.count(h.state, to, 1)
+	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {
+		return err
+	}
+	if _, err := t.exec(`INSERT INTO finished (id, message, conversation, lane, alone, state, fence, claims, failures,
+			reason, activity_id, created_at, updated_at, history)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
+		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
+		return err
+	}
+	if h.seq == 0 {
+		return nil
+	}
+	return t.promoteHead(h.conversation, h.lane)
+}
+
+// promoteHead lets the first of a lane be claimed, if there is one that nobody has let before.
+func (t *tx) promoteHead(c book.Row, l outbox.Lane) error {
+	n, err := t.exec(`UPDATE deliveries SET waits = 1 WHERE waits = 0 AND state = 2 AND id = (
+			SELECT id FROM deliveries WHERE conversation = ? AND lane = ? AND seq > 0 ORDER BY seq LIMIT 1)`,
+		int64(c), int64(l))
+	if n > 0 {
+		t.wake = true
+	}
+	return err
+}
+
+// changeLine is a change as a line of JSON, in the shape of [outbox.Change].
+func changeLine(c outbox.Change) string {
+	b := make([]byte, 0, 128)
+	b = appendTime(append(b, `{"at":`...), c.At)
+	b = append(append(append(b, `,"state":"`...), c.State...), '"')
+	if c.Attempt != 0 {
+		b = fmt.Appendf(b, `,"attempt":%d`, c.Attempt)
+	}
+	b = appendText(b, "reason", c.Reason)
+	if c.Status != 0 {
+		b = fmt.Appendf(b, `,"status":%d`, c.Status)
+	}
+	b = appendText(b, "detail", c.Detail)
+	if !c.RetryAt.IsZero() {
+		b = appendTime(append(b, `,"retry_at":`...), c.RetryAt)
+	}
+	b = appendText(b, "activity_id", string(c.Activity))
+	return string(append(b, "}\n"...))
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	b = append(b, '"')
+	b = t.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
+}
+
+// appendText adds a member unless it is empty. Bytes that are no text become U+FFFD.
+func appendText(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(append(append(b, ',', '"'), name...), `":`...)
+	b, _ = jsontext.AppendQuote(b, value)
+	return b
+}
+
+func parseHistory(lines []byte) ([]outbox.Change, error) {
+	var changes []outbox.Change
+	for line := range bytes.Lines(lines) {
+		var c outbox.Change
+		if err := json.Unmarshal(line, &c); err != nil {
+			return nil, fmt.Errorf("sqlite: history: %w", err)
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}

@@ -1,0 +1,147 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+const selectJob = `SELECT number, app_id, name, tenant_id, channel_id, bot_id, conversation_id, reference, value,
+	started_at, completed_at, message, completed_once FROM jobs `
+
+func scanJob(r row) (proactive.Job, error) {
+	j := proactive.Job{
+		Number: proactive.JobNumber(r.int(0)), AppID: r.text(1), Name: r.text(2),
+		Key: headsup.ConversationKey{
+			AppID: r.text(1), Tenant: activity.TenantID(r.text(3)), Channel: activity.ChannelID(r.text(4)),
+			Bot: activity.AccountID(r.text(5)), Conversation: activity.ConversationID(r.text(6)),
+		},
+		Value: r.bytes(8), StartedAt: r.time(9), CompletedAt: r.time(10), Message: outbox.MessageID(r.int(11)),
+	}
+	if err := json.Unmarshal(r.bytes(7), &j.Reference); err != nil {
+		return j, fmt.Errorf("the reference of job %d: %w", j.Number, err)
+	}
+	return j, nil
+}
+
+// StartJob implements [proactive.JobStore].
+func (s *Store) StartJob(ctx context.Context, start proactive.JobStart) (proactive.Job, error) {
+	if start.Job.AppID != start.Job.Key.AppID {
+		return proactive.Job{}, errors.New("sqlite: start a job: its conversation belongs to another app")
+	}
+	reference, err := json.Marshal(start.Job.Reference)
+	if err != nil {
+		return proactive.Job{}, fmt.Errorf("sqlite: encode the reference: %w", err)
+	}
+	var job proactive.Job
+	err = s.writer.do(ctx, func(t *tx) error {
+		var found bool
+		var bad, err error
+		k := start.Job.Key
+		if start.Once != "" {
+			found, err = t.one(func(r row) { job, bad = scanJob(r) }, selectJob+`WHERE app_id = ? AND conversation_id = ?
+					AND channel_id = ? AND bot_id = ? AND tenant_id = ? AND started_once = ?`,
+				append(keyArgs(k), text(start.Once))...)
+			if found || err != nil {
+				return cmp.Or(err, bad)
+			}
+		}
+		job = start.Job
+		job.CompletedAt, job.Message = time.Time{}, 0
+		if _, err := t.returning(func(r row) { job.Number = proactive.JobNumber(r.int(0)) },
+			`INSERT INTO job_numbers (app_id, highest) VALUES (?, 1)
+				ON CONFLICT DO UPDATE SET highest = highest + 1 RETURNING highest`, text(job.AppID)); err != nil {
+			return err
+		}
+		_, err = t.exec(`INSERT INTO jobs (app_id, number, name, tenant_id, channel_id, bot_id, conversation_id, reference,
+				value, started_once, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			text(job.AppID), int64(job.Number), text(job.Name), text(k.Tenant), text(k.Channel), text(k.Bot),
+			text(k.Conversation), reference, []byte(job.Value), start.Once, job.StartedAt)
+		return err
+	})
+	if err != nil {
+		return proactive.Job{}, err
+	}
+	job.Reference = job.Reference.Clone()
+	return job, nil
+}
+
+// CompleteJob implements [proactive.JobStore].
+func (s *Store) CompleteJob(ctx context.Context, end proactive.JobEnd) (proactive.Job, error) {
+	var job proactive.Job
+	err := s.writer.do(ctx, func(t *tx) error {
+		var once string
+		var bad error
+		found, err := t.one(func(r row) {
+			job, bad = scanJob(r)
+			once = r.text(12)
+		}, selectJob+"WHERE app_id = ? AND number = ?", text(end.AppID), int64(end.Number))
+		switch {
+		case err != nil || bad != nil:
+			return cmp.Or(err, bad)
+		case !found:
+			return proactive.ErrNoJob
+		case job.Completed() && end.Once != "" && end.Once == once:
+			return nil
+		case job.Completed():
+			return proactive.ErrJobCompleted
+		}
+		if end.Tell != nil {
+			receipt, err := t.submit(end.Tell, false)
+			if err != nil {
+				return err
+			}
+			job.Message = receipt.Message
+		}
+		job.CompletedAt = end.At
+		_, err = t.exec(
+			"UPDATE jobs SET completed_at = ?, completed_once = ?, message = ? WHERE app_id = ? AND number = ?",
+			end.At, end.Once, int64(job.Message), text(end.AppID), int64(end.Number))
+		return err
+	})
+	if err != nil && !errors.Is(err, proactive.ErrJobCompleted) {
+		return proactive.Job{}, err
+	}
+	return job, err
+}
+
+// Job implements [proactive.JobStore].
+func (s *Store) Job(ctx context.Context, appID string, n proactive.JobNumber) (proactive.Job, error) {
+	found, err := s.jobs(ctx, selectJob+"WHERE app_id = ? AND number = ?", text(appID), int64(n))
+	switch {
+	case err != nil:
+		return proactive.Job{}, err
+	case len(found) == 0:
+		return proactive.Job{}, proactive.ErrNoJob
+	}
+	return found[0], nil
+}
+
+// Jobs implements [proactive.JobStore].
+func (s *Store) Jobs(
+	ctx context.Context, appID string, after proactive.JobNumber, limit int,
+) ([]proactive.Job, error) {
+	return s.jobs(ctx, selectJob+"WHERE app_id = ? AND number > ? ORDER BY number LIMIT ?",
+		text(appID), int64(after), limit)
+}
+
+func (s *Store) jobs(ctx context.Context, query string, args ...any) ([]proactive.Job, error) {
+	var found []proactive.Job
+	err := s.read(ctx, func(c *conn) error {
+		return c.each(func(r row) error {
+			j, err := scanJob(r)
+			found = append(found, j)
+			return err
+		}, query, args...)
+	})
+	return found, err
+}

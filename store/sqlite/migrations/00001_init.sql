@@ -1,0 +1,243 @@
+-- Times are microseconds since 1970 in UTC, 0 or NULL for none. States and other enumerations are the small integers of
+-- codes.go. JSON is kept as BLOB. Empty texts are NULL where they are usual.
+
+-- +goose Up
+
+-- One row. What a transaction adds to it, it adds in one statement.
+CREATE TABLE counters (
+	id           INTEGER PRIMARY KEY CHECK (id = 1),
+	next_seq     INTEGER NOT NULL, -- places of deliveries in their lanes
+	next_version INTEGER NOT NULL, -- ETags of state documents
+	scheduled    INTEGER NOT NULL, -- the others: how many deliveries are in this state
+	ready        INTEGER NOT NULL,
+	held         INTEGER NOT NULL,
+	sending      INTEGER NOT NULL,
+	delivered    INTEGER NOT NULL,
+	failed       INTEGER NOT NULL,
+	unknown      INTEGER NOT NULL,
+	expired      INTEGER NOT NULL,
+	suppressed   INTEGER NOT NULL,
+	cancelled    INTEGER NOT NULL
+) STRICT;
+INSERT INTO counters VALUES (1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+CREATE TABLE settings (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The reference book. The row also owns the conversation's turn: lease, busy and the order of what is said.
+CREATE TABLE conversations (
+	id              INTEGER PRIMARY KEY AUTOINCREMENT,
+	app_id          TEXT    NOT NULL,
+	tenant_id       TEXT    NOT NULL,
+	channel_id      TEXT    NOT NULL,
+	bot_id          TEXT    NOT NULL,
+	conversation_id TEXT    NOT NULL,
+	kind            TEXT    NOT NULL,
+	service_url     TEXT    NOT NULL,
+	url_source      TEXT    NOT NULL,
+	verified_at     INTEGER NOT NULL,
+	reference       BLOB    NOT NULL,
+	user_id         TEXT    NOT NULL,
+	locale          TEXT    NOT NULL,
+	time_zone       TEXT    NOT NULL,
+	reach           TEXT    NOT NULL,
+	reach_cause     TEXT    NOT NULL,
+	reach_at        INTEGER NOT NULL,
+	lease_owner     TEXT,
+	lease_until     INTEGER NOT NULL DEFAULT 0,
+	fence           INTEGER NOT NULL DEFAULT 0,
+	busy_reason     TEXT,
+	busy_priority   INTEGER NOT NULL DEFAULT 0,
+	busy_until      INTEGER NOT NULL DEFAULT 0,
+	last_inbound_at INTEGER NOT NULL DEFAULT 0,
+	next_seq        INTEGER NOT NULL DEFAULT 1,
+	seen_at         INTEGER NOT NULL,
+	created_at      INTEGER NOT NULL,
+	updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX conversations_key
+	ON conversations (app_id, conversation_id, channel_id, bot_id, tenant_id);
+
+CREATE TABLE people (
+	id            INTEGER PRIMARY KEY AUTOINCREMENT,
+	app_id        TEXT    NOT NULL,
+	tenant_id     TEXT    NOT NULL,
+	channel_id    TEXT    NOT NULL,
+	user_id       TEXT    NOT NULL,
+	name          TEXT,
+	aad_object_id TEXT,
+	upn           TEXT,
+	email         TEXT,
+	external_id   TEXT,
+	time_zone     TEXT,
+	locale        TEXT,
+	created_at    INTEGER NOT NULL,
+	updated_at    INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX people_key ON people (app_id, user_id, channel_id, tenant_id);
+
+CREATE TABLE members (
+	person       INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+	conversation INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+	PRIMARY KEY (person, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_conversation ON members (conversation);
+
+CREATE TABLE state (
+	app_id    TEXT    NOT NULL,
+	tenant_id TEXT    NOT NULL,
+	path      TEXT    NOT NULL,
+	value     BLOB    NOT NULL,
+	version   INTEGER NOT NULL,
+	PRIMARY KEY (app_id, tenant_id, path)
+) STRICT;
+
+-- What inbound activities were answered. A turn may commit in a conversation that is not in the book, so the key is a
+-- hash of the conversation's key.
+CREATE TABLE inbound (
+	conversation BLOB    NOT NULL,
+	activity_id  TEXT    NOT NULL,
+	status       INTEGER NOT NULL,
+	body         BLOB,
+	at           INTEGER NOT NULL,
+	PRIMARY KEY (conversation, activity_id)
+) STRICT;
+CREATE INDEX inbound_at ON inbound (at);
+
+CREATE TABLE messages (
+	id           INTEGER PRIMARY KEY,
+	app_id       TEXT    NOT NULL,
+	tenant_id    TEXT,
+	idem_key     TEXT,
+	fingerprint  BLOB,
+	body         BLOB,
+	value        BLOB,
+	topic        TEXT,
+	lane         INTEGER NOT NULL,
+	on_unknown   INTEGER NOT NULL,
+	window       INTEGER NOT NULL,
+	policy       TEXT,
+	collapse_key TEXT,
+	target       TEXT,
+	expires_at   INTEGER NOT NULL,
+	created_at   INTEGER NOT NULL,
+	alone        INTEGER -- the only delivery; NULL where there are several or none
+) STRICT;
+CREATE UNIQUE INDEX messages_idem_key
+	ON messages (app_id, ifnull(tenant_id, ''), idem_key) WHERE idem_key IS NOT NULL;
+
+-- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
+-- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
+-- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0.
+CREATE TABLE deliveries (
+	id           INTEGER PRIMARY KEY,
+	message      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	lane         INTEGER NOT NULL,
+	alone        INTEGER NOT NULL, -- 1: messages.alone is this one
+	seq          INTEGER,
+	state        INTEGER NOT NULL,
+	waits        INTEGER NOT NULL,
+	due_at       INTEGER NOT NULL,
+	lease_until  INTEGER NOT NULL,
+	fence        INTEGER NOT NULL,
+	claims       INTEGER NOT NULL,
+	failures     INTEGER NOT NULL,
+	reason       TEXT,
+	activity_id  TEXT,
+	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL,
+	history      TEXT    NOT NULL -- one JSON object a line
+) STRICT;
+CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
+CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
+CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
+CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
+
+-- Deliveries that are final.
+CREATE TABLE finished (
+	id           INTEGER PRIMARY KEY,
+	message      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	lane         INTEGER NOT NULL,
+	alone        INTEGER NOT NULL,
+	state        INTEGER NOT NULL,
+	fence        INTEGER NOT NULL,
+	claims       INTEGER NOT NULL,
+	failures     INTEGER NOT NULL,
+	reason       TEXT,
+	activity_id  TEXT,
+	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL,
+	history      TEXT    NOT NULL
+) STRICT;
+CREATE INDEX finished_message ON finished (message) WHERE alone = 0;
+
+-- A delivery that runs a handler records each activity that the handler sends, by ordinal.
+CREATE TABLE sends (
+	delivery    INTEGER NOT NULL,
+	ordinal     INTEGER NOT NULL,
+	activity_id TEXT,
+	at          INTEGER NOT NULL,
+	PRIMARY KEY (delivery, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+	app_id          TEXT    NOT NULL,
+	number          INTEGER NOT NULL,
+	name            TEXT    NOT NULL,
+	tenant_id       TEXT    NOT NULL,
+	channel_id      TEXT    NOT NULL,
+	bot_id          TEXT    NOT NULL,
+	conversation_id TEXT    NOT NULL,
+	reference       BLOB    NOT NULL,
+	value           BLOB,
+	started_once    TEXT,
+	completed_once  TEXT,
+	started_at      INTEGER NOT NULL,
+	completed_at    INTEGER NOT NULL DEFAULT 0,
+	message         INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (app_id, number)
+) STRICT;
+CREATE UNIQUE INDEX jobs_started_once
+	ON jobs (app_id, conversation_id, channel_id, bot_id, tenant_id, started_once) WHERE started_once IS NOT NULL;
+
+-- The highest number that a job of the app ever had.
+CREATE TABLE job_numbers (
+	app_id  TEXT PRIMARY KEY,
+	highest INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dl_conversations (
+	number          INTEGER PRIMARY KEY AUTOINCREMENT,
+	conversation_id TEXT    NOT NULL UNIQUE,
+	app_id          TEXT    NOT NULL,
+	user_id         TEXT    NOT NULL,
+	user            BLOB    NOT NULL,
+	by_bot          INTEGER NOT NULL,
+	started         INTEGER NOT NULL,
+	ended           INTEGER NOT NULL,
+	created_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX dl_conversations_user ON dl_conversations (app_id, user_id, created_at);
+
+CREATE TABLE dl_activities (
+	conversation INTEGER NOT NULL,
+	seq          INTEGER NOT NULL,
+	key          TEXT,
+	body         BLOB    NOT NULL,
+	at           INTEGER NOT NULL,
+	PRIMARY KEY (conversation, seq)
+) STRICT;
+CREATE UNIQUE INDEX dl_activities_key ON dl_activities (conversation, key) WHERE key IS NOT NULL;
+
+CREATE TABLE dl_attachments (
+	id              TEXT PRIMARY KEY,
+	conversation_id TEXT    NOT NULL,
+	name            TEXT    NOT NULL,
+	content_type    TEXT    NOT NULL,
+	data            BLOB,
+	created_at      INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// RecordOutcome implements [outbox.Store].
+func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
+	if !o.State.Final() && o.State != outbox.StateReady {
+		return fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State)
+	}
+	return s.writer.do(ctx, func(t *tx) error {
+		r, ok := s.running[o.Delivery] // only the writer changes it
+		if !ok || r.ended || r.fence != o.Fence {
+			return headsup.ErrLeaseLost
+		}
+		c := outbox.Change{
+			At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
+			Activity: o.Activity,
+		}
+		if o.State == outbox.StateReady {
+			c.RetryAt = o.RetryAt
+		}
+		return t.end(r, c, o.Failed)
+	})
+}
+
+// end ends an attempt with c and gives its lease back.
+func (t *tx) end(r *run, c outbox.Change, failed bool) error {
+	r.ended = true
+	t.otherwise(func() { r.ended = false })
+	t.after(func() {
+		t.store.mu.Lock()
+		delete(t.store.running, r.id)
+		t.store.mu.Unlock()
+		r.lease.Release()
+	})
+	h := r.hot // r stays as it is on disk until the commit
+	if failed {
+		h.failures++
+	}
+	h.activity = cmp.Or(c.Activity, h.activity)
+	return t.putBack(h, c)
+}
+
+// putBack writes what a delivery that was being sent has become.
+func (t *tx) putBack(h hot, c outbox.Change) error {
+	to, err := stateCode(c.State)
+	if err != nil {
+		return err
+	}
+	line := h.change(c)
+	if c.State.Final() {
+		return t.finish(&h, to, c)
+	}
+	waits, due := waitsClaim, time.Time{}
+	if c.RetryAt.After(c.At) {
+		waits, due = waitsTime, c.RetryAt
+	}
+	t.count(sending, ready, 1)
+	t.wake = true
+	_, err = t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
+			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,
+		waits, due, h.failures, c.Reason, string(h.activity), c.At, line, int64(h.id))
+	return err
+}
+
+// Extend implements [outbox.Store]. Leases live in memory: the one on disk says when the attempt was to end at first.
+func (s *Store) Extend(
+	_ context.Context, attempts []outbox.Attempt, until time.Time,
+) (lost []outbox.DeliveryID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range attempts {
+		r, ok := s.running[a.Delivery]
+		if !ok || r.fence != a.Fence || !r.lease.Extend() {
+			lost = append(lost, a.Delivery)
+			continue
+		}
+		r.until = until
+	}
+	return lost, nil
+}
+
+// ReclaimExpired implements [outbox.Store].
+func (s *Store) ReclaimExpired(ctx context.Context, now time.Time) (int, error) {
+	n := 0
+	err := s.writer.do(ctx, func(t *tx) error {
+		n = 0
+		for _, r := range s.overdue(now) {
+			c := outbox.Change{At: now, State: outbox.StateReady, Attempt: int(r.claims), Reason: "lease_lost"}
+			if r.hold {
+				c.State = outbox.StateUnknown
+			}
+			if err := t.end(r, c, false); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// overdue lists the attempts whose lease has run out, in the order of their deliveries.
+func (s *Store) overdue(now time.Time) []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*run
+	for _, r := range s.running {
+		if !r.ended && !now.Before(r.until) {
+			found = append(found, r)
+		}
+	}
+	return sortedByID(found)
+}
+
+// resume takes back what an earlier process was sending: it has stopped, since this one holds the directory.
+func (s *Store) resume(t *tx) error {
+	var left int64
+	if _, err := t.one(func(r row) { left = r.int(0) }, "SELECT sending FROM counters"); err != nil || left == 0 {
+		return err
+	}
+	var stopped []*run
+	if err := t.each(func(r row) error {
+		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode})
+		return nil
+	}, "SELECT "+hotColumns+`, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+		WHERE d.state = 4 LIMIT ?`, left); err != nil {
+		return err
+	}
+	now := s.cfg.Now()
+	for _, r := range sortedByID(stopped) {
+		c := outbox.Change{At: now, State: outbox.StateReady, Attempt: int(r.claims), Reason: "process_stopped"}
+		if r.hold {
+			c.State = outbox.StateUnknown
+		}
+		if err := t.putBack(r.hot, c); err != nil {
+			return err
+		}
+	}
+	s.cfg.Logger.Info("took back what an earlier process was sending", "deliveries", len(stopped))
+	return nil
+}
+
+func sortedByID(runs []*run) []*run {
+	slices.SortFunc(runs, func(a, b *run) int { return cmp.Compare(a.id, b.id) })
+	return runs
+}

@@ -1,0 +1,169 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// MessageRecord implements [outbox.Store].
+func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.Record, error) {
+	var record outbox.Record
+	err := s.read(ctx, func(c *conn) (err error) {
+		record, err = readRecord(c, id)
+		return err
+	})
+	return record, err
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	each(f func(row) error, sql string, args ...any) error
+	one(f func(row), sql string, args ...any) (bool, error)
+}
+
+// readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
+// tables come from one statement, so what is read was so at one time.
+func readRecord(q querier, id outbox.MessageID) (outbox.Record, error) {
+	var record outbox.Record
+	var alone int64
+	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
+		`SELECT id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane, on_unknown, window, policy,
+			collapse_key, target, expires_at, created_at, alone FROM messages WHERE id = ?`, int64(id))
+	switch {
+	case err != nil:
+		return outbox.Record{}, err
+	case !found:
+		return outbox.Record{}, outbox.ErrNotFound
+	}
+	which, arg := ofMessage(id, alone)
+	err = q.each(func(r row) error {
+		d, err := scanDelivery(r)
+		if err == nil {
+			record.Deliveries = append(record.Deliveries, d)
+		}
+		return err
+	}, selectDeliveries(which), arg, arg)
+	return record, err
+}
+
+// ofMessage is the condition for the deliveries of a message, and its argument.
+func ofMessage(id outbox.MessageID, alone int64) (which string, arg int64) {
+	if alone != 0 {
+		return "d.id = ?", alone
+	}
+	return "d.message = ? AND d.alone = 0", int64(id)
+}
+
+func selectDeliveries(which string) string {
+	const columns = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
+		c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id`
+	return strings.Join([]string{
+		"SELECT d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0),", columns,
+		"FROM deliveries d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which,
+		"UNION ALL SELECT d.id, d.message, d.conversation, d.state, 0,", columns,
+		"FROM finished d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which, "ORDER BY 1",
+	}, " ")
+}
+
+func scanMessage(r row) (m outbox.Message, alone int64) {
+	return outbox.Message{
+		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
+		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
+		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
+		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
+	}, r.int(16)
+}
+
+func scanDelivery(r row) (outbox.Delivery, error) {
+	d := outbox.Delivery{
+		ID: outbox.DeliveryID(r.int(0)), Message: outbox.MessageID(r.int(1)), Conversation: book.Row(r.int(2)),
+		DueAt: r.time(4), Reason: r.text(5), Activity: activity.ID(r.text(6)), Claims: int(r.int(7)),
+		Failures: int(r.int(8)), UpdatedAt: r.time(9),
+		Key: headsup.ConversationKey{
+			AppID: r.text(11), Tenant: activity.TenantID(r.text(12)), Channel: activity.ChannelID(r.text(13)),
+			Bot: activity.AccountID(r.text(14)), Conversation: activity.ConversationID(r.text(15)),
+		},
+	}
+	state := r.int(3)
+	if state < 1 || state >= states {
+		return d, fmt.Errorf("delivery %d is in the unknown state %d", d.ID, state)
+	}
+	d.State = stateNames[state]
+	var err error
+	d.History, err = parseHistory(r.bytes(10))
+	return d, err
+}
+
+// CancelMessage implements [outbox.Store].
+func (s *Store) CancelMessage(ctx context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
+	var record outbox.Record
+	err := s.writer.do(ctx, func(t *tx) error {
+		var alone int64
+		found, err := t.one(func(r row) { alone = r.int(0) }, "SELECT alone FROM messages WHERE id = ?", int64(id))
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return outbox.ErrNotFound
+		}
+		if err := t.cancel(id, alone, at); err != nil {
+			return err
+		}
+		record, err = readRecord(t, id)
+		return err
+	})
+	if err != nil {
+		return outbox.Record{}, err
+	}
+	return record, nil
+}
+
+func (t *tx) cancel(id outbox.MessageID, alone int64, at time.Time) error {
+	which, arg := ofMessage(id, alone)
+	var waiting []hot
+	if err := t.each(func(r row) error {
+		waiting = append(waiting, scanHot(r))
+		return nil
+	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+" AND d.state <> 4", arg); err != nil {
+		return err
+	}
+	for i := range waiting {
+		h := &waiting[i]
+		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims)}
+		h.change(c)
+		if err := t.finish(h, cancelled, c); err != nil {
+			return err
+		}
+	}
+	if len(waiting) > 0 {
+		t.wake = true // the next due time may be another
+	}
+	return nil
+}
+
+// Counts implements [outbox.Store].
+func (s *Store) Counts(ctx context.Context) (map[outbox.State]int64, error) {
+	counts := make(map[outbox.State]int64, states)
+	err := s.read(ctx, func(c *conn) error {
+		_, err := c.one(func(r row) {
+			for state := scheduled; state < states; state++ {
+				if n := r.int(int(state - scheduled)); n != 0 {
+					counts[stateNames[state]] = n
+				}
+			}
+		}, `SELECT scheduled, ready, held, sending, delivered, failed, unknown, expired, suppressed, cancelled
+			FROM counters`)
+		return err
+	})
+	return counts, err
+}
+
+// Wakeups implements [outbox.Store].
+func (s *Store) Wakeups() <-chan struct{} { return s.wakeups }

@@ -1,0 +1,169 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// SubmitMessage implements [outbox.Store].
+func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+	var receipt outbox.Receipt
+	err := s.writer.do(ctx, func(t *tx) (err error) {
+		receipt, err = t.submit(&sub, take)
+		return err
+	})
+	if err != nil {
+		return outbox.Receipt{}, err
+	}
+	return receipt, nil
+}
+
+// submit accepts a message with its deliveries. Nothing is written before everything that may be refused was checked.
+func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
+	m := &sub.Message
+	if earlier, replayed, err := t.earlier(m); replayed || err != nil {
+		return outbox.Receipt{Message: earlier, Replayed: replayed}, err
+	}
+	for i := range sub.Deliveries {
+		if _, err := t.conversation(sub.Deliveries[i].Conversation); err != nil {
+			return outbox.Receipt{}, err
+		}
+	}
+	alone := len(sub.Deliveries) == 1
+	if err := t.insertMessage(sub, alone); err != nil {
+		return outbox.Receipt{}, err
+	}
+	receipt := outbox.Receipt{Message: m.ID}
+	for i := range sub.Deliveries {
+		nd := &sub.Deliveries[i]
+		h := hot{
+			id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone, createdAt: sub.At,
+		}
+		var err error
+		switch {
+		case nd.DueAt.After(sub.At):
+			err = t.insertScheduled(&h, nd.DueAt, sub.At)
+		case take && alone && !expiredAt(m.ExpiresAt, sub.At):
+			receipt.Attempt, err = t.insertTaken(&h, sub)
+		default:
+			err = t.insertReady(&h, sub.At)
+		}
+		if err != nil {
+			return outbox.Receipt{}, err
+		}
+	}
+	return receipt, nil
+}
+
+func expiredAt(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
+
+// earlier looks for the message with the same idempotency key.
+func (t *tx) earlier(m *outbox.Message) (id outbox.MessageID, replayed bool, err error) {
+	if m.Key == "" {
+		return 0, false, nil
+	}
+	same := false
+	replayed, err = t.one(func(r row) {
+		id, same = outbox.MessageID(r.int(0)), bytes.Equal(r.bytes(1), m.Fingerprint)
+	}, "SELECT id, fingerprint FROM messages WHERE app_id = ? AND ifnull(tenant_id, '') = ? AND idem_key = ?",
+		text(m.AppID), text(m.Tenant), text(m.Key))
+	if err == nil && replayed && !same {
+		return 0, false, outbox.ErrKeyReused
+	}
+	return id, replayed, err
+}
+
+func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
+	m := &sub.Message
+	onUnknown, err := code(onUnknowns, m.OnUnknown)
+	if err != nil {
+		return fmt.Errorf("sqlite: submit: on unknown: %w", err)
+	}
+	window, err := code(windowWords, m.Window)
+	if err != nil {
+		return fmt.Errorf("sqlite: submit: window: %w", err)
+	}
+	var only any
+	if alone {
+		only = int64(sub.Deliveries[0].ID)
+	}
+	_, err = t.exec(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
+			on_unknown, window, policy, collapse_key, target, expires_at, created_at, alone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
+		int64(m.Lane), onUnknown, window, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, only)
+	return err
+}
+
+const deliveryColumns = `(id, message, conversation, lane, alone, seq, state, waits, due_at, lease_until, fence, claims,
+	failures, created_at, updated_at, history)`
+
+// laneTaken is true when somebody is in the lane before.
+const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = ? AND lane = ? AND seq > 0)"
+
+func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
+	h.change(outbox.Change{At: at, State: outbox.StateScheduled})
+	t.count(0, scheduled, 1)
+	t.wake = true
+	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
+		" VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone,
+		scheduled, waitsTime, dueAt, h.createdAt, at, h.history)
+	return err
+}
+
+func (t *tx) insertReady(h *hot, at time.Time) error {
+	h.change(outbox.Change{At: at, State: outbox.StateReady})
+	t.count(0, ready, 1)
+	waits := waitsNothing
+	_, err := t.returning(func(r row) { waits = r.int(0) },
+		"INSERT INTO deliveries "+deliveryColumns+
+			" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", 0, 0, 0, 0, 0, ?, ?, ?) RETURNING waits",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
+		ready, int64(h.conversation), int64(h.lane), h.createdAt, at, h.history)
+	if waits == waitsClaim {
+		t.wake = true
+	}
+	return err
+}
+
+// insertTaken writes the delivery as handed out, if it is a head and its conversation is free; else as ready.
+func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error) {
+	e, err := t.conversation(h.conversation)
+	if err != nil {
+		return nil, err
+	}
+	held, free := t.store.leases.Try(e.conv.Key)
+	if !free {
+		return nil, t.insertReady(h, sub.At)
+	}
+	h.change(outbox.Change{At: sub.At, State: outbox.StateReady})
+	waiting := h.history
+	h.seq = t.nextSeq()
+	h.claims, h.fence = 1, 1
+	h.change(outbox.Change{At: sub.At, State: outbox.StateSending, Attempt: 1})
+	until := sub.At.Add(leaseTime)
+	state := ready
+	if _, err := t.returning(func(r row) { state = r.int(0) },
+		"INSERT INTO deliveries "+deliveryColumns+` SELECT ?, ?, ?, ?, ?, ?, iif(taken, ?, ?), 0, 0,
+				iif(taken, 0, ?), NOT taken, NOT taken, 0, ?, ?, iif(taken, ?, ?)
+			FROM (SELECT `+laneTaken+` AS taken) WHERE true RETURNING state`,
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, ready, sending,
+		until, h.createdAt, sub.At, waiting, h.history, int64(h.conversation), int64(h.lane)); err != nil {
+		held.Release()
+		return nil, err
+	}
+	t.count(0, state, 1)
+	if state == ready {
+		held.Release()
+		return nil, nil
+	}
+	m := &sub.Message
+	a := t.handOut(h, e, held, until, m.OnUnknown)
+	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = m.Body, m.Window, m.ExpiresAt, m.CreatedAt
+	return &a, nil
+}

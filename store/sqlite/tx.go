@@ -1,0 +1,112 @@
+package sqlite
+
+// tx is the writer's transaction as its operations see it: statements, and what in memory must follow the commit.
+type tx struct {
+	conn  *conn
+	store *Store
+
+	wrote  bool  // since the present op began
+	broken error // a statement failed: the transaction cannot be trusted
+
+	counts [states]int64 // by how much the numbers of deliveries per state change
+	moved  bool          // counters or sequences have changed
+	book   generation    // conversations that were read or changed
+
+	onCommit, onRollback []func()
+	wake                 bool // there may be something to claim
+}
+
+func (t *tx) exec(sql string, args ...any) (int64, error) {
+	t.wrote = true
+	n, err := t.conn.exec(sql, args...)
+	if err != nil {
+		t.broken = err
+	}
+	return n, err
+}
+
+func (t *tx) each(f func(row) error, sql string, args ...any) error {
+	var refused error
+	err := t.conn.each(func(r row) error {
+		refused = f(r)
+		return refused
+	}, sql, args...)
+	if err != nil && refused == nil {
+		t.broken = err
+	}
+	return err
+}
+
+func (t *tx) one(f func(row), sql string, args ...any) (bool, error) {
+	found, err := t.conn.one(f, sql, args...)
+	if err != nil {
+		t.broken = err
+	}
+	return found, err
+}
+
+// returning runs a statement that writes one row and calls f with what it returns.
+func (t *tx) returning(f func(row), sql string, args ...any) (bool, error) {
+	t.wrote = true
+	return t.one(f, sql, args...)
+}
+
+// after calls f when the transaction is on disk.
+func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
+
+// otherwise calls f when the transaction does not happen.
+func (t *tx) otherwise(f func()) { t.onRollback = append(t.onRollback, f) }
+
+func (t *tx) committed() {
+	for _, e := range t.book.byRow {
+		t.store.cache.put(e)
+	}
+	for _, f := range t.onCommit {
+		f()
+	}
+	if t.wake {
+		t.store.wake()
+	}
+}
+
+func (t *tx) undone() {
+	for _, f := range t.onRollback {
+		f()
+	}
+}
+
+// nextSeq is the next place in the order of readiness. One that is not committed is skipped.
+func (t *tx) nextSeq() int64 {
+	t.moved = true
+	t.store.seq++
+	return t.store.seq - 1
+}
+
+// nextVersion is the version of the next state document.
+func (t *tx) nextVersion() int64 {
+	t.moved = true
+	t.store.version++
+	return t.store.version - 1
+}
+
+// count notes that n deliveries went from one state into another; 0 is outside.
+func (t *tx) count(from, to, n int64) {
+	t.moved = true
+	t.counts[from] -= n
+	t.counts[to] += n
+}
+
+func (t *tx) flushCounters() error {
+	if !t.moved {
+		return nil
+	}
+	c := &t.counts
+	_, err := t.exec(`UPDATE counters SET next_seq = ?, next_version = ?,
+		scheduled = scheduled + ?, ready = ready + ?, held = held + ?, sending = sending + ?,
+		delivered = delivered + ?, failed = failed + ?, unknown = unknown + ?, expired = expired + ?,
+		suppressed = suppressed + ?, cancelled = cancelled + ?`,
+		t.store.seq, t.store.version,
+		c[scheduled], c[ready], c[held], c[sending],
+		c[delivered], c[failed], c[unknown], c[expired], c[suppressed], c[cancelled])
+	return err
+}

@@ -1,0 +1,224 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrClosed: the store was closed.
+var ErrClosed = errors.New("sqlite: the store is closed")
+
+// maxBatch is how many operations share a transaction at most.
+const maxBatch = 512
+
+// An op is one atomic step of some caller. run may be called several times, each time in a new transaction, so it sets
+// its results anew. When it returns an error its transaction does not happen.
+type op struct {
+	run   func(*tx) error
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+	ended func() // called by the writer at the end, if not nil
+}
+
+const (
+	opQueued int32 = iota
+	opStarted
+	opAbandoned
+)
+
+// writer is the one goroutine that changes the database. It takes whatever is queued, runs it in one transaction, syncs
+// once and answers everybody; when nothing is queued it waits for nothing more.
+type writer struct {
+	conn  *conn
+	store *Store
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	queue  []*op
+	closed bool
+	more   chan struct{} // has a token when the queue is not empty
+	ended  chan struct{}
+
+	sick atomic.Pointer[error] // why the last commit failed; nil when it did not
+}
+
+func newWriter(s *Store, c *conn) *writer {
+	return &writer{
+		conn: c, store: s, log: s.cfg.Logger, more: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+// do runs f in a transaction and returns after it is synced to disk. When ctx ends before f has started, f never does.
+func (w *writer) do(ctx context.Context, f func(*tx) error) error {
+	o := &op{run: f, done: make(chan struct{})}
+	if err := w.enqueue(o); err != nil {
+		return err
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opQueued, opAbandoned) {
+			return context.Cause(ctx)
+		}
+		<-o.done // it has started: what it did is known only when it ends
+		return o.err
+	}
+}
+
+// post is do for somebody who does not wait; ended is called when it is over. An error is logged.
+func (w *writer) post(what string, f func(*tx) error, ended func()) error {
+	o := &op{run: f, done: make(chan struct{})}
+	o.ended = func() {
+		if o.err != nil {
+			w.log.Warn("background write failed", "what", what, "error", o.err)
+		}
+		ended()
+	}
+	return w.enqueue(o)
+}
+
+func (w *writer) enqueue(o *op) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	w.queue = append(w.queue, o)
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// run serves until close was called and the queue is empty.
+func (w *writer) run() {
+	defer close(w.ended)
+	for range w.more {
+		for {
+			batch, last := w.take()
+			if len(batch) > 0 {
+				w.batch(batch)
+			}
+			if last {
+				return
+			}
+			if len(batch) == 0 {
+				break
+			}
+		}
+	}
+}
+
+// take returns what is queued, and whether nothing will be queued after it.
+func (w *writer) take() (batch []*op, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.queue), maxBatch)
+	for _, o := range w.queue[:n] {
+		if o.state.CompareAndSwap(opQueued, opStarted) {
+			batch = append(batch, o)
+		}
+	}
+	if n == len(w.queue) {
+		w.queue = w.queue[:0]
+	} else {
+		w.queue = w.queue[n:]
+	}
+	return batch, w.closed && len(w.queue) == 0
+}
+
+// close lets what is queued finish and ends the goroutine.
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closed = true
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	w.mu.Unlock()
+	<-w.ended
+}
+
+// batch runs ops in one transaction. When one of them fails after it has written, or SQLite refuses a statement, all are
+// run again, each in a transaction of its own, so that it harms nobody else.
+func (w *writer) batch(ops []*op) {
+	if !w.together(ops) {
+		for i := range ops {
+			w.together(ops[i : i+1])
+		}
+	}
+	for _, o := range ops {
+		close(o.done)
+		if o.ended != nil {
+			o.ended()
+		}
+	}
+}
+
+// together reports false when the ops must be run one by one.
+func (w *writer) together(ops []*op) bool {
+	t := &tx{conn: w.conn, store: w.store, book: newGeneration()}
+	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		fail(ops, fmt.Errorf("sqlite: begin: %w", err))
+		return true
+	}
+	for _, o := range ops {
+		t.wrote = false
+		o.err = o.run(t)
+		if o.err == nil && t.broken == nil || o.err != nil && t.broken == nil && !t.wrote {
+			continue
+		}
+		w.rollback(t)
+		if len(ops) > 1 {
+			return false
+		}
+		if t.broken != nil {
+			o.err = fmt.Errorf("sqlite: %w", cmp.Or(o.err, t.broken))
+		}
+		return true
+	}
+	if err := w.commit(t); err != nil {
+		w.rollback(t)
+		err = fmt.Errorf("sqlite: commit: %w", err)
+		w.sick.Store(&err)
+		w.log.Error("commit failed", "error", err, "operations", len(ops))
+		fail(ops, err)
+		return true
+	}
+	w.sick.Store(nil)
+	t.committed()
+	return true
+}
+
+func (w *writer) commit(t *tx) error {
+	if err := t.flushCounters(); err != nil {
+		return err
+	}
+	_, err := w.conn.exec("COMMIT")
+	return err
+}
+
+// rollback ends a transaction that is not to happen. SQLite may have ended it itself.
+func (w *writer) rollback(t *tx) {
+	if _, err := w.conn.exec("ROLLBACK"); err != nil {
+		w.log.Debug("nothing to roll back", "error", err)
+	}
+	t.undone()
+}
+
+// fail gives err to all ops that have none of their own.
+func fail(ops []*op, err error) {
+	for _, o := range ops {
+		if o.err == nil {
+			o.err = err
+		}
+	}
+}
