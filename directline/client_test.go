@@ -494,8 +494,12 @@ func TestBotThatFails(t *testing.T) {
 	t.Parallel()
 	hang := make(chan struct{})
 	for name, bot := range map[string]endpoint{
-		"error":  func(context.Context, *activity.Activity) (headsup.Answer, error) { return headsup.Answer{}, errors.New("no") },
-		"500":    func(context.Context, *activity.Activity) (headsup.Answer, error) { return headsup.Answer{Status: 500}, nil },
+		"error": func(context.Context, *activity.Activity) (headsup.Answer, error) {
+			return headsup.Answer{}, errors.New("no")
+		},
+		"500": func(context.Context, *activity.Activity) (headsup.Answer, error) {
+			return headsup.Answer{Status: 500}, nil
+		},
 		"panics": func(context.Context, *activity.Activity) (headsup.Answer, error) { panic("ouch") },
 		"never": func(context.Context, *activity.Activity) (headsup.Answer, error) {
 			<-hang
