@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -104,9 +107,10 @@ func TestSendSaysWhatAFailureMeans(t *testing.T) {
 	}
 }
 
-// failing is a store whose history fails.
+// failing is a store that cannot be read, or not be written either.
 type failing struct {
 	*memory.Store
+	writes bool // they fail, too
 	mu     sync.Mutex
 	broken error // guarded by mu
 }
@@ -160,6 +164,32 @@ func TestStoreThatFailsForAMomentLosesNoClient(t *testing.T) {
 	}
 	if set := r.poll(o, "0"); len(set.Activities) != 1 {
 		t.Errorf("the poll showed %+v", set)
+	}
+}
+
+func (f *failing) Append(
+	ctx context.Context, id activity.ConversationID, key string, body jsontext.Value, at time.Time,
+) (int64, bool, error) {
+	if err := f.err(); err != nil && f.writes {
+		return 0, false, err
+	}
+	return f.Store.Append(ctx, id, key, body, at)
+}
+
+func TestFailureOfTheStoreIsWorthARepeatWithAKey(t *testing.T) {
+	t.Parallel()
+	store := &failing{writes: true}
+	r := newRig(t, nil, func(c *directline.Config) {
+		store.Store = c.Store.(*memory.Store)
+		c.Store = store
+	})
+	o := r.join("dl_ann")
+	store.breakWith(errors.New("disk on fire"))
+	for key, want := range map[string]headsup.Meaning{"": headsup.MeaningUnknown, "k": headsup.MeaningTransient} {
+		_, err := r.ch.Send(t.Context(), outgoing(o.ConversationID, activity.Message("hi"), key))
+		if got := headsup.MeaningOf(err); got.Meaning != want {
+			t.Errorf("key %q: %v", key, err)
+		}
 	}
 }
 

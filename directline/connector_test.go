@@ -202,3 +202,24 @@ func TestBotUploadsAPicture(t *testing.T) {
 		}
 	}
 }
+
+func TestSidesCanBeServedApart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, anonymous)
+	id := string(r.join("dl_ann").ConversationID)
+	for path, side := range map[string]struct{ serves, not http.Handler }{
+		"/v3/directline/conversations/" + id:    {r.ch.ClientHandler(), r.ch.ConnectorHandler()},
+		"/v3/conversations/" + id + "/members/": {r.ch.ConnectorHandler(), r.ch.ClientHandler()},
+	} {
+		for i, handler := range []http.Handler{side.serves, side.not} {
+			req := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
+			req.RemoteAddr = "127.0.0.1:1"
+			req.Header.Set("Authorization", "Bearer "+siteSecret)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, req)
+			if want := []int{200, 404}[i]; w.Code != want {
+				t.Errorf("GET %s: %d, want %d", path, w.Code, want)
+			}
+		}
+	}
+}

@@ -182,6 +182,36 @@ func TestDevelopmentTakesAllNamesOfTheLoopbackAddress(t *testing.T) {
 	}
 }
 
+func TestStreamOfAConversationThatHasEndedShowsItAndCloses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.join("dl_ann")
+	r.say(o, "bye", "")
+	r.post(o, `{"type":"endOfConversation"}`)
+	s := r.connect(o.StreamURL)
+	s.read(2)
+	if e := s.closed(); e.Reason != "ended" {
+		t.Errorf("closed with %+v", e)
+	}
+}
+
+func TestLargeActivitiesComeInFramesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.join("dl_ann")
+	large := strings.Repeat("x", 200<<10)
+	for _, text := range []string{"a", large, large, "b", "c"} {
+		r.say(o, text, "")
+	}
+	s := r.connect(o.StreamURL)
+	for _, want := range [][]string{{"a"}, {large}, {large}, {"b", "c"}} {
+		set, err := s.frame()
+		if err != nil || !slices.Equal(texts(set.Activities), want) {
+			t.Fatalf("a frame of %d activities instead of %d, %v", len(set.Activities), len(want), err)
+		}
+	}
+}
+
 func TestSecondSocketOfOneClientClosesTheFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
