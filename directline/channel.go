@@ -232,7 +232,9 @@ func (c *Channel) Send(ctx context.Context, out headsup.Outgoing) (activity.Reso
 }
 
 // say puts something that the bot says into a conversation.
-func (c *Channel) say(ctx context.Context, id activity.ConversationID, key string, a *activity.Activity) (activity.ID, error) {
+func (c *Channel) say(
+	ctx context.Context, id activity.ConversationID, key string, a *activity.Activity,
+) (activity.ID, error) {
 	a = c.fromBot(id, a)
 	switch {
 	case a.Type == activity.TypeTyping:

@@ -158,6 +158,14 @@ func (h *hub) end(id activity.ConversationID) {
 	}
 }
 
+// endOne is end for one socket.
+func (h *hub) endOne(s *socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.ended = true
+	s.rouse()
+}
+
 // take hands over what has passed since the last time, and whether the conversation had ended then.
 func (h *hub) take(s *socket) (shown []passing, ended bool) {
 	h.mu.Lock()

@@ -13,8 +13,8 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 )
 
-// historyPage is how many activities are read at once.
-const historyPage = 100
+// historyPage is how many activities are read at once. Each may have a megabyte.
+const historyPage = 32
 
 // newcomer reports whether an activity is the first content of somebody who was not announced when the conversation
 // started. seq is its number, 0 when it is not kept and so no content.

@@ -50,7 +50,8 @@ func (c *Channel) connectorRoutes() []route {
 	const conversation = "/v3/conversations/{cid}"
 	no := c.fromBots(notHere)
 	return []route{
-		{"/v3/conversations", map[string]handle{get: c.fromBots(c.listConversations), post: c.fromBots(c.createConversation)}, private},
+		{"/v3/conversations", map[string]handle{
+			get: c.fromBots(c.listConversations), post: c.fromBots(c.createConversation)}, private},
 		{conversation + "/activities", map[string]handle{post: c.fromBots(c.botSends)}, private},
 		{conversation + "/activities/history", map[string]handle{post: c.fromBots(c.botSendsHistory)}, private},
 		{conversation + "/activities/{aid}", map[string]handle{

@@ -54,9 +54,6 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	case !c.knownOrigin(r.Header.Get("Origin")):
 		return &apiError{http.StatusForbidden, "BadArgument", "this origin may not open streams"}
 	}
-	if _, err := c.conversation(r.Context(), id); err != nil {
-		return err
-	}
 	if err := c.begin(); err != nil {
 		return err
 	}
@@ -78,9 +75,7 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	s := newSocket(id, who.Session, cut)
 	c.hub.attach(s)
 	defer c.hub.detach(s)
-	if c.isClosed() { // Close may have told all sockets before this one was among them
-		s.end(closing)
-	}
+	c.catchUp(ctx, s)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { listen(ctx, conn, s, messages) })
 	helpers.Go(func() { c.keepAlive(ctx, conn, s) })
@@ -91,10 +86,23 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (c *Channel) isClosed() bool {
+// catchUp tells a socket what all sockets may have been told just before it was among them.
+func (c *Channel) catchUp(ctx context.Context, s *socket) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		s.end(closing)
+	}
+	conv, err := c.conversation(ctx, s.conversation)
+	switch {
+	case err != nil:
+		c.cfg.Logger.ErrorContext(ctx, "conversation not readable",
+			"conversation_id", string(s.conversation), "error", err.Error())
+		s.end(lost)
+	case conv.Ended:
+		c.hub.endOne(s)
+	}
 }
 
 // pump sends everything after a number, and goes on with what is new, until there is a reason to stop.
