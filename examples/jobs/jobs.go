@@ -54,8 +54,11 @@ type bot struct {
 	engine *proactive.Engine
 }
 
+// say answers in plain text: clients read Markdown by default, in which "<job>" is a tag.
 func say(ctx context.Context, t *headsup.Turn, text string) error {
-	_, err := t.Say(ctx, text)
+	m := activity.Message(text)
+	m.TextFormat = activity.TextPlain
+	_, err := t.Send(ctx, m)
 	return err
 }
 

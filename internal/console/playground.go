@@ -152,6 +152,9 @@ func (p *Playground) stream(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("stream: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	if _, err := io.WriteString(w, "retry: 500\n\n"); err != nil { // a page that lost us comes back soon
+		return nil
+	}
 	for _, e := range past {
 		if err := send(w, e); err != nil {
 			return nil
