@@ -81,7 +81,7 @@ func (b *bot) show(ctx context.Context, t *headsup.Turn) error {
 		return say(ctx, t, "The job log is empty.")
 	}
 	var text strings.Builder
-	text.WriteString("| Job number | Conversation | Completed |\n| --- | --- | --- |\n")
+	text.WriteString("| Job | Conversation | Completed |\n| --- | --- | --- |\n")
 	for _, job := range jobs[max(0, len(jobs)-most):] {
 		conversation, _, _ := strings.Cut(string(job.Key.Conversation), "|") // the Emulator's suffix says nothing
 		fmt.Fprintf(&text, "| %d | %s | %t |\n", job.Number, conversation, job.Completed())

@@ -90,12 +90,12 @@ func TestOneStartsAnotherCompletes(t *testing.T) {
 		c.say("ben", " RUN JOB ")
 		c.expect("ben", fmt.Sprintf(started, 2))
 		c.say("ben", "show")
-		c.expect("ben", "| Job number | Conversation | Completed |\n| --- | --- | --- |\n| 1 | ann | false |\n| 2 | ben | false |\n")
+		c.expect("ben", "| Job | Conversation | Completed |\n| --- | --- | --- |\n| 1 | ann | false |\n| 2 | ben | false |\n")
 		c.say("ben", "done 1")
 		c.expect("ann", "Your queued job 1 just completed.")
 		c.expect("ben", "Job completed. Notification sent.")
 		c.say("ben", "show jobs")
-		c.expect("ben", "| Job number | Conversation | Completed |\n| --- | --- | --- |\n| 1 | ann | true |\n| 2 | ben | false |\n")
+		c.expect("ben", "| Job | Conversation | Completed |\n| --- | --- | --- |\n| 1 | ann | true |\n| 2 | ben | false |\n")
 	})
 }
 
@@ -208,7 +208,7 @@ func TestReminderComesOnTime(t *testing.T) {
 		}
 		form, far := `Say it like this: "remind me in 10 seconds to stretch".`, "I can remember things for a year at most, and from one second on."
 		c.expect("ann", form, form, far, far)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + time.Second)
 		c.expect("ann", "Reminder: go HOME")
 	})
 }

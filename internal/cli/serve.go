@@ -25,7 +25,7 @@ func (c serve) Run(ctx context.Context, s streams) error {
 	cfg := server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, WebDir: c.WebDir,
 		DirectLineSecret: c.DirectLineSecret,
-		Version: buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
+		Version:          buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
 	}
 	if c.Demo {
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
