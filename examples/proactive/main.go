@@ -1,15 +1,12 @@
 // Command proactive is the classic sample: a bot with a messaging endpoint, a notify endpoint that makes it speak to
 // everybody it has met, and a store in which it remembers them.
-//
-//	go run ./examples/proactive     then chat with http://localhost:3978/api/messages
-//	curl localhost:3978/api/notify
 package main
 
 import (
 	"context"
-	"log/slog"
+	"flag"
+	"io"
 	"net/http"
-	"os"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/auth"
@@ -19,41 +16,43 @@ import (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		slog.Error(err.Error())
-		os.Exit(1)
-	}
-}
+	listen := flag.String("listen", "127.0.0.1:3978", "address to listen on")
+	data := flag.String("data", "headsup-data", "directory to remember people in")
+	flag.Parse()
 
-func run(ctx context.Context) error {
-	store, err := sqlite.Open(ctx, sqlite.Config{Dir: "headsup-data"})
-	if err != nil {
-		return err
-	}
-	client, err := connector.New(connector.Config{AllowLoopback: true})
-	if err != nil {
-		return err
-	}
-	channel := headsup.NewConnectorChannel(client)
-	engine, err := proactive.New(proactive.Config{Store: store, Channel: channel})
-	if err != nil {
-		return err
-	}
-	mux := headsup.NewMux()
-	mux.Message(func(ctx context.Context, t *headsup.Turn) error {
-		_, err := t.Say(ctx, "You sent '"+t.Activity().Text+"'")
-		return err
-	})
-	bot, err := headsup.New(headsup.Config{
-		Verifier: auth.Development{}, Channel: channel, Turns: store, Middleware: []headsup.Middleware{engine.Middleware()},
-	}, mux)
-	if err != nil {
-		return err
-	}
+	ctx := context.Background()
+	store := must(sqlite.Open(ctx, sqlite.Config{Dir: *data}))
+	channel := headsup.NewConnectorChannel(must(connector.New(connector.Config{AllowLoopback: true})))
+	engine := must(proactive.New(proactive.Config{Store: store, Channel: channel}))
+	bot := must(headsup.New(headsup.Config{
+		Verifier: auth.Development{}, Channel: channel, Turns: store,
+		Middleware: []headsup.Middleware{engine.Middleware()},
+	}, headsup.HandlerFunc(echo)))
+
 	go func() { _ = engine.Run(ctx) }()
 	http.Handle("/api/messages", bot)
-	http.HandleFunc("/api/notify", func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = engine.Notify(r.Context(), headsup.Notification{To: headsup.Target{Everyone: true}, Text: "proactive hello"})
+	http.HandleFunc("/api/notify", func(w http.ResponseWriter, r *http.Request) {
+		hello := headsup.Notification{To: headsup.Target{Everyone: true}, Text: "proactive hello"}
+		if _, err := engine.Notify(r.Context(), hello); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "<html><body><h1>Proactive messages have been sent.</h1></body></html>")
 	})
-	return http.ListenAndServe("127.0.0.1:3978", nil)
+	panic(http.ListenAndServe(*listen, nil))
+}
+
+func echo(ctx context.Context, t *headsup.Turn) error {
+	if t.Activity().Text == "" {
+		return nil
+	}
+	_, err := t.Say(ctx, "You sent '"+t.Activity().Text+"'")
+	return err
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
