@@ -62,6 +62,11 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	if !c.spent.spend(who, c.cfg.Now()) {
 		return &apiError{http.StatusForbidden, "TokenExpired", "the stream URL has been used"}
 	}
+	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cut()
+	s := newSocket(id, who.Session, cut)
+	c.hub.attach(s) // before the client knows that it is connected, so that its next socket comes after this one
+	defer c.hub.detach(s)
 	messages := &meter{now: c.cfg.Now}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin was checked above, against the public URL and not the Host header
@@ -71,11 +76,6 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil // Accept has answered
 	}
 	conn.SetReadLimit(readLimit)
-	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cut()
-	s := newSocket(id, who.Session, cut)
-	c.hub.attach(s)
-	defer c.hub.detach(s)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { listen(ctx, conn, s, messages) })
 	helpers.Go(func() { c.keepAlive(ctx, conn, s) })
