@@ -56,7 +56,7 @@ var (
 	// Another connection of the same client took over (bot-docs, "Receive activities from the bot").
 	collision = ending{websocket.StatusPolicyViolation, "collision"}
 	closing   = ending{websocket.StatusGoingAway, "shutdown"}
-	over      = ending{websocket.StatusNormalClosure, "ended"}
+	finished  = ending{websocket.StatusNormalClosure, "ended"}
 	lost      = ending{websocket.StatusNormalClosure, ""}
 	noisy     = ending{websocket.StatusPolicyViolation, "too many messages"}
 )
@@ -156,14 +156,6 @@ func (h *hub) end(id activity.ConversationID) {
 		s.ended = true
 		s.rouse()
 	}
-}
-
-// endOne is end for one socket.
-func (h *hub) endOne(s *socket) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s.ended = true
-	s.rouse()
 }
 
 // take hands over what has passed since the last time, and whether the conversation had ended then.

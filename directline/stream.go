@@ -2,6 +2,7 @@ package directline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,6 +62,11 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	if !c.spent.spend(who, c.cfg.Now()) {
 		return &apiError{http.StatusForbidden, "TokenExpired", "the stream URL has been used"}
 	}
+	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cut()
+	s := newSocket(id, who.Session, cut)
+	c.hub.attach(s) // before the client knows that it is connected, so that its next socket comes after this one
+	defer c.hub.detach(s)
 	messages := &meter{now: c.cfg.Now}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin was checked above, against the public URL and not the Host header
@@ -70,12 +76,6 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil // Accept has answered
 	}
 	conn.SetReadLimit(readLimit)
-	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cut()
-	s := newSocket(id, who.Session, cut)
-	c.hub.attach(s)
-	defer c.hub.detach(s)
-	c.catchUp(ctx, s)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { listen(ctx, conn, s, messages) })
 	helpers.Go(func() { c.keepAlive(ctx, conn, s) })
@@ -86,8 +86,9 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// catchUp tells a socket what all sockets may have been told just before it was among them.
-func (c *Channel) catchUp(ctx context.Context, s *socket) {
+// catchUp reports whether the conversation has ended, and closes the socket if the channel has: all sockets may have been
+// told just before this one was among them.
+func (c *Channel) catchUp(ctx context.Context, s *socket) (ended bool, err error) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
@@ -95,33 +96,33 @@ func (c *Channel) catchUp(ctx context.Context, s *socket) {
 		s.end(closing)
 	}
 	conv, err := c.conversation(ctx, s.conversation)
-	switch {
-	case err != nil:
-		c.cfg.Logger.ErrorContext(ctx, "conversation not readable",
-			"conversation_id", string(s.conversation), "error", err.Error())
-		s.end(lost)
-	case conv.Ended:
-		c.hub.endOne(s)
-	}
+	return conv.Ended, err
 }
 
 // pump sends everything after a number, and goes on with what is new, until there is a reason to stop.
 func (c *Channel) pump(ctx context.Context, conn *websocket.Conn, s *socket, after int64) ending {
 	send := func(frame []byte) error { return c.write(ctx, conn, frame) }
+	caughtUp, over := false, false
 	for {
 		shown, ended := c.hub.take(s)
 		var err error
 		var pause <-chan time.Time
-		after, err = c.flush(ctx, s, after, send)
+		if !caughtUp {
+			over, err = c.catchUp(ctx, s)
+			caughtUp = err == nil
+		}
+		if err == nil {
+			after, err = c.flush(ctx, s, after, send)
+		}
+		if _, failed := errors.AsType[writeError](err); failed {
+			return lost
+		}
 		if err != nil {
-			if _, failed := err.(writeError); failed {
-				return lost
-			}
 			c.cfg.Logger.ErrorContext(ctx, "history not readable",
 				"conversation_id", string(s.conversation), "error", err.Error())
 			pause = time.After(storePause)
-		} else if ended {
-			return over
+		} else if ended || over {
+			return finished
 		}
 		c.hub.reached(s, after)
 		for _, p := range shown {

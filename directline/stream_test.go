@@ -444,9 +444,13 @@ func TestSlowConsumerIsDisconnectedAndMissesNothing(t *testing.T) {
 	if follow(s) {
 		t.Fatal("everything had fitted into the buffers: the test tests nothing")
 	}
-	if !follow(r.connect(r.reconnect(o, "?watermark="+watermark).StreamURL)) {
-		t.Errorf("after coming back the messages end with %d", next-1)
+	for before := -1; before < next; { // a busy machine may make it slow again
+		before = next
+		if follow(r.connect(r.reconnect(o, "?watermark="+watermark).StreamURL)) {
+			return
+		}
 	}
+	t.Errorf("after coming back the messages end with %d", next-1)
 }
 
 func TestHandOverUnderABurst(t *testing.T) {
