@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"time"
 )
@@ -28,8 +29,17 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs of baseline and pipeline")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications on an idle engine")
 	flag.IntVar(&o.connections, "connections", 128, "connections of the baseline, and slots of the engine")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	var err error
+	if *profile != "" {
+		stop, failed := startProfile(*profile)
+		if failed != nil {
+			fmt.Fprintln(os.Stderr, "bench:", failed)
+			os.Exit(1)
+		}
+		defer stop()
+	}
 	if *sink {
 		err = serveSink()
 	} else {
@@ -109,6 +119,20 @@ func singles(ctx context.Context, o options, s *sinkProcess) error {
 		quantile(took, 0.5), quantile(took, 0.99), quantile(bare, 0.5), quantile(bare, 0.99),
 		float64(quantile(took, 0.5))/float64(quantile(bare, 0.5)))
 	return nil
+}
+
+func startProfile(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
 }
 
 func quantile(sorted []time.Duration, q float64) time.Duration {
