@@ -11,75 +11,84 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 )
 
-// Bounds of one claim, so that it does not hold up the writer for long. What is left is taken by the next.
+// Bounds of one step of a claim, so that it does not hold up the writer for long.
 const (
 	promoteAtOnce = 1000
 	expireAtOnce  = 1000
 	pageAtOnce    = 256
 )
 
-// Claim implements [outbox.Store].
+// Claim implements [outbox.Store]. It takes several steps when very many deliveries have become due or expired.
 func (s *Store) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed, error) {
 	var claimed outbox.Claimed
-	err := s.writer.do(ctx, func(t *tx) (err error) {
-		claimed, err = t.claim(n, now)
-		return err
-	})
-	if err != nil {
-		return outbox.Claimed{}, err
+	for {
+		var step claimStep
+		err := s.writer.do(ctx, func(t *tx) (err error) {
+			step, err = t.claim(n-len(claimed.Attempts), now)
+			return err
+		})
+		if err != nil && len(claimed.Attempts) == 0 {
+			return outbox.Claimed{}, err
+		}
+		claimed.Attempts = append(claimed.Attempts, step.attempts...)
+		claimed.NextDue = step.nextDue
+		if err != nil || !step.unfinished {
+			return claimed, nil
+		}
 	}
-	return claimed, nil
 }
 
-func (t *tx) claim(n int, now time.Time) (outbox.Claimed, error) {
-	if err := t.promoteDue(now); err != nil {
-		return outbox.Claimed{}, err
+// claimStep is what one transaction of a claim has handed out.
+type claimStep struct {
+	attempts   []outbox.Attempt
+	nextDue    time.Time
+	unfinished bool // there may be more now
+}
+
+func (t *tx) claim(n int, now time.Time) (step claimStep, err error) {
+	promoted, err := t.promoteDue(now)
+	if err != nil || promoted == promoteAtOnce {
+		step.unfinished = true // the most pressing may be among those that follow
+		return step, err
 	}
-	var attempts []outbox.Attempt
 	var from place
-	for expirations := 0; len(attempts) < n; {
-		page, err := t.claimable(from, min(n-len(attempts), pageAtOnce))
+	for expirations := 0; len(step.attempts) < n; {
+		page, err := t.claimable(from, min(n-len(step.attempts), pageAtOnce))
 		if err != nil {
-			return outbox.Claimed{}, err
+			return step, err
 		}
 		if len(page) == 0 {
 			break
 		}
-		from = page[len(page)-1].place()
-		for i := len(page) - 1; i >= 0; i-- {
-			if expiredAt(page[i].expiresAt, now) {
-				from = page[i].place() // its successor stands after it, perhaps within this page
-			}
+		over, err := t.expire(page, now)
+		if err != nil {
+			return step, err
 		}
+		if expirations += over; expirations >= expireAtOnce {
+			step.unfinished = true
+			return step, nil
+		}
+		if over > 0 {
+			continue // look again: their successors may stand within this page
+		}
+		from = page[len(page)-1].place()
 		for i := range page {
-			c := &page[i]
-			if expiredAt(c.expiresAt, now) {
-				expirations++
-				if err := t.expire(&c.hot, now); err != nil {
-					return outbox.Claimed{}, err
-				}
-				continue
-			}
-			a, taken, err := t.take(c, now)
+			a, taken, err := t.take(&page[i], now)
 			if err != nil {
-				return outbox.Claimed{}, err
+				return step, err
 			}
 			if taken {
-				attempts = append(attempts, a)
+				step.attempts = append(step.attempts, a)
 			}
 		}
-		if expirations >= expireAtOnce {
-			t.wake = true
-			break
-		}
 	}
-	due, err := t.nextDue()
-	return outbox.Claimed{Attempts: attempts, NextDue: due}, err
+	step.nextDue, err = t.nextDue()
+	return step, err
 }
 
 // promoteDue makes what has become due ready, in the order of the due times: scheduled deliveries take their place, and
-// heads that were to be tried again may be claimed.
-func (t *tx) promoteDue(now time.Time) error {
+// heads that were to be tried again may be claimed. It says how many these were.
+func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	var due []hot
 	if err := t.each(func(r row) error {
 		due = append(due, hot{
@@ -88,11 +97,10 @@ func (t *tx) promoteDue(now time.Time) error {
 		return nil
 	}, `SELECT id, conversation, lane, state FROM deliveries
 		WHERE waits = 2 AND due_at <= ? ORDER BY due_at, id LIMIT ?`, now, promoteAtOnce); err != nil {
-		return err
+		return 0, err
 	}
 	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
 	for i := range due {
-		var err error
 		if d := &due[i]; d.state == scheduled {
 			t.count(scheduled, ready, 1)
 			_, err = t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
@@ -102,13 +110,10 @@ func (t *tx) promoteDue(now time.Time) error {
 			_, err = t.exec("UPDATE deliveries SET waits = 1, due_at = 0 WHERE id = ?", int64(d.id))
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(due) == promoteAtOnce {
-		t.wake = true
-	}
-	return nil
+	return len(due), nil
 }
 
 // nextDue is when the next delivery becomes due; zero for never.
@@ -153,10 +158,21 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 	return found, err
 }
 
-func (t *tx) expire(h *hot, now time.Time) error {
-	c := outbox.Change{At: now, State: outbox.StateExpired, Attempt: int(h.claims)}
-	h.change(c)
-	return t.finish(h, expired, c)
+// expire finishes those of a page whose message has expired, and returns how many these were.
+func (t *tx) expire(page []candidate, now time.Time) (n int, err error) {
+	for i := range page {
+		c := &page[i]
+		if !expiredAt(c.expiresAt, now) {
+			continue
+		}
+		n++
+		last := outbox.Change{At: now, State: outbox.StateExpired, Attempt: int(c.claims)}
+		c.change(last)
+		if err := t.finish(&c.hot, expired, last); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // take hands a candidate out if its conversation is free.
@@ -169,9 +185,9 @@ func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, er
 	if !free {
 		return a, false, nil
 	}
-	until := now.Add(leaseTime)
+	until := now.Add(t.store.leaseTime)
 	c.claims++
-	c.fence++
+	c.fence = held.Fence()
 	line := c.change(outbox.Change{At: now, State: outbox.StateSending, Attempt: int(c.claims)})
 	t.count(ready, sending, 1)
 	if _, err := t.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,

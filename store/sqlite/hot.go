@@ -15,8 +15,6 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 )
 
-const leaseTime = headsup.LeaseTime
-
 // hot is a row of the table deliveries, as far as the code needs it.
 type hot struct {
 	id               outbox.DeliveryID

@@ -35,9 +35,7 @@ func scanJob(r row) (proactive.Job, error) {
 
 // StartJob implements [proactive.JobStore].
 func (s *Store) StartJob(ctx context.Context, start proactive.JobStart) (proactive.Job, error) {
-	if start.Job.AppID != start.Job.Key.AppID {
-		return proactive.Job{}, errors.New("sqlite: start a job: its conversation belongs to another app")
-	}
+	start.Job.Key.AppID = start.Job.AppID // a job belongs to the app of its conversation
 	reference, err := json.Marshal(start.Job.Reference)
 	if err != nil {
 		return proactive.Job{}, fmt.Errorf("sqlite: encode the reference: %w", err)

@@ -36,14 +36,15 @@ import (
 
 // Store is an open data directory. It is safe for concurrent use.
 type Store struct {
-	cfg     Config
-	lock    *dirLock
-	writer  *writer
-	readers chan *conn
-	leases  *turnlock.Table[headsup.ConversationKey]
-	wakeups chan struct{}
-	cache   *cache
-	touches touches
+	cfg       Config
+	leaseTime time.Duration
+	lock      *dirLock
+	writer    *writer
+	readers   chan *conn
+	leases    *turnlock.Table[headsup.ConversationKey]
+	wakeups   chan struct{}
+	cache     *cache
+	touches   touches
 
 	// seq and version belong to the writer.
 	seq, version int64
@@ -106,6 +107,10 @@ const (
 // an earlier process was sending. It refuses a directory that another process has open ([ErrLocked]), a file that is not
 // a Headsup database or is damaged, and one that a newer version has written; then nothing was changed.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	return openLease(ctx, cfg, headsup.LeaseTime)
+}
+
+func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("sqlite: config: %w", err)
@@ -122,7 +127,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(ctx, cfg)
+	s, err := open(ctx, cfg, leaseTime)
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
@@ -144,16 +149,16 @@ func makeDir(dir string) error {
 	return nil
 }
 
-func open(ctx context.Context, cfg Config) (*Store, error) {
+func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, error) {
 	path := filepath.Join(cfg.Dir, fileName)
 	if err := prepareFile(ctx, path); err != nil {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
+		cfg: cfg, leaseTime: leaseTime, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
 	}
-	s.leases = turnlock.New[headsup.ConversationKey](headsup.LeaseTime, s.wake)
+	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())

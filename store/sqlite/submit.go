@@ -119,15 +119,11 @@ func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
 func (t *tx) insertReady(h *hot, at time.Time) error {
 	h.change(outbox.Change{At: at, State: outbox.StateReady})
 	t.count(0, ready, 1)
-	waits := waitsNothing
-	_, err := t.returning(func(r row) { waits = r.int(0) },
-		"INSERT INTO deliveries "+deliveryColumns+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", 0, 0, 0, 0, 0, ?, ?, ?) RETURNING waits",
+	t.wake = true
+	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", 0, 0, 0, 0, 0, ?, ?, ?)",
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
 		ready, int64(h.conversation), int64(h.lane), h.createdAt, at, h.history)
-	if waits == waitsClaim {
-		t.wake = true
-	}
 	return err
 }
 
@@ -141,19 +137,18 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	if !free {
 		return nil, t.insertReady(h, sub.At)
 	}
-	h.change(outbox.Change{At: sub.At, State: outbox.StateReady})
-	waiting := h.history
+	waiting := changeLine(outbox.Change{At: sub.At, State: outbox.StateReady})
 	h.seq = t.nextSeq()
-	h.claims, h.fence = 1, 1
+	h.claims, h.fence = 1, held.Fence()
 	h.change(outbox.Change{At: sub.At, State: outbox.StateSending, Attempt: 1})
-	until := sub.At.Add(leaseTime)
+	until := sub.At.Add(t.store.leaseTime)
 	state := ready
 	if _, err := t.returning(func(r row) { state = r.int(0) },
 		"INSERT INTO deliveries "+deliveryColumns+` SELECT ?, ?, ?, ?, ?, ?, iif(taken, ?, ?), 0, 0,
-				iif(taken, 0, ?), NOT taken, NOT taken, 0, ?, ?, iif(taken, ?, ?)
+				iif(taken, 0, ?), iif(taken, 0, ?), NOT taken, 0, ?, ?, iif(taken, ?, ?)
 			FROM (SELECT `+laneTaken+` AS taken) WHERE true RETURNING state`,
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, ready, sending,
-		until, h.createdAt, sub.At, waiting, h.history, int64(h.conversation), int64(h.lane)); err != nil {
+		until, h.fence, h.createdAt, sub.At, waiting, h.history, int64(h.conversation), int64(h.lane)); err != nil {
 		held.Release()
 		return nil, err
 	}

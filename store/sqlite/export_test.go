@@ -1,0 +1,4 @@
+package sqlite
+
+// OpenLease opens a store whose leases last for another time.
+var OpenLease = openLease
