@@ -69,7 +69,7 @@ type Store interface {
 
 	// Append adds an activity to the end of the history and returns its number. A key that was used in this conversation
 	// before adds nothing: the earlier number is returned with added false. An empty key is never a repeat.
-	// ErrNotFound, ErrEnded.
+	// A repeat is one even after the conversation has ended. ErrNotFound, ErrEnded.
 	Append(ctx context.Context, id activity.ConversationID, key string, body jsontext.Value, at time.Time) (seq int64, added bool, err error)
 	// History returns up to limit activities with numbers greater than after, in order. An unknown conversation has none.
 	History(ctx context.Context, id activity.ConversationID, after int64, limit int) ([]Stored, error)

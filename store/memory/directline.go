@@ -127,11 +127,11 @@ func (s *Store) Append(
 	if err != nil {
 		return 0, false, err
 	}
-	if l.Ended {
-		return 0, false, directline.ErrEnded
-	}
 	if seq, used := l.keys[key]; used {
 		return seq, false, nil
+	}
+	if l.Ended {
+		return 0, false, directline.ErrEnded
 	}
 	seq := int64(len(l.history) + 1)
 	l.history = append(l.history, directline.Stored{Seq: seq, Body: slices.Clone(body)})

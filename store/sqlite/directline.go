@@ -138,11 +138,11 @@ func (s *Store) Append(
 			return err
 		case !found:
 			return directline.ErrNotFound
-		case ended:
-			return directline.ErrEnded
 		case earlier != 0:
 			seq = earlier
 			return nil
+		case ended:
+			return directline.ErrEnded
 		}
 		seq, added = last+1, true
 		_, err = t.exec("INSERT INTO dl_activities (conversation, seq, key, body, at) VALUES (?, ?, ?, ?, ?)",

@@ -199,7 +199,7 @@ func keyAppendsOnce(e *env) {
 
 func endedRefuses(e *env) {
 	want := e.opens(e.line("a"))
-	e.appends("a", "", `{"n":1}`, 1)
+	e.appends("a", "k", `{"n":1}`, 1)
 	e.ok(e.EndConversation(e.ctx, "a"))
 	e.ok(e.EndConversation(e.ctx, "a"))
 	want.Ended = true
@@ -208,6 +208,9 @@ func endedRefuses(e *env) {
 	e.is(err, directline.ErrEnded)
 	_, _, err = e.Append(e.ctx, "a", "", jsontext.Value(`{}`), e.start)
 	e.is(err, directline.ErrEnded)
+	if seq, added, err := e.Append(e.ctx, "a", "k", jsontext.Value(`{}`), e.start); err != nil || seq != 1 || added {
+		e.Errorf("a repeat after the end gives %d, %t, %v; want the number that it had", seq, added, err)
+	}
 	got, err := e.History(e.ctx, "a", 0, 10)
 	e.ok(err)
 	equal(e.T, "history", got, []directline.Stored{{Seq: 1, Body: jsontext.Value(`{"n":1}`)}})
