@@ -81,7 +81,9 @@ func (p *pipeline) start() {
 func (p *pipeline) close() {
 	if p.cancel != nil {
 		p.cancel()
-		<-p.done
+		if err := <-p.done; err != nil {
+			fmt.Fprintln(os.Stderr, "bench: engine:", err)
+		}
 	}
 	_ = p.store.Close()
 	_ = os.RemoveAll(p.dir)

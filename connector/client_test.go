@@ -135,7 +135,7 @@ func TestForbiddenDoesNotReplaceTheToken(t *testing.T) {
 	s := newService(t, answerWith(403, `{"error":{"code":"BotDisabledByAdmin"}}`))
 	source := &tokens{left: []string{"old", "new"}}
 	_, err := send(t, newClient(t, connector.Config{TokenSource: source}), s.URL)
-	failure(t, err)
+	_ = failure(t, err)
 	s.only(t)
 	if len(source.invalidated) > 0 {
 		t.Errorf("invalidated %q", source.invalidated)
@@ -408,7 +408,7 @@ func TestAttachmentsAreReadAndNeverFollowed(t *testing.T) {
 		t.Errorf("%+v, %v", view, err)
 	}
 	_, err = c.AttachmentView(t.Context(), s.URL, "att", "huge")
-	failure(t, err)
+	_ = failure(t, err)
 	if len(elsewhere.received()) > 0 {
 		t.Error("a redirect was followed")
 	}
@@ -474,7 +474,7 @@ func TestErrorAnswersKeepTheConnection(t *testing.T) {
 	c := newClient(t, connector.Config{})
 	for range 20 {
 		_, err := send(t, c, server.URL)
-		failure(t, err)
+		_ = failure(t, err)
 	}
 	if n := opened.Load(); n != 1 {
 		t.Errorf("%d connections", n)

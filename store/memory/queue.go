@@ -148,6 +148,7 @@ func (q *queue) promote(now time.Time) {
 		case outbox.StateReady:
 			d.DueAt = time.Time{}
 			q.offer(d)
+		default: // it was cancelled, or is gone
 		}
 	}
 }

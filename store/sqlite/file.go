@@ -168,7 +168,7 @@ func explain(path string, err error) error {
 	if errors.As(err, &se) {
 		switch se.Code() & 0xff {
 		case sqliteCorrupt, sqliteNotADB:
-			return fmt.Errorf("sqlite: %s: %w (%s)", path, ErrDamaged, se)
+			return fmt.Errorf("sqlite: %s: %w: %w", path, ErrDamaged, se)
 		}
 	}
 	return fmt.Errorf("sqlite: %s: %w", path, err)
