@@ -208,7 +208,7 @@ func takenID(e *env) {
 
 // broadcast: one message to many, here to few conversations many times, since the book is not what is tested.
 func broadcast(e *env) {
-	const people, each = 10, 400
+	const people, each = 10, 200
 	var to []book.Conversation
 	for i := range people {
 		to = append(to, e.meet(string(rune('a'+i))))
