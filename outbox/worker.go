@@ -200,6 +200,10 @@ func (w *Worker) claim(ctx context.Context, start func(Attempt)) {
 	}
 }
 
+// poll is how often the worker looks for work that nobody has told it of, such as in a conversation whose turn hangs
+// until its lease runs out.
+const poll = 5 * time.Second
+
 // fill claims for one slot that is taken and all that are free, and reports whether there may be more.
 func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(Attempt)) (more bool) {
 	n := 1
@@ -220,9 +224,11 @@ func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(Attempt))
 	for _, a := range claimed.Attempts {
 		start(a)
 	}
+	wait := poll
 	if !claimed.NextDue.IsZero() {
-		due.Reset(max(0, claimed.NextDue.Sub(w.cfg.Now())))
+		wait = min(wait, max(0, claimed.NextDue.Sub(w.cfg.Now())))
 	}
+	due.Reset(wait)
 	return len(claimed.Attempts) == n
 }
 
