@@ -14,11 +14,13 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"time"
 )
 
 type options struct {
 	deliveries, conversations, pairs, singles, connections int
+	only                                                   string
 }
 
 func main() {
@@ -29,6 +31,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs of baseline and pipeline")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications on an idle engine")
 	flag.IntVar(&o.connections, "connections", 128, "connections of the baseline, and slots of the engine")
+	flag.StringVar(&o.only, "only", "", "measure only the one whose name begins so")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	var err error
@@ -65,6 +68,9 @@ func run(ctx context.Context, o options) error {
 		name    string
 		measure func(context.Context, options, *sinkProcess) (float64, error)
 	}{{"backlog drain", drain}, {"accept and deliver", acceptAndDeliver}} {
+		if !strings.HasPrefix(m.name, o.only) {
+			continue
+		}
 		var ratios []float64
 		for pair := range o.pairs {
 			base, err := baseline(ctx, o, s)
@@ -80,6 +86,9 @@ func run(ctx context.Context, o options) error {
 		}
 		slices.Sort(ratios)
 		fmt.Printf("%-20s median ratio %.2f\n\n", m.name, ratios[len(ratios)/2])
+	}
+	if o.only != "" {
+		return nil
 	}
 	return singles(ctx, o, s)
 }

@@ -338,8 +338,10 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	if int64(len(got.body)) > limit {
 		got.body, got.tooLarge = got.body[:limit], true
 	}
-	c.cfg.Logger.DebugContext(ctx, "connector request", "op", call.Op, "host", to.host, "status", got.status,
-		"elapsed", time.Since(start), "correlation", correlationID(got.header))
+	if c.cfg.Logger.Enabled(ctx, slog.LevelDebug) { // a line per request costs, even when nobody reads it
+		c.cfg.Logger.DebugContext(ctx, "connector request", "op", call.Op, "host", to.host, "status", got.status,
+			"elapsed", time.Since(start), "correlation", correlationID(got.header))
+	}
 	return got, nil
 }
 

@@ -145,12 +145,17 @@ const heartbeat = 5 * time.Second
 func (w *Worker) Run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	// One goroutine per slot, which keeps its grown stack from attempt to attempt.
+	todo := make(chan Attempt, w.cfg.Slots)
+	start := func(a Attempt) { todo <- a }
 	var attempts, helpers sync.WaitGroup
 	for range w.cfg.Slots {
+		attempts.Go(func() {
+			for a := range todo {
+				w.attempt(work, a)
+			}
+		})
 		w.free <- struct{}{}
-	}
-	start := func(a Attempt) {
-		attempts.Go(func() { w.attempt(work, a) })
 	}
 	helpers.Go(func() { w.keepLeases(ctx) })
 	w.claim(ctx, start)
@@ -158,6 +163,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	hard := time.AfterFunc(w.cfg.DrainTimeout, func() { stop(errors.New("outbox: shutting down")) })
 	defer hard.Stop()
 	w.retire(start)
+	close(todo)
 	attempts.Wait()
 	helpers.Wait()
 	return nil

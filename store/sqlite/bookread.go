@@ -59,6 +59,12 @@ func (s *Store) conversations(ctx context.Context, query string, args ...any) ([
 
 // Conversation implements [book.Store].
 func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
+	if err := s.settle(ctx); err != nil {
+		return book.Conversation{}, err
+	}
+	if e, ok := s.cache.key(key); ok {
+		return e.copy(), nil
+	}
 	found, err := s.conversations(ctx, selectConversation+whereKey, keyArgs(key)...)
 	switch {
 	case err != nil:
