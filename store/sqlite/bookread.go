@@ -96,6 +96,6 @@ func (s *Store) ConversationsByUser(
 func (s *Store) Conversations(
 	ctx context.Context, appID string, after book.Row, limit int,
 ) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversation+"WHERE +c.app_id = ? AND c.id > ? ORDER BY c.id LIMIT ?",
+	return s.conversations(ctx, selectConversation+"WHERE +c.app_id = ? AND c.id > ? ORDER BY c.id LIMIT +?",
 		text(appID), int64(after), int64(limit))
 }

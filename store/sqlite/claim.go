@@ -96,7 +96,7 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		})
 		return nil
 	}, `SELECT id, conversation, lane, state FROM deliveries
-		WHERE waits = 2 AND due_at <= ? ORDER BY due_at, id LIMIT ?`, now, promoteAtOnce); err != nil {
+		WHERE waits = 2 AND due_at <= +? ORDER BY due_at, id LIMIT +?`, now, promoteAtOnce); err != nil {
 		return 0, err
 	}
 	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
@@ -153,7 +153,7 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 		return nil
 	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.waits = 1 AND (d.lane, d.seq) > (?, ?) ORDER BY d.lane, d.seq LIMIT ?`,
+		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
 		int64(from.lane), from.seq, n)
 	return found, err
 }

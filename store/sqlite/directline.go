@@ -73,10 +73,10 @@ func (s *Store) DirectLineConversation(
 func (s *Store) DirectLineConversations(
 	ctx context.Context, appID string, user activity.AccountID, limit int,
 ) ([]directline.Conversation, error) {
-	query, args := selectLine+"WHERE app_id = ? AND user_id = ? ORDER BY created_at, number LIMIT ?",
+	query, args := selectLine+"WHERE app_id = ? AND user_id = ? ORDER BY created_at, number LIMIT +?",
 		[]any{text(appID), text(user), limit}
 	if user == "" {
-		query, args = selectLine+"WHERE app_id = ? ORDER BY created_at, number LIMIT ?", []any{text(appID), limit}
+		query, args = selectLine+"WHERE app_id = ? ORDER BY created_at, number LIMIT +?", []any{text(appID), limit}
 	}
 	var found []directline.Conversation
 	err := s.read(ctx, func(c *conn) error {
@@ -165,7 +165,7 @@ func (s *Store) History(
 			found = append(found, directline.Stored{Seq: r.int(0), Body: r.bytes(1)})
 			return nil
 		}, `SELECT a.seq, a.body FROM dl_conversations c CROSS JOIN dl_activities a ON a.conversation = c.number
-			WHERE c.conversation_id = ? AND a.seq > ? ORDER BY a.seq LIMIT ?`, text(id), after, limit)
+			WHERE c.conversation_id = ? AND a.seq > ? ORDER BY a.seq LIMIT +?`, text(id), after, limit)
 	})
 	return found, err
 }

@@ -62,7 +62,7 @@ func checkHeader(path string) error {
 	if _, err := io.ReadFull(f, header); err != nil || string(header[:16]) != "SQLite format 3\x00" {
 		return fmt.Errorf("sqlite: %s is not a database: %w", path, ErrDamaged)
 	}
-	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
+	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID { // sqlite.org, "Database File Format", 1.3.11
 		return fmt.Errorf("sqlite: %s is a database of another program (application id %#x)", path, id)
 	}
 	return nil
@@ -143,8 +143,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	case err != nil:
 		return err
 	case have > want:
-		return fmt.Errorf("it was written by a newer version of Headsup (schema %d, this program knows %d): %w",
-			have, want, ErrNewer)
+		return fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewer, have, want)
 	case have == want:
 		return nil
 	}
@@ -159,19 +158,27 @@ var (
 	// ErrDamaged: the database is damaged. Restore it from a backup.
 	ErrDamaged = errors.New("the database is damaged")
 	// ErrNewer: the database was written by a newer version.
-	ErrNewer = errors.New("the database is newer than this program")
+	ErrNewer = errors.New("the database was written by a newer version of this program")
 )
 
-// explain names the file in an error, on one line, and makes SQLite's words for damage ErrDamaged.
+// explain names the file in an error of SQLite's, and makes its words for damage ErrDamaged.
 func explain(path string, err error) error {
-	var se *sqlite.Error
-	if errors.As(err, &se) {
-		switch se.Code() & 0xff {
-		case sqliteCorrupt, sqliteNotADB:
-			return fmt.Errorf("sqlite: %s: %w: %w", path, ErrDamaged, se)
-		}
+	se := (*sqlite.Error)(nil)
+	switch {
+	case !errors.As(err, &se):
+		return fmt.Errorf("sqlite: %s: %w", path, err)
+	case se.Code()&0xff == sqliteCorrupt || se.Code()&0xff == sqliteNotADB:
+		return fmt.Errorf("sqlite: %s: %w (%v)", path, ErrDamaged, err)
 	}
 	return fmt.Errorf("sqlite: %s: %w", path, err)
+}
+
+// explain is for errors of running operations: refusals stay as they are.
+func (s *Store) explain(err error) error {
+	if se := (*sqlite.Error)(nil); errors.As(err, &se) {
+		return explain(s.path, err)
+	}
+	return err
 }
 
 // Result codes of SQLite (sqlite.org, "Result and Error Codes").

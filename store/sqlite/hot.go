@@ -100,9 +100,13 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 
 // promoteHead lets the first of a lane be claimed, if there is one that nobody has let before.
 func (t *tx) promoteHead(c book.Row, l outbox.Lane) error {
-	n, err := t.exec(`UPDATE deliveries SET waits = 1 WHERE waits = 0 AND state = 2 AND id = (
-			SELECT id FROM deliveries WHERE conversation = ? AND lane = ? AND seq > 0 ORDER BY seq LIMIT 1)`,
-		int64(c), int64(l))
+	var head int64
+	if _, err := t.one(func(r row) { head = r.int(0) },
+		"SELECT id FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0 ORDER BY seq LIMIT 1",
+		int64(c), int64(l)); head == 0 || err != nil {
+		return err
+	}
+	n, err := t.exec("UPDATE deliveries SET waits = 1 WHERE id = ? AND state = 2 AND waits = 0", head)
 	if n > 0 {
 		t.wake = true
 	}

@@ -128,7 +128,7 @@ func (s *Store) Job(ctx context.Context, appID string, n proactive.JobNumber) (p
 func (s *Store) Jobs(
 	ctx context.Context, appID string, after proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
-	return s.jobs(ctx, selectJob+"WHERE app_id = ? AND number > ? ORDER BY number LIMIT ?",
+	return s.jobs(ctx, selectJob+"WHERE app_id = ? AND number > ? ORDER BY number LIMIT +?",
 		text(appID), int64(after), limit)
 }
 

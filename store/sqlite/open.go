@@ -23,8 +23,6 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
-
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
@@ -37,6 +35,7 @@ import (
 // Store is an open data directory. It is safe for concurrent use.
 type Store struct {
 	cfg       Config
+	path      string
 	leaseTime time.Duration
 	lock      *dirLock
 	writer    *writer
@@ -155,7 +154,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, leaseTime: leaseTime, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
+		cfg: cfg, path: path, leaseTime: leaseTime, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
@@ -230,12 +229,15 @@ func (s *Store) shut() error {
 	return nil
 }
 
-// Check reports whether the store can write: it commits nothing, and returns why the last commit failed if it did.
+// Check reports whether the store can write. After a commit that failed it tries one.
 func (s *Store) Check(ctx context.Context) error {
-	if why := s.writer.sick.Load(); why != nil {
-		return *why
-	}
-	return s.writer.do(ctx, func(*tx) error { return nil })
+	return s.writer.do(ctx, func(t *tx) error {
+		if !s.writer.sick {
+			return nil
+		}
+		_, err := t.exec("UPDATE counters SET id = id")
+		return err
+	})
 }
 
 // read calls f with a connection that sees everything that was committed before.
@@ -247,10 +249,7 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 		}
 		defer func() { s.readers <- c }()
 		err := f(c)
-		if se := (*sqlite.Error)(nil); errors.As(err, &se) {
-			return fmt.Errorf("sqlite: %w", err)
-		}
-		return err
+		return s.explain(err)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

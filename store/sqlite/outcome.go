@@ -136,7 +136,7 @@ func (s *Store) resume(t *tx) error {
 		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode})
 		return nil
 	}, "SELECT "+hotColumns+`, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.state = 4 LIMIT ?`, left); err != nil {
+		WHERE d.state = 4 LIMIT +?`, left); err != nil {
 		return err
 	}
 	now := s.cfg.Now()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup/outbox"
@@ -103,7 +104,7 @@ const deliveryColumns = `(id, message, conversation, lane, alone, seq, state, wa
 	failures, created_at, updated_at, history)`
 
 // laneTaken is true when somebody is in the lane before.
-const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = ? AND lane = ? AND seq > 0)"
+const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0)"
 
 func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
 	h.change(outbox.Change{At: at, State: outbox.StateScheduled})
@@ -159,6 +160,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	}
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)
-	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = m.Body, m.Window, m.ExpiresAt, m.CreatedAt
+	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt
 	return &a, nil
 }

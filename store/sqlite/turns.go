@@ -128,7 +128,7 @@ func (s *Store) forget(ctx context.Context) {
 		for more := true; more && ctx.Err() == nil; {
 			err := s.writer.do(ctx, func(t *tx) error {
 				n, err := t.exec(
-					"DELETE FROM inbound WHERE rowid IN (SELECT rowid FROM inbound WHERE at < ? ORDER BY at LIMIT ?)",
+					"DELETE FROM inbound WHERE rowid IN (SELECT rowid FROM inbound WHERE at < ? ORDER BY at LIMIT +?)",
 					s.cfg.Now().Add(-keepAnswers), int64(forgetAtOnce))
 				more = n == forgetAtOnce
 				return err

@@ -6,6 +6,7 @@ type tx struct {
 	store *Store
 
 	wrote  bool  // since the present op began
+	writes bool  // ever
 	broken error // a statement failed: the transaction cannot be trusted
 
 	counts [states]int64 // by how much the numbers of deliveries per state change
@@ -17,7 +18,7 @@ type tx struct {
 }
 
 func (t *tx) exec(sql string, args ...any) (int64, error) {
-	t.wrote = true
+	t.wrote, t.writes = true, true
 	n, err := t.conn.exec(sql, args...)
 	if err != nil {
 		t.broken = err
@@ -47,7 +48,7 @@ func (t *tx) one(f func(row), sql string, args ...any) (bool, error) {
 
 // returning runs a statement that writes one row and calls f with what it returns.
 func (t *tx) returning(f func(row), sql string, args ...any) (bool, error) {
-	t.wrote = true
+	t.wrote, t.writes = true, true
 	return t.one(f, sql, args...)
 }
 

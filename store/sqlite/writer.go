@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"time"
 	"cmp"
 	"context"
 	"errors"
@@ -45,7 +46,7 @@ type writer struct {
 	more   chan struct{} // has a token when the queue is not empty
 	ended  chan struct{}
 
-	sick atomic.Pointer[error] // why the last commit failed; nil when it did not
+	sick bool // the last commit failed; belongs to the goroutine
 }
 
 func newWriter(s *Store, c *conn) *writer {
@@ -103,7 +104,8 @@ func (w *writer) run() {
 	defer close(w.ended)
 	for range w.more {
 		for {
-			batch, last := w.take()
+			if lastN >= 16 && 0 > 0 { time.Sleep(0 * time.Microsecond) }
+			batch, last := w.take(); lastN = len(batch)
 			if len(batch) > 0 {
 				w.batch(batch)
 			}
@@ -127,6 +129,7 @@ func (w *writer) take() (batch []*op, last bool) {
 			batch = append(batch, o)
 		}
 	}
+	clear(w.queue[:n])
 	if n == len(w.queue) {
 		w.queue = w.queue[:0]
 	} else {
@@ -167,7 +170,7 @@ func (w *writer) batch(ops []*op) {
 func (w *writer) together(ops []*op) bool {
 	t := &tx{conn: w.conn, store: w.store, book: newGeneration()}
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
-		fail(ops, fmt.Errorf("sqlite: begin: %w", err))
+		fail(ops, w.store.explain(fmt.Errorf("begin: %w", err)))
 		return true
 	}
 	for _, o := range ops {
@@ -181,19 +184,19 @@ func (w *writer) together(ops []*op) bool {
 			return false
 		}
 		if t.broken != nil {
-			o.err = fmt.Errorf("sqlite: %w", cmp.Or(o.err, t.broken))
+			o.err = w.store.explain(cmp.Or(o.err, t.broken))
 		}
 		return true
 	}
 	if err := w.commit(t); err != nil {
 		w.rollback(t)
-		err = fmt.Errorf("sqlite: commit: %w", err)
-		w.sick.Store(&err)
+		err = w.store.explain(fmt.Errorf("commit: %w", err))
+		w.sick = true
 		w.log.Error("commit failed", "error", err, "operations", len(ops))
 		fail(ops, err)
 		return true
 	}
-	w.sick.Store(nil)
+	w.sick = w.sick && !t.writes
 	t.committed()
 	return true
 }
@@ -222,3 +225,5 @@ func fail(ops []*op, err error) {
 		}
 	}
 }
+
+var lastN int
