@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"time"
 	"cmp"
 	"context"
 	"errors"
@@ -104,8 +103,7 @@ func (w *writer) run() {
 	defer close(w.ended)
 	for range w.more {
 		for {
-			if lastN >= 16 && 0 > 0 { time.Sleep(0 * time.Microsecond) }
-			batch, last := w.take(); lastN = len(batch)
+			batch, last := w.take()
 			if len(batch) > 0 {
 				w.batch(batch)
 			}
@@ -225,5 +223,3 @@ func fail(ops []*op, err error) {
 		}
 	}
 }
-
-var lastN int
