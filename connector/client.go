@@ -235,9 +235,11 @@ func (c *Client) do(ctx context.Context, call Call, limit int64, also ...int) (a
 			return answer{}, call.refused(fmt.Errorf("encode body: %w", err))
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-
+	if at, ok := ctx.Deadline(); !ok || time.Until(at) > c.cfg.Timeout { // the caller's may be tighter
+		bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+		ctx = bounded
+	}
 	token, err := c.token(ctx, to)
 	if err != nil {
 		return answer{}, &Error{Op: call.Op, Class: ClassRetry, Err: err}

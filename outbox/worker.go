@@ -305,8 +305,8 @@ func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
 // record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
 // because the database was away for a moment.
 func (w *Worker) record(ctx context.Context, a Attempt, o Outcome) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headsup.LeaseTime-w.cfg.AttemptTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
+	end := time.Now().Add(headsup.LeaseTime - w.cfg.AttemptTimeout)
 	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
 	for n := 1; ; n++ {
 		err := w.cfg.Store.RecordOutcome(ctx, o)
@@ -314,13 +314,10 @@ func (w *Worker) record(ctx context.Context, a Attempt, o Outcome) bool {
 			return true
 		}
 		w.cfg.Logger.ErrorContext(ctx, "outcome not recorded", "delivery_id", int64(a.Delivery), "state", string(o.State), "error", err.Error())
-		if errors.Is(err, headsup.ErrLeaseLost) {
+		wait := retry.Wait(n)
+		if errors.Is(err, headsup.ErrLeaseLost) || time.Now().Add(wait).After(end) {
 			return false
 		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(retry.Wait(n)):
-		}
+		time.Sleep(wait)
 	}
 }

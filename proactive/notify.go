@@ -163,8 +163,8 @@ func check(n headsup.Notification, now time.Time) (time.Time, error) {
 	if err := checkValue(n.Value); err != nil {
 		return time.Time{}, err
 	}
-	for field, name := range map[string]string{"idempotency_key": n.Key, "topic": n.Topic, "locale": n.Locale} {
-		if err := checkName(field, name); err != nil {
+	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"locale", n.Locale}} {
+		if err := checkName(name.field, name.value); err != nil {
 			return time.Time{}, err
 		}
 	}
