@@ -99,8 +99,13 @@ func New(cfg Config, h Handler) (*Bot, error) {
 // turnKey finds the turn that runs in a context.
 type turnKey struct{}
 
+// running returns the innermost turn of a context whose handler has not returned. A context may outlive its turn, in a
+// goroutine that goes on.
 func running(ctx context.Context) *Turn {
 	t, _ := ctx.Value(turnKey{}).(*Turn)
+	for t != nil && t.ended() {
+		t = t.outer
+	}
 	return t
 }
 
@@ -138,10 +143,10 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	}
 	t := &Turn{
 		bot: b, activity: a, identity: id, ref: ref, replyTo: ref.ActivityID,
-		work:    &unit{lease: lease},
-		buffers: a.DeliveryMode == activity.DeliveryExpectReplies,
+		work: &unit{lease: lease, buffers: a.DeliveryMode == activity.DeliveryExpectReplies},
 	}
-	if err := b.run(ctx, t, b.handler); err != nil {
+	ops, err := b.run(ctx, t, b.handler)
+	if err != nil {
 		return Answer{}, err
 	}
 	answer, err := t.answer()
@@ -149,34 +154,32 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 		return Answer{}, err
 	}
 	if a.ID != "" {
-		t.Stage(RecordAnswer{Activity: a.ID, Answer: answer, At: b.cfg.Now()})
+		ops = append(ops, RecordAnswer{Activity: a.ID, Answer: answer, At: b.cfg.Now()})
 	}
-	return answer, b.commit(ctx, t)
+	return answer, b.commit(ctx, lease, ops)
 }
 
 var errTurnTimeout = errors.New("headsup: the turn took too long")
 
-// run calls middleware and handler, and makes a panic an error.
-func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (err error) {
+// run calls middleware and handler and returns what they have staged. It makes a panic an error.
+func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (ops []Op, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.cfg.Logger.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(p),
 				"activity_type", string(t.activity.Type), "stack", string(debug.Stack()))
 			err = fmt.Errorf("headsup: handler panicked: %v", p)
 		}
+		ops = t.end()
 	}()
-	return chain(h, b.cfg.Middleware).HandleTurn(context.WithValue(ctx, turnKey{}, t), t)
+	return nil, chain(h, b.cfg.Middleware).HandleTurn(context.WithValue(ctx, turnKey{}, t), t)
 }
 
-// commit makes what the turn staged durable.
-func (b *Bot) commit(ctx context.Context, t *Turn) error {
-	t.work.mu.Lock()
-	ops := t.work.ops
-	t.work.mu.Unlock()
+// commit makes what a turn has staged durable.
+func (b *Bot) commit(ctx context.Context, lease Lease, ops []Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	if err := b.cfg.Turns.Commit(ctx, t.work.lease, ops); err != nil {
+	if err := b.cfg.Turns.Commit(ctx, lease, ops); err != nil {
 		return fmt.Errorf("commit the turn: %w", err)
 	}
 	for _, op := range ops {
@@ -191,6 +194,8 @@ func (b *Bot) commit(ctx context.Context, t *Turn) error {
 func (t *Turn) answer() (Answer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.work.mu.Lock()
+	defer t.work.mu.Unlock()
 	var body any
 	answer := Answer{Status: http.StatusOK}
 	if t.activity.Type == activity.TypeInvoke {
@@ -199,8 +204,8 @@ func (t *Turn) answer() (Answer, error) {
 		}
 		answer.Status, body = t.invoke.Status, t.invoke.Body
 	}
-	if t.buffers {
-		replies := activity.ExpectedReplies{Activities: t.buffered}
+	if t.work.buffers {
+		replies := activity.ExpectedReplies{Activities: t.work.buffered}
 		if body != nil {
 			raw, err := json.Marshal(body)
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,8 +36,9 @@ func WithValue(v any) ContinueOption {
 // bot's own, which can branch on the event's name and value.
 //
 // Continue waits until the conversation is free. Called inside a turn of the same conversation (with that turn's
-// context) it nests: both see the same state and commit together. Inside a turn of another conversation it returns
-// [ErrInTurn].
+// context) it nests: both see the same state and commit together, and if the outer turn's sender expects the replies in
+// the answer, what the inner one sends goes there too. An inner turn that fails stages nothing, but changes that it made
+// in the state stay with the outer turn. Inside a turn of another conversation Continue returns [ErrInTurn].
 func (b *Bot) Continue(ctx context.Context, ref activity.Reference, h Handler, opts ...ContinueOption) error {
 	if err := ref.Validate(); err != nil {
 		return fmt.Errorf("headsup: continue: %w", err)
@@ -112,19 +112,24 @@ func (b *Bot) proact(ctx context.Context, ref activity.Reference, event *activit
 		if outer.Key() != key {
 			return ErrInTurn
 		}
-		t.work = outer.work
-		return b.run(ctx, t, h)
+		t.work, t.outer = outer.work, outer
+		ops, err := b.run(ctx, t, h)
+		if err != nil {
+			return err
+		}
+		return outer.stage(ops...)
 	}
 	lease, err := b.cfg.Turns.Lease(ctx, key)
 	if err != nil {
 		return fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
-	ctx, cancel := context.WithTimeoutCause(ctx, min(b.cfg.TurnTimeout, LeaseTime-time.Second), errTurnTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
 	t.work = &unit{lease: lease}
-	if err := b.run(ctx, t, h); err != nil {
+	ops, err := b.run(ctx, t, h)
+	if err != nil {
 		return err
 	}
-	return b.commit(ctx, t)
+	return b.commit(ctx, lease, ops)
 }

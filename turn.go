@@ -26,21 +26,24 @@ type Turn struct {
 	// replyTo is the activity that sent activities answer; empty when there is none to answer.
 	replyTo activity.ID
 	work    *unit
+	// outer is the turn that this one nests in, if any.
+	outer *Turn
 
-	mu       sync.Mutex
-	buffered []*activity.Activity // guarded by mu; used when buffers is true
-	buffers  bool
-	invoke   *InvokeResponse
-	sent     int
+	mu     sync.Mutex // guards all below
+	invoke *InvokeResponse
+	sent   int
+	ops    []Op
+	over   bool // the handler has returned: nothing is staged any more
 }
 
-// unit is what one commit covers: a turn and those that nest in it.
+// unit is what a turn shares with those that nest in it.
 type unit struct {
-	lease Lease
+	lease   Lease
+	buffers bool // what is sent is kept for the answer
 
-	mu     sync.Mutex
-	ops    []Op
-	values map[any]any
+	mu       sync.Mutex
+	buffered []*activity.Activity // guarded by mu
+	values   map[any]any          // guarded by mu
 }
 
 // InvokeResponse is what a handler answers to an invoke activity: the HTTP status and the JSON body.
@@ -108,21 +111,20 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 		return activity.ResourceResponse{}, nil
 	}
 	out := t.address(a)
-	t.mu.Lock()
-	if t.buffers {
-		t.buffered = append(t.buffered, out)
-		t.sent++
-		t.mu.Unlock()
-		return activity.ResourceResponse{}, nil
+	var r activity.ResourceResponse
+	if t.work.buffers {
+		t.work.mu.Lock()
+		t.work.buffered = append(t.work.buffered, out)
+		t.work.mu.Unlock()
+	} else {
+		var err error
+		if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out}); err != nil {
+			return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
+		}
 	}
-	t.mu.Unlock()
-	r, err := t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out})
-	if err != nil {
-		return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
-	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.sent++
-	t.mu.Unlock()
 	return r, nil
 }
 
@@ -169,7 +171,8 @@ func (t *Turn) Typing(ctx context.Context) error {
 }
 
 // Notify accepts a notification together with everything else that the turn commits: if the turn fails, there is no
-// notification. It is delivered after the turn, to this conversation or any other.
+// notification. It is delivered after the turn, to this conversation or any other. When the turn has ended it is
+// [ErrTurnEnded].
 func (t *Turn) Notify(ctx context.Context, n Notification) (NotificationID, error) {
 	if t.bot.cfg.Notifier == nil {
 		return "", errors.New("headsup: notify: the bot has no Notifier")
@@ -178,7 +181,9 @@ func (t *Turn) Notify(ctx context.Context, n Notification) (NotificationID, erro
 	if err != nil {
 		return "", err
 	}
-	t.Stage(op)
+	if err := t.stage(op); err != nil {
+		return "", err
+	}
 	return id, nil
 }
 
@@ -189,11 +194,31 @@ func (t *Turn) Respond(r InvokeResponse) {
 	t.invoke = &r
 }
 
-// Stage adds an op to what is committed when the turn succeeds.
-func (t *Turn) Stage(op Op) {
-	t.work.mu.Lock()
-	defer t.work.mu.Unlock()
-	t.work.ops = append(t.work.ops, op)
+// Stage adds an op to what is committed when the turn succeeds. It does nothing when the turn has ended.
+func (t *Turn) Stage(op Op) { _ = t.stage(op) }
+
+func (t *Turn) stage(ops ...Op) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return ErrTurnEnded
+	}
+	t.ops = append(t.ops, ops...)
+	return nil
+}
+
+// end returns what the turn has staged and lets nothing more be staged.
+func (t *Turn) end() []Op {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	return t.ops
+}
+
+func (t *Turn) ended() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over
 }
 
 // Value returns what [Turn.SetValue] kept under key, or nil. Turns that nest share their values.

@@ -408,6 +408,43 @@ func TestTurnNotifyCommitsWithTheTurn(t *testing.T) {
 	})
 }
 
+func TestNestedTurnThatFailsNotifiesNobody(t *testing.T) {
+	var f fixture
+	failing := headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if _, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "inner"}); err != nil {
+			return err
+		}
+		return errors.New("no")
+	})
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		if f.bot.Continue(ctx, t.Reference(), failing) == nil {
+			return errors.New("the nested turn's error is lost")
+		}
+		_, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "outer"})
+		return err
+	}
+	within(t, &bottest.Recorder{}, func(ctx context.Context, t *headsup.Turn) error { return h(ctx, t) }, func(t *testing.T, g fixture) {
+		f = g
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"outer"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestNotifyAfterTheTurnIsRefused(t *testing.T) {
+	var kept *headsup.Turn
+	keep := func(_ context.Context, t *headsup.Turn) error { kept = t; return nil }
+	within(t, &bottest.Recorder{}, keep, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		_, err := kept.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(kept.Reference()), Text: "late"})
+		if !errors.Is(err, headsup.ErrTurnEnded) {
+			t.Errorf("error %v, want ErrTurnEnded: it would never be delivered", err)
+		}
+	})
+}
+
 func TestNewWindowOpensAConversation(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
