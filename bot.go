@@ -1,6 +1,7 @@
 package headsup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,14 +127,14 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
 
-	ref := ReferenceOf(a)
+	ref, said, kind := ReferenceOf(a), a.ID, a.Type // the handler may change a
 	lease, err := b.cfg.Turns.Lease(ctx, KeyOf(b.cfg.AppID, ref))
 	if err != nil {
 		return Answer{}, fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
-	if a.ID != "" {
-		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), a.ID)
+	if said != "" {
+		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), said)
 		if err != nil {
 			return Answer{}, fmt.Errorf("look for an earlier answer: %w", err)
 		}
@@ -147,17 +148,23 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	}
 	ops, err := b.run(ctx, t, b.handler)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, &handlerError{err}
 	}
-	answer, err := t.answer()
+	answer, err := t.answer(kind)
 	if err != nil {
 		return Answer{}, err
 	}
-	if a.ID != "" {
-		ops = append(ops, RecordAnswer{Activity: a.ID, Answer: answer, At: b.cfg.Now()})
+	if said != "" {
+		ops = append(ops, RecordAnswer{Activity: said, Answer: answer, At: b.cfg.Now()})
 	}
 	return answer, b.commit(ctx, lease, ops)
 }
+
+// handlerError is what a handler returned. It says nothing about the request, whatever it wraps.
+type handlerError struct{ err error }
+
+func (e *handlerError) Error() string { return e.err.Error() }
+func (e *handlerError) Unwrap() error { return e.err }
 
 var errTurnTimeout = errors.New("headsup: the turn took too long")
 
@@ -190,19 +197,22 @@ func (b *Bot) commit(ctx context.Context, lease Lease, ops []Op) error {
 	return nil
 }
 
-// answer is what the turn's sender is told.
-func (t *Turn) answer() (Answer, error) {
+// answer is what the sender of an activity of a kind is told.
+func (t *Turn) answer(kind activity.Type) (Answer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.work.mu.Lock()
 	defer t.work.mu.Unlock()
 	var body any
 	answer := Answer{Status: http.StatusOK}
-	if t.activity.Type == activity.TypeInvoke {
+	if kind == activity.TypeInvoke {
 		if t.invoke == nil {
 			return Answer{Status: http.StatusNotImplemented}, nil
 		}
-		answer.Status, body = t.invoke.Status, t.invoke.Body
+		answer.Status, body = cmp.Or(t.invoke.Status, http.StatusOK), t.invoke.Body
+		if answer.Status < 200 || answer.Status > 599 {
+			return Answer{}, fmt.Errorf("headsup: the invoke response's status is %d; it must be one of HTTP's final ones", answer.Status)
+		}
 	}
 	if t.work.buffers {
 		replies := activity.ExpectedReplies{Activities: t.work.buffered}

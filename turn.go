@@ -46,10 +46,12 @@ type unit struct {
 	values   map[any]any          // guarded by mu
 }
 
-// InvokeResponse is what a handler answers to an invoke activity: the HTTP status and the JSON body.
+// InvokeResponse is what a handler answers to an invoke activity.
 type InvokeResponse struct {
+	// Status is the HTTP status. Zero means 200.
 	Status int
-	Body   any
+	// Body is anything that encodes to JSON. Nil is no body.
+	Body any
 }
 
 // Activity is what arrived. In a proactive turn it is the ContinueConversation or CreateConversation event. The handler
@@ -87,7 +89,8 @@ func (t *Turn) Say(ctx context.Context, text string) (activity.ResourceResponse,
 // Send sends activities in order and returns the ids that the channel gave them, as far as it tells. It stops at the
 // first failure and returns the responses up to it. An activity without a type is a message; the activities are not
 // changed. Activities of type "delay" wait here for as many milliseconds as their value says (one second if it says
-// none); trace activities only leave on the emulator channel.
+// none); trace activities only leave on the emulator channel; one of type "invokeResponse" is not sent but given to
+// [Turn.Respond], with the status and body in its value.
 func (t *Turn) Send(ctx context.Context, as ...*activity.Activity) ([]activity.ResourceResponse, error) {
 	rs := make([]activity.ResourceResponse, 0, len(as))
 	for _, a := range as {
@@ -107,6 +110,8 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 	switch {
 	case a.Type == activity.TypeDelay:
 		return activity.ResourceResponse{}, pause(ctx, a.Value)
+	case a.Type == activity.TypeInvokeResponse:
+		return activity.ResourceResponse{}, t.respond(a.Value)
 	case a.Type == activity.TypeTrace && t.ref.ChannelID != activity.ChannelEmulator:
 		return activity.ResourceResponse{}, nil
 	}
@@ -128,14 +133,17 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 	return r, nil
 }
 
-// address returns a copy of a that is addressed to this conversation. A bot neither sends an id nor a timestamp
-// (Activity specification, A2031 and A2041).
+// address returns a copy of a that is addressed to this conversation. A bot sends neither an id nor a timestamp, and
+// does not expect replies of a channel (Activity specification, A2031, A2041 and A3116).
 func (t *Turn) address(a *activity.Activity) *activity.Activity {
 	out := a.Clone()
 	if out.Type == "" {
 		out.Type = activity.TypeMessage
 	}
-	out.ID = ""
+	out.ID, out.Timestamp = "", activity.Time{}
+	if out.DeliveryMode == activity.DeliveryExpectReplies {
+		out.DeliveryMode = ""
+	}
 	ref := t.ref
 	ref.ActivityID = t.replyTo
 	ref.Outgoing(out)
@@ -192,6 +200,23 @@ func (t *Turn) Respond(r InvokeResponse) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.invoke = &r
+}
+
+// respond answers an invoke with the value of an activity of type invokeResponse.
+func (t *Turn) respond(value jsontext.Value) error {
+	var r struct {
+		Status int            `json:"status"`
+		Body   jsontext.Value `json:"body"`
+	}
+	if err := json.Unmarshal(value, &r); err != nil {
+		return fmt.Errorf("headsup: send: the value of an invokeResponse: %w", err)
+	}
+	response := InvokeResponse{Status: r.Status}
+	if len(r.Body) > 0 {
+		response.Body = r.Body
+	}
+	t.Respond(response)
+	return nil
 }
 
 // Stage adds an op to what is committed when the turn succeeds. It does nothing when the turn has ended.
