@@ -1,6 +1,7 @@
 package headsup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,8 +55,9 @@ func (b *Bot) Continue(ctx context.Context, ref activity.Reference, h Handler, o
 	return b.proact(ctx, ref, event, h)
 }
 
-// Create opens a conversation and runs a turn in it, whose activity is an event named CreateConversation. It returns
-// the reference of the new conversation, also when only the turn failed. Inside a turn it returns [ErrInTurn].
+// Create opens a conversation and runs a turn in it, whose activity is an event named CreateConversation. The event has
+// the id of the activity that the channel posted first, if the creation had one. Create returns the reference of the new
+// conversation, also when only the turn failed. Inside a turn it returns [ErrInTurn].
 func (b *Bot) Create(ctx context.Context, c Creation, h Handler) (activity.Reference, error) {
 	if running(ctx) != nil {
 		return activity.Reference{}, ErrInTurn
@@ -71,6 +73,7 @@ func (b *Bot) Create(ctx context.Context, c Creation, h Handler) (activity.Refer
 	event := ref.Continuation()
 	event.Name = activity.EventCreateConversation
 	event.RelatesTo = nil
+	event.ID = cmp.Or(resource.ActivityID, event.ID)
 	event.ChannelData = c.Parameters.ChannelData
 	return ref, b.proact(ctx, ref, event, h)
 }
@@ -88,6 +91,9 @@ func CreatedReference(c Creation, r activity.ConversationResource) (activity.Ref
 		Conversation: activity.ConversationAccount{
 			ID: r.ID, TenantID: p.TenantID, IsGroup: p.IsGroup, Name: p.TopicName,
 		},
+	}
+	if ref.Conversation.TenantID == "" {
+		ref.Conversation.TenantID = (&activity.Activity{ChannelData: p.ChannelData}).TenantID() // as in ReferenceOf
 	}
 	if r.ServiceURL != "" {
 		ref.ServiceURL = r.ServiceURL

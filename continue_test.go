@@ -11,7 +11,9 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/store/memory"
 )
 
 func TestContinueRunsMiddlewareAndReachesTheBot(t *testing.T) {
@@ -259,5 +261,45 @@ func TestNestedTurnRepliesWhereTheOuterOneDoes(t *testing.T) {
 	}
 	if len(replies.Activities) != 2 || replies.Activities[0].Text != "inner" || len(f.channel.Sent()) != 0 {
 		t.Errorf("answered %s and sent %d through the channel, want both replies in the answer", answer.Body, len(f.channel.Sent()))
+	}
+}
+
+func TestCreatedConversationIsKnownAsTheChannelNamesIt(t *testing.T) {
+	t.Parallel()
+	ref, err := headsup.CreatedReference(headsup.Creation{
+		ChannelID: "msteams", ServiceURL: "https://c.example.net",
+		Parameters: activity.ConversationParameters{ChannelData: []byte(`{"tenant":{"id":"t"}}`)},
+	}, activity.ConversationResource{ID: "c"})
+	if err != nil || ref.Conversation.TenantID != "t" {
+		t.Errorf("tenant %q, %v; want that of the channel data, as in what the channel sends later", ref.Conversation.TenantID, err)
+	}
+}
+
+// opener is a channel that posts the first activity while it opens a conversation.
+type opener struct{ headsup.Channel }
+
+func (opener) Create(context.Context, headsup.Creation) (activity.ConversationResource, error) {
+	return activity.ConversationResource{ID: "c", ActivityID: "first"}, nil
+}
+
+func TestCreateTellsTheIDOfTheFirstActivity(t *testing.T) {
+	t.Parallel()
+	recorder := &bottest.Recorder{}
+	bot, err := headsup.New(headsup.Config{Channel: opener{recorder}, Turns: memory.New()}, headsup.NewMux())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bot.Create(t.Context(), headsup.Creation{ChannelID: "test"}, headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if got := t.Activity().ID; got != "first" {
+			return errors.New("the event's id is " + string(got))
+		}
+		_, err := t.Say(ctx, "second")
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := recorder.Sent()[0].Activity.ReplyToID; got != "" {
+		t.Errorf("answers %q, which nobody asked for", got)
 	}
 }
