@@ -75,6 +75,8 @@ func (c Config) validate() error {
 		return errors.New("Turns is required")
 	case c.TurnTimeout < 0 || c.TurnTimeout > LeaseTime-time.Second:
 		return fmt.Errorf("TurnTimeout is %v; it must be positive and at most %v", c.TurnTimeout, LeaseTime-time.Second)
+	case c.MaxBody < 0:
+		return fmt.Errorf("MaxBody is %d; it must be positive", c.MaxBody)
 	}
 	return nil
 }

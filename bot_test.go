@@ -399,3 +399,23 @@ func TestHandlerMayChangeTheActivity(t *testing.T) {
 		t.Errorf("the activity ran %d times", runs)
 	}
 }
+
+func TestBadConfigNamesItsField(t *testing.T) {
+	t.Parallel()
+	good := headsup.Config{Channel: &bottest.Recorder{}, Turns: memory.New()}
+	for field, spoil := range map[string]func(*headsup.Config){
+		"Channel":     func(c *headsup.Config) { c.Channel = nil },
+		"Turns":       func(c *headsup.Config) { c.Turns = nil },
+		"TurnTimeout": func(c *headsup.Config) { c.TurnTimeout = headsup.LeaseTime },
+		"MaxBody":     func(c *headsup.Config) { c.MaxBody = -1 },
+	} {
+		bad := good
+		spoil(&bad)
+		if _, err := headsup.New(bad, headsup.NewMux()); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("error %v, want one that names %s", err, field)
+		}
+	}
+	if _, err := headsup.New(good, nil); err == nil {
+		t.Error("a bot without handler was made")
+	}
+}
