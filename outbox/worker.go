@@ -276,8 +276,9 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 		delete(w.running, a.Delivery)
 		w.mu.Unlock()
 	}()
+	end := time.Now().Add(headsup.LeaseTime)
 	o := w.outcome(a, w.try(ctx, a))
-	if w.record(ctx, a, o) {
+	if w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}
 }
@@ -304,8 +305,8 @@ func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
 
 // record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
 // because the database was away for a moment.
-func (w *Worker) record(ctx context.Context, a Attempt, o Outcome) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headsup.LeaseTime-w.cfg.AttemptTimeout)
+func (w *Worker) record(ctx context.Context, a Attempt, o Outcome, end time.Time) bool {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
 	defer cancel()
 	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
 	for n := 1; ; n++ {
