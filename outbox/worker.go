@@ -40,7 +40,7 @@ type WorkerConfig struct {
 	// delivered. Zero means up to 5 minutes from 1 s, and from 30 s.
 	Retry, RetryUnknown backoff.Policy
 
-	// MaxFailures ends a delivery after so many failures. Zero means 16, which is about an hour. Being throttled does
+	// MaxFailures ends a delivery after so many failures. Zero means 32, which takes about an hour. Being throttled does
 	// not count.
 	MaxFailures int
 
@@ -69,7 +69,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 		c.RetryUnknown = backoff.Policy{Base: time.Minute, Min: 30 * time.Second, Max: 5 * time.Minute}
 	}
 	if c.MaxFailures == 0 {
-		c.MaxFailures = 16
+		c.MaxFailures = 32
 	}
 	if c.Done == nil {
 		c.Done = func(Attempt, Outcome) {}

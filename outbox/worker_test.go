@@ -122,3 +122,39 @@ func TestClockThatIsSetForwardMakesDue(t *testing.T) {
 		})
 	})
 }
+
+func TestOutageOfHalfAnHourIsSatOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		end := time.Now().Add(30 * time.Minute)
+		s, ch := memory.New(), &sender{deliver: func() error {
+			if time.Now().Before(end) {
+				return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "service_error", Status: 503}
+			}
+			return nil
+		}}
+		within(t, outbox.WorkerConfig{Store: s, Sender: ch}, func(t *testing.T, c book.Row) {
+			submit(t, s, outbox.Message{}, c, time.Now(), time.Time{})
+			time.Sleep(time.Hour)
+			if d := delivery(t, s); d.State != outbox.StateDelivered {
+				t.Errorf("%s (%s) after %d attempts, want delivered", d.State, d.Reason, d.Claims)
+			}
+		})
+	})
+}
+
+func TestWhatMayHaveBeenDeliveredIsNotCalledExpired(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, ch := memory.New(), &sender{deliver: func() error {
+			return &headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "no_answer"}
+		}}
+		within(t, outbox.WorkerConfig{Store: s, Sender: ch}, func(t *testing.T, c book.Row) {
+			submit(t, s, outbox.Message{ExpiresAt: time.Now().Add(20 * time.Second)}, c, time.Now(), time.Time{})
+			time.Sleep(time.Hour)
+			if d := delivery(t, s); d.State != outbox.StateUnknown || d.Reason != outbox.ReasonExpired {
+				t.Errorf("%s (%s), want unknown (expired)", d.State, d.Reason)
+			}
+		})
+	})
+}

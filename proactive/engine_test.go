@@ -272,8 +272,8 @@ func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
 		"unsupported":  {&headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: "no"}, "", outbox.StateFailed, "no", 1},
 		"unknown hold": {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, headsup.OnUnknownHold, outbox.StateUnknown, "reset", 1},
 		"unexplained":  {errors.New("x"), headsup.OnUnknownHold, outbox.StateUnknown, "unexplained", 1},
-		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
-		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
+		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 32},
+		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateUnknown, outbox.ReasonGaveUp, 32},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
