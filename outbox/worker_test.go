@@ -158,3 +158,17 @@ func TestWhatMayHaveBeenDeliveredIsNotCalledExpired(t *testing.T) {
 		})
 	})
 }
+
+func TestFailureThatMeansNothingIsUnknown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, ch := memory.New(), &sender{deliver: func() error { return &headsup.SendError{Reason: "x"} }}
+		within(t, outbox.WorkerConfig{Store: s, Sender: ch}, func(t *testing.T, c book.Row) {
+			submit(t, s, outbox.Message{OnUnknown: headsup.OnUnknownHold}, c, time.Now(), time.Time{})
+			synctest.Wait()
+			if d := delivery(t, s); d.State != outbox.StateUnknown || d.Reason != "x" {
+				t.Errorf("%s (%s) after %d attempts, want unknown (x)", d.State, d.Reason, d.Claims)
+			}
+		})
+	})
+}
