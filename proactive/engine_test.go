@@ -445,6 +445,26 @@ func TestNotifyAfterTheTurnIsRefused(t *testing.T) {
 	})
 }
 
+func TestWaitSeesWhatNobodyAttempted(t *testing.T) {
+	busy := func(context.Context, *headsup.Turn) error { time.Sleep(10 * time.Second); return nil }
+	within(t, &bottest.Recorder{}, busy, func(t *testing.T, f fixture) {
+		var wg sync.WaitGroup
+		wg.Go(func() { f.hear(t, inbound("1", "c", "ann", "hi")) })
+		synctest.Wait()
+		id := f.notify(t, headsup.Notification{
+			To: headsup.Target{Conversation: "c"}, Text: "x", ExpiresAt: time.Now().Add(5 * time.Second),
+		}).ID
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		s, err := f.engine.Wait(ctx, id)
+		if took := time.Since(start); err != nil || s.State() != outbox.StateExpired || took > 15*time.Second {
+			t.Errorf("%s, %v after %v; want expired as soon as the conversation is free", s.State(), err, took)
+		}
+		wg.Wait()
+	})
+}
+
 func TestNewWindowOpensAConversation(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
