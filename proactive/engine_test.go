@@ -465,6 +465,19 @@ func TestWaitSeesWhatNobodyAttempted(t *testing.T) {
 	})
 }
 
+func TestNewWindowIsForOnePersonOnly(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		group := inbound("1", "c", "ann", "hi")
+		group.Conversation.IsGroup = new(true)
+		f.hear(t, group)
+		id := f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "c"}, Text: "psst", Window: headsup.WindowNew}).ID
+		synctest.Wait()
+		if s := f.status(t, id); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != "no_user" || len(f.channel.Sent()) > 0 {
+			t.Errorf("%s (%s): what was meant for a group went to whoever spoke last there", s.State(), s.Deliveries[0].Reason)
+		}
+	})
+}
+
 func TestNewWindowOpensAConversation(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
