@@ -478,6 +478,41 @@ func TestNewWindowIsForOnePersonOnly(t *testing.T) {
 	})
 }
 
+func TestJobsOfOneTurnAreDifferentJobs(t *testing.T) {
+	var f fixture
+	var numbers []proactive.JobNumber
+	fail := true
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		numbers = nil
+		for _, name := range []string{"a", "b"} {
+			job, err := f.engine.StartJob(ctx, t, name, nil)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, job.Number)
+		}
+		if fail {
+			return errors.New("no")
+		}
+		return nil
+	}
+	within(t, &bottest.Recorder{}, func(ctx context.Context, t *headsup.Turn) error { return h(ctx, t) }, func(t *testing.T, g fixture) {
+		f = g
+		if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "ann", "x")); err == nil {
+			t.Fatal("no error")
+		}
+		fail = false
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		if !slices.Equal(numbers, []proactive.JobNumber{1, 2}) {
+			t.Errorf("the turn that ran again has jobs %v, want 1 and 2", numbers)
+		}
+		jobs, err := f.engine.Jobs(t.Context(), 0, 10)
+		if err != nil || len(jobs) != 2 || jobs[1].Name != "b" {
+			t.Errorf("jobs %+v, %v", jobs, err)
+		}
+	})
+}
+
 func TestNewWindowOpensAConversation(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
