@@ -354,6 +354,56 @@ func TestSameKeyIsAcceptedOnce(t *testing.T) {
 	})
 }
 
+func TestRepeatIsAnsweredTheSameWhateverHappenedSince(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		n := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", Key: "k", ExpiresAt: time.Now().Add(time.Minute)}
+		first := f.notify(t, n)
+		again := func(when string) {
+			t.Helper()
+			if got, err := f.engine.Notify(t.Context(), n); err != nil || got.ID != first.ID || !got.Replayed {
+				t.Errorf("%s: %+v, %v; want %s, replayed", when, got, err, first.ID)
+			}
+			other := n
+			other.Text = "y"
+			if _, err := f.engine.Notify(t.Context(), other); !errors.Is(err, proactive.ErrKeyReused) {
+				t.Errorf("%s, other content: error %v, want ErrKeyReused", when, err)
+			}
+		}
+		gone := inbound("2", "c", "ann", "")
+		gone.Type, gone.Action = activity.TypeInstallationUpdate, activity.UpdateRemove
+		f.hear(t, gone)
+		again("after the bot was removed")
+		time.Sleep(time.Hour)
+		again("after it has expired")
+	})
+}
+
+func TestTurnIsToldOfARepeat(t *testing.T) {
+	var ids []headsup.NotificationID
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		id, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: t.Activity().Text, Key: "k"})
+		ids = append(ids, id)
+		if errors.Is(err, proactive.ErrKeyReused) {
+			_, err = t.Say(ctx, "I have told you something else already")
+		}
+		return err
+	}
+	within(t, &bottest.Recorder{}, h, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		synctest.Wait()
+		f.hear(t, inbound("2", "c", "ann", "x"))
+		if s := f.status(t, ids[1]); ids[0] != ids[1] || len(s.Deliveries) != 1 {
+			t.Errorf("ids %s and %s, want the same", ids[0], ids[1])
+		}
+		f.hear(t, inbound("3", "c", "ann", "y"))
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"x", "I have told you something else already"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
 func TestCancelStopsWhatIsNotSentYet(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
