@@ -142,6 +142,20 @@ func TestNotifyReachesEveryTarget(t *testing.T) {
 	}
 }
 
+func TestWhatABotDoesNotSendIsLeftOut(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		a := inbound("1", "c", "ann", "hi")
+		f.hear(t, a)
+		a.Timestamp, a.DeliveryMode = activity.TimeOf(time.Now()), activity.DeliveryExpectReplies
+		f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "c"}, Activity: a})
+		synctest.Wait()
+		sent := f.channel.Sent()[0].Activity
+		if sent.ID != "" || !sent.Timestamp.IsZero() || sent.DeliveryMode != "" || sent.From.ID != "b" || sent.Recipient.ID != "ann" {
+			t.Errorf("sent %+v", sent)
+		}
+	})
+}
+
 func TestNobodyToNotifyIsAnError(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		for _, to := range []headsup.Target{{Everyone: true}, {User: "x"}, {Conversation: "x"}} {

@@ -268,6 +268,10 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 	}
 	a.ID, a.ReplyToID, a.ServiceURL, a.ChannelID = "", "", "", ""
 	a.From, a.Recipient, a.Conversation = nil, nil, nil
+	a.Timestamp = activity.Time{} // the channel sets it (Activity specification, A2041)
+	if a.DeliveryMode == activity.DeliveryExpectReplies {
+		a.DeliveryMode = "" // there is nobody to answer (A3116)
+	}
 	raw, err := activity.Encode(a)
 	if err != nil {
 		return nil, &FieldError{"activity", err.Error()}
