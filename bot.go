@@ -1,6 +1,7 @@
 package headsup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,6 +75,8 @@ func (c Config) validate() error {
 		return errors.New("Turns is required")
 	case c.TurnTimeout < 0 || c.TurnTimeout > LeaseTime-time.Second:
 		return fmt.Errorf("TurnTimeout is %v; it must be positive and at most %v", c.TurnTimeout, LeaseTime-time.Second)
+	case c.MaxBody < 0:
+		return fmt.Errorf("MaxBody is %d; it must be positive", c.MaxBody)
 	}
 	return nil
 }
@@ -99,8 +102,13 @@ func New(cfg Config, h Handler) (*Bot, error) {
 // turnKey finds the turn that runs in a context.
 type turnKey struct{}
 
+// running returns the innermost turn of a context whose handler has not returned. A context may outlive its turn, in a
+// goroutine that goes on.
 func running(ctx context.Context) *Turn {
 	t, _ := ctx.Value(turnKey{}).(*Turn)
+	for t != nil && t.ended() {
+		t = t.outer
+	}
 	return t
 }
 
@@ -121,14 +129,14 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
 
-	ref := ReferenceOf(a)
+	ref, said, kind := ReferenceOf(a), a.ID, a.Type // the handler may change a
 	lease, err := b.cfg.Turns.Lease(ctx, KeyOf(b.cfg.AppID, ref))
 	if err != nil {
 		return Answer{}, fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
-	if a.ID != "" {
-		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), a.ID)
+	if said != "" {
+		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), said)
 		if err != nil {
 			return Answer{}, fmt.Errorf("look for an earlier answer: %w", err)
 		}
@@ -138,45 +146,49 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	}
 	t := &Turn{
 		bot: b, activity: a, identity: id, ref: ref, replyTo: ref.ActivityID,
-		work:    &unit{lease: lease},
-		buffers: a.DeliveryMode == activity.DeliveryExpectReplies,
+		work: &unit{lease: lease, buffers: a.DeliveryMode == activity.DeliveryExpectReplies},
 	}
-	if err := b.run(ctx, t, b.handler); err != nil {
-		return Answer{}, err
+	ops, err := b.run(ctx, t, b.handler)
+	if err != nil {
+		return Answer{}, &handlerError{err}
 	}
-	answer, err := t.answer()
+	answer, err := t.answer(kind)
 	if err != nil {
 		return Answer{}, err
 	}
-	if a.ID != "" {
-		t.Stage(RecordAnswer{Activity: a.ID, Answer: answer, At: b.cfg.Now()})
+	if said != "" {
+		ops = append(ops, RecordAnswer{Activity: said, Answer: answer, At: b.cfg.Now()})
 	}
-	return answer, b.commit(ctx, t)
+	return answer, b.commit(ctx, lease, ops)
 }
+
+// handlerError is what a handler returned. It says nothing about the request, whatever it wraps.
+type handlerError struct{ err error }
+
+func (e *handlerError) Error() string { return e.err.Error() }
+func (e *handlerError) Unwrap() error { return e.err }
 
 var errTurnTimeout = errors.New("headsup: the turn took too long")
 
-// run calls middleware and handler, and makes a panic an error.
-func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (err error) {
+// run calls middleware and handler and returns what they have staged. It makes a panic an error.
+func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (ops []Op, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.cfg.Logger.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(p),
 				"activity_type", string(t.activity.Type), "stack", string(debug.Stack()))
 			err = fmt.Errorf("headsup: handler panicked: %v", p)
 		}
+		ops = t.end()
 	}()
-	return chain(h, b.cfg.Middleware).HandleTurn(context.WithValue(ctx, turnKey{}, t), t)
+	return nil, chain(h, b.cfg.Middleware).HandleTurn(context.WithValue(ctx, turnKey{}, t), t)
 }
 
-// commit makes what the turn staged durable.
-func (b *Bot) commit(ctx context.Context, t *Turn) error {
-	t.work.mu.Lock()
-	ops := t.work.ops
-	t.work.mu.Unlock()
+// commit makes what a turn has staged durable.
+func (b *Bot) commit(ctx context.Context, lease Lease, ops []Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	if err := b.cfg.Turns.Commit(ctx, t.work.lease, ops); err != nil {
+	if err := b.cfg.Turns.Commit(ctx, lease, ops); err != nil {
 		return fmt.Errorf("commit the turn: %w", err)
 	}
 	for _, op := range ops {
@@ -187,20 +199,25 @@ func (b *Bot) commit(ctx context.Context, t *Turn) error {
 	return nil
 }
 
-// answer is what the turn's sender is told.
-func (t *Turn) answer() (Answer, error) {
+// answer is what the sender of an activity of a kind is told.
+func (t *Turn) answer(kind activity.Type) (Answer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.work.mu.Lock()
+	defer t.work.mu.Unlock()
 	var body any
 	answer := Answer{Status: http.StatusOK}
-	if t.activity.Type == activity.TypeInvoke {
+	if kind == activity.TypeInvoke {
 		if t.invoke == nil {
 			return Answer{Status: http.StatusNotImplemented}, nil
 		}
-		answer.Status, body = t.invoke.Status, t.invoke.Body
+		answer.Status, body = cmp.Or(t.invoke.Status, http.StatusOK), t.invoke.Body
+		if answer.Status < 200 || answer.Status > 599 {
+			return Answer{}, fmt.Errorf("headsup: the invoke response's status is %d; it must be one of HTTP's final ones", answer.Status)
+		}
 	}
-	if t.buffers {
-		replies := activity.ExpectedReplies{Activities: t.buffered}
+	if t.work.buffers {
+		replies := activity.ExpectedReplies{Activities: t.work.buffered}
 		if body != nil {
 			raw, err := json.Marshal(body)
 			if err != nil {

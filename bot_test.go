@@ -156,7 +156,9 @@ func TestRefusalNamesTheMember(t *testing.T) {
 func TestOutgoingActivityIsAddressedAndHasNoID(t *testing.T) {
 	t.Parallel()
 	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
-		rs, err := t.Send(ctx, &activity.Activity{ID: "mine", Text: "x"}, activity.Message("y"))
+		rs, err := t.Send(ctx, &activity.Activity{
+			ID: "mine", Text: "x", Timestamp: activity.TimeOf(time.Now()), DeliveryMode: activity.DeliveryExpectReplies,
+		}, activity.Message("y"))
 		if err == nil && (len(rs) != 2 || rs[0].ID == "" || rs[0].ID == rs[1].ID) {
 			err = errors.New("the ids that the channel gave are missing")
 		}
@@ -167,7 +169,7 @@ func TestOutgoingActivityIsAddressedAndHasNoID(t *testing.T) {
 	}
 	got := f.channel.Sent()[0].Activity
 	if got.ID != "" || got.Type != activity.TypeMessage || got.ReplyToID != "7" || got.From.ID != "b" || got.Recipient.ID != "u" ||
-		got.Conversation.ID != "c" || got.ServiceURL != "https://c.example.net" {
+		got.Conversation.ID != "c" || got.ServiceURL != "https://c.example.net" || !got.Timestamp.IsZero() || got.DeliveryMode != "" {
 		t.Errorf("sent %s", encode(t, got))
 	}
 }
@@ -317,4 +319,103 @@ func TestTurnThatTakesTooLongAnswers503(t *testing.T) {
 			t.Errorf("answer %d after %v, want 503 after 13s", w.Code, time.Since(start))
 		}
 	})
+}
+
+func TestInvokeResponse(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		respond func(context.Context, *headsup.Turn) error
+		status  int
+		body    string
+	}{
+		"without status": {func(_ context.Context, t *headsup.Turn) error {
+			t.Respond(headsup.InvokeResponse{Body: "yes"})
+			return nil
+		}, 200, `"yes"`},
+		"that is no HTTP status": {func(_ context.Context, t *headsup.Turn) error {
+			t.Respond(headsup.InvokeResponse{Status: 7})
+			return nil
+		}, 500, ""},
+		"sent as an activity, as other SDKs do": {func(ctx context.Context, t *headsup.Turn) error {
+			_, err := t.Send(ctx, &activity.Activity{Type: activity.TypeInvokeResponse, Value: []byte(`{"status":412,"body":{"a":1}}`)})
+			return err
+		}, 412, `{"a":1}`},
+		"without body": {func(ctx context.Context, t *headsup.Turn) error {
+			_, err := t.Send(ctx, &activity.Activity{Type: activity.TypeInvokeResponse, Value: []byte(`{"status":202}`)})
+			return err
+		}, 202, ""},
+		"unreadable": {func(ctx context.Context, t *headsup.Turn) error {
+			_, err := t.Send(ctx, &activity.Activity{Type: activity.TypeInvokeResponse, Value: []byte(`"ok"`)})
+			return err
+		}, 500, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newBot(t, c.respond)
+			a := inbound("1", "c", "")
+			a.Type, a.Name = activity.TypeInvoke, "do"
+			w := f.post(t, encode(t, a))
+			if w.Code != c.status || c.status < 500 && w.Body.String() != c.body {
+				t.Errorf("answer %d %s, want %d %s", w.Code, w.Body, c.status, c.body)
+			}
+			if len(f.channel.Sent()) > 0 {
+				t.Error("it was posted to the channel")
+			}
+		})
+	}
+}
+
+func TestHandlersErrorsAreNotTheSendersFault(t *testing.T) {
+	t.Parallel()
+	_, unreadable := activity.Decode([]byte(`{}`))
+	for name, err := range map[string]error{
+		"of decoding": unreadable, "of somebody else's check": &auth.Error{Status: http.StatusForbidden, Reason: "x"},
+	} {
+		f := newBot(t, func(context.Context, *headsup.Turn) error { return err })
+		if w := f.post(t, encode(t, inbound("1", "c", "x"))); w.Code != http.StatusInternalServerError {
+			t.Errorf("an error %s answers %d, want 500", name, w.Code)
+		}
+	}
+}
+
+func TestHandlerMayChangeTheActivity(t *testing.T) {
+	t.Parallel()
+	runs := 0
+	f := newBot(t, func(_ context.Context, t *headsup.Turn) error {
+		runs++
+		t.Activity().ID, t.Activity().Type = "", activity.TypeMessage
+		t.Respond(headsup.InvokeResponse{Status: 207})
+		return nil
+	})
+	a := inbound("1", "c", "")
+	a.Type, a.Name = activity.TypeInvoke, "do"
+	for range 2 {
+		if w := f.post(t, encode(t, a)); w.Code != 207 {
+			t.Errorf("answer %d, want the invoke's", w.Code)
+		}
+	}
+	if runs != 1 {
+		t.Errorf("the activity ran %d times", runs)
+	}
+}
+
+func TestBadConfigNamesItsField(t *testing.T) {
+	t.Parallel()
+	good := headsup.Config{Channel: &bottest.Recorder{}, Turns: memory.New()}
+	for field, spoil := range map[string]func(*headsup.Config){
+		"Channel":     func(c *headsup.Config) { c.Channel = nil },
+		"Turns":       func(c *headsup.Config) { c.Turns = nil },
+		"TurnTimeout": func(c *headsup.Config) { c.TurnTimeout = headsup.LeaseTime },
+		"MaxBody":     func(c *headsup.Config) { c.MaxBody = -1 },
+	} {
+		bad := good
+		spoil(&bad)
+		if _, err := headsup.New(bad, headsup.NewMux()); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("error %v, want one that names %s", err, field)
+		}
+	}
+	if _, err := headsup.New(good, nil); err == nil {
+		t.Error("a bot without handler was made")
+	}
 }

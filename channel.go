@@ -102,10 +102,17 @@ func MeaningOf(err error) *SendError {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*SendError](err); ok {
+	e, ok := errors.AsType[*SendError](err)
+	if !ok {
+		return &SendError{Meaning: MeaningUnknown, Reason: "unexplained", Err: err}
+	}
+	switch e.Meaning {
+	case MeaningPermanent, MeaningTransient, MeaningThrottled, MeaningUnknown, MeaningUnsupported:
 		return e
 	}
-	return &SendError{Meaning: MeaningUnknown, Reason: "unexplained", Err: err}
+	vague := *e
+	vague.Meaning = MeaningUnknown
+	return &vague
 }
 
 // Switch is a [Channel] that hands each reference to the first of its ways that takes it. It is filled before use and

@@ -1,10 +1,10 @@
 package headsup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,8 +37,9 @@ func WithValue(v any) ContinueOption {
 // bot's own, which can branch on the event's name and value.
 //
 // Continue waits until the conversation is free. Called inside a turn of the same conversation (with that turn's
-// context) it nests: both see the same state and commit together. Inside a turn of another conversation it returns
-// [ErrInTurn].
+// context) it nests: both see the same state and commit together, and if the outer turn's sender expects the replies in
+// the answer, what the inner one sends goes there too. An inner turn that fails stages nothing, but changes that it made
+// in the state stay with the outer turn. Inside a turn of another conversation Continue returns [ErrInTurn].
 func (b *Bot) Continue(ctx context.Context, ref activity.Reference, h Handler, opts ...ContinueOption) error {
 	if err := ref.Validate(); err != nil {
 		return fmt.Errorf("headsup: continue: %w", err)
@@ -54,8 +55,9 @@ func (b *Bot) Continue(ctx context.Context, ref activity.Reference, h Handler, o
 	return b.proact(ctx, ref, event, h)
 }
 
-// Create opens a conversation and runs a turn in it, whose activity is an event named CreateConversation. It returns
-// the reference of the new conversation, also when only the turn failed. Inside a turn it returns [ErrInTurn].
+// Create opens a conversation and runs a turn in it, whose activity is an event named CreateConversation. The event has
+// the id of the activity that the channel posted first, if the creation had one. Create returns the reference of the new
+// conversation, also when only the turn failed. Inside a turn it returns [ErrInTurn].
 func (b *Bot) Create(ctx context.Context, c Creation, h Handler) (activity.Reference, error) {
 	if running(ctx) != nil {
 		return activity.Reference{}, ErrInTurn
@@ -71,6 +73,7 @@ func (b *Bot) Create(ctx context.Context, c Creation, h Handler) (activity.Refer
 	event := ref.Continuation()
 	event.Name = activity.EventCreateConversation
 	event.RelatesTo = nil
+	event.ID = cmp.Or(resource.ActivityID, event.ID)
 	event.ChannelData = c.Parameters.ChannelData
 	return ref, b.proact(ctx, ref, event, h)
 }
@@ -88,6 +91,9 @@ func CreatedReference(c Creation, r activity.ConversationResource) (activity.Ref
 		Conversation: activity.ConversationAccount{
 			ID: r.ID, TenantID: p.TenantID, IsGroup: p.IsGroup, Name: p.TopicName,
 		},
+	}
+	if ref.Conversation.TenantID == "" {
+		ref.Conversation.TenantID = (&activity.Activity{ChannelData: p.ChannelData}).TenantID() // as in ReferenceOf
 	}
 	if r.ServiceURL != "" {
 		ref.ServiceURL = r.ServiceURL
@@ -112,19 +118,24 @@ func (b *Bot) proact(ctx context.Context, ref activity.Reference, event *activit
 		if outer.Key() != key {
 			return ErrInTurn
 		}
-		t.work = outer.work
-		return b.run(ctx, t, h)
+		t.work, t.outer = outer.work, outer
+		ops, err := b.run(ctx, t, h)
+		if err != nil {
+			return err
+		}
+		return outer.stage(ops...)
 	}
 	lease, err := b.cfg.Turns.Lease(ctx, key)
 	if err != nil {
 		return fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
-	ctx, cancel := context.WithTimeoutCause(ctx, min(b.cfg.TurnTimeout, LeaseTime-time.Second), errTurnTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
 	t.work = &unit{lease: lease}
-	if err := b.run(ctx, t, h); err != nil {
+	ops, err := b.run(ctx, t, h)
+	if err != nil {
 		return err
 	}
-	return b.commit(ctx, t)
+	return b.commit(ctx, lease, ops)
 }

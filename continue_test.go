@@ -7,9 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/store/memory"
 )
 
 func TestContinueRunsMiddlewareAndReachesTheBot(t *testing.T) {
@@ -187,5 +191,115 @@ func TestCreateOpensAConversationAndRunsATurnInIt(t *testing.T) {
 	sent := f.channel.Sent()
 	if len(sent) != 1 || sent[0].Activity.ReplyToID != "" || sent[0].Activity.Recipient.ID != "u" {
 		t.Errorf("sent %+v", sent)
+	}
+}
+
+func TestContextOfATurnThatHasEndedIsFree(t *testing.T) {
+	t.Parallel()
+	count := state.NewProperty[int](state.Conversation, "count")
+	var kept context.Context
+	f := newBot(t, func(ctx context.Context, _ *headsup.Turn) error {
+		kept = context.WithoutCancel(ctx) // as a goroutine does that goes on after the turn
+		return nil
+	})
+	if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "x")); err != nil {
+		t.Fatal(err)
+	}
+	set := headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error { return count.Set(ctx, t, 1) })
+	for _, conversation := range []string{"c", "other"} {
+		if err := f.bot.Continue(kept, inbound("", conversation, "").Reference(), set); err != nil {
+			t.Errorf("%s: %v", conversation, err)
+		}
+		key := state.Key{AppID: "app", Path: "test/conversations/" + conversation + "/"}
+		stored, err := f.store.ReadState(t.Context(), []state.Key{key})
+		if err != nil || string(stored[key].Value) != `{"count":1}` {
+			t.Errorf("%s: stored %s, %v", conversation, stored[key].Value, err)
+		}
+	}
+}
+
+func TestContextOfANestedTurnThatHasEndedIsTheOuterOnes(t *testing.T) {
+	t.Parallel()
+	var f fixture
+	f = newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		var inner context.Context
+		keep := headsup.HandlerFunc(func(ctx context.Context, _ *headsup.Turn) error { inner = ctx; return nil })
+		if err := f.bot.Continue(ctx, t.Reference(), keep); err != nil {
+			return err
+		}
+		nothing := headsup.HandlerFunc(func(context.Context, *headsup.Turn) error { return nil })
+		if err := f.bot.Continue(inner, inbound("", "other", "").Reference(), nothing); !errors.Is(err, headsup.ErrInTurn) {
+			return errors.New("another conversation was not refused")
+		}
+		return f.bot.Continue(inner, t.Reference(), nothing)
+	})
+	if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "x")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNestedTurnRepliesWhereTheOuterOneDoes(t *testing.T) {
+	t.Parallel()
+	var f fixture
+	say := headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error { _, err := t.Say(ctx, "inner"); return err })
+	f = newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		if err := f.bot.Continue(ctx, t.Reference(), say); err != nil {
+			return err
+		}
+		_, err := t.Say(ctx, "outer")
+		return err
+	})
+	a := inbound("1", "c", "x")
+	a.DeliveryMode = activity.DeliveryExpectReplies
+	answer, err := f.bot.Process(t.Context(), developer, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var replies activity.ExpectedReplies
+	if err := json.Unmarshal(answer.Body, &replies); err != nil {
+		t.Fatal(err)
+	}
+	if len(replies.Activities) != 2 || replies.Activities[0].Text != "inner" || len(f.channel.Sent()) != 0 {
+		t.Errorf("answered %s and sent %d through the channel, want both replies in the answer", answer.Body, len(f.channel.Sent()))
+	}
+}
+
+func TestCreatedConversationIsKnownAsTheChannelNamesIt(t *testing.T) {
+	t.Parallel()
+	ref, err := headsup.CreatedReference(headsup.Creation{
+		ChannelID: "msteams", ServiceURL: "https://c.example.net",
+		Parameters: activity.ConversationParameters{ChannelData: []byte(`{"tenant":{"id":"t"}}`)},
+	}, activity.ConversationResource{ID: "c"})
+	if err != nil || ref.Conversation.TenantID != "t" {
+		t.Errorf("tenant %q, %v; want that of the channel data, as in what the channel sends later", ref.Conversation.TenantID, err)
+	}
+}
+
+// opener is a channel that posts the first activity while it opens a conversation.
+type opener struct{ headsup.Channel }
+
+func (opener) Create(context.Context, headsup.Creation) (activity.ConversationResource, error) {
+	return activity.ConversationResource{ID: "c", ActivityID: "first"}, nil
+}
+
+func TestCreateTellsTheIDOfTheFirstActivity(t *testing.T) {
+	t.Parallel()
+	recorder := &bottest.Recorder{}
+	bot, err := headsup.New(headsup.Config{Channel: opener{recorder}, Turns: memory.New()}, headsup.NewMux())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bot.Create(t.Context(), headsup.Creation{ChannelID: "test"}, headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if got := t.Activity().ID; got != "first" {
+			return errors.New("the event's id is " + string(got))
+		}
+		_, err := t.Say(ctx, "second")
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := recorder.Sent()[0].Activity.ReplyToID; got != "" {
+		t.Errorf("answers %q, which nobody asked for", got)
 	}
 }

@@ -77,18 +77,11 @@ func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, 
 
 // refuse answers a request that did not become a finished turn. Only what the caller can mend is told in words.
 func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, code, message := http.StatusInternalServerError, "ServiceError", "the turn failed"
-	if e, ok := errors.AsType[*protocolError](err); ok {
-		status, code, message = e.status, "BadArgument", e.reason
-	} else if e, ok := errors.AsType[*activity.DecodeError](err); ok {
-		status, code, message = http.StatusBadRequest, "BadSyntax", e.Error()
-	} else if e, ok := errors.AsType[*auth.Error](err); ok {
-		status, code, message = e.Status, "Unauthorized", http.StatusText(e.Status)
-		if status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-		}
-	} else if errors.Is(err, errTurnTimeout) || errors.Is(err, context.DeadlineExceeded) {
-		status, code, message = http.StatusServiceUnavailable, "ServiceError", "the turn took too long"
+	status, code, message := refusal(err)
+	switch status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	if status >= 500 {
@@ -106,4 +99,24 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.MarshalWrite(w, body)
+}
+
+func refusal(err error) (status int, code, message string) {
+	_, handled := errors.AsType[*handlerError](err)
+	if e, ok := errors.AsType[*protocolError](err); ok && !handled {
+		return e.status, "BadArgument", e.reason
+	}
+	if e, ok := errors.AsType[*activity.DecodeError](err); ok && !handled {
+		return http.StatusBadRequest, "BadSyntax", e.Error()
+	}
+	if e, ok := errors.AsType[*auth.Error](err); ok && !handled {
+		if e.Status == http.StatusForbidden {
+			return e.Status, "Forbidden", http.StatusText(e.Status)
+		}
+		return http.StatusUnauthorized, "Unauthorized", http.StatusText(http.StatusUnauthorized)
+	}
+	if errors.Is(err, errTurnTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		return http.StatusServiceUnavailable, "ServiceError", "the turn took too long"
+	}
+	return http.StatusInternalServerError, "ServiceError", "the turn failed"
 }

@@ -3,6 +3,7 @@ package headsup
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"github.com/headsup-bot/headsup/activity"
 )
@@ -53,8 +54,10 @@ func (m *Mux) Text(h HandlerFunc, texts ...string) {
 func (m *Mux) Command(word string, h func(ctx context.Context, t *Turn, args string) error) {
 	split := func(t *Turn) (string, string) {
 		said := strings.TrimSpace(t.Activity().Text)
-		first, rest, _ := strings.Cut(said, " ")
-		return first, strings.TrimSpace(rest)
+		if end := strings.IndexFunc(said, unicode.IsSpace); end >= 0 {
+			return said[:end], strings.TrimSpace(said[end:])
+		}
+		return said, ""
 	}
 	m.special = append(m.special, route{
 		matches: func(t *Turn) bool {

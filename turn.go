@@ -26,27 +26,32 @@ type Turn struct {
 	// replyTo is the activity that sent activities answer; empty when there is none to answer.
 	replyTo activity.ID
 	work    *unit
+	// outer is the turn that this one nests in, if any.
+	outer *Turn
+
+	mu     sync.Mutex // guards all below
+	invoke *InvokeResponse
+	sent   int
+	ops    []Op
+	over   bool // the handler has returned: nothing is staged any more
+}
+
+// unit is what a turn shares with those that nest in it.
+type unit struct {
+	lease   Lease
+	buffers bool // what is sent is kept for the answer
 
 	mu       sync.Mutex
-	buffered []*activity.Activity // guarded by mu; used when buffers is true
-	buffers  bool
-	invoke   *InvokeResponse
-	sent     int
+	buffered []*activity.Activity // guarded by mu
+	values   map[any]any          // guarded by mu
 }
 
-// unit is what one commit covers: a turn and those that nest in it.
-type unit struct {
-	lease Lease
-
-	mu     sync.Mutex
-	ops    []Op
-	values map[any]any
-}
-
-// InvokeResponse is what a handler answers to an invoke activity: the HTTP status and the JSON body.
+// InvokeResponse is what a handler answers to an invoke activity.
 type InvokeResponse struct {
+	// Status is the HTTP status. Zero means 200.
 	Status int
-	Body   any
+	// Body is anything that encodes to JSON. Nil is no body.
+	Body any
 }
 
 // Activity is what arrived. In a proactive turn it is the ContinueConversation or CreateConversation event. The handler
@@ -84,7 +89,8 @@ func (t *Turn) Say(ctx context.Context, text string) (activity.ResourceResponse,
 // Send sends activities in order and returns the ids that the channel gave them, as far as it tells. It stops at the
 // first failure and returns the responses up to it. An activity without a type is a message; the activities are not
 // changed. Activities of type "delay" wait here for as many milliseconds as their value says (one second if it says
-// none); trace activities only leave on the emulator channel.
+// none); trace activities only leave on the emulator channel; one of type "invokeResponse" is not sent but given to
+// [Turn.Respond], with the status and body in its value.
 func (t *Turn) Send(ctx context.Context, as ...*activity.Activity) ([]activity.ResourceResponse, error) {
 	rs := make([]activity.ResourceResponse, 0, len(as))
 	for _, a := range as {
@@ -104,36 +110,40 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 	switch {
 	case a.Type == activity.TypeDelay:
 		return activity.ResourceResponse{}, pause(ctx, a.Value)
+	case a.Type == activity.TypeInvokeResponse:
+		return activity.ResourceResponse{}, t.respond(a.Value)
 	case a.Type == activity.TypeTrace && t.ref.ChannelID != activity.ChannelEmulator:
 		return activity.ResourceResponse{}, nil
 	}
 	out := t.address(a)
-	t.mu.Lock()
-	if t.buffers {
-		t.buffered = append(t.buffered, out)
-		t.sent++
-		t.mu.Unlock()
-		return activity.ResourceResponse{}, nil
+	var r activity.ResourceResponse
+	if t.work.buffers {
+		t.work.mu.Lock()
+		t.work.buffered = append(t.work.buffered, out)
+		t.work.mu.Unlock()
+	} else {
+		var err error
+		if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out}); err != nil {
+			return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
+		}
 	}
-	t.mu.Unlock()
-	r, err := t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out})
-	if err != nil {
-		return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
-	}
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.sent++
-	t.mu.Unlock()
 	return r, nil
 }
 
-// address returns a copy of a that is addressed to this conversation. A bot neither sends an id nor a timestamp
-// (Activity specification, A2031 and A2041).
+// address returns a copy of a that is addressed to this conversation. A bot sends neither an id nor a timestamp, and
+// does not expect replies of a channel (Activity specification, A2031, A2041 and A3116).
 func (t *Turn) address(a *activity.Activity) *activity.Activity {
 	out := a.Clone()
 	if out.Type == "" {
 		out.Type = activity.TypeMessage
 	}
-	out.ID = ""
+	out.ID, out.Timestamp = "", activity.Time{}
+	if out.DeliveryMode == activity.DeliveryExpectReplies {
+		out.DeliveryMode = ""
+	}
 	ref := t.ref
 	ref.ActivityID = t.replyTo
 	ref.Outgoing(out)
@@ -169,7 +179,8 @@ func (t *Turn) Typing(ctx context.Context) error {
 }
 
 // Notify accepts a notification together with everything else that the turn commits: if the turn fails, there is no
-// notification. It is delivered after the turn, to this conversation or any other.
+// notification. It is delivered after the turn, to this conversation or any other. When the turn has ended it is
+// [ErrTurnEnded].
 func (t *Turn) Notify(ctx context.Context, n Notification) (NotificationID, error) {
 	if t.bot.cfg.Notifier == nil {
 		return "", errors.New("headsup: notify: the bot has no Notifier")
@@ -178,7 +189,9 @@ func (t *Turn) Notify(ctx context.Context, n Notification) (NotificationID, erro
 	if err != nil {
 		return "", err
 	}
-	t.Stage(op)
+	if err := t.stage(op); err != nil {
+		return "", err
+	}
 	return id, nil
 }
 
@@ -189,11 +202,48 @@ func (t *Turn) Respond(r InvokeResponse) {
 	t.invoke = &r
 }
 
-// Stage adds an op to what is committed when the turn succeeds.
-func (t *Turn) Stage(op Op) {
-	t.work.mu.Lock()
-	defer t.work.mu.Unlock()
-	t.work.ops = append(t.work.ops, op)
+// respond answers an invoke with the value of an activity of type invokeResponse.
+func (t *Turn) respond(value jsontext.Value) error {
+	var r struct {
+		Status int            `json:"status"`
+		Body   jsontext.Value `json:"body"`
+	}
+	if err := json.Unmarshal(value, &r); err != nil {
+		return fmt.Errorf("headsup: send: the value of an invokeResponse: %w", err)
+	}
+	response := InvokeResponse{Status: r.Status}
+	if len(r.Body) > 0 {
+		response.Body = r.Body
+	}
+	t.Respond(response)
+	return nil
+}
+
+// Stage adds an op to what is committed when the turn succeeds. It does nothing when the turn has ended.
+func (t *Turn) Stage(op Op) { _ = t.stage(op) }
+
+func (t *Turn) stage(ops ...Op) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return ErrTurnEnded
+	}
+	t.ops = append(t.ops, ops...)
+	return nil
+}
+
+// end returns what the turn has staged and lets nothing more be staged.
+func (t *Turn) end() []Op {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	return t.ops
+}
+
+func (t *Turn) ended() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over
 }
 
 // Value returns what [Turn.SetValue] kept under key, or nil. Turns that nest share their values.

@@ -14,6 +14,9 @@ var (
 	// this one could wait forever, so it is refused: use [Turn.Notify], which commits with the turn.
 	ErrInTurn = errors.New("headsup: another conversation's turn is running in this context; use Turn.Notify")
 
+	// ErrTurnEnded: what was to be committed with a turn came after its handler had returned.
+	ErrTurnEnded = errors.New("headsup: the turn has ended")
+
 	// ErrLeaseLost: the turn took longer than its lease and somebody else has the conversation now. Nothing that the
 	// turn decided was committed.
 	ErrLeaseLost = errors.New("headsup: the conversation's lease was lost")

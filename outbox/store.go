@@ -3,6 +3,8 @@ package outbox
 import (
 	"context"
 	"time"
+
+	"github.com/headsup-bot/headsup/activity"
 )
 
 // Store keeps messages and deliveries. Every method is one atomic step; those that change something return after the
@@ -42,6 +44,10 @@ type Store interface {
 	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
 	// what is sending or final stays as it is.
 	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
+
+	// MessageByKey returns the id and fingerprint of the message that was accepted under an idempotency key, or
+	// ErrNotFound.
+	MessageByKey(ctx context.Context, appID string, tenant activity.TenantID, key string) (MessageID, []byte, error)
 
 	// MessageRecord returns a message with its deliveries and their history, or ErrNotFound.
 	MessageRecord(ctx context.Context, id MessageID) (Record, error)

@@ -16,7 +16,8 @@ const (
 // maxDetail bounds what a channel's words may add to a delivery's history.
 const maxDetail = 300
 
-// outcome says what the result of an attempt means for its delivery.
+// outcome says what the result of an attempt means for its delivery. One whose last attempt may have been delivered ends
+// as unknown, whatever keeps it from being tried again.
 func (w *Worker) outcome(a Attempt, r result) Outcome {
 	now := w.cfg.Now()
 	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, At: now}
@@ -33,6 +34,12 @@ func (w *Worker) outcome(a Attempt, r result) Outcome {
 		}
 	}
 	wait := time.Duration(0)
+	last := func(state State, reason string) { // there will be no other attempt
+		o.State, o.RetryAt, o.Detail, o.Reason = state, time.Time{}, o.Reason+": "+o.Detail, reason
+		if failure.Meaning == headsup.MeaningUnknown {
+			o.State = StateUnknown
+		}
+	}
 	switch failure.Meaning {
 	case headsup.MeaningPermanent, headsup.MeaningUnsupported:
 		o.State = StateFailed
@@ -51,12 +58,12 @@ func (w *Worker) outcome(a Attempt, r result) Outcome {
 		wait = w.cfg.RetryUnknown.Wait(a.Failures + 1)
 	}
 	if o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
-		o.State, o.Detail, o.Reason = StateFailed, o.Reason+": "+o.Detail, ReasonGaveUp
+		last(StateFailed, ReasonGaveUp)
 		return o
 	}
 	o.State, o.RetryAt = StateReady, now.Add(max(wait, failure.RetryAfter))
 	if !a.ExpiresAt.IsZero() && o.RetryAt.After(a.ExpiresAt) {
-		o.State, o.RetryAt, o.Detail, o.Reason = StateExpired, time.Time{}, o.Reason+": "+o.Detail, ReasonExpired
+		last(StateExpired, ReasonExpired)
 	}
 	return o
 }

@@ -40,7 +40,7 @@ type WorkerConfig struct {
 	// delivered. Zero means up to 5 minutes from 1 s, and from 30 s.
 	Retry, RetryUnknown backoff.Policy
 
-	// MaxFailures ends a delivery after so many failures. Zero means 16, which is about an hour. Being throttled does
+	// MaxFailures ends a delivery after so many failures. Zero means 32, which takes about an hour. Being throttled does
 	// not count.
 	MaxFailures int
 
@@ -69,7 +69,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 		c.RetryUnknown = backoff.Policy{Base: time.Minute, Min: 30 * time.Second, Max: 5 * time.Minute}
 	}
 	if c.MaxFailures == 0 {
-		c.MaxFailures = 16
+		c.MaxFailures = 32
 	}
 	if c.Done == nil {
 		c.Done = func(Attempt, Outcome) {}
@@ -276,8 +276,9 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 		delete(w.running, a.Delivery)
 		w.mu.Unlock()
 	}()
+	end := time.Now().Add(headsup.LeaseTime)
 	o := w.outcome(a, w.try(ctx, a))
-	if w.record(ctx, a, o) {
+	if w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}
 }
@@ -304,9 +305,8 @@ func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
 
 // record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
 // because the database was away for a moment.
-func (w *Worker) record(ctx context.Context, a Attempt, o Outcome) bool {
+func (w *Worker) record(ctx context.Context, a Attempt, o Outcome, end time.Time) bool {
 	ctx = context.WithoutCancel(ctx)
-	end := time.Now().Add(headsup.LeaseTime - w.cfg.AttemptTimeout)
 	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
 	for n := 1; ; n++ {
 		err := w.cfg.Store.RecordOutcome(ctx, o)

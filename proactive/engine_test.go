@@ -142,6 +142,20 @@ func TestNotifyReachesEveryTarget(t *testing.T) {
 	}
 }
 
+func TestWhatABotDoesNotSendIsLeftOut(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		a := inbound("1", "c", "ann", "hi")
+		f.hear(t, a)
+		a.Timestamp, a.DeliveryMode = activity.TimeOf(time.Now()), activity.DeliveryExpectReplies
+		f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "c"}, Activity: a})
+		synctest.Wait()
+		sent := f.channel.Sent()[0].Activity
+		if sent.ID != "" || !sent.Timestamp.IsZero() || sent.DeliveryMode != "" || sent.From.ID != "b" || sent.Recipient.ID != "ann" {
+			t.Errorf("sent %+v", sent)
+		}
+	})
+}
+
 func TestNobodyToNotifyIsAnError(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		for _, to := range []headsup.Target{{Everyone: true}, {User: "x"}, {Conversation: "x"}} {
@@ -272,8 +286,8 @@ func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
 		"unsupported":  {&headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: "no"}, "", outbox.StateFailed, "no", 1},
 		"unknown hold": {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, headsup.OnUnknownHold, outbox.StateUnknown, "reset", 1},
 		"unexplained":  {errors.New("x"), headsup.OnUnknownHold, outbox.StateUnknown, "unexplained", 1},
-		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
-		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 16},
+		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 32},
+		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateUnknown, outbox.ReasonGaveUp, 32},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -354,6 +368,56 @@ func TestSameKeyIsAcceptedOnce(t *testing.T) {
 	})
 }
 
+func TestRepeatIsAnsweredTheSameWhateverHappenedSince(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		n := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", Key: "k", ExpiresAt: time.Now().Add(time.Minute)}
+		first := f.notify(t, n)
+		again := func(when string) {
+			t.Helper()
+			if got, err := f.engine.Notify(t.Context(), n); err != nil || got.ID != first.ID || !got.Replayed {
+				t.Errorf("%s: %+v, %v; want %s, replayed", when, got, err, first.ID)
+			}
+			other := n
+			other.Text = "y"
+			if _, err := f.engine.Notify(t.Context(), other); !errors.Is(err, proactive.ErrKeyReused) {
+				t.Errorf("%s, other content: error %v, want ErrKeyReused", when, err)
+			}
+		}
+		gone := inbound("2", "c", "ann", "")
+		gone.Type, gone.Action = activity.TypeInstallationUpdate, activity.UpdateRemove
+		f.hear(t, gone)
+		again("after the bot was removed")
+		time.Sleep(time.Hour)
+		again("after it has expired")
+	})
+}
+
+func TestTurnIsToldOfARepeat(t *testing.T) {
+	var ids []headsup.NotificationID
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		id, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: t.Activity().Text, Key: "k"})
+		ids = append(ids, id)
+		if errors.Is(err, proactive.ErrKeyReused) {
+			_, err = t.Say(ctx, "I have told you something else already")
+		}
+		return err
+	}
+	within(t, &bottest.Recorder{}, h, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		synctest.Wait()
+		f.hear(t, inbound("2", "c", "ann", "x"))
+		if s := f.status(t, ids[1]); ids[0] != ids[1] || len(s.Deliveries) != 1 {
+			t.Errorf("ids %s and %s, want the same", ids[0], ids[1])
+		}
+		f.hear(t, inbound("3", "c", "ann", "y"))
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"x", "I have told you something else already"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
 func TestCancelStopsWhatIsNotSentYet(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))
@@ -404,6 +468,111 @@ func TestTurnNotifyCommitsWithTheTurn(t *testing.T) {
 		synctest.Wait()
 		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"later"}) {
 			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestNestedTurnThatFailsNotifiesNobody(t *testing.T) {
+	var f fixture
+	failing := headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if _, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "inner"}); err != nil {
+			return err
+		}
+		return errors.New("no")
+	})
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		if f.bot.Continue(ctx, t.Reference(), failing) == nil {
+			return errors.New("the nested turn's error is lost")
+		}
+		_, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "outer"})
+		return err
+	}
+	within(t, &bottest.Recorder{}, func(ctx context.Context, t *headsup.Turn) error { return h(ctx, t) }, func(t *testing.T, g fixture) {
+		f = g
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"outer"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestNotifyAfterTheTurnIsRefused(t *testing.T) {
+	var kept *headsup.Turn
+	keep := func(_ context.Context, t *headsup.Turn) error { kept = t; return nil }
+	within(t, &bottest.Recorder{}, keep, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		_, err := kept.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(kept.Reference()), Text: "late"})
+		if !errors.Is(err, headsup.ErrTurnEnded) {
+			t.Errorf("error %v, want ErrTurnEnded: it would never be delivered", err)
+		}
+	})
+}
+
+func TestWaitSeesWhatNobodyAttempted(t *testing.T) {
+	busy := func(context.Context, *headsup.Turn) error { time.Sleep(10 * time.Second); return nil }
+	within(t, &bottest.Recorder{}, busy, func(t *testing.T, f fixture) {
+		var wg sync.WaitGroup
+		wg.Go(func() { f.hear(t, inbound("1", "c", "ann", "hi")) })
+		synctest.Wait()
+		id := f.notify(t, headsup.Notification{
+			To: headsup.Target{Conversation: "c"}, Text: "x", ExpiresAt: time.Now().Add(5 * time.Second),
+		}).ID
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		s, err := f.engine.Wait(ctx, id)
+		if took := time.Since(start); err != nil || s.State() != outbox.StateExpired || took > 15*time.Second {
+			t.Errorf("%s, %v after %v; want expired as soon as the conversation is free", s.State(), err, took)
+		}
+		wg.Wait()
+	})
+}
+
+func TestNewWindowIsForOnePersonOnly(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		group := inbound("1", "c", "ann", "hi")
+		group.Conversation.IsGroup = new(true)
+		f.hear(t, group)
+		id := f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "c"}, Text: "psst", Window: headsup.WindowNew}).ID
+		synctest.Wait()
+		if s := f.status(t, id); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != "no_user" || len(f.channel.Sent()) > 0 {
+			t.Errorf("%s (%s): what was meant for a group went to whoever spoke last there", s.State(), s.Deliveries[0].Reason)
+		}
+	})
+}
+
+func TestJobsOfOneTurnAreDifferentJobs(t *testing.T) {
+	var f fixture
+	var numbers []proactive.JobNumber
+	fail := true
+	h := func(ctx context.Context, t *headsup.Turn) error {
+		numbers = nil
+		for _, name := range []string{"a", "b"} {
+			job, err := f.engine.StartJob(ctx, t, name, nil)
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, job.Number)
+		}
+		if fail {
+			return errors.New("no")
+		}
+		return nil
+	}
+	within(t, &bottest.Recorder{}, func(ctx context.Context, t *headsup.Turn) error { return h(ctx, t) }, func(t *testing.T, g fixture) {
+		f = g
+		if _, err := f.bot.Process(t.Context(), developer, inbound("1", "c", "ann", "x")); err == nil {
+			t.Fatal("no error")
+		}
+		fail = false
+		f.hear(t, inbound("1", "c", "ann", "x"))
+		if !slices.Equal(numbers, []proactive.JobNumber{1, 2}) {
+			t.Errorf("the turn that ran again has jobs %v, want 1 and 2", numbers)
+		}
+		jobs, err := f.engine.Jobs(t.Context(), 0, 10)
+		if err != nil || len(jobs) != 2 || jobs[1].Name != "b" {
+			t.Errorf("jobs %+v, %v", jobs, err)
 		}
 	})
 }

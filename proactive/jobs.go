@@ -11,21 +11,35 @@ import (
 )
 
 // StartJob starts a job in a turn's conversation. It is stored when StartJob returns; if the turn runs again for the
-// same activity, because its end was lost, it gets the same job.
+// same activity, because its end was lost, it gets the same job, and its second StartJob the same second job.
 func (e *Engine) StartJob(ctx context.Context, t *headsup.Turn, name string, value jsontext.Value) (Job, error) {
 	ref := t.Reference()
 	ref.ActivityID = ""
-	once := ""
-	if !t.Proactive() && t.Activity().ID != "" {
-		once = string(t.Activity().ID)
-	}
-	job, err := e.cfg.Store.StartJob(ctx, JobStart{Once: once, Job: Job{
+	job, err := e.cfg.Store.StartJob(ctx, JobStart{Once: e.once(t), Job: Job{
 		AppID: e.cfg.AppID, Name: name, Key: t.Key(), Reference: ref, Value: value, StartedAt: e.cfg.Now(),
 	}})
 	if err != nil {
 		return Job{}, fmt.Errorf("proactive: start a job: %w", err)
 	}
 	return job, nil
+}
+
+// jobsKey is where a turn counts the jobs that it has started.
+type jobsKey struct{}
+
+// once names a job by the activity that starts it, and by how many it has started before.
+func (e *Engine) once(t *headsup.Turn) string {
+	if t.Proactive() || t.Activity().ID == "" {
+		return ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before, _ := t.Value(jobsKey{}).(int)
+	t.SetValue(jobsKey{}, before+1)
+	if before == 0 {
+		return string(t.Activity().ID)
+	}
+	return fmt.Sprintf("%s %d", t.Activity().ID, before+1)
 }
 
 // Completion says how a job ends.

@@ -64,6 +64,9 @@ type Accepted struct {
 func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
 	sub, err := e.submission(ctx, n)
 	if err != nil {
+		if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
+			return Accepted{ID: id, Replayed: found}, keyErr
+		}
 		return Accepted{}, err
 	}
 	take := len(sub.Deliveries) == 1 && sub.Deliveries[0].DueAt.IsZero() && e.worker.Reserve()
@@ -84,20 +87,41 @@ func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, 
 	return accepted, nil
 }
 
-// Prepare implements [headsup.Notifier]: the op accepts the notification when the turn commits.
+// Prepare implements [headsup.Notifier]: the op accepts the notification when the turn commits. One that was accepted
+// under its key before has the earlier id and an op that does nothing.
 func (e *Engine) Prepare(ctx context.Context, n headsup.Notification) (headsup.NotificationID, headsup.Op, error) {
 	sub, err := e.submission(ctx, n)
+	if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
+		return id, outbox.Submit{}, keyErr
+	}
 	if err != nil {
 		return "", nil, err
 	}
 	return notificationID(sub.Message.ID), outbox.Submit{Submissions: []outbox.Submission{sub}}, nil
 }
 
-// submission checks a notification and makes it what the outbox stores.
+// earlier finds the notification that was accepted under m's key.
+func (e *Engine) earlier(ctx context.Context, m outbox.Message) (id headsup.NotificationID, found bool, err error) {
+	if m.Key == "" {
+		return "", false, nil
+	}
+	first, mark, err := e.cfg.Store.MessageByKey(ctx, m.AppID, m.Tenant, m.Key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return "", false, nil
+	case err != nil:
+		return "", false, fmt.Errorf("proactive: look for the key: %w", err)
+	case !bytes.Equal(mark, m.Fingerprint):
+		return "", false, ErrKeyReused
+	}
+	return notificationID(first), true, nil
+}
+
+// submission checks a notification and makes it what the outbox stores. When it is the time or the book that is against
+// it, the submission's message is returned all the same: it may be a repeat of one that was accepted.
 func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox.Submission, error) {
 	now := e.cfg.Now()
-	due, err := check(n, now)
-	if err != nil {
+	if err := check(n); err != nil {
 		return outbox.Submission{}, err
 	}
 	body, err := encode(n)
@@ -112,15 +136,20 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	if err != nil {
 		return outbox.Submission{}, err
 	}
-	conversations, err := e.resolve(ctx, n.To)
-	if err != nil {
-		return outbox.Submission{}, err
-	}
-	sub := outbox.Submission{At: now, Deliveries: make([]outbox.NewDelivery, 0, len(conversations)), Message: outbox.Message{
+	sub := outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now,
 	}}
+	due, err := checkTimes(n, now)
+	if err != nil {
+		return sub, err
+	}
+	conversations, err := e.resolve(ctx, n.To)
+	if err != nil {
+		return sub, err
+	}
+	sub.Deliveries = make([]outbox.NewDelivery, 0, len(conversations))
 	for _, c := range conversations {
 		sub.Deliveries = append(sub.Deliveries, outbox.NewDelivery{
 			ID: outbox.DeliveryID(ident.New()), Conversation: c.Row, DueAt: due,
@@ -132,8 +161,8 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 // PolicyAdHoc says a notification at once, whatever the person is doing.
 const PolicyAdHoc = "adhoc"
 
-// check returns when the notification is due; zero for now.
-func check(n headsup.Notification, now time.Time) (time.Time, error) {
+// check finds what is wrong whenever it is asked for.
+func check(n headsup.Notification) error {
 	set := 0
 	for _, given := range []bool{n.To.Reference != nil, n.To.Conversation != "", n.To.User != "", n.To.Everyone} {
 		if given {
@@ -142,33 +171,33 @@ func check(n headsup.Notification, now time.Time) (time.Time, error) {
 	}
 	switch {
 	case set != 1:
-		return time.Time{}, &FieldError{"to", "name exactly one target"}
+		return &FieldError{"to", "name exactly one target"}
 	case (n.Text == "") == (n.Activity == nil):
-		return time.Time{}, &FieldError{"text", "give exactly one of text and activity"}
+		return &FieldError{"text", "give exactly one of text and activity"}
 	case len(n.Text) > MaxText:
-		return time.Time{}, &FieldError{"text", fmt.Sprintf("is longer than %d bytes", MaxText)}
+		return &FieldError{"text", fmt.Sprintf("is longer than %d bytes", MaxText)}
 	case !utf8.ValidString(n.Text):
-		return time.Time{}, &FieldError{"text", "is not valid UTF-8"}
+		return &FieldError{"text", "is not valid UTF-8"}
 	case strings.Contains(n.Text, "\x00"):
-		return time.Time{}, &FieldError{"text", "contains NUL"}
+		return &FieldError{"text", "contains NUL"}
 	case n.Lane != "" && n.Lane != headsup.LaneUrgent && n.Lane != headsup.LaneNormal && n.Lane != headsup.LaneBulk:
-		return time.Time{}, &FieldError{"lane", "is none of urgent, normal, bulk"}
+		return &FieldError{"lane", "is none of urgent, normal, bulk"}
 	case n.OnUnknown != "" && n.OnUnknown != headsup.OnUnknownRetry && n.OnUnknown != headsup.OnUnknownHold:
-		return time.Time{}, &FieldError{"on_unknown", "is none of retry, hold"}
+		return &FieldError{"on_unknown", "is none of retry, hold"}
 	case n.Window != "" && n.Window != headsup.WindowExisting && n.Window != headsup.WindowNew:
-		return time.Time{}, &FieldError{"conversation", "is none of existing, new"}
+		return &FieldError{"conversation", "is none of existing, new"}
 	case len(n.Value) > MaxBody:
-		return time.Time{}, &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
 	if err := checkValue(n.Value); err != nil {
-		return time.Time{}, err
+		return err
 	}
 	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"locale", n.Locale}} {
 		if err := checkName(name.field, name.value); err != nil {
-			return time.Time{}, err
+			return err
 		}
 	}
-	return checkTimes(n, now)
+	return nil
 }
 
 // checkValue holds a value to the rules of activities: depth, NUL, lone surrogates, duplicate members.
@@ -202,6 +231,7 @@ func checkName(field, name string) error {
 	return nil
 }
 
+// checkTimes returns when the notification is due; zero for now.
 func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error) {
 	switch {
 	case !n.At.IsZero() && n.In != 0:
@@ -238,6 +268,10 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 	}
 	a.ID, a.ReplyToID, a.ServiceURL, a.ChannelID = "", "", "", ""
 	a.From, a.Recipient, a.Conversation = nil, nil, nil
+	a.Timestamp = activity.Time{} // the channel sets it (Activity specification, A2041)
+	if a.DeliveryMode == activity.DeliveryExpectReplies {
+		a.DeliveryMode = "" // there is nobody to answer (A3116)
+	}
 	raw, err := activity.Encode(a)
 	if err != nil {
 		return nil, &FieldError{"activity", err.Error()}
@@ -253,12 +287,19 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 	return raw, nil
 }
 
-// fingerprint tells notifications with the same key apart.
+// fingerprint tells notifications with the same key apart. What else a reference tells of its conversation, such as the
+// activity that it was taken from, makes no other notification.
 func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 	if n.Key == "" {
 		return nil, nil
 	}
+	var conversation headsup.ConversationKey
+	if n.To.Reference != nil {
+		conversation = headsup.KeyOf("", *n.To.Reference)
+		n.To.Reference = nil
+	}
 	content, err := json.Marshal(struct {
+		Conversation  headsup.ConversationKey
 		To            headsup.Target
 		Body          jsontext.Value
 		At, ExpiresAt time.Time
@@ -268,7 +309,7 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		Window        headsup.Window
 		Topic         string
 		Value         jsontext.Value `json:",omitzero"`
-	}{n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value}, json.Deterministic(true))
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

@@ -43,7 +43,7 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 // open creates a new conversation with the person that the reference names.
 func (s *sender) open(ctx context.Context, at outbox.Attempt, key string) (activity.Reference, error) {
 	old := at.Conversation.Reference
-	if old.User == nil {
+	if old.User == nil || at.Conversation.Kind != book.KindPersonal { // in a group the user is whoever spoke last
 		return activity.Reference{}, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "no_user",
 			Err: fmt.Errorf("the conversation %s has no single person to open a new one with", at.Conversation.Key)}
 	}

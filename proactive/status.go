@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"context"
+	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/ident"
@@ -76,6 +77,9 @@ func (e *Engine) Cancel(ctx context.Context, id headsup.NotificationID) (Status,
 	return e.status(r)
 }
 
+// lookAgain is how often a wait looks by itself: not every outcome comes from an attempt of this engine.
+const lookAgain = time.Second
+
 // Wait returns when every delivery has an outcome, or with the status so far when ctx ends, which is no error.
 func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, error) {
 	n, err := messageID(id)
@@ -84,6 +88,8 @@ func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, e
 	}
 	news, stop := e.watch(n)
 	defer stop()
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
 		s, err := e.Status(context.WithoutCancel(ctx), id)
 		if err != nil || s.Settled() {
@@ -91,6 +97,7 @@ func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, e
 		}
 		select {
 		case <-news:
+		case <-look.C:
 		case <-ctx.Done():
 			return s, nil
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -273,6 +274,19 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 		s.wake()
 	}
 	return m.record(), nil
+}
+
+// MessageByKey implements [outbox.Store].
+func (s *Store) MessageByKey(
+	_ context.Context, appID string, tenant activity.TenantID, key string,
+) (outbox.MessageID, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.keys[messageKey{appID, tenant, key}]
+	if !known {
+		return 0, nil, outbox.ErrNotFound
+	}
+	return m.ID, slices.Clone(m.Fingerprint), nil
 }
 
 // MessageRecord implements [outbox.Store].

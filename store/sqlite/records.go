@@ -12,6 +12,21 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 )
 
+// MessageByKey implements [outbox.Store].
+func (s *Store) MessageByKey(
+	ctx context.Context, appID string, tenant activity.TenantID, key string,
+) (id outbox.MessageID, fingerprint []byte, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		found, err := c.one(func(r row) { id, fingerprint = outbox.MessageID(r.int(0)), r.bytes(1) },
+			selectByKey, text(appID), text(tenant), text(key))
+		if err == nil && !found {
+			return outbox.ErrNotFound
+		}
+		return err
+	})
+	return id, fingerprint, err
+}
+
 // MessageRecord implements [outbox.Store].
 func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.Record, error) {
 	var record outbox.Record

@@ -62,6 +62,8 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 
 func expiredAt(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
+const selectByKey = "SELECT id, fingerprint FROM messages WHERE app_id = ? AND ifnull(tenant_id, '') = ? AND idem_key = ?"
+
 // earlier looks for the message with the same idempotency key.
 func (t *tx) earlier(m *outbox.Message) (id outbox.MessageID, replayed bool, err error) {
 	if m.Key == "" {
@@ -70,8 +72,7 @@ func (t *tx) earlier(m *outbox.Message) (id outbox.MessageID, replayed bool, err
 	same := false
 	replayed, err = t.one(func(r row) {
 		id, same = outbox.MessageID(r.int(0)), bytes.Equal(r.bytes(1), m.Fingerprint)
-	}, "SELECT id, fingerprint FROM messages WHERE app_id = ? AND ifnull(tenant_id, '') = ? AND idem_key = ?",
-		text(m.AppID), text(m.Tenant), text(m.Key))
+	}, selectByKey, text(m.AppID), text(m.Tenant), text(m.Key))
 	if err == nil && replayed && !same {
 		return 0, false, outbox.ErrKeyReused
 	}

@@ -78,7 +78,13 @@ func keyed(s outbox.Submission, key, fingerprint string) outbox.Submission {
 
 func keyIsAcceptedOnce(e *env) {
 	c := e.meet("a")
+	_, _, err := e.MessageByKey(e.ctx, app, tenant, "k")
+	e.is(err, outbox.ErrNotFound)
 	first := e.accept(keyed(e.message(c), "k", "1"))
+	id, mark, err := e.MessageByKey(e.ctx, app, tenant, "k")
+	e.ok(err)
+	equal(e.T, "message of the key", id, first.Message.ID)
+	equal(e.T, "fingerprint", string(mark), "1")
 	for _, take := range []bool{false, true} {
 		again := keyed(e.message(c), "k", "1")
 		r, err := e.SubmitMessage(e.ctx, again, take)
@@ -156,6 +162,9 @@ func keysAreApart(e *env) {
 		s := keyed(e.message(c), "k", string(rune('0'+i)))
 		s.Message.AppID, s.Message.Tenant = owner.app, owner.tenant
 		e.accept(s)
+		id, _, err := e.MessageByKey(e.ctx, owner.app, owner.tenant, "k")
+		e.ok(err)
+		equal(e.T, "message of the key", id, s.Message.ID)
 	}
 	e.counts(map[outbox.State]int64{outbox.StateReady: 5})
 }
