@@ -306,9 +306,7 @@ func copyMessage(m outbox.Message) outbox.Message {
 func (s *Store) Counts(context.Context) (map[outbox.State]int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	counts := maps.Clone(s.queue.counts)
-	maps.DeleteFunc(counts, func(_ outbox.State, n int64) bool { return n == 0 })
-	return counts, nil
+	return maps.Clone(s.queue.counts), nil
 }
 
 // Wakeups implements [outbox.Store].

@@ -121,10 +121,10 @@ func (q *queue) offer(d *delivery) {
 	}
 }
 
-// leave takes a delivery out of its lane after it became final, and offers the next.
+// leave takes a delivery that had its place out of its lane after it became final, and offers the next.
 func (q *queue) leave(d *delivery) {
 	l := q.laneOf(d)
-	if len(*l) == 0 || (*l)[0] != d {
+	if (*l)[0] != d {
 		return
 	}
 	for len(*l) > 0 && (*l)[0].State.Final() {

@@ -240,8 +240,8 @@ func conversationsAreListed(e *env) {
 		c.CreatedAt, c.User.ID, c.AppID = e.at(created), user, appID
 		return e.opens(c)
 	}
-	c := open("c", 1*time.Minute, "ann", app)
 	a := open("a", 2*time.Minute, "ann", app)
+	c := open("c", 1*time.Minute, "ann", app)
 	b := open("b", 3*time.Minute, "bob", app)
 	z := open("z", 4*time.Minute, "ann", app)
 	open("other", 5*time.Minute, "ann", "other")

@@ -31,6 +31,7 @@ type expected struct {
 	attempt          outbox.Attempt // the last
 	until            time.Time
 	past             []outbox.State
+	checked          bool // it is final, and so it is in the store
 }
 
 func (d *expected) to(s outbox.State) {

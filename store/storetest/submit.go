@@ -186,11 +186,20 @@ func takenID(e *env) {
 	sameMessage, sameDelivery := e.message(c), e.message(c)
 	sameMessage.Message.ID = first.Message.ID
 	sameDelivery.Deliveries[0].ID = first.Deliveries[0].ID
-	for _, s := range []outbox.Submission{sameMessage, sameDelivery} {
+	twice := e.message(c, c)
+	twice.Deliveries[1].ID = twice.Deliveries[0].ID
+	for _, s := range []outbox.Submission{sameMessage, sameDelivery, twice} {
 		if _, err := e.SubmitMessage(e.ctx, s, false); err == nil {
 			e.Error("an id that is taken was accepted")
 		}
 	}
+	l := e.lease(c.Key)
+	for _, one := range []outbox.Submission{e.message(), e.message(c)} {
+		if e.Commit(e.ctx, l, []headsup.Op{outbox.Submit{Submissions: []outbox.Submission{one, one}}}) == nil {
+			e.Error("one id was accepted twice in a commit")
+		}
+	}
+	l.Release()
 	equal(e.T, "record", e.record(first), before)
 	_, err := e.MessageRecord(e.ctx, sameDelivery.Message.ID)
 	e.is(err, outbox.ErrNotFound)
@@ -199,7 +208,7 @@ func takenID(e *env) {
 
 // broadcast: one message to many, here to few conversations many times, since the book is not what is tested.
 func broadcast(e *env) {
-	const people, each = 10, 400
+	const people, each = 10, 200
 	var to []book.Conversation
 	for i := range people {
 		to = append(to, e.meet(string(rune('a'+i))))
