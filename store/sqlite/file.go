@@ -184,6 +184,24 @@ func (s *Store) explain(err error) error {
 
 // Result codes of SQLite (sqlite.org, "Result and Error Codes").
 const (
-	sqliteCorrupt = 11
-	sqliteNotADB  = 26
+	sqliteBusy     = 5
+	sqliteReadOnly = 8
+	sqliteIOErr    = 10
+	sqliteCorrupt  = 11
+	sqliteFull     = 13
+	sqliteCantOpen = 14
+	sqliteNotADB   = 26
 )
+
+// ofTheDisk reports whether an error has nothing to do with what was asked for.
+func ofTheDisk(err error) bool {
+	se := (*sqlite.Error)(nil)
+	if !errors.As(err, &se) {
+		return false
+	}
+	switch se.Code() & 0xff {
+	case sqliteBusy, sqliteReadOnly, sqliteIOErr, sqliteCorrupt, sqliteFull, sqliteCantOpen, sqliteNotADB:
+		return true
+	}
+	return false
+}

@@ -148,6 +148,38 @@ func TestStuckHeadHoldsUpItsLaneOnly(t *testing.T) {
 	}
 }
 
+// TestHistoryKeepsWhatIsNoText: what comes from the network is kept as far as it is text, and never spoils the record.
+func TestHistoryKeepsWhatIsNoText(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	row := meet(t, s, 1)[0]
+	for detail, want := range map[string]string{
+		"a \"line\"\nand {\"another\":1}\r\n": "a \"line\"\nand {\"another\":1}\r\n",
+		"nul \x00 and bell \a":                "nul \x00 and bell \a",
+		"cut \xff off":                        "cut \ufffd off",
+		"\u2028 <script>":                     "\u2028 <script>",
+		strings.Repeat("long ", 10_000):       strings.Repeat("long ", 10_000),
+	} {
+		sub := submissionTo(row)
+		r, err := s.SubmitMessage(t.Context(), sub, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := delivered(*r.Attempt)
+		o.Detail, o.State, o.RetryAt = detail, outbox.StateReady, time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
+		if err := s.RecordOutcome(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		record, err := s.CancelMessage(t.Context(), sub.Message.ID, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := record.Deliveries[0].History[1].Detail; got != want {
+			t.Errorf("%.40q is kept as %.40q", detail, got)
+		}
+	}
+}
+
 // TestNoStatementLooksThroughATable: what is run while the store is at work finds its rows by an index, in order, however
 // many there are.
 func TestNoStatementLooksThroughATable(t *testing.T) {

@@ -201,6 +201,9 @@ func TestFullDiskIsAnErrorAndPasses(t *testing.T) {
 	if _, err := s.Counts(t.Context()); err != nil {
 		t.Error("reading does not work:", err)
 	}
+	if err := s.Exec(t.Context(), "INSERT INTO settings VALUES ('big', hex(zeroblob(100000)))"); err == nil {
+		t.Error("the disk is not full after all")
+	}
 	if err := s.Exec(t.Context(), "PRAGMA max_page_count = 1000000"); err != nil {
 		t.Fatal(err)
 	}
