@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -90,7 +89,6 @@ func BenchmarkSubmitTaken(b *testing.B) {
 	s := openStore(b, b.TempDir())
 	rows := meet(b, s, 10_000)
 	b.ResetTimer()
-	used := cpuTime()
 	parallel(b, 64, b.N, func(i int) error {
 		r, err := s.SubmitMessage(b.Context(), submissionTo(rows[i%len(rows)]), true)
 		if err != nil {
@@ -101,7 +99,7 @@ func BenchmarkSubmitTaken(b *testing.B) {
 		}
 		return s.RecordOutcome(b.Context(), delivered(*r.Attempt))
 	})
-	report(b, used)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
 }
 
 // BenchmarkSubmitClaimRecord accepts from 64 goroutines while a worker with 64 slots claims and records.
@@ -109,7 +107,6 @@ func BenchmarkSubmitClaimRecord(b *testing.B) {
 	s := openStore(b, b.TempDir())
 	rows := meet(b, s, 10_000)
 	b.ResetTimer()
-	used := cpuTime()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		parallel(b, 64, b.N, func(i int) error {
@@ -119,7 +116,7 @@ func BenchmarkSubmitClaimRecord(b *testing.B) {
 	})
 	wg.Go(func() { drain(b, s, b.N) })
 	wg.Wait()
-	report(b, used)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
 }
 
 // BenchmarkBacklogDrain claims and records what was accepted before.
@@ -131,9 +128,8 @@ func BenchmarkBacklogDrain(b *testing.B) {
 		return err
 	})
 	b.ResetTimer()
-	used := cpuTime()
 	drain(b, s, b.N)
-	report(b, used)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
 }
 
 // drain delivers n deliveries with 64 slots.
@@ -171,15 +167,4 @@ func drain(b *testing.B, s *sqlite.Store, n int) {
 			<-s.Wakeups()
 		}
 	}
-}
-
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func report(b *testing.B, before time.Duration) {
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
-	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-us/op")
 }

@@ -27,12 +27,16 @@ func (s *Store) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed
 			step, err = t.claim(n-len(claimed.Attempts), now)
 			return err
 		})
-		if err != nil && len(claimed.Attempts) == 0 {
+		switch {
+		case err != nil && len(claimed.Attempts) == 0:
 			return outbox.Claimed{}, err
+		case err != nil: // what is handed out must be delivered
+			s.wake()
+			return claimed, nil
 		}
 		claimed.Attempts = append(claimed.Attempts, step.attempts...)
 		claimed.NextDue = step.nextDue
-		if err != nil || !step.unfinished {
+		if !step.unfinished {
 			return claimed, nil
 		}
 	}

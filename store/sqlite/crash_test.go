@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -6,7 +8,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +45,22 @@ func TestKilledAgainAndAgain(t *testing.T) {
 func killAfter(t *testing.T, dir string, lines int, accepted, done map[outbox.MessageID]bool) {
 	t.Helper()
 	cmd := helper(t, "work", dir)
+	n := 0
+	err := listen(t, cmd, accepted, done, func() {
+		if n++; n == lines {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the process ended by itself: %v", err)
+	}
+}
+
+// listen runs a working process to its end, notes what it tells, and calls heard after every line.
+func listen(t *testing.T, cmd *exec.Cmd, accepted, done map[outbox.MessageID]bool, heard func()) error {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,20 +68,12 @@ func killAfter(t *testing.T, dir string, lines int, accepted, done map[outbox.Me
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for told := bufio.NewScanner(out); told.Scan(); n++ {
-		if n == lines {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for told := bufio.NewScanner(out); told.Scan(); heard() {
 		var what string
 		var id outbox.MessageID
 		if _, err := fmt.Sscanf(told.Text(), "%s %d.", &what, &id); err != nil || !strings.HasSuffix(told.Text(), ".") {
-			if n <= lines {
-				t.Fatalf("the process says %q", told.Text())
-			}
-			continue // the end of a line was not written any more
+			t.Log(told.Text()) // why it ends, or a line that it could not finish
+			continue
 		}
 		switch what {
 		case "accepted":
@@ -68,10 +82,39 @@ func killAfter(t *testing.T, dir string, lines int, accepted, done map[outbox.Me
 			done[id] = true
 		}
 	}
-	err = cmd.Wait()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-		t.Fatalf("the process ended by itself: %v", err)
+	return cmd.Wait()
+}
+
+// TestDiskThatFillsUp: no file may grow beyond a limit, from too little for an empty database on. The process ends with
+// an error; what it has acknowledged is there, and when there is room again everything works.
+func TestDiskThatFillsUp(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int64{0, 1 << 10, 50 << 10, 100 << 10, 150 << 10, 200 << 10, 300 << 10, 1 << 20, 3 << 20} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			accepted, done := make(map[outbox.MessageID]bool), make(map[outbox.MessageID]bool)
+			cmd := helper(t, "work on a small disk", dir)
+			cmd.Env = append(cmd.Env, fmt.Sprint(helperLimit, "=", limit))
+			if err := listen(t, cmd, accepted, done, func() {}); err == nil {
+				t.Error("the process ended without an error")
+			}
+			checkAfterCrash(t, dir, accepted, done)
+		})
 	}
+}
+
+// workOnASmallDisk works while no file is larger than a limit.
+func workOnASmallDisk(dir string) error {
+	limit, err := strconv.ParseUint(os.Getenv(helperLimit), 10, 64)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		return err
+	}
+	return work(dir)
 }
 
 func checkAfterCrash(t *testing.T, dir string, accepted, done map[outbox.MessageID]bool) {

@@ -26,6 +26,11 @@ func scanLine(r row) (directline.Conversation, error) {
 	return c, nil
 }
 
+// querier is a connection or a transaction.
+type querier interface {
+	one(f func(row), sql string, args ...any) (bool, error)
+}
+
 // readLine is a conversation, or [directline.ErrNotFound].
 func readLine(q querier, id activity.ConversationID) (c directline.Conversation, err error) {
 	var bad error

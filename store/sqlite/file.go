@@ -25,7 +25,7 @@ var migrations embed.FS
 
 // smallFile is the size in bytes up to which the whole file is checked at the start; of larger ones, only the tables
 // that everything else hangs on.
-const smallFile = 64 << 20
+const smallFile = 256 << 20
 
 // prepareFile makes the database if there is none, else checks that it is one of ours and sound, and brings its schema
 // up to date. A new database gets its name only when it is complete, so a file with the name is never an unfinished one.
@@ -89,9 +89,10 @@ func create(ctx context.Context, path string) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
-// fill gives an empty file its schema. When the connection is closed nothing is left in the log.
+// fill gives an empty file its schema. It works without a write-ahead log, whose last part could be left beside the file
+// if writing it back failed.
 func fill(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite", writerDSN(path))
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(DELETE)", "synchronous(FULL)"))
 	if err != nil {
 		return err
 	}
@@ -183,6 +184,24 @@ func (s *Store) explain(err error) error {
 
 // Result codes of SQLite (sqlite.org, "Result and Error Codes").
 const (
-	sqliteCorrupt = 11
-	sqliteNotADB  = 26
+	sqliteBusy     = 5
+	sqliteReadOnly = 8
+	sqliteIOErr    = 10
+	sqliteCorrupt  = 11
+	sqliteFull     = 13
+	sqliteCantOpen = 14
+	sqliteNotADB   = 26
 )
+
+// ofTheDisk reports whether an error has nothing to do with what was asked for.
+func ofTheDisk(err error) bool {
+	se := (*sqlite.Error)(nil)
+	if !errors.As(err, &se) {
+		return false
+	}
+	switch se.Code() & 0xff {
+	case sqliteBusy, sqliteReadOnly, sqliteIOErr, sqliteCorrupt, sqliteFull, sqliteCantOpen, sqliteNotADB:
+		return true
+	}
+	return false
+}

@@ -133,7 +133,13 @@ func changeLine(c outbox.Change) string {
 	return string(append(b, "}\n"...))
 }
 
+// lastTime is the last that can be written (RFC 3339, 1).
+var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
 func appendTime(b []byte, t time.Time) []byte {
+	if t.After(lastTime) {
+		t = lastTime
+	}
 	b = append(b, '"')
 	b = t.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
 	return append(b, '"')

@@ -99,7 +99,7 @@ func (c Config) validate() error {
 const (
 	fileName     = "headsup.db"
 	readersCount = 4
-	cacheSize    = 20_000 // conversations
+	cacheSize    = 10_000 // conversations, twice
 )
 
 // Open takes the data directory, makes or checks the database in it, brings its schema up to date, and takes back what
@@ -229,7 +229,7 @@ func (s *Store) shut() error {
 	return nil
 }
 
-// Check reports whether the store can write. After a commit that failed it tries one.
+// Check reports whether the store can write. After a failure of the disk it tries a commit.
 func (s *Store) Check(ctx context.Context) error {
 	return s.writer.do(ctx, func(t *tx) error {
 		if !s.writer.sick {

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,48 +205,6 @@ func TestUnfinishedDatabaseIsStartedAnew(t *testing.T) {
 	}
 	if names := namesIn(t, dir); strings.Join(names, " ") != "headsup.db headsup.lock" {
 		t.Errorf("left are %v", names)
-	}
-}
-
-// TestOpenWithoutRights: the message names what cannot be written.
-func TestOpenWithoutRights(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		chmod map[string]fs.FileMode // below the test's directory
-		says  string
-	}{
-		"EverythingIsAllowed":   {says: "it was opened"},
-		"DirectoryIsReadOnly":   {chmod: map[string]fs.FileMode{"data": 0o555, "data/headsup.lock": 0o444}, says: "headsup.lock"},
-		"DirectoryTakesNoFiles": {chmod: map[string]fs.FileMode{"data": 0o555}, says: "headsup.db"},
-		"DatabaseIsReadOnly":    {chmod: map[string]fs.FileMode{"data/headsup.db": 0o444}, says: "headsup.db: permission denied"},
-		"DatabaseIsSecret":      {chmod: map[string]fs.FileMode{"data/headsup.db": 0}, says: "headsup.db: permission denied"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			top := t.TempDir()
-			dir := filepath.Join(top, "data")
-			s := openStore(t, dir)
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			modes := map[string]fs.FileMode{
-				"..": 0o755, ".": 0o755, "data": 0o777, "data/headsup.db": 0o666, "data/headsup.lock": 0o666,
-			}
-			maps.Copy(modes, c.chmod)
-			for name, mode := range modes {
-				if err := os.Chmod(filepath.Join(top, name), mode); err != nil {
-					t.Fatal(err)
-				}
-			}
-			t.Cleanup(func() { os.Chmod(dir, 0o755) })
-			out, err := helper(t, "open as nobody", dir).Output()
-			if (err == nil) != (c.chmod == nil) {
-				t.Errorf("the process ended with %v", err)
-			}
-			if said := strings.TrimSpace(string(out)); strings.Contains(said, "\n") || !strings.Contains(said, c.says) {
-				t.Errorf("it says %q, want one line with %q", said, c.says)
-			}
-		})
 	}
 }
 

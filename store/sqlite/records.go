@@ -37,15 +37,9 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 	return record, err
 }
 
-// querier is a connection or a transaction.
-type querier interface {
-	each(f func(row) error, sql string, args ...any) error
-	one(f func(row), sql string, args ...any) (bool, error)
-}
-
 // readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
 // tables come from one statement, so what is read was so at one time.
-func readRecord(q querier, id outbox.MessageID) (outbox.Record, error) {
+func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 	var record outbox.Record
 	var alone int64
 	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
@@ -116,51 +110,52 @@ func scanDelivery(r row) (outbox.Delivery, error) {
 	return d, err
 }
 
-// CancelMessage implements [outbox.Store].
+// cancelAtOnce bounds one step of a cancellation, so that it does not hold up the writer for long.
+const cancelAtOnce = 1000
+
+// CancelMessage implements [outbox.Store]. It takes several steps when there are very many deliveries; what is handed
+// out between two of them stays as it is.
 func (s *Store) CancelMessage(ctx context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
-	var record outbox.Record
-	err := s.writer.do(ctx, func(t *tx) error {
-		var alone int64
-		found, err := t.one(func(r row) { alone = r.int(0) }, "SELECT alone FROM messages WHERE id = ?", int64(id))
-		switch {
-		case err != nil:
+	for more := true; more; {
+		if err := s.writer.do(ctx, func(t *tx) error {
+			n, err := t.cancel(id, at)
+			more = n == cancelAtOnce
 			return err
-		case !found:
-			return outbox.ErrNotFound
+		}); err != nil {
+			return outbox.Record{}, err
 		}
-		if err := t.cancel(id, alone, at); err != nil {
-			return err
-		}
-		record, err = readRecord(t, id)
-		return err
-	})
-	if err != nil {
-		return outbox.Record{}, err
 	}
-	return record, nil
+	return s.MessageRecord(ctx, id)
 }
 
-func (t *tx) cancel(id outbox.MessageID, alone int64, at time.Time) error {
+// cancel cancels some of a message's deliveries and returns how many.
+func (t *tx) cancel(id outbox.MessageID, at time.Time) (int, error) {
+	var alone int64
+	found, err := t.one(func(r row) { alone = r.int(0) }, "SELECT alone FROM messages WHERE id = ?", int64(id))
+	switch {
+	case err != nil:
+		return 0, err
+	case !found:
+		return 0, outbox.ErrNotFound
+	}
 	which, arg := ofMessage(id, alone)
 	var waiting []hot
 	if err := t.each(func(r row) error {
 		waiting = append(waiting, scanHot(r))
 		return nil
-	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+" AND d.state <> 4", arg); err != nil {
-		return err
+	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+" AND d.state <> 4 LIMIT +?", arg, cancelAtOnce); err != nil {
+		return 0, err
 	}
 	for i := range waiting {
 		h := &waiting[i]
 		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims)}
 		h.change(c)
 		if err := t.finish(h, cancelled, c); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(waiting) > 0 {
-		t.wake = true // the next due time may be another
-	}
-	return nil
+	t.wake = len(waiting) > 0 || t.wake // the next due time may be another
+	return len(waiting), nil
 }
 
 // Counts implements [outbox.Store].

@@ -45,7 +45,7 @@ type writer struct {
 	more   chan struct{} // has a token when the queue is not empty
 	ended  chan struct{}
 
-	sick bool // the last commit failed; belongs to the goroutine
+	sick bool // the disk has failed, and nothing was committed since; belongs to the goroutine
 }
 
 func newWriter(s *Store, c *conn) *writer {
@@ -168,6 +168,7 @@ func (w *writer) batch(ops []*op) {
 func (w *writer) together(ops []*op) bool {
 	t := &tx{conn: w.conn, store: w.store, book: newGeneration()}
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		w.diagnose(err)
 		fail(ops, w.store.explain(fmt.Errorf("begin: %w", err)))
 		return true
 	}
@@ -182,21 +183,31 @@ func (w *writer) together(ops []*op) bool {
 			return false
 		}
 		if t.broken != nil {
+			w.diagnose(t.broken)
 			o.err = w.store.explain(cmp.Or(o.err, t.broken))
 		}
 		return true
 	}
 	if err := w.commit(t); err != nil {
 		w.rollback(t)
-		err = w.store.explain(fmt.Errorf("commit: %w", err))
-		w.sick = true
-		w.log.Error("commit failed", "error", err, "operations", len(ops))
-		fail(ops, err)
+		w.diagnose(err)
+		fail(ops, w.store.explain(fmt.Errorf("commit: %w", err)))
 		return true
 	}
-	w.sick = w.sick && !t.writes
+	if w.sick && t.writes {
+		w.sick = false
+		w.log.Info("the database can be written again")
+	}
 	t.committed()
 	return true
+}
+
+// diagnose tells, once, that the disk has failed.
+func (w *writer) diagnose(err error) {
+	if !w.sick && ofTheDisk(err) {
+		w.sick = true
+		w.log.Error("the database cannot be written", "error", err)
+	}
 }
 
 func (w *writer) commit(t *tx) error {

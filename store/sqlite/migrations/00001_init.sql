@@ -221,6 +221,7 @@ CREATE TABLE dl_conversations (
 	ended           INTEGER NOT NULL,
 	created_at      INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX dl_conversations_opened ON dl_conversations (app_id, created_at);
 CREATE INDEX dl_conversations_user ON dl_conversations (app_id, user_id, created_at);
 
 CREATE TABLE dl_activities (
