@@ -105,11 +105,11 @@ func (e *entry) sighted(s book.Sighting, reference []byte) *entry {
 	return next
 }
 
-// same reports whether next tells nothing that e does not, but for its times.
-func (next *entry) same(e *entry) bool {
-	a, b := &next.conv, &e.conv
+// same reports whether e tells nothing that earlier does not, but for its times.
+func (e *entry) same(earlier *entry) bool {
+	a, b := &e.conv, &earlier.conv
 	return a.Kind == b.Kind && a.Source == b.Source && a.TimeZone == b.TimeZone && a.Reach == b.Reach &&
-		bytes.Equal(next.reference, e.reference) && maps.Equal(next.people, e.people)
+		bytes.Equal(e.reference, earlier.reference) && maps.Equal(e.people, earlier.people)
 }
 
 var peopleSeed = maphash.MakeSeed()

@@ -22,7 +22,7 @@ func (s *Store) Block() (release func()) {
 	began, end, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.writer.do(context.Background(), func(*tx) error {
+		_ = s.writer.do(context.Background(), func(*tx) error {
 			close(began)
 			<-end
 			return nil

@@ -169,7 +169,7 @@ func explain(path string, err error) error {
 	case !errors.As(err, &se):
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	case se.Code()&0xff == sqliteCorrupt || se.Code()&0xff == sqliteNotADB:
-		return fmt.Errorf("sqlite: %s: %w (%v)", path, ErrDamaged, err)
+		return fmt.Errorf("sqlite: %s: %w: %w", path, ErrDamaged, err)
 	}
 	return fmt.Errorf("sqlite: %s: %w", path, err)
 }

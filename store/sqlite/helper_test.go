@@ -105,7 +105,7 @@ func TestOpenWithoutRights(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			t.Cleanup(func() { os.Chmod(dir, 0o755) })
+			t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 			out, err := helper(t, "open as nobody", dir).Output()
 			if (err == nil) != (c.chmod == nil) {
 				t.Errorf("the process ended with %v", err)

@@ -273,7 +273,7 @@ func TestDatabaseLockedByAnotherProgramIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Rollback()
+	defer func() { _ = lock.Rollback() }()
 	sub := submissionTo(row)
 	if _, err := s.SubmitMessage(t.Context(), sub, false); err == nil || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("the error is %v", err)
