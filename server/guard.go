@@ -11,8 +11,9 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-// guard keeps pages of other sites away from a server that trusts whoever reaches it: the Host must be a loopback name
-// or the public URL's, which a rebound DNS name is not, and a request with an Origin must come from our own pages.
+// guard keeps other pages away from a server that trusts whoever reaches it: the Host must be a loopback name or the
+// public URL's, which a rebound DNS name is not, and a request with an Origin must come from our own pages. Where a browser
+// sends no Origin (images, links) it tells how far away the page is; one on another port of this machine is another's too.
 func (s *Server) guard(next http.Handler) http.Handler {
 	public, err := url.Parse(s.url)
 	if err != nil {
@@ -23,21 +24,24 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return true
 		}
 		name, port, err := net.SplitHostPort(host)
-		return err == nil && loopback(name) && port == portOf(s.listener)
+		if err != nil { // browsers leave out the port that is the scheme's own
+			name, port = strings.Trim(host, "[]"), "80"
+		}
+		return loopback(name) && port == portOf(s.listener)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ours(r.Host) {
 			refuse(w, "the Host header names another machine; development mode answers on loopback only")
 			return
 		}
+		foreign := false
 		if origin := r.Header.Get("Origin"); origin != "" {
 			u, err := url.Parse(origin)
-			if err != nil || !ours(u.Host) || u.Scheme != "http" && u.Scheme != public.Scheme {
-				refuse(w, "the request comes from a page of another site")
-				return
-			}
+			foreign = err != nil || !ours(u.Host) || u.Scheme != "http" && u.Scheme != public.Scheme
+		} else if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+			foreign = !navigation(r)
 		}
-		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" && !navigation(r) {
+		if foreign {
 			refuse(w, "the request comes from a page of another site")
 			return
 		}

@@ -95,6 +95,7 @@ func TestForeignPagesAreRefused(t *testing.T) {
 		"garbage origin":        {"Origin", "::"},
 		"https origin":          {"Origin", "https://127.0.0.1" + port},
 		"cross-site, no origin": {"Sec-Fetch-Site", "cross-site"},
+		"same-site, no origin":  {"Sec-Fetch-Site", "same-site"}, // a page on another port of this machine
 	}
 	for name, header := range bad {
 		for _, route := range routes {
@@ -107,18 +108,22 @@ func TestForeignPagesAreRefused(t *testing.T) {
 		}
 	}
 	for name, header := range map[string][]string{
-		"our own page":      {"Origin", url},
-		"localhost's page":  {"Origin", "http://localhost" + port, "Host", "localhost" + port},
-		"typed address":     {"Sec-Fetch-Site", "none"},
-		"link from a site":  {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"},
-		"no browser at all": {},
+		"our own page":       {"Origin", url},
+		"localhost's page":   {"Origin", "http://localhost" + port, "Host", "localhost" + port},
+		"typed address":      {"Sec-Fetch-Site", "none"},
+		"localhost's socket": {"Origin", "http://localhost" + port, "Sec-Fetch-Site", "cross-site"}, // to 127.0.0.1
+		"link from a site":   {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"},
+		"link from a port":   {"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "navigate"},
+		"no browser at all":  {},
 	} {
 		if resp, _ := request(t, http.MethodGet, url+"/openapi.json", "", header...); resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: status %d, want 200", name, resp.StatusCode)
 		}
 	}
-	if resp, _ := request(t, http.MethodGet, url+"/api/notify", "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("a link on another site makes the bot speak: status %d", resp.StatusCode)
+	for _, site := range []string{"cross-site", "same-site"} {
+		if resp, _ := request(t, http.MethodGet, url+"/api/notify", "", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate"); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("a link on a %s page makes the bot speak: status %d", site, resp.StatusCode)
+		}
 	}
 }
 
