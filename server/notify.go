@@ -28,13 +28,22 @@ const notifyPatience = 2 * time.Second
 func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.Method == http.MethodHead { // which the pattern of GET matches too
+		w.Header().Set("Allow", "GET, POST")
+		answerNotify(w, r, http.StatusMethodNotAllowed, notifyAnswer{Error: "only GET and POST are allowed here"})
+		return
+	}
 	text, err := notifyText(w, r)
 	if err != nil {
 		answerNotify(w, r, http.StatusBadRequest, notifyAnswer{Error: err.Error()})
 		return
 	}
 	accepted, err := s.engine.Notify(r.Context(), headsup.Notification{To: headsup.Target{Everyone: true}, Text: text})
+	wrong, isWrong := errors.AsType[*proactive.FieldError](err)
 	switch {
+	case isWrong:
+		answerNotify(w, r, http.StatusBadRequest, notifyAnswer{Error: wrong.Error()})
+		return
 	case errors.Is(err, proactive.ErrNoTarget):
 		answerNotify(w, r, http.StatusOK, notifyAnswer{})
 		return

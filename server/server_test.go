@@ -145,10 +145,13 @@ func TestNotifyEndpoint(t *testing.T) {
 	if _, body := request(t, http.MethodPost, url+"/api/notify", `{"text":"look up"}`); !strings.Contains(body, `"conversations":1,"delivered":1`) {
 		t.Errorf("a program is told %s", body)
 	}
-	for _, bad := range []string{`{"text":""}`, `{"txt":"x"}`, `hello`} {
+	for _, bad := range []string{`{"text":""}`, `{"txt":"x"}`, `hello`, `{"text":"\u0000"}`, `{"text":"` + strings.Repeat("x", 70_000) + `"}`} {
 		if resp, body := request(t, http.MethodPost, url+"/api/notify", bad); resp.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s: %s %s", bad, resp.Status, body)
+			t.Errorf("%.20s: %s %s", bad, resp.Status, body)
 		}
+	}
+	if resp, _ := request(t, http.MethodHead, url+"/api/notify", ""); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD, which is to do nothing, answers %s", resp.Status)
 	}
 	_, history := request(t, http.MethodGet, url+"/v3/directline/conversations/"+conversation+"/activities", "", "Authorization", bearer)
 	hello, look := strings.Index(history, `"text":"proactive hello"`), strings.Index(history, `"text":"look up"`)
