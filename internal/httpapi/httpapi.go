@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -50,11 +51,33 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.SchemasPath, doc.DocsPath = "", ""
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
-	api := humago.New(mux, doc)
-	api.UseMiddleware(wantJSON(api))
+	operations := humago.New(mux, doc)
+	operations.UseMiddleware(wantJSON(operations))
 	s := &service{cfg: cfg}
-	s.notifications(api)
-	describeActivities(api)
+	s.notifications(operations)
+	describeActivities(operations)
+	mux.Handle(rest, otherRoutes(mux))
+}
+
+// rest is the pattern of what no operation takes.
+const rest = "/v1/"
+
+// otherRoutes answers what no operation takes: 405 where another method would do, else 404.
+func otherRoutes(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such route")
+		for _, method := range []string{
+			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != rest {
+				w.Header().Add("Allow", method)
+				p = newProblem(http.StatusMethodNotAllowed, api.CodeMethodNotAllowed, r.Method+" is not allowed here")
+			}
+		}
+		w.Header().Set("Content-Type", p.ContentType(""))
+		w.WriteHeader(p.Status)
+		_ = json.MarshalWrite(w, p.Problem)
+	})
 }
 
 // jsonFormat reads and writes bodies with the JSON package that the rest of the program uses: duplicate members,

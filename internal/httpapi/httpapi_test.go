@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"net/http"
 	"net/http/httptest"
@@ -208,6 +209,57 @@ func TestUnknownNotificationIsNotFound(t *testing.T) {
 		if p := decode[api.Problem](t, w); w.Code != http.StatusNotFound || p.Code != api.CodeNotFound {
 			t.Errorf("%s: %d %+v", id, w.Code, p)
 		}
+	}
+}
+
+func TestOtherRoutesAndMethodsAreProblems(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	cases := []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/v1/", 404, api.CodeNotFound},
+		{"POST", "/v1/notification", 404, api.CodeNotFound},
+		{"GET", "/v1/notifications/ntf_1/x", 404, api.CodeNotFound},
+		{"GET", "/v1/notifications", 405, api.CodeMethodNotAllowed},
+		{"DELETE", "/v1/notifications/ntf_1", 405, api.CodeMethodNotAllowed},
+	}
+	for _, c := range cases {
+		w := f.call(t, c.method, c.path, "")
+		if p := decode[api.Problem](t, w); w.Code != c.status || p.Code != c.code || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d %+v", c.method, c.path, w.Code, p)
+		}
+	}
+	if allow := f.call(t, "DELETE", "/v1/notifications/ntf_1", "").Header().Get("Allow"); allow != "GET" {
+		t.Errorf("allows %q, want GET", allow)
+	}
+}
+
+// broken is an engine that accepts and cannot read.
+type broken struct{ httpapi.Engine }
+
+func (broken) Status(context.Context, headsup.NotificationID) (proactive.Status, error) {
+	return proactive.Status{}, errors.New("the disk is gone")
+}
+
+func (broken) Notify(context.Context, headsup.Notification) (proactive.Accepted, error) {
+	return proactive.Accepted{ID: "ntf_0000000000001"}, nil
+}
+
+func TestWhatIsAcceptedIsCalledAccepted(t *testing.T) {
+	t.Parallel()
+	f := fixture{mux: http.NewServeMux()}
+	httpapi.Register(f.mux, httpapi.Config{Engine: broken{}})
+	w := f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"x"}`)
+	if n := decode[api.Notification](t, w); w.Code != http.StatusAccepted || n.ID != "ntf_0000000000001" ||
+		w.Header().Get("Location") != "/v1/notifications/ntf_0000000000001" {
+		t.Errorf("%d %s: it will be delivered, whether or not it can be read now", w.Code, w.Body)
+	}
+	w = f.call(t, "GET", "/v1/notifications/ntf_0000000000001", "")
+	if p := decode[api.Problem](t, w); w.Code != http.StatusServiceUnavailable || strings.Contains(p.Detail, "accepted") {
+		t.Errorf("%d %+v: nothing was to be accepted", w.Code, p)
 	}
 }
 

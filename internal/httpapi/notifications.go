@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	stdjson "encoding/json"
 	"errors"
@@ -64,11 +65,13 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	status, err := s.cfg.Engine.Status(ctx, accepted.ID)
-	if err != nil {
-		return nil, s.problemOf(ctx, err)
+	c := &created{Location: "/v1/notifications/" + string(accepted.ID)}
+	if status, err := s.cfg.Engine.Status(ctx, accepted.ID); err == nil {
+		c.Body = render(status)
+	} else { // an error would make the caller ask again for what will be delivered
+		s.cfg.Logger.ErrorContext(ctx, "accepted notification not readable", "notification_id", string(accepted.ID), "error", err.Error())
+		c.Body = unread(accepted.ID, n, r.Body)
 	}
-	c := &created{Location: "/v1/notifications/" + string(accepted.ID), Body: render(status)}
 	if accepted.Replayed {
 		c.Replayed = "true"
 	}
@@ -133,7 +136,9 @@ func decodeActivity(raw []byte) (*activity.Activity, error) {
 		if json.Unmarshal(raw, &members) == nil && members["type"] == nil {
 			members["type"] = stdjson.RawMessage(`"message"`)
 			if typed, err := json.Marshal(members); err == nil {
-				return activity.Decode(typed)
+				if a, err := activity.Decode(typed); err == nil {
+					return a, nil
+				}
 			}
 		}
 	}
@@ -177,6 +182,23 @@ func render(s proactive.Status) api.Notification {
 		n.Deliveries = append(n.Deliveries, out)
 	}
 	return n
+}
+
+// unread is what is known of a notification that was accepted and cannot be read at the moment.
+func unread(id headsup.NotificationID, n headsup.Notification, b api.NotificationRequest) api.Notification {
+	now := time.Now().UTC()
+	out := api.Notification{
+		ID: string(id), State: string(outbox.StateReady), To: b.To, Activity: b.Activity,
+		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
+		Topic: b.Topic, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
+	}
+	if n.In > 0 || n.At.After(now) {
+		out.State = string(outbox.StateScheduled)
+	}
+	if n.Activity == nil {
+		out.Activity, _ = activity.Encode(activity.Message(n.Text)) // it was encoded before
+	}
+	return out
 }
 
 func laneName(l outbox.Lane) string {

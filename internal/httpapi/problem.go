@@ -99,6 +99,6 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
 	return huma.ErrorWithHeaders(
-		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the request could not be stored; nothing was accepted"),
+		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the store is not available at the moment; try again"),
 		http.Header{"Retry-After": {"1"}})
 }
