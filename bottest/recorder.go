@@ -38,10 +38,7 @@ func (r *Recorder) Send(ctx context.Context, out headsup.Outgoing) (activity.Res
 	defer r.mu.Unlock()
 	out.Activity = out.Activity.Clone()
 	r.sent = append(r.sent, out)
-	if r.news != nil {
-		close(r.news)
-		r.news = nil
-	}
+	r.changed()
 	return activity.ResourceResponse{ID: activity.ID(fmt.Sprint("sent-", len(r.sent)))}, nil
 }
 
@@ -54,10 +51,11 @@ func (r *Recorder) Update(_ context.Context, out headsup.Outgoing) (activity.Res
 		return activity.ResourceResponse{}, err
 	}
 	r.sent[i].Activity = out.Activity.Clone()
+	r.changed()
 	return activity.ResourceResponse{ID: out.Activity.ID}, nil
 }
 
-// Delete implements [headsup.Channel].
+// Delete implements [headsup.Channel]: what was sent becomes an empty activity.
 func (r *Recorder) Delete(_ context.Context, _ activity.Reference, id activity.ID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,7 +64,16 @@ func (r *Recorder) Delete(_ context.Context, _ activity.Reference, id activity.I
 		return err
 	}
 	r.sent[i].Activity = &activity.Activity{}
+	r.changed()
 	return nil
+}
+
+// changed wakes those who await something. r.mu is held.
+func (r *Recorder) changed() {
+	if r.news != nil {
+		close(r.news)
+		r.news = nil
+	}
 }
 
 // find returns the index of a sent activity. r.mu is held.
