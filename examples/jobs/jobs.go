@@ -125,11 +125,20 @@ func (b *bot) completed(ctx context.Context, t *headsup.Turn) error {
 	return b.complete(ctx, t, number)
 }
 
+// once names what completes a job: the activity, whose id is unique in its conversation only. One without id is not
+// repeated.
+func once(t *headsup.Turn) string {
+	if t.Activity().ID == "" {
+		return ""
+	}
+	return t.Key().String() + " " + string(t.Activity().ID)
+}
+
 // complete ends a job, which tells its starter, and tells the one who asked what became of that.
 func (b *bot) complete(ctx context.Context, t *headsup.Turn, number proactive.JobNumber) error {
 	job, id, err := b.engine.CompleteJob(ctx, number, proactive.Completion{
 		Tell: activity.Message(fmt.Sprintf("Your queued job %d just completed.", number)),
-		Once: string(t.Activity().ID),
+		Once: once(t),
 	})
 	switch {
 	case errors.Is(err, proactive.ErrNoJob):

@@ -146,6 +146,17 @@ func TestWrongInputsGetTheirAnswer(t *testing.T) {
 	})
 }
 
+func TestSameActivityIDElsewhereIsNoRepeat(t *testing.T) {
+	within(t, &bottest.Recorder{}, func(c *chat) {
+		c.say("ann", "run")
+		c.say("ben", "done 1")
+		c.expect("ben", "Job completed. Notification sent.")
+		c.said-- // ids are unique in their conversation only
+		c.say("eve", "done 1")
+		c.expect("eve", "This job is already completed, please start a new job.")
+	})
+}
+
 func TestNewcomersAreWelcomed(t *testing.T) {
 	within(t, &bottest.Recorder{}, func(c *chat) {
 		c.hear("ann", &activity.Activity{Type: activity.TypeConversationUpdate, MembersAdded: []activity.ChannelAccount{{ID: "bot"}}})
