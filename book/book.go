@@ -89,8 +89,8 @@ type Sighting struct {
 type Store interface {
 	// Sight adds the conversation or brings it up to date (reference, source, time zone, reach becomes active) and
 	// returns it, durably. A sighting with [SourceDev] does not replace the service URL of an entry with [SourceClaim],
-	// nor its source. What a sighting does not tell (kind, time zone, when it was verified) stays as it was, people add
-	// up, and the reference's activity id is dropped.
+	// nor its source. What a sighting does not tell (kind, user, locale, time zone, when it was verified) stays as it was,
+	// people add up, and the reference's activity id is dropped. A conversation whose kind nobody has told is personal.
 	Sight(ctx context.Context, s Sighting) (Conversation, error)
 	// StrikeOut marks a conversation as not reachable. It is not a sighting. An unknown one is not an error.
 	StrikeOut(ctx context.Context, key headsup.ConversationKey, r Reach, cause string, at time.Time) error

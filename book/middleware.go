@@ -89,13 +89,16 @@ func source(id auth.Identity, now time.Time) (Source, time.Time) {
 	return SourceDev, time.Time{}
 }
 
-// KindOf reads the conversation type that Teams sends; other channels only tell groups.
+// KindOf reads the conversation type that Teams sends; other channels only tell groups, if anything. It is empty when the
+// account does not tell.
 func KindOf(c activity.ConversationAccount) Kind {
 	switch {
 	case c.ConversationType == activity.ConversationChannel:
 		return KindChannel
 	case c.ConversationType == activity.ConversationGroupChat, c.Group():
 		return KindGroup
+	case c.ConversationType == "" && c.IsGroup == nil:
+		return ""
 	}
 	return KindPersonal
 }

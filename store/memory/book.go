@@ -60,13 +60,17 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 func (e *entry) sight(s book.Sighting) {
 	ref := s.Reference.Clone()
 	ref.ActivityID = ""
+	ref.Locale = cmp.Or(ref.Locale, e.Reference.Locale)
+	if ref.User == nil {
+		ref.User = e.Reference.User
+	}
 	if e.Source == book.SourceClaim && s.Source == book.SourceDev {
 		ref.ServiceURL = e.Reference.ServiceURL
 	} else {
 		e.Source = s.Source
 	}
 	e.Reference = ref
-	e.Kind = cmp.Or(s.Kind, e.Kind)
+	e.Kind = cmp.Or(s.Kind, e.Kind, book.KindPersonal)
 	e.TimeZone = cmp.Or(s.TimeZone, e.TimeZone)
 	if !s.VerifiedAt.IsZero() {
 		e.VerifiedAt = s.VerifiedAt

@@ -30,7 +30,11 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (book.Convers
 		return book.Conversation{}, fmt.Errorf("sqlite: encode the reference: %w", err)
 	}
 	if known, ok := s.cache.key(sighting.Key); ok {
-		if next := known.sighted(sighting, reference); next.same(known) {
+		next, err := known.sighted(sighting, reference)
+		if err != nil {
+			return book.Conversation{}, err
+		}
+		if next.same(known) {
 			return next.copy(), s.touch(known.conv.Row, next.conv)
 		}
 	}
@@ -75,14 +79,22 @@ func (s *Store) settle(ctx context.Context) error {
 }
 
 // sighted is what the entry becomes by a sighting; e may be nil for a new one.
-func (e *entry) sighted(s book.Sighting, reference []byte) *entry {
-	next := &entry{reference: reference}
+func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
+	next, told := &entry{reference: reference}, s
 	if e == nil {
 		next.conv = book.Conversation{Key: s.Key, CreatedAt: s.At}
 	} else {
 		next.conv, next.people = e.conv, e.people
 	}
 	c := &next.conv
+	if s.Reference.Locale == "" && c.Reference.Locale != "" {
+		s.Reference.Locale = c.Reference.Locale
+		next.reference = nil
+	}
+	if s.Reference.User == nil && c.Reference.User != nil {
+		s.Reference.User = c.Reference.User
+		next.reference = nil
+	}
 	if c.Source == book.SourceClaim && s.Source == book.SourceDev {
 		if url := c.Reference.ServiceURL; url != s.Reference.ServiceURL {
 			s.Reference.ServiceURL = url
@@ -92,7 +104,7 @@ func (e *entry) sighted(s book.Sighting, reference []byte) *entry {
 		c.Source = s.Source
 	}
 	c.Reference = s.Reference.Clone()
-	c.Kind = cmp.Or(s.Kind, c.Kind)
+	c.Kind = cmp.Or(s.Kind, c.Kind, book.KindPersonal)
 	c.TimeZone = cmp.Or(s.TimeZone, c.TimeZone)
 	if !s.VerifiedAt.IsZero() {
 		c.VerifiedAt = s.VerifiedAt
@@ -101,8 +113,14 @@ func (e *entry) sighted(s book.Sighting, reference []byte) *entry {
 		c.Reach, c.Cause, c.ReachAt = book.ReachActive, "", s.At
 	}
 	c.UpdatedAt = s.At
-	next.people = withPeople(next.people, s)
-	return next
+	next.people = withPeople(next.people, told)
+	if next.reference == nil {
+		var err error
+		if next.reference, err = json.Marshal(c.Reference); err != nil {
+			return nil, fmt.Errorf("sqlite: encode the reference: %w", err)
+		}
+	}
+	return next, nil
 }
 
 // same reports whether e tells nothing that earlier does not, but for its times.
@@ -174,11 +192,9 @@ func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := known.sighted(s, reference)
-	if next.reference == nil {
-		if next.reference, err = json.Marshal(next.conv.Reference); err != nil {
-			return nil, fmt.Errorf("sqlite: encode the reference: %w", err)
-		}
+	next, err := known.sighted(s, reference)
+	if err != nil {
+		return nil, err
 	}
 	if err := t.writeConversation(next); err != nil {
 		return nil, err

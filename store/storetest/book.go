@@ -77,12 +77,19 @@ func laterSighting(e *env) {
 // sightingTellsLess: what an activity does not tell stays as it was learnt.
 func sightingTellsLess(e *env) {
 	s := sightingOf(keyOf("a"), e.start)
-	s.TimeZone = "Europe/Zurich"
+	s.TimeZone, s.Reference.Locale, s.Kind = "Europe/Zurich", "de-CH", book.KindGroup
 	want := e.sight(s)
-	s = book.Sighting{Key: s.Key, Reference: s.Reference, Source: book.SourceClaim, At: e.at(time.Minute)}
-	want.UpdatedAt = s.At
-	equal(e.T, "sighted", e.sight(s), want)
-	e.inBook(want)
+	for minute := range 2 {
+		s = book.Sighting{Key: s.Key, Reference: s.Reference.Clone(), Source: book.SourceClaim, At: e.at(time.Duration(minute) * time.Minute)}
+		s.Reference.Locale, s.Reference.User = "", nil
+		want.UpdatedAt = s.At
+		equal(e.T, "sighted", e.sight(s), want)
+		e.inBook(want)
+	}
+	s.Key, s.Reference = keyOf("b"), referenceTo(keyOf("b"))
+	if got := e.sight(s); got.Kind != book.KindPersonal {
+		e.Errorf("a conversation of which nobody has told is %q", got.Kind)
+	}
 }
 
 func uniqueByKey(e *env) {
