@@ -191,11 +191,6 @@ func (b *Bot) commit(ctx context.Context, lease Lease, ops []Op) error {
 	if err := b.cfg.Turns.Commit(ctx, lease, ops); err != nil {
 		return fmt.Errorf("commit the turn: %w", err)
 	}
-	for _, op := range ops {
-		if after, ok := op.(AfterCommit); ok {
-			after.Committed()
-		}
-	}
 	return nil
 }
 

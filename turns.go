@@ -58,12 +58,6 @@ type Op interface {
 	TurnOp()
 }
 
-// AfterCommit is implemented by ops that want to know when they became durable.
-type AfterCommit interface {
-	// Committed is called once, after the commit, without the store's locks. It must not block.
-	Committed()
-}
-
 // Answer is what an inbound activity was answered: the HTTP status and body.
 type Answer struct {
 	Status int
