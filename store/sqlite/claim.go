@@ -107,6 +107,7 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	for i := range due {
 		if d := &due[i]; d.state == scheduled {
 			t.count(scheduled, ready, 1)
+			t.enters(d.conversation, d.lane)
 			_, err = t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
 				", due_at = 0, updated_at = ?, history = history || ? WHERE id = ?",
 				t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))

@@ -72,6 +72,7 @@ func (t *tx) handOut(
 		t.store.mu.Lock()
 		defer t.store.mu.Unlock()
 		t.store.running[r.id] = r
+		t.store.lanes.out[lane{r.conversation, r.lane}] = struct{}{}
 	})
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
@@ -92,7 +93,7 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
 		return err
 	}
-	if h.seq == 0 {
+	if h.seq == 0 || !t.store.lanes.behind(h.conversation, h.lane, h.seq) {
 		return nil
 	}
 	return t.promoteHead(h.conversation, h.lane)
@@ -103,14 +104,34 @@ func (t *tx) promoteHead(c book.Row, l outbox.Lane) error {
 	var head int64
 	if _, err := t.one(func(r row) { head = r.int(0) },
 		"SELECT id FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0 ORDER BY seq LIMIT 1",
-		int64(c), int64(l)); head == 0 || err != nil {
+		int64(c), int64(l)); err != nil {
 		return err
+	}
+	if head == 0 {
+		t.after(func() { t.leaves(c, l) })
+		return nil
 	}
 	n, err := t.exec("UPDATE deliveries SET waits = 1 WHERE id = ? AND state = 2 AND waits = 0", head)
 	if n > 0 {
 		t.wake = true
 	}
 	return err
+}
+
+// leaves forgets a lane that the transaction has found empty, unless it put somebody into it afterwards.
+func (t *tx) leaves(c book.Row, l outbox.Lane) {
+	if _, again := t.entered[lane{c, l}]; !again {
+		t.store.lanes.left(c, l)
+	}
+}
+
+// enters notes that a delivery waits in its lane.
+func (t *tx) enters(c book.Row, l outbox.Lane) {
+	if t.entered == nil {
+		t.entered = make(map[lane]struct{})
+	}
+	t.entered[lane{c, l}] = struct{}{}
+	t.store.lanes.enter(c, l)
 }
 
 // changeLine is a change as a line of JSON, in the shape of [outbox.Change].

@@ -45,8 +45,9 @@ type Store struct {
 	cache     *cache
 	touches   touches
 
-	// seq and version belong to the writer.
+	// seq, version and lanes belong to the writer.
 	seq, version int64
+	lanes        lanes
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only
@@ -181,8 +182,10 @@ func (s *Store) connect(path string) error {
 		return err
 	}
 	s.writer = newWriter(s, c)
-	if _, err := c.one(func(r row) { s.seq, s.version = r.int(0), r.int(1) },
-		"SELECT next_seq, next_version FROM counters"); err != nil {
+	if _, err := c.one(func(r row) {
+		s.seq, s.version = r.int(0), r.int(1)
+		s.lanes = newLanes(s.seq, r.int(2))
+	}, "SELECT next_seq, next_version, ready + sending FROM counters"); err != nil {
 		return err
 	}
 	for range readersCount {

@@ -39,6 +39,7 @@ func (t *tx) end(r *run, c outbox.Change, failed bool) error {
 	t.after(func() {
 		t.store.mu.Lock()
 		delete(t.store.running, r.id)
+		delete(t.store.lanes.out, lane{r.conversation, r.lane})
 		t.store.mu.Unlock()
 		r.lease.Release()
 	})
@@ -66,6 +67,7 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	}
 	t.count(sending, ready, 1)
 	t.wake = true
+	t.enters(h.conversation, h.lane)
 	_, err = t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, line, int64(h.id))

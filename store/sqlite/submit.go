@@ -122,6 +122,7 @@ func (t *tx) insertReady(h *hot, at time.Time) error {
 	h.change(outbox.Change{At: at, State: outbox.StateReady})
 	t.count(0, ready, 1)
 	t.wake = true
+	t.enters(h.conversation, h.lane)
 	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
 		" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", 0, 0, 0, 0, 0, ?, ?, ?)",
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
@@ -139,25 +140,28 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	if !free {
 		return nil, t.insertReady(h, sub.At)
 	}
-	waiting := changeLine(outbox.Change{At: sub.At, State: outbox.StateReady})
+	if t.store.lanes.taken(h.conversation, h.lane) {
+		taken := false
+		if _, err := t.one(func(r row) { taken = r.bool(0) }, "SELECT "+laneTaken,
+			int64(h.conversation), int64(h.lane)); err != nil || taken {
+			held.Release()
+			if err == nil {
+				err = t.insertReady(h, sub.At)
+			}
+			return nil, err
+		}
+	}
 	h.seq = t.nextSeq()
 	h.claims, h.fence = 1, held.Fence()
 	h.change(outbox.Change{At: sub.At, State: outbox.StateSending, Attempt: 1})
 	until := sub.At.Add(t.store.leaseTime)
-	state := ready
-	if _, err := t.returning(func(r row) { state = r.int(0) },
-		"INSERT INTO deliveries "+deliveryColumns+` SELECT ?, ?, ?, ?, ?, ?, iif(taken, ?, ?), 0, 0,
-				iif(taken, 0, ?), iif(taken, 0, ?), NOT taken, 0, ?, ?, iif(taken, ?, ?)
-			FROM (SELECT `+laneTaken+` AS taken) WHERE true RETURNING state`,
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, ready, sending,
-		until, h.fence, h.createdAt, sub.At, waiting, h.history, int64(h.conversation), int64(h.lane)); err != nil {
+	t.count(0, sending, 1)
+	if _, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 1, 0, ?, ?, ?)",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, sending,
+		until, h.fence, h.createdAt, sub.At, h.history); err != nil {
 		held.Release()
 		return nil, err
-	}
-	t.count(0, state, 1)
-	if state == ready {
-		held.Release()
-		return nil, nil
 	}
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)

@@ -13,6 +13,8 @@ type tx struct {
 	moved  bool          // counters or sequences have changed
 	book   generation    // conversations that were read or changed
 
+	entered map[lane]struct{} // lanes that deliveries were put into
+
 	onCommit, onRollback []func()
 	wake                 bool // there may be something to claim
 }
@@ -65,6 +67,7 @@ func (t *tx) committed() {
 	for _, f := range t.onCommit {
 		f()
 	}
+	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {
 		t.store.wake()
 	}
