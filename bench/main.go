@@ -30,7 +30,7 @@ func main() {
 	flag.IntVar(&o.conversations, "conversations", 10_000, "conversations that they go to")
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs of baseline and pipeline")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications on an idle engine")
-	flag.IntVar(&o.connections, "connections", 128, "connections of the baseline, and slots of the engine")
+	flag.IntVar(&o.connections, "connections", 256, "connections of the baseline, and slots of the engine")
 	flag.StringVar(&o.only, "only", "", "measure only the one whose name begins so")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
@@ -55,14 +55,15 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the binary does
 	s, err := startSink(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.stop()
-	fmt.Printf("%d deliveries of %d bytes to %d conversations, accepted by library, pace off, SQLite synced on every commit;\n"+
-		"sink in its own process; %d connections; %s, %d CPUs\n\n",
-		o.deliveries, len(text(0)), o.conversations, o.connections, runtime.Version(), runtime.NumCPU())
+	fmt.Printf("%d deliveries (texts of %d bytes, activities of about 700) to %d conversations, accepted by library, pace off, SQLite synced on every commit;\n"+
+		"sink in its own process; %d connections and slots, %d accepting at once; %s, %d CPUs\n\n",
+		o.deliveries, len(text(0)), o.conversations, o.connections, accepters, runtime.Version(), runtime.NumCPU())
 
 	for _, m := range []struct {
 		name    string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,7 @@ func stamped() string {
 }
 
 // accepters is how many goroutines accept at once.
-const accepters = 64
+const accepters = 256
 
 // pipeline is an engine on a store of its own.
 type pipeline struct {
@@ -119,6 +120,7 @@ func each(n int, f func(i int) error) error {
 
 // baseline is Go's HTTP client posting the same texts, and nothing else.
 func baseline(ctx context.Context, o options, s *sinkProcess) (float64, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)) // back to what programs have by themselves
 	if err := s.reset(ctx); err != nil {
 		return 0, err
 	}

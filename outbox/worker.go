@@ -26,7 +26,7 @@ type WorkerConfig struct {
 	Store  Store
 	Sender Sender
 
-	// Slots is how many attempts run at once. Zero means 128.
+	// Slots is how many attempts run at once. Zero means 256.
 	Slots int
 
 	// AttemptTimeout bounds an attempt. Zero means 10 s; it is below [headsup.LeaseTime], so that an attempt has ended
@@ -54,7 +54,7 @@ type WorkerConfig struct {
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
 	if c.Slots == 0 {
-		c.Slots = 128
+		c.Slots = 256
 	}
 	if c.AttemptTimeout == 0 {
 		c.AttemptTimeout = 10 * time.Second

@@ -38,7 +38,7 @@ type Config struct {
 	Store   Store
 	Channel headsup.Channel
 
-	// Slots is how many deliveries are attempted at once. Zero means 128.
+	// Slots is how many deliveries are attempted at once. Zero means 256.
 	Slots int
 
 	// DrainTimeout is how long running attempts may go on when the engine stops. Zero means 10 s.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
 
 	"github.com/alecthomas/kong"
 
@@ -29,6 +31,10 @@ func (c serve) Run(ctx context.Context, s streams) error {
 	}
 	if c.Demo {
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// One thread is nearly always waiting for the disk; a processor more lets the others go on.
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	srv, err := server.New(ctx, cfg)
 	if err != nil {
