@@ -419,3 +419,30 @@ func TestBadConfigNamesItsField(t *testing.T) {
 		t.Error("a bot without handler was made")
 	}
 }
+
+func TestTurnThatRunsAgainSaysNothingTwiceWhereTheChannelCanTell(t *testing.T) {
+	t.Parallel()
+	runs := 0
+	f := newBot(t, func(ctx context.Context, t *headsup.Turn) error {
+		runs++
+		if _, err := t.Send(ctx, activity.Message("working on it"), activity.Message("working on it")); err != nil {
+			return err
+		}
+		if runs == 1 {
+			return errors.New("no")
+		}
+		_, err := t.Say(ctx, "done")
+		return err
+	})
+	f.channel.Once = true
+	a := inbound("1", "c", "x")
+	if _, err := f.bot.Process(t.Context(), developer, a); err == nil {
+		t.Fatal("no error")
+	}
+	if _, err := f.bot.Process(t.Context(), developer, a); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.channel.Texts("c"); !slices.Equal(got, []string{"working on it", "working on it", "done"}) {
+		t.Errorf("said %q", got)
+	}
+}

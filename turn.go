@@ -2,6 +2,7 @@ package headsup
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -32,6 +33,7 @@ type Turn struct {
 	mu     sync.Mutex // guards all below
 	invoke *InvokeResponse
 	sent   int
+	named  int // sends that have a key
 	ops    []Op
 	over   bool // the handler has returned: nothing is staged any more
 }
@@ -122,8 +124,11 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 		t.work.buffered = append(t.work.buffered, out)
 		t.work.mu.Unlock()
 	} else {
-		var err error
-		if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out}); err != nil {
+		key, err := t.sendKey(out)
+		if err != nil {
+			return activity.ResourceResponse{}, err
+		}
+		if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out, Key: key}); err != nil {
 			return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
 		}
 	}
@@ -131,6 +136,24 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 	defer t.mu.Unlock()
 	t.sent++
 	return r, nil
+}
+
+// sendKey names a send for channels that store a repeat once: by the activity that is being handled, by how many sends
+// came before, and by what is said. A turn that runs again, because its end was lost, says nothing twice there; if it
+// comes to say something else, that is said.
+func (t *Turn) sendKey(out *activity.Activity) (string, error) {
+	if t.nobodyAsked || t.activity.ID == "" || !t.bot.cfg.Channel.Capabilities(t.ref).Once {
+		return "", nil
+	}
+	raw, err := activity.Encode(out)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.named++
+	return fmt.Sprintf("turn:%s:%d:%x", t.activity.ID, t.named, sum[:8]), nil
 }
 
 // address returns a copy of a that is addressed to this conversation. A bot sends neither an id nor a timestamp, and

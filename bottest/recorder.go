@@ -21,6 +21,9 @@ type Recorder struct {
 	// Fail, if set before use, is asked before every send; an error is what the bot gets, and nothing is kept.
 	Fail func(ctx context.Context, out headsup.Outgoing) error
 
+	// Once makes it a channel that keeps a send whose key it has seen before only once. Set it before use.
+	Once bool
+
 	mu      sync.Mutex
 	sent    []headsup.Outgoing
 	created int
@@ -36,6 +39,11 @@ func (r *Recorder) Send(ctx context.Context, out headsup.Outgoing) (activity.Res
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.Once && out.Key != "" {
+		if i := slices.IndexFunc(r.sent, func(o headsup.Outgoing) bool { return o.Key == out.Key }); i >= 0 {
+			return activity.ResourceResponse{ID: activity.ID(fmt.Sprint("sent-", i+1))}, nil
+		}
+	}
 	out.Activity = out.Activity.Clone()
 	r.sent = append(r.sent, out)
 	r.changed()
@@ -94,8 +102,8 @@ func (r *Recorder) Create(context.Context, headsup.Creation) (activity.Conversat
 }
 
 // Capabilities implements [headsup.Channel].
-func (*Recorder) Capabilities(activity.Reference) headsup.Capabilities {
-	return headsup.Capabilities{Update: true, Delete: true, Create: true}
+func (r *Recorder) Capabilities(activity.Reference) headsup.Capabilities {
+	return headsup.Capabilities{Update: true, Delete: true, Create: true, Once: r.Once}
 }
 
 // Sent returns everything that was sent, oldest first.
