@@ -1,0 +1,181 @@
+package proactive_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/store/memory"
+)
+
+func TestOrderIsKeptPerConversationThroughFailures(t *testing.T) {
+	var failures atomic.Int32
+	ch := &bottest.Recorder{Fail: func(_ context.Context, out headsup.Outgoing) error {
+		if out.Activity.Text == "c1 1" && failures.Add(1) <= 3 {
+			return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		for _, c := range []string{"c1", "c2"} {
+			f.hear(t, inbound("1", c, c, "hi"))
+			for i := range 10 {
+				f.notify(t, headsup.Notification{To: headsup.Target{User: activity.AccountID(c)}, Text: fmt.Sprintf("%s %d", c, i)})
+			}
+		}
+		synctest.Wait()
+		if got := len(f.channel.Texts("c2")); got != 10 {
+			t.Errorf("c2 got %d of 10 while c1 was stuck", got)
+		}
+		if got := f.channel.Texts("c1"); !slices.Equal(got, []string{"c1 0"}) {
+			t.Errorf("c1 got %q while its head failed", got)
+		}
+		time.Sleep(time.Hour)
+		for _, c := range []string{"c1", "c2"} {
+			for i, text := range f.channel.Texts(activity.ConversationID(c)) {
+				if text != fmt.Sprintf("%s %d", c, i) {
+					t.Fatalf("%s got %q", c, f.channel.Texts(activity.ConversationID(c)))
+				}
+			}
+		}
+	})
+}
+
+func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
+	cases := map[string]struct {
+		err       error
+		onUnknown headsup.OnUnknown
+		state     outbox.State
+		reason    string
+		attempts  int
+	}{
+		"permanent":    {&headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "not_found"}, "", outbox.StateFailed, "not_found", 1},
+		"unsupported":  {&headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: "no"}, "", outbox.StateFailed, "no", 1},
+		"unknown hold": {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, headsup.OnUnknownHold, outbox.StateUnknown, "reset", 1},
+		"unexplained":  {errors.New("x"), headsup.OnUnknownHold, outbox.StateUnknown, "unexplained", 1},
+		"transient":    {&headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}, "", outbox.StateFailed, outbox.ReasonGaveUp, 32},
+		"unknown":      {&headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}, "", outbox.StateUnknown, outbox.ReasonGaveUp, 32},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error { return c.err }}
+			within(t, ch, silent, func(t *testing.T, f fixture) {
+				f.hear(t, inbound("1", "c", "ann", "hi"))
+				id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", OnUnknown: c.onUnknown}).ID
+				time.Sleep(24 * time.Hour)
+				d := f.status(t, id).Deliveries[0]
+				if d.State != c.state || d.Reason != c.reason || d.Claims != c.attempts {
+					t.Errorf("%s (%s) after %d attempts, want %s (%s) after %d", d.State, d.Reason, d.Claims, c.state, c.reason, c.attempts)
+				}
+			})
+		})
+	}
+}
+
+func TestThrottledDeliveryWaitsAsToldAndDoesNotGiveUp(t *testing.T) {
+	var attempts []time.Time
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if attempts = append(attempts, time.Now()); len(attempts) <= 40 {
+			return &headsup.SendError{Meaning: headsup.MeaningThrottled, Reason: "throttled", RetryAfter: 10 * time.Minute}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}).ID
+		time.Sleep(24 * time.Hour)
+		if s := f.status(t, id); s.State() != outbox.StateDelivered || s.Deliveries[0].Failures != 0 {
+			t.Errorf("%s after %d failures", s.State(), s.Deliveries[0].Failures)
+		}
+		for i := 1; i < len(attempts); i++ {
+			if gap := attempts[i].Sub(attempts[i-1]); gap < 10*time.Minute {
+				t.Fatalf("tried again after %v, told to wait 10m", gap)
+			}
+		}
+	})
+}
+
+func TestNotificationExpires(t *testing.T) {
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", ExpiresAt: time.Now().Add(time.Minute)}).ID
+		time.Sleep(time.Hour)
+		if s := f.status(t, id); s.State() != outbox.StateExpired {
+			t.Errorf("state %s, want expired", s.State())
+		}
+	})
+}
+
+func TestWaitSeesWhatNobodyAttempted(t *testing.T) {
+	busy := func(context.Context, *headsup.Turn) error { time.Sleep(10 * time.Second); return nil }
+	within(t, &bottest.Recorder{}, busy, func(t *testing.T, f fixture) {
+		var wg sync.WaitGroup
+		wg.Go(func() { f.hear(t, inbound("1", "c", "ann", "hi")) })
+		synctest.Wait()
+		id := f.notify(t, headsup.Notification{
+			To: headsup.Target{Conversation: "c"}, Text: "x", ExpiresAt: time.Now().Add(5 * time.Second),
+		}).ID
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		s, err := f.engine.Wait(ctx, id)
+		if took := time.Since(start); err != nil || s.State() != outbox.StateExpired || took > 15*time.Second {
+			t.Errorf("%s, %v after %v; want expired as soon as the conversation is free", s.State(), err, took)
+		}
+		wg.Wait()
+	})
+}
+
+func TestDrainFinishesWhatIsBeingSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		slow := &bottest.Recorder{Fail: func(ctx context.Context, _ headsup.Outgoing) error {
+			select {
+			case <-time.After(3 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		engine, err := proactive.New(proactive.Config{Store: store, Channel: slow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- engine.Run(ctx) }()
+		synctest.Wait()
+		first, err := engine.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(inbound("", "c", "u", "").Reference()), Text: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := engine.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(inbound("", "c", "u", "").Reference()), Text: "2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[headsup.NotificationID]outbox.State{first.ID: outbox.StateDelivered, second.ID: outbox.StateReady} {
+			if s, err := engine.Status(t.Context(), id); err != nil || s.State() != want {
+				t.Errorf("%s, %v; want %s", s.State(), err, want)
+			}
+		}
+	})
+}
