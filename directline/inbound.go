@@ -291,11 +291,11 @@ func (c *Channel) join(ctx context.Context, id activity.ConversationID, locale s
 	if from.ID == "" {
 		from.ID = activity.AccountID(id) // an activity has a sender, and nobody is known
 	}
-	if !conv.ByBot {
+	if !conv.ByBot { // a bot that opened it knows who is there, and a welcome after its first word would be odd
 		c.joins(ctx, id, from, c.botAccount(), locale)
-	}
-	if conv.User.ID != "" {
-		c.joins(ctx, id, from, conv.User, locale)
+		if conv.User.ID != "" {
+			c.joins(ctx, id, from, conv.User, locale)
+		}
 	}
 	return c.cfg.Store.StartConversation(ctx, id)
 }
