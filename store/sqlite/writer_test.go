@@ -180,6 +180,43 @@ func TestCallThatGivesUpInTheQueueNeverHappens(t *testing.T) {
 	}
 }
 
+// TestManyThatGiveUpHoldUpNobody: more than two batches of calls that gave up stand before one that waits.
+func TestManyThatGiveUpHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	row := meet(t, s, 1)[0]
+	release := s.Block()
+	defer release()
+	const many = 2 * 512
+	ctx, cancel := context.WithCancel(t.Context())
+	var gaveUp sync.WaitGroup
+	for range many {
+		gaveUp.Go(func() {
+			if _, err := s.SubmitMessage(ctx, submissionTo(row), false); !errors.Is(err, context.Canceled) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	waitQueued(t, s, many)
+	cancel()
+	gaveUp.Wait()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.SubmitMessage(t.Context(), submissionTo(row), false)
+		done <- err
+	}()
+	waitQueued(t, s, many+1)
+	release()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody serves the call behind them")
+	}
+}
+
 // TestFullDiskIsAnErrorAndPasses: the limit on the number of pages stands for the disk.
 func TestFullDiskIsAnErrorAndPasses(t *testing.T) {
 	t.Parallel()
