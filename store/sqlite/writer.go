@@ -227,11 +227,10 @@ func (w *writer) rollback(t *tx) {
 	t.undone()
 }
 
-// fail gives err to all ops that have none of their own.
+// fail gives err to all ops. One that has an error of its own may have got it from what another has written, which did
+// not happen.
 func fail(ops []*op, err error) {
 	for _, o := range ops {
-		if o.err == nil {
-			o.err = err
-		}
+		o.err = err
 	}
 }

@@ -296,6 +296,41 @@ func TestFailedCommitIsToldToAll(t *testing.T) {
 	}
 }
 
+// TestNobodyIsToldOfWhatDidNotHappen: a call that is refused because of what another has written, in a commit that fails,
+// is not refused for that.
+func TestNobodyIsToldOfWhatDidNotHappen(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	row := meet(t, s, 1)[0]
+	first := submissionTo(row)
+	first.Message.Key, first.Message.Fingerprint = "k", []byte("1")
+	second := submissionTo(row)
+	second.Message.Key, second.Message.Fingerprint = "k", []byte("2")
+	release := s.Block()
+	defer release()
+	results := make(chan error, 3)
+	go func() {
+		results <- s.Exec(t.Context(), "PRAGMA defer_foreign_keys = 1", "INSERT INTO members VALUES (1000, 1000)")
+	}()
+	waitQueued(t, s, 1)
+	for i, sub := range []outbox.Submission{first, second} {
+		go func() {
+			_, err := s.SubmitMessage(t.Context(), sub, false)
+			results <- err
+		}()
+		waitQueued(t, s, i+2)
+	}
+	release()
+	for range 3 {
+		if err := <-results; err == nil || errors.Is(err, outbox.ErrKeyReused) {
+			t.Errorf("the commit failed, but somebody is told %v", err)
+		}
+	}
+	if _, err := s.SubmitMessage(t.Context(), second, false); err != nil {
+		t.Error("the key is free:", err)
+	}
+}
+
 func TestDatabaseLockedByAnotherProgramIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
