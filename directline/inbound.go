@@ -41,20 +41,23 @@ func (c *Channel) receive(
 		toBot.ID = activityID(conv.ID, seq)
 	}
 	id := toBot.ID
-	if err := c.hand(ctx, at, conv.ID, toBot); err != nil {
-		leave()
-		return "", err
-	}
-	if newcomer, err := c.newcomer(ctx, conv, a, seq); err != nil {
+	handed := c.hand(ctx, at, conv.ID, toBot)
+	newcomer, err := c.newcomer(ctx, conv, a, seq)
+	if err != nil {
 		c.cfg.Logger.ErrorContext(ctx, "history not readable", "conversation_id", string(conv.ID), "error", err.Error())
-	} else if newcomer {
+	}
+	if newcomer { // also when the bot has failed: nobody is new twice
 		go func() { // Close waits for it; the bot has a deadline
 			defer leave()
+			<-at.turn
 			c.joins(ctx, conv.ID, *a.From, *a.From, a.Locale)
 		}()
-		return id, nil
+	} else {
+		leave()
 	}
-	leave()
+	if handed != nil {
+		return "", handed
+	}
 	return id, nil
 }
 

@@ -76,6 +76,25 @@ func TestBotHearsWhoJoins(t *testing.T) {
 			t.Errorf("the bot heard %q, want %q", got, want)
 		}
 	})
+	t.Run("unknown user though the bot fails to take the first content", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(_ context.Context, turn *headsup.Turn) error {
+			if turn.Activity().Text == "one" {
+				return errors.New("no")
+			}
+			return nil
+		})
+		o := r.join("")
+		one := r.do("POST", o.path()+"/activities", o.Token, `{"type":"message","text":"one","from":{"id":"u1"}}`)
+		if one.status != http.StatusBadGateway {
+			t.Errorf("answered %d %s", one.status, one.body)
+		}
+		r.post(o, `{"type":"message","text":"two","from":{"id":"u1"}}`)
+		want := []string{"conversationUpdate bot", "message", "conversationUpdate u1", "message"}
+		if got := joined(r.told()); !slices.Equal(got, want) {
+			t.Errorf("the bot heard %q, want %q", got, want)
+		}
+	})
 	t.Run("a bot that fails keeps nobody out", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(context.Context, *headsup.Turn) error { return errors.New("no") })

@@ -134,14 +134,14 @@ var peopleSeed = maphash.MakeSeed()
 
 // withPeople is known with those whom the sighting tells of, hashed with what it tells; known itself if nobody is new.
 func withPeople(known map[activity.AccountID]uint64, s book.Sighting) map[activity.AccountID]uint64 {
-	next := known
+	next, own := known, false
 	for p := range everybody(s) {
 		h := maphash.Comparable(peopleSeed, personOf(p, s))
 		if known[p.ID] == h {
 			continue
 		}
-		if len(next) == len(known) {
-			next = maps.Clone(known)
+		if !own {
+			next, own = maps.Clone(known), true
 		}
 		if next == nil {
 			next = make(map[activity.AccountID]uint64)

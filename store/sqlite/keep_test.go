@@ -1,7 +1,9 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +102,42 @@ func TestOldAnswersAreForgotten(t *testing.T) {
 	}
 	if _, ok, err := later.Answered(t.Context(), key, "fresh"); !ok || err != nil {
 		t.Errorf("a fresh answer is gone: %v, %v", ok, err)
+	}
+}
+
+// TestSightingTellsNewsOfSeveral: all of it is kept, of those who were known and of those who were not.
+func TestSightingTellsNewsOfSeveral(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	sight := func(user string, others ...string) {
+		t.Helper()
+		sighting := sightingOf("a")
+		sighting.Reference.User.Name = user
+		for i, name := range others {
+			sighting.People = append(sighting.People, activity.ChannelAccount{ID: activity.AccountID(fmt.Sprint(i)), Name: name})
+		}
+		if _, err := s.Sight(t.Context(), sighting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sight("Ada", "Bob")
+	sight("Ada Lovelace", "Robert", "Carol")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "headsup.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var names string
+	if err := db.QueryRowContext(t.Context(),
+		"SELECT group_concat(name, ', ' ORDER BY name) FROM people").Scan(&names); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Ada Lovelace, Carol, Robert"; names != want {
+		t.Errorf("the people are %s, want %s", names, want)
 	}
 }
 

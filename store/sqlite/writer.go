@@ -103,22 +103,23 @@ func (w *writer) run() {
 	defer close(w.ended)
 	for range w.more {
 		for {
-			batch, last := w.take()
+			batch, more, last := w.take()
 			if len(batch) > 0 {
 				w.batch(batch)
 			}
 			if last {
 				return
 			}
-			if len(batch) == 0 {
+			if !more {
 				break
 			}
 		}
 	}
 }
 
-// take returns what is queued, and whether nothing will be queued after it.
-func (w *writer) take() (batch []*op, last bool) {
+// take returns what is queued, but for what was given up; whether there was anything, and whether nothing will be queued
+// after it.
+func (w *writer) take() (batch []*op, more, last bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := min(len(w.queue), maxBatch)
@@ -133,7 +134,7 @@ func (w *writer) take() (batch []*op, last bool) {
 	} else {
 		w.queue = w.queue[n:]
 	}
-	return batch, w.closed && len(w.queue) == 0
+	return batch, n > 0, w.closed && len(w.queue) == 0
 }
 
 // close lets what is queued finish and ends the goroutine.
@@ -226,11 +227,10 @@ func (w *writer) rollback(t *tx) {
 	t.undone()
 }
 
-// fail gives err to all ops that have none of their own.
+// fail gives err to all ops. One that has an error of its own may have got it from what another has written, which did
+// not happen.
 func fail(ops []*op, err error) {
 	for _, o := range ops {
-		if o.err == nil {
-			o.err = err
-		}
+		o.err = err
 	}
 }

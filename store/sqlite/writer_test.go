@@ -180,6 +180,43 @@ func TestCallThatGivesUpInTheQueueNeverHappens(t *testing.T) {
 	}
 }
 
+// TestManyThatGiveUpHoldUpNobody: more than two batches of calls that gave up stand before one that waits.
+func TestManyThatGiveUpHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	row := meet(t, s, 1)[0]
+	release := s.Block()
+	defer release()
+	const many = 2 * 512
+	ctx, cancel := context.WithCancel(t.Context())
+	var gaveUp sync.WaitGroup
+	for range many {
+		gaveUp.Go(func() {
+			if _, err := s.SubmitMessage(ctx, submissionTo(row), false); !errors.Is(err, context.Canceled) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	waitQueued(t, s, many)
+	cancel()
+	gaveUp.Wait()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.SubmitMessage(t.Context(), submissionTo(row), false)
+		done <- err
+	}()
+	waitQueued(t, s, many+1)
+	release()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody serves the call behind them")
+	}
+}
+
 // TestFullDiskIsAnErrorAndPasses: the limit on the number of pages stands for the disk.
 func TestFullDiskIsAnErrorAndPasses(t *testing.T) {
 	t.Parallel()
@@ -256,6 +293,41 @@ func TestFailedCommitIsToldToAll(t *testing.T) {
 	counts, err := s.Counts(t.Context())
 	if err != nil || len(counts) != 1 || counts[outbox.StateSending] != 1 {
 		t.Errorf("%v, %v", counts, err)
+	}
+}
+
+// TestNobodyIsToldOfWhatDidNotHappen: a call that is refused because of what another has written, in a commit that fails,
+// is not refused for that.
+func TestNobodyIsToldOfWhatDidNotHappen(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	row := meet(t, s, 1)[0]
+	first := submissionTo(row)
+	first.Message.Key, first.Message.Fingerprint = "k", []byte("1")
+	second := submissionTo(row)
+	second.Message.Key, second.Message.Fingerprint = "k", []byte("2")
+	release := s.Block()
+	defer release()
+	results := make(chan error, 3)
+	go func() {
+		results <- s.Exec(t.Context(), "PRAGMA defer_foreign_keys = 1", "INSERT INTO members VALUES (1000, 1000)")
+	}()
+	waitQueued(t, s, 1)
+	for i, sub := range []outbox.Submission{first, second} {
+		go func() {
+			_, err := s.SubmitMessage(t.Context(), sub, false)
+			results <- err
+		}()
+		waitQueued(t, s, i+2)
+	}
+	release()
+	for range 3 {
+		if err := <-results; err == nil || errors.Is(err, outbox.ErrKeyReused) {
+			t.Errorf("the commit failed, but somebody is told %v", err)
+		}
+	}
+	if _, err := s.SubmitMessage(t.Context(), second, false); err != nil {
+		t.Error("the key is free:", err)
 	}
 }
 
