@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // OpenLease opens a store whose leases last for another time.
@@ -76,4 +79,43 @@ func (s *Store) Plans(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return plans, s.writer.do(ctx, func(t *tx) error { return explain(t.conn) })
+}
+
+// CheckLanes compares what is remembered of lanes with the database.
+func (s *Store) CheckLanes(ctx context.Context) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		l := &s.lanes
+		var n int64
+		type fact struct{ c, lane, seq, state, waits int64 }
+		var rows []fact
+		if err := t.each(func(r row) error {
+			rows = append(rows, fact{r.int(0), r.int(1), r.int(2), r.int(3), r.int(4)})
+			return nil
+		}, "SELECT conversation, lane, seq, state, waits FROM deliveries WHERE seq > 0 ORDER BY conversation, lane, seq"); err != nil {
+			return err
+		}
+		var prev fact
+		for _, f := range rows {
+			n++
+			c, ln := book.Row(f.c), outbox.Lane(f.lane)
+			if !l.taken(c, ln) {
+				return fmt.Errorf("%+v not taken", f)
+			}
+			head := prev.c != f.c || prev.lane != f.lane
+			if !head && !l.behind(c, ln, prev.seq) {
+				return fmt.Errorf("%+v not behind %+v", f, prev)
+			}
+			if head && f.state == ready && f.waits == 0 || !head && f.waits != 0 {
+				return fmt.Errorf("head %v but %+v", head, f)
+			}
+			prev = f
+		}
+		if n != l.active {
+			return fmt.Errorf("active %d, are %d", l.active, n)
+		}
+		if len(l.out) != len(s.running) {
+			return fmt.Errorf("out %d, running %d", len(l.out), len(s.running))
+		}
+		return nil
+	})
 }
