@@ -26,7 +26,7 @@ WEB_SOURCES := $(shell find web/src web/playground web/scripts -type f) web/inde
 	web/package-lock.json web/vite.config.ts web/tsconfig.json
 
 .PHONY: pages
-pages: web/dist/playground/index.html
+pages: web/dist/playground/index.html ## build the pages
 
 web/dist/playground/index.html: $(WEB_SOURCES) web/node_modules/.installed
 	cd web && npm run build
@@ -47,12 +47,12 @@ screenshots: build ## the pictures in docs/
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
 
 .PHONY: vet
-vet:
+vet: ## what the compiler and gofmt complain of
 	$(GO) vet ./...
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 
 .PHONY: lint
-lint: $(LINT)
+lint: $(LINT) ## what the linters complain of
 	$(LINT) run ./...
 
 $(LINT):

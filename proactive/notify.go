@@ -25,6 +25,8 @@ import (
 var (
 	// ErrNoTarget: the book knows no conversation for the target that can be written to.
 	ErrNoTarget = errors.New("proactive: nobody to notify: the target is not in the reference book or cannot be reached")
+	// ErrNobody is the ErrNoTarget of a notification to everyone: nobody has ever talked to the bot, or can be reached.
+	ErrNobody = fmt.Errorf("%w: nobody has talked to the bot yet", ErrNoTarget)
 	// ErrKeyReused: the idempotency key was used for a notification with other content.
 	ErrKeyReused = outbox.ErrKeyReused
 	// ErrNotFound: there is no such notification.
@@ -425,7 +427,7 @@ func (e *Engine) everyone(ctx context.Context) ([]book.Conversation, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, ErrNoTarget
+		return nil, ErrNobody
 	}
 	return all, nil
 }

@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -71,6 +72,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("listen: %s is in use by another program; choose another address with --listen", cfg.Listen)
+		}
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	if s.url = strings.TrimSuffix(cfg.PublicURL, "/"); s.url == "" {
@@ -81,6 +85,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 
 // URL is where the server is reached.
 func (s *Server) URL() string { return s.url }
+
+// Pages reports whether there are pages to open, not only the APIs.
+func (s *Server) Pages() bool { return web.Built(s.cfg.pages()) }
 
 // wire puts the parts together.
 func (s *Server) wire(ctx context.Context) error {
@@ -125,7 +132,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.channel.Serve(bot)
 	pages := s.cfg.pages()
 	s.http = &http.Server{
-		Handler: s.guard(s.routes(bot, appID, wire, console.Pages(pages, web.Built(pages)))),
+		Handler: s.guard(s.routes(bot, appID, wire, console.Pages(pages, web.Built(pages), s.url))),
 		// Bodies are small; streams lift the write limit for themselves.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

@@ -185,3 +185,28 @@ func between(t *testing.T, s, from, to string) string {
 	}
 	return found
 }
+
+func TestPagesAreServedWhereTheirSocketsAre(t *testing.T) {
+	t.Parallel()
+	url := running(t, server.Config{})
+	port := url[strings.LastIndex(url, ":"):]
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, page := range []string{"/", "/playground"} {
+		for host, want := range map[string]string{"localhost" + port: url + page, "127.0.0.1" + port: ""} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+page, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if got := resp.Header.Get("Location"); got != want {
+				t.Errorf("%s at %s leads to %q, want %q", page, host, got, want)
+			}
+		}
+	}
+	client.CloseIdleConnections()
+}

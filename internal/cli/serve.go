@@ -40,7 +40,7 @@ func (c serve) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.out, banner(srv.URL(), c.Demo)); err != nil {
+	if _, err := fmt.Fprint(s.out, banner(srv.URL(), srv.Pages())); err != nil {
 		return err
 	}
 	return srv.Run(ctx)
@@ -59,16 +59,18 @@ func logger(w io.Writer, level, format string) *slog.Logger {
 }
 
 // banner says where things are. Its first line is for programs too.
-func banner(url string, demo bool) string {
+func banner(url string, pages bool) string {
 	text := "headsup: listening on " + url + "\n" +
 		"headsup: DEVELOPMENT MODE: no credentials; everybody on this machine may use it, nobody else can\n\n"
-	if demo {
+	if pages {
 		text += "  Chat with the bot   " + url + "/playground\n"
+	} else {
+		text += "  The pages have not been built; \"make run\" builds them.\n"
 	}
 	return text +
 		"  Messaging endpoint  " + url + "/api/messages\n" +
 		"  API document        " + url + "/openapi.json\n\n" +
-		"Make the bot speak to everybody it knows:\n\n" +
+		"Once somebody has opened a chat, make the bot speak to everybody it knows:\n\n" +
 		"  curl -X POST " + url + "/v1/notifications -H 'Content-Type: application/json' \\\n" +
 		"    -d '{\"to\": {\"everyone\": true}, \"text\": \"Heads up!\"}'\n\n"
 }

@@ -28,8 +28,9 @@ const policy = "default-src 'none'; script-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 // Pages serves the built pages in files: "/", "/playground" and their assets. Where they have not been built, "/" and
-// "/playground" explain how.
-func Pages(files fs.FS, built bool) http.Handler {
+// "/playground" explain how. A page that is asked for under another name of this machine, such as localhost, is found at
+// url, since the channel's sockets are there and a page may only talk to where it came from.
+func Pages(files fs.FS, built bool, url string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -47,6 +48,10 @@ func Pages(files fs.FS, built bool) http.Handler {
 				http.NotFound(w, r)
 				return
 			}
+		}
+		if home := strings.TrimPrefix(url, "http://"); strings.HasSuffix(name, ".html") && home != url && r.Host != home {
+			http.Redirect(w, r, url+r.URL.Path, http.StatusFound)
+			return
 		}
 		if !built && strings.HasSuffix(name, ".html") {
 			page(w, r, []byte(unbuilt))
@@ -106,11 +111,11 @@ const unbuilt = `<!doctype html>
 <p>This binary was built without its pages. The bot and the APIs work all the same:</p>
 <ul>
 <li><code>POST /api/messages</code>, the bot's messaging endpoint</li>
-<li><code>GET /api/notify</code>, tell every known conversation</li>
-<li><a href="/openapi.json"><code>/openapi.json</code></a>, the API</li>
+<li><code>POST /v1/notifications</code>, say something; see <a href="/openapi.json">the API</a></li>
+<li><a href="/api/notify"><code>GET /api/notify</code></a>, tell every known conversation</li>
 <li><code>/v3/directline</code>, the embedded Direct Line channel</li>
 </ul>
-<p>To build the pages, with Node 20 or newer, in the source folder:</p>
+<p>To build the pages, with Node 20.19 or newer, in the source folder:</p>
 <pre>make run</pre>
 <p>or serve a folder of built pages with <code>--web-dir web/dist</code>.</p>
 </main></body></html>

@@ -309,3 +309,18 @@ func TestOpenAPIDocument(t *testing.T) {
 		t.Errorf("the document differs from %s; review the change and run the test with -update", golden)
 	}
 }
+
+func TestNobodyToTellIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	engine, err := proactive.New(proactive.Config{AppID: "app", Store: memory.New(), Channel: &bottest.Recorder{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fixture{mux: http.NewServeMux()}
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Version: "test"})
+	w := f.call(t, "POST", "/v1/notifications", `{"to":{"everyone":true},"text":"x"}`)
+	p := decode[api.Problem](t, w)
+	if w.Code != http.StatusUnprocessableEntity || p.Code != api.CodeNoTarget || !strings.Contains(p.Detail, "nobody has talked to the bot yet") {
+		t.Errorf("%d %+v", w.Code, p)
+	}
+}

@@ -44,6 +44,9 @@ var useProblems = sync.OnceFunc(func() {
 				detail := d.ErrorDetail()
 				f.Field, f.Message = detail.Location, detail.Message
 			}
+			for _, name := range []string{"jsontext: ", "json: "} { // the names of packages are no news to the caller
+				f.Message = strings.TrimPrefix(f.Message, name)
+			}
 			p.Errors = append(p.Errors, f)
 		}
 		if len(p.Errors) > 0 {
@@ -86,6 +89,10 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
 	}
 	switch {
+	case errors.Is(err, proactive.ErrNobody):
+		return newProblem(http.StatusUnprocessableEntity, api.CodeNoTarget,
+			"nobody has talked to the bot yet: there is no conversation that it could speak in",
+			api.ProblemField{Field: "body.to.everyone", Message: "is nobody so far"})
 	case errors.Is(err, proactive.ErrNoTarget):
 		return newProblem(http.StatusUnprocessableEntity, api.CodeNoTarget,
 			"the reference book has no such conversation or person, or it cannot be reached any more",
