@@ -71,6 +71,72 @@ type Change struct {
 	RetryAt *time.Time `json:"retry_at,omitempty" doc:"When it is tried again."`
 }
 
+// Conversation is one entry of the reference book: a conversation that the bot knows.
+type Conversation struct {
+	ID            string     `json:"id" doc:"The conversation's id on the channel. Another channel may use the same one." example:"Kq3TzPd8aLx5mWn0-hu"`
+	Channel       string     `json:"channel" doc:"The channel." example:"directline"`
+	Kind          string     `json:"kind" enum:"personal,group,channel" doc:"What it is."`
+	User          *User      `json:"user,omitempty" doc:"The person, in a personal conversation."`
+	Tenant        string     `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
+	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
+	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
+	Reach         string     `json:"reach" enum:"active,uninstalled,blocked" doc:"Whether it can be written to."`
+	Cause         string     `json:"cause,omitempty" doc:"Why it cannot be written to."`
+	LastInboundAt *time.Time `json:"last_inbound_at,omitempty" doc:"When somebody last said something there."`
+	CreatedAt     time.Time  `json:"created_at" doc:"When the bot first knew of it."`
+	UpdatedAt     time.Time  `json:"updated_at" doc:"When what is known of it last changed."`
+}
+
+// User is a person on a channel.
+type User struct {
+	ID   string `json:"id" doc:"The channel user id." example:"dl_ann"`
+	Name string `json:"name,omitempty" doc:"The name that the channel told."`
+}
+
+// Conversations is one page of conversations.
+type Conversations struct {
+	Conversations []Conversation `json:"conversations" doc:"In the order in which the bot first knew of them."`
+	NextCursor    string         `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
+// JobTarget says where a job is started. Exactly one member is set.
+type JobTarget struct {
+	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
+	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+}
+
+// JobRequest asks for a job: long work whose end is told in a conversation.
+type JobRequest struct {
+	To    JobTarget       `json:"to" doc:"Where its end is told. Exactly one member."`
+	Name  string          `json:"name,omitempty" maxLength:"255" doc:"What kind of work it is." example:"build"`
+	Value json.RawMessage `json:"value,omitempty" doc:"Your own data. Any JSON; it is kept and shown with the job."`
+}
+
+// JobCompletion says how a job ends. With neither member nothing is told.
+type JobCompletion struct {
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as a plain message. Not both text and activity." example:"Your build is done."`
+	Activity json.RawMessage `json:"activity,omitempty" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+}
+
+// Job is long work that was started in a conversation.
+type Job struct {
+	Number       int64           `json:"number" minimum:"1" doc:"Names the job. Numbers count up." example:"7"`
+	State        string          `json:"state" enum:"running,completed" doc:"Where it stands."`
+	Name         string          `json:"name,omitempty" doc:"As it was given."`
+	Channel      string          `json:"channel" doc:"The channel." example:"directline"`
+	Conversation string          `json:"conversation" doc:"The conversation's id on the channel."`
+	Value        json.RawMessage `json:"value,omitempty" doc:"As it was given."`
+	StartedAt    time.Time       `json:"started_at" doc:"When it was started."`
+	CompletedAt  *time.Time      `json:"completed_at,omitempty" doc:"When it was completed."`
+	Notification string          `json:"notification,omitempty" doc:"The notification that tells its end, if something is told." example:"ntf_0zk3v9q2m7r4x"`
+}
+
+// Jobs is one page of jobs.
+type Jobs struct {
+	Jobs       []Job  `json:"jobs" doc:"By number, lowest first."`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
 // Problem is an error answer (RFC 9457, "Problem Details for HTTP APIs").
 type Problem struct {
 	Type   string         `json:"type" doc:"Always about:blank; code tells problems apart."`
@@ -94,6 +160,7 @@ const (
 	CodeNoTarget         = "no_target"
 	CodeNotFound         = "not_found"
 	CodeKeyReused        = "idempotency_key_reused"
+	CodeJobCompleted     = "job_completed"
 	CodeTooLarge         = "too_large"
 	CodeUnsupported      = "unsupported_media_type"
 	CodeInternal         = "internal"

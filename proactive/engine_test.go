@@ -455,6 +455,64 @@ func TestJobsOfOneTurnAreDifferentJobs(t *testing.T) {
 	})
 }
 
+func TestJobFromOutsideIsStartedOnceAndToldWhereItBelongs(t *testing.T) {
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		start := func(n proactive.NewJob) (proactive.Job, error) {
+			return f.engine.StartJobIn(t.Context(), headsup.Target{User: "ann"}, n)
+		}
+		first, err := start(proactive.NewJob{Name: "build", Value: []byte(`{"a":1,"b":2}`), Once: "k"})
+		if err != nil || first.Key.Conversation != "c" || first.Notification() != "" {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		again, err := start(proactive.NewJob{Name: "build", Value: []byte(`{"b":2, "a":1}`), Once: "k"})
+		if err != nil || again.Number != first.Number {
+			t.Errorf("again: job %d, %v; want %d", again.Number, err, first.Number)
+		}
+		if _, err := start(proactive.NewJob{Name: "other", Once: "k"}); !errors.Is(err, proactive.ErrKeyReused) {
+			t.Errorf("other content under the same name: error %v, want ErrKeyReused", err)
+		}
+		if next, err := start(proactive.NewJob{}); err != nil || next.Number == first.Number {
+			t.Errorf("without a name: job %d, %v", next.Number, err)
+		}
+		job, id, err := f.engine.CompleteJob(t.Context(), first.Number, proactive.Completion{Text: "built"})
+		if err != nil || id == "" || job.Notification() != id {
+			t.Errorf("completed %+v with %q, %v", job, id, err)
+		}
+		synctest.Wait()
+		if got := f.channel.Texts("c"); !slices.Equal(got, []string{"built"}) {
+			t.Errorf("said %q", got)
+		}
+	})
+}
+
+func TestWrongJobFromOutsideNamesItsField(t *testing.T) {
+	ann := headsup.Target{User: "ann"}
+	cases := map[string]struct {
+		to  headsup.Target
+		job proactive.NewJob
+	}{
+		"to":    {},
+		"to ":   {to: headsup.Target{Everyone: true}},
+		"to  ":  {to: headsup.Target{User: "ann", Conversation: "c"}},
+		"name":  {to: ann, job: proactive.NewJob{Name: "a\nb"}},
+		"value": {to: ann, job: proactive.NewJob{Value: []byte("{")}},
+	}
+	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		for field, c := range cases {
+			_, err := f.engine.StartJobIn(t.Context(), c.to, c.job)
+			bad, ok := errors.AsType[*proactive.FieldError](err)
+			if want := strings.TrimSpace(field); !ok || bad.Field != want {
+				t.Errorf("error %v, want one that names %s", err, want)
+			}
+		}
+		if _, err := f.engine.StartJobIn(t.Context(), headsup.Target{User: "eve"}, proactive.NewJob{}); !errors.Is(err, proactive.ErrNoTarget) {
+			t.Errorf("error %v, want ErrNoTarget", err)
+		}
+	})
+}
+
 func TestNewWindowOpensAConversation(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "hi"))

@@ -1,6 +1,7 @@
 package proactive
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -24,6 +25,69 @@ func (e *Engine) StartJob(ctx context.Context, t *headsup.Turn, name string, val
 	return job, nil
 }
 
+// NewJob is a job that is started from outside of a turn.
+type NewJob struct {
+	// Name says what kind of work it is. May be empty; at most 255 bytes.
+	Name string
+	// Value is the starter's own data. Any JSON, or empty.
+	Value jsontext.Value
+	// Once names this start within the conversation, so that it may be repeated: the same Once with the same content gives
+	// the same job. It must not look like the id of an activity, which names what turns start. Empty for never.
+	Once string
+}
+
+// StartJobIn starts a job in the one conversation that the target names. It is stored when StartJobIn returns. A job or
+// target that is wrong gives a [*FieldError], a target that nobody answers to [ErrNoTarget], and a Once that was used
+// for a job with another name or value [ErrKeyReused].
+func (e *Engine) StartJobIn(ctx context.Context, to headsup.Target, n NewJob) (Job, error) {
+	if err := checkJob(to, n); err != nil {
+		return Job{}, err
+	}
+	found, err := e.resolve(ctx, to)
+	if err != nil {
+		return Job{}, err
+	}
+	job, err := e.cfg.Store.StartJob(ctx, JobStart{Once: n.Once, Job: Job{
+		AppID: e.cfg.AppID, Name: n.Name, Key: found[0].Key, Reference: found[0].Reference, Value: n.Value,
+		StartedAt: e.cfg.Now(),
+	}})
+	switch {
+	case err != nil:
+		return Job{}, fmt.Errorf("proactive: start a job: %w", err)
+	case job.Name != n.Name || !sameJSON(job.Value, n.Value):
+		return Job{}, ErrKeyReused
+	}
+	return job, nil
+}
+
+func checkJob(to headsup.Target, n NewJob) error {
+	switch {
+	case to.Everyone:
+		return &FieldError{"to", "is more than one conversation"}
+	case targets(to) != 1:
+		return &FieldError{"to", "name exactly one target"}
+	case len(n.Value) > MaxBody:
+		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+	}
+	if err := checkName("name", n.Name); err != nil {
+		return err
+	}
+	return checkValue(n.Value)
+}
+
+// sameJSON compares texts of JSON but for white space and the order of members. Numbers are compared as they are written.
+func sameJSON(a, b jsontext.Value) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	a, b = a.Clone(), b.Clone()
+	ordered := []jsontext.Options{jsontext.ReorderRawObjects(true)}
+	return a.Format(ordered...) == nil && b.Format(ordered...) == nil && bytes.Equal(a, b)
+}
+
 // jobsKey is where a turn counts the jobs that it has started.
 type jobsKey struct{}
 
@@ -44,23 +108,27 @@ func (e *Engine) once(t *headsup.Turn) string {
 
 // Completion says how a job ends.
 type Completion struct {
-	// Tell is what the job's conversation is told. Nil tells nothing.
+	// Tell is what the job's conversation is told, and Text the same as a plain message. At most one is set; neither
+	// tells nothing.
 	Tell *activity.Activity
+	Text string
 	// Once names this completion, so that it may be repeated, such as by a turn that runs again; empty otherwise.
 	Once string
 }
 
 // CompleteJob completes a job and accepts the notification to its conversation in one commit. It returns
-// [ErrJobCompleted] together with the job when it was completed before, and [ErrNoJob]. The notification's id is empty
-// when nothing is told.
+// [ErrJobCompleted] together with the job when it was completed before, [ErrNoJob], and a [*FieldError] for what cannot
+// be told. The notification's id is empty when nothing is told.
 func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Job, headsup.NotificationID, error) {
 	job, err := e.cfg.Store.Job(ctx, e.cfg.AppID, n)
 	if err != nil {
 		return Job{}, "", err
 	}
 	end := JobEnd{AppID: e.cfg.AppID, Number: n, At: e.cfg.Now(), Once: c.Once}
-	if c.Tell != nil {
-		sub, err := e.submission(ctx, headsup.Notification{To: headsup.ToConversation(job.Reference), Activity: c.Tell})
+	if c.Tell != nil || c.Text != "" {
+		sub, err := e.submission(ctx, headsup.Notification{
+			To: headsup.ToConversation(job.Reference), Activity: c.Tell, Text: c.Text,
+		})
 		if err != nil {
 			return job, "", err
 		}
@@ -70,11 +138,7 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 	if err != nil {
 		return job, "", err
 	}
-	id := headsup.NotificationID("")
-	if job.Message != 0 {
-		id = notificationID(job.Message)
-	}
-	return job, id, nil
+	return job, job.Notification(), nil
 }
 
 // Job returns a job, or [ErrNoJob].

@@ -43,6 +43,14 @@ type Job struct {
 // Completed reports whether the job has ended.
 func (j Job) Completed() bool { return !j.CompletedAt.IsZero() }
 
+// Notification names the notification of the job's completion; empty when there is none.
+func (j Job) Notification() headsup.NotificationID {
+	if j.Message == 0 {
+		return ""
+	}
+	return notificationID(j.Message)
+}
+
 // JobStart asks for a new job. Number is left for the store to set.
 type JobStart struct {
 	Job Job

@@ -165,14 +165,8 @@ const PolicyAdHoc = "adhoc"
 
 // check finds what is wrong whenever it is asked for.
 func check(n headsup.Notification) error {
-	set := 0
-	for _, given := range []bool{n.To.Reference != nil, n.To.Conversation != "", n.To.User != "", n.To.Everyone} {
-		if given {
-			set++
-		}
-	}
 	switch {
-	case set != 1:
+	case targets(n.To) != 1:
 		return &FieldError{"to", "name exactly one target"}
 	case (n.Text == "") == (n.Activity == nil):
 		return &FieldError{"text", "give exactly one of text and activity"}
@@ -200,6 +194,17 @@ func check(n headsup.Notification) error {
 		}
 	}
 	return nil
+}
+
+// targets counts the members that are set.
+func targets(to headsup.Target) int {
+	set := 0
+	for _, given := range []bool{to.Reference != nil, to.Conversation != "", to.User != "", to.Everyone} {
+		if given {
+			set++
+		}
+	}
+	return set
 }
 
 // checkValue holds a value to the rules of activities: depth, NUL, lone surrogates, duplicate members.

@@ -16,7 +16,9 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -24,6 +26,15 @@ import (
 type Engine interface {
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+
+	Conversation(ctx context.Context, id activity.ConversationID) (book.Conversation, error)
+	Conversations(ctx context.Context, after book.Row, limit int) ([]book.Conversation, error)
+
+	Job(ctx context.Context, n proactive.JobNumber) (proactive.Job, error)
+	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)
+	StartJobIn(ctx context.Context, to headsup.Target, s proactive.NewJob) (proactive.Job, error)
+	CompleteJob(ctx context.Context, n proactive.JobNumber, c proactive.Completion) (proactive.Job, headsup.NotificationID, error)
 }
 
 // Config makes the API.
@@ -55,6 +66,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	operations.UseMiddleware(wantJSON(operations))
 	s := &service{cfg: cfg}
 	s.notifications(operations)
+	s.conversations(operations)
+	s.jobs(operations)
 	describeActivities(operations)
 	mux.Handle(rest, otherRoutes(mux))
 }
@@ -87,11 +100,13 @@ var jsonFormat = huma.Format{
 	Unmarshal: func(data []byte, v any) error { return json.Unmarshal(data, v, json.RejectUnknownMembers(true)) },
 }
 
-// wantJSON refuses bodies that are not declared as JSON, which also keeps out forms of other sites' pages.
+// wantJSON refuses bodies that are not declared as JSON, which also keeps out forms of other sites' pages. A request
+// without a body need not declare one.
 func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if ctx.Method() == http.MethodPost {
-			if kind, _, err := mime.ParseMediaType(ctx.Header("Content-Type")); err != nil || kind != "application/json" {
+		r, _ := humago.Unwrap(ctx)
+		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; r.Method == http.MethodPost && !empty {
+			if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 				_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "the content type must be application/json")
 				return
 			}
@@ -129,9 +144,14 @@ func describeActivities(api huma.API) {
 		AdditionalProperties: true,
 	}
 	schemas["Activity"] = activity
-	for _, name := range []string{"Notification", "NotificationRequest"} {
-		schemas[name].Properties["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}
-		schemas[name].Properties["value"] = &huma.Schema{Description: schemas[name].Properties["value"].Description}
+	for _, name := range []string{"Notification", "NotificationRequest", "Job", "JobRequest", "JobCompletion"} {
+		members := schemas[name].Properties
+		if members["activity"] != nil {
+			members["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}
+		}
+		if value := members["value"]; value != nil {
+			members["value"] = &huma.Schema{Description: value.Description}
+		}
 		schemas[name].PrecomputeMessages()
 	}
 }

@@ -29,13 +29,14 @@ var update = flag.Bool("update", false, "rewrite golden files")
 type fixture struct {
 	mux     *http.ServeMux
 	channel *bottest.Recorder
+	store   *memory.Store
 }
 
 // newAPI serves the API on an engine that knows Ann in conversation c.
 func newAPI(t *testing.T) fixture {
 	t.Helper()
 	store := memory.New()
-	f := fixture{mux: http.NewServeMux(), channel: &bottest.Recorder{}}
+	f := fixture{mux: http.NewServeMux(), channel: &bottest.Recorder{}, store: store}
 	engine, err := proactive.New(proactive.Config{AppID: "app", Store: store, Channel: f.channel})
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +143,47 @@ func TestSameKeySameAnswer(t *testing.T) {
 	if p := decode[api.Problem](t, other); other.Code != http.StatusConflict || p.Code != api.CodeKeyReused {
 		t.Errorf("other body: %d %+v", other.Code, p)
 	}
+}
+
+func TestCancelStopsWhatIsNotSent(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	n := decode[api.Notification](t, f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"later","in":"1h"}`))
+	for range 2 { // cancelling again changes nothing
+		w := f.call(t, "POST", "/v1/notifications/"+n.ID+"/cancel", "", "Content-Type", "")
+		got := decode[api.Notification](t, w)
+		if w.Code != http.StatusOK || got.ID != n.ID || got.State != "cancelled" || len(got.Deliveries) != 1 ||
+			got.Deliveries[0].State != "cancelled" || len(got.Deliveries[0].History) != 2 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+}
+
+func TestCancelLeavesWhatIsFinal(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	n := decode[api.Notification](t, f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"now"}`))
+	for deadline := time.Now().Add(5 * time.Second); n.State != "delivered"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("not delivered: %+v", n)
+		}
+		n = decode[api.Notification](t, f.call(t, "GET", "/v1/notifications/"+n.ID, ""))
+	}
+	w := f.call(t, "POST", "/v1/notifications/"+n.ID+"/cancel", "")
+	if got := decode[api.Notification](t, w); w.Code != http.StatusOK || got.State != "delivered" || got.Deliveries[0].State != "delivered" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestWrongCancels(t *testing.T) {
+	t.Parallel()
+	const unknown = "/v1/notifications/ntf_0000000000001/cancel"
+	checkProblems(t, func(fixture) {}, map[string]wrong{
+		"unknown":        {"POST", unknown, "", nil, 404, api.CodeNotFound, ""},
+		"no id":          {"POST", "/v1/notifications/x/cancel", "", nil, 404, api.CodeNotFound, ""},
+		"another method": {"GET", unknown, "", nil, 405, api.CodeMethodNotAllowed, ""},
+		"by a form":      {"POST", unknown, "", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, api.CodeUnsupported, ""},
+	}, func(fixture) {})
 }
 
 // TestWrongRequests checks that what is wrong is named, and that nothing happens.

@@ -54,6 +54,14 @@ func (s *service) notifications(a huma.API) {
 		Tags:        []string{"notifications"},
 		Errors:      []int{404, 503},
 	}, s.get)
+	huma.Register(a, huma.Operation{
+		OperationID: "cancel-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/cancel",
+		Summary: "Take it back",
+		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
+			"has its outcome, stays as it is. It may be repeated.",
+		Tags:   []string{"notifications"},
+		Errors: []int{404, 415, 503},
+	}, s.cancel)
 }
 
 func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
@@ -80,6 +88,14 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 
 func (s *service) get(ctx context.Context, r *one) (*answer, error) {
 	status, err := s.cfg.Engine.Status(ctx, headsup.NotificationID(r.ID))
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &answer{Body: render(status)}, nil
+}
+
+func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
+	status, err := s.cfg.Engine.Cancel(ctx, headsup.NotificationID(r.ID))
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -99,10 +100,16 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 			api.ProblemField{Field: "body.to", Message: "names nobody who can be reached"})
 	case errors.Is(err, proactive.ErrKeyReused):
 		return newProblem(http.StatusConflict, api.CodeKeyReused,
-			"the idempotency key was used for a notification with other content",
+			"the idempotency key was used for a request with other content",
 			api.ProblemField{Field: "header.Idempotency-Key", Message: "was used before with another body"})
 	case errors.Is(err, proactive.ErrNotFound):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such notification")
+	case errors.Is(err, book.ErrNotFound):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "the reference book has no such conversation")
+	case errors.Is(err, proactive.ErrNoJob):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
+	case errors.Is(err, proactive.ErrJobCompleted):
+		return newProblem(http.StatusConflict, api.CodeJobCompleted, "the job is already completed")
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
 	return huma.ErrorWithHeaders(

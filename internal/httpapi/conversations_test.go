@@ -1,0 +1,179 @@
+package httpapi_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// wrong is a request that is refused, and how.
+type wrong struct {
+	method, path, body string
+	header             []string
+	status             int
+	code, field        string
+}
+
+// checkProblems sends each wrong request to an API that was prepared, and looks at it afterwards.
+func checkProblems(t *testing.T, prepare func(fixture), cases map[string]wrong, after func(fixture)) {
+	t.Helper()
+	f := newAPI(t)
+	prepare(f)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := f.call(t, c.method, c.path, c.body, c.header...)
+			p := decode[api.Problem](t, w)
+			if w.Code != c.status || p.Status != c.status || p.Code != c.code {
+				t.Fatalf("%d %s, want %d %s: %s", w.Code, p.Code, c.status, c.code, w.Body)
+			}
+			if w.Header().Get("Content-Type") != "application/problem+json" {
+				t.Errorf("content type %q", w.Header().Get("Content-Type"))
+			}
+			if c.field != "" && (len(p.Errors) == 0 || p.Errors[0].Field != c.field) {
+				t.Errorf("errors %+v, want one of %s", p.Errors, c.field)
+			}
+		})
+	}
+	after(f)
+	if len(f.channel.Sent()) > 0 {
+		t.Error("a refused request made the bot speak")
+	}
+}
+
+// sees puts a conversation into the book.
+func (f fixture) sees(t *testing.T, channel, id string, change func(*book.Sighting)) headsup.ConversationKey {
+	t.Helper()
+	s := book.Sighting{
+		Reference: activity.Reference{
+			ChannelID: activity.ChannelID(channel), ServiceURL: "https://secret.example.net", Locale: "de-AT",
+			Conversation: activity.ConversationAccount{ID: activity.ConversationID(id), TenantID: "tenant"},
+			User:         &activity.ChannelAccount{ID: "ben", Name: "Ben"}, Bot: &activity.ChannelAccount{ID: "b"},
+		},
+		Kind: book.KindPersonal, Source: book.SourceDev, TimeZone: "Europe/Vienna", At: time.Now(),
+	}
+	s.Key = headsup.KeyOf("app", s.Reference)
+	change(&s)
+	if _, err := f.store.Sight(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Key
+}
+
+func TestConversationIsShownWithoutItsServiceURL(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	const id = "19:a/b@thread.tacv2;messageid=1"
+	f.sees(t, "msteams", id, func(*book.Sighting) {})
+	w := f.call(t, "GET", "/v1/conversations/"+url.PathEscape(id), "")
+	c := decode[api.Conversation](t, w)
+	if w.Code != http.StatusOK || c.ID != id || c.Channel != "msteams" || c.Kind != "personal" || c.User == nil || *c.User != (api.User{ID: "ben", Name: "Ben"}) ||
+		c.Tenant != "tenant" || c.Locale != "de-AT" || c.TimeZone != "Europe/Vienna" || c.Reach != "active" || c.Cause != "" ||
+		c.LastInboundAt != nil || c.CreatedAt.IsZero() || c.UpdatedAt.IsZero() {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	all := f.call(t, "GET", "/v1/conversations", "")
+	for _, body := range []string{w.Body.String(), all.Body.String()} {
+		if strings.Contains(body, "secret.example.net") {
+			t.Errorf("tells the service URL: %s", body)
+		}
+	}
+}
+
+func TestConversationTellsItsReach(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	key := f.sees(t, "test", "group", func(s *book.Sighting) { s.Kind = book.KindGroup })
+	if err := f.store.StrikeOut(t.Context(), key, book.ReachUninstalled, "removed", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	c := decode[api.Conversation](t, f.call(t, "GET", "/v1/conversations/group", ""))
+	if c.Kind != "group" || c.Reach != "uninstalled" || c.Cause != "removed" || c.User != nil {
+		t.Errorf("shown as %+v: want no user, since it is nobody's alone", c)
+	}
+}
+
+func TestNewestConversationOfAnID(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	now := time.Now()
+	for i, channel := range []string{"sms", "telegram", "line"} {
+		f.sees(t, channel, "+1", func(s *book.Sighting) { s.At = now.Add(time.Duration(i%2) * time.Minute) })
+	}
+	if c := decode[api.Conversation](t, f.call(t, "GET", "/v1/conversations/+1", "")); c.Channel != "telegram" {
+		t.Errorf("channel %q, want the one seen last", c.Channel)
+	}
+}
+
+func TestConversationsAreListedPageByPage(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t) // knows c
+	for i := range 4 {
+		f.sees(t, "test", fmt.Sprint(i), func(*book.Sighting) {})
+	}
+	var pages []string
+	for cursor := ""; ; {
+		p := decode[api.Conversations](t, f.call(t, "GET", "/v1/conversations?limit=2&cursor="+cursor, ""))
+		var ids []string
+		for _, c := range p.Conversations {
+			ids = append(ids, c.ID)
+		}
+		pages = append(pages, fmt.Sprint(ids))
+		if cursor = p.NextCursor; cursor == "" || len(pages) > 5 {
+			break
+		}
+	}
+	if got := strings.Join(pages, " "); got != "[c 0] [1 2] [3]" {
+		t.Errorf("pages %s", got)
+	}
+	for i := range 60 {
+		f.sees(t, "test", fmt.Sprint("more", i), func(*book.Sighting) {})
+	}
+	if p := decode[api.Conversations](t, f.call(t, "GET", "/v1/conversations", "")); len(p.Conversations) != 50 || p.NextCursor == "" {
+		t.Errorf("%d on a page that nobody gave a limit, next %q", len(p.Conversations), p.NextCursor)
+	}
+}
+
+func TestWrongConversationRequests(t *testing.T) {
+	t.Parallel()
+	const path = "/v1/conversations"
+	f := newAPI(t)
+	f.call(t, "POST", "/v1/jobs", `{"to":{"user":"ann"}}`)
+	f.call(t, "POST", "/v1/jobs", `{"to":{"user":"ann"}}`)
+	ofJobs := decode[api.Jobs](t, f.call(t, "GET", "/v1/jobs?limit=1", "")).NextCursor
+	cursor := func(raw string) string { return path + "?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(raw)) }
+	refused := func(path string) wrong {
+		return wrong{"GET", path, "", nil, 422, api.CodeInvalidField, "query.cursor"}
+	}
+	if w := f.call(t, "GET", cursor("\x01c\x00\x00\x00\x00\x00\x00\x00\x01"), ""); w.Code != http.StatusOK {
+		t.Errorf("a right cursor made by hand: %d %s; the wrong ones prove nothing", w.Code, w.Body)
+	}
+	checkProblems(t, func(fixture) {}, map[string]wrong{
+		"unknown":               {"GET", path + "/x", "", nil, 404, api.CodeNotFound, ""},
+		"long id":               {"GET", path + "/" + strings.Repeat("x", 2049), "", nil, 422, api.CodeInvalidField, "path.id"},
+		"limit of zero":         {"GET", path + "?limit=0", "", nil, 422, api.CodeInvalidField, "query.limit"},
+		"limit too high":        {"GET", path + "?limit=501", "", nil, 422, api.CodeInvalidField, "query.limit"},
+		"limit of no number":    {"GET", path + "?limit=all", "", nil, 422, api.CodeInvalidField, "query.limit"},
+		"unknown parameter":     {"GET", path + "?page=2", "", nil, 422, api.CodeInvalidField, "query.page"},
+		"another method":        {"POST", path, "{}", nil, 405, api.CodeMethodNotAllowed, ""},
+		"garbage cursor":        refused(path + "?cursor=garbage"),
+		"cursor not base64":     refused(path + "?cursor=%21%21"),
+		"cursor with padding":   refused(path + "?cursor=AWMAAAAAAAAAAQ%3D%3D"),
+		"cursor with a newline": refused(path + "?cursor=AWMAAAAA%0AAAAAAQ"),
+		"long cursor":           refused(path + "?cursor=" + strings.Repeat("A", 65)),
+		"another list's cursor": refused(path + "?cursor=" + ofJobs),
+		"version of tomorrow":   refused(cursor("\x02c\x00\x00\x00\x00\x00\x00\x00\x01")),
+		"cursor too short":      refused(cursor("\x01c\x00\x00\x00\x00\x00\x00\x01")),
+		"cursor too long":       refused(cursor("\x01c\x00\x00\x00\x00\x00\x00\x00\x01\x00")),
+		"row zero":              refused(cursor("\x01c\x00\x00\x00\x00\x00\x00\x00\x00")),
+		"negative row":          refused(cursor("\x01c\xff\xff\xff\xff\xff\xff\xff\xff")),
+	}, func(fixture) {})
+}

@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"context"
+	stdjson "encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+type startRequest struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key with the same body starts one job in a conversation; with another body it is refused."`
+	Body           api.JobRequest
+}
+
+type started struct {
+	Location string `header:"Location" doc:"Where to ask for the job."`
+	Body     api.Job
+}
+
+type jobRequest struct {
+	Number int64 `path:"number" minimum:"1" doc:"The job's number."`
+}
+
+type completeRequest struct {
+	Number         int64  `path:"number" minimum:"1" doc:"The job's number."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"A completion may be repeated with the key that it carried the first time; the first one counts."`
+	Body           *api.JobCompletion
+}
+
+type jobAnswer struct {
+	Body api.Job
+}
+
+type jobsAnswer struct {
+	Body api.Jobs
+}
+
+func (s *service) jobs(a huma.API) {
+	tags := []string{"jobs"}
+	huma.Register(a, huma.Operation{
+		OperationID: "create-job", Method: http.MethodPost, Path: "/v1/jobs",
+		Summary:       "Start a job",
+		Description:   "Starts a job in a conversation, where its end is told when it is completed. It is stored before the answer leaves.",
+		Tags:          tags,
+		DefaultStatus: http.StatusCreated,
+		MaxBodyBytes:  maxBody,
+		Errors:        []int{400, 409, 413, 415, 422, 503},
+	}, s.startJob)
+	huma.Register(a, huma.Operation{
+		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
+		Summary:     "See the jobs",
+		Description: "Lists jobs by number, a page at a time.",
+		Tags:        tags,
+		Errors:      []int{422, 503},
+	}, s.listJobs)
+	huma.Register(a, huma.Operation{
+		OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{number}",
+		Summary:     "See one job",
+		Description: "Returns a job. The notification that it names tells how far the news of its end has come.",
+		Tags:        tags,
+		Errors:      []int{404, 422, 503},
+	}, s.getJob)
+	huma.Register(a, huma.Operation{
+		OperationID: "complete-job", Method: http.MethodPost, Path: "/v1/jobs/{number}/complete",
+		Summary: "Complete a job",
+		Description: "Completes a job and accepts what its conversation is told in one step: either both are stored before the " +
+			"answer leaves, or neither. Without text and activity it completes silently.",
+		Tags:         tags,
+		MaxBodyBytes: maxBody,
+		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
+	}, s.completeJob)
+}
+
+func (s *service) startJob(ctx context.Context, r *startRequest) (*started, error) {
+	once, err := onceOf(r.IdempotencyKey)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	to := headsup.Target{
+		Conversation: activity.ConversationID(r.Body.To.Conversation), User: activity.AccountID(r.Body.To.User),
+	}
+	job, err := s.cfg.Engine.StartJobIn(ctx, to, proactive.NewJob{Name: r.Body.Name, Value: []byte(r.Body.Value), Once: once})
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &started{Location: "/v1/jobs/" + strconv.FormatInt(int64(job.Number), 10), Body: renderJob(job)}, nil
+}
+
+func (s *service) listJobs(ctx context.Context, r *pageRequest) (*jobsAnswer, error) {
+	after, err := listJobs.after(r.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), r.Limit+1)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	found, next := page(listJobs, found, r.Limit, func(j proactive.Job) int64 { return int64(j.Number) })
+	out := api.Jobs{Jobs: make([]api.Job, 0, len(found)), NextCursor: next}
+	for _, j := range found {
+		out.Jobs = append(out.Jobs, renderJob(j))
+	}
+	return &jobsAnswer{Body: out}, nil
+}
+
+func (s *service) getJob(ctx context.Context, r *jobRequest) (*jobAnswer, error) {
+	job, err := s.cfg.Engine.Job(ctx, proactive.JobNumber(r.Number))
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &jobAnswer{Body: renderJob(job)}, nil
+}
+
+func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnswer, error) {
+	completion, err := completionOf(r)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	job, _, err := s.cfg.Engine.CompleteJob(ctx, proactive.JobNumber(r.Number), completion)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &jobAnswer{Body: renderJob(job)}, nil
+}
+
+// completionOf reads a request.
+func completionOf(r *completeRequest) (c proactive.Completion, err error) {
+	if c.Once, err = onceOf(r.IdempotencyKey); err != nil || r.Body == nil {
+		return c, err
+	}
+	c.Text = r.Body.Text
+	if len(r.Body.Activity) > 0 {
+		c.Tell, err = decodeActivity(r.Body.Activity)
+	}
+	if err == nil && c.Tell != nil && c.Text != "" {
+		err = &proactive.FieldError{Field: "text", Reason: "give at most one of text and activity"}
+	}
+	return c, err
+}
+
+// onceOf is an idempotency key as the engine takes it, told apart from the ids of activities, which name what turns do.
+func onceOf(key string) (string, error) {
+	switch {
+	case key == "":
+		return "", nil
+	case len(key) > proactive.MaxName:
+		return "", &proactive.FieldError{Field: "idempotency_key", Reason: fmt.Sprintf("is longer than %d bytes", proactive.MaxName)}
+	case !utf8.ValidString(key):
+		return "", &proactive.FieldError{Field: "idempotency_key", Reason: "is not valid UTF-8"}
+	}
+	return "key: " + key, nil
+}
+
+func renderJob(j proactive.Job) api.Job {
+	out := api.Job{
+		Number: int64(j.Number), State: "running", Name: j.Name, Channel: string(j.Key.Channel),
+		Conversation: string(j.Key.Conversation), Value: stdjson.RawMessage(j.Value), StartedAt: j.StartedAt.UTC(),
+		CompletedAt: optional(j.CompletedAt), Notification: string(j.Notification()),
+	}
+	if j.Completed() {
+		out.State = "completed"
+	}
+	return out
+}
