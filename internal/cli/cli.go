@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -23,18 +24,26 @@ const (
 )
 
 type commands struct {
-	Serve   serve   `cmd:"" help:"Run the server."`
-	Version version `cmd:"" help:"Print the version."`
+	Serve         serve         `cmd:"" help:"Run the server."`
+	Send          send          `cmd:"" help:"Make the bot say something."`
+	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Version       version       `cmd:"" help:"Print the version."`
 }
 
-// streams are where commands write.
+// streams are where commands read and write.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
+}
+
+// usageError is a wrong call that only the command itself can see.
+type usageError struct {
+	error
 }
 
 // Main runs the program and returns its exit code: 0 when all is well, 1 when something failed, 2 when it was called
 // wrongly. It ends early when the process is asked to stop with SIGINT or SIGTERM; a second signal ends it at once.
-func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
 	parser, err := kong.New(&cmd,
@@ -60,9 +69,12 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(streams{stdout, stderr})
+	parsed.Bind(streams{stdin, stdout, stderr})
 	if err := parsed.Run(); err != nil {
 		complain(stderr, err)
+		if _, wrong := errors.AsType[usageError](err); wrong {
+			return exitUsage
+		}
 		return exitError
 	}
 	return exitOK
@@ -70,7 +82,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // complain writes an error as one line.
 func complain(w io.Writer, err error) {
-	_, _ = fmt.Fprintln(w, "headsup: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }
 
 type version struct{}

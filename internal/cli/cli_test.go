@@ -17,7 +17,7 @@ import (
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	code = cli.Main(t.Context(), args, &out, &err)
+	code = cli.Main(t.Context(), args, strings.NewReader(""), &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -54,6 +54,7 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"config key twice":     {[]string{"serve", "--config", yaml("3.yaml", "data: a\ndata: b\n")}, 2, "data"},
 		"config is not YAML":   {[]string{"serve", "--config", yaml("4.yaml", ":\n\t- x")}, 2, "not valid YAML"},
 		"bad config value":     {[]string{"serve", "--config", yaml("5.yaml", "log_level: loud\n")}, 2, "--log-level"},
+		"other command's key":  {[]string{"serve", "--config", yaml("6.yaml", "everyone: true\n")}, 2, "unknown key everyone"},
 		"missing config":       {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, 2, "none.yaml"},
 		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--data", dir}, 1, "loopback only"},
 		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--data", dir}, 1, "loopback only"},
@@ -128,7 +129,9 @@ func TestServeTellsWhereItListensAndStopsCleanly(t *testing.T) {
 	var stderr bytes.Buffer
 	done := make(chan int, 1)
 	data := filepath.Join(dir, "data")
-	go func() { done <- cli.Main(ctx, []string{"serve", "--config", config, "--data", data}, out, &stderr) }()
+	go func() {
+		done <- cli.Main(ctx, []string{"serve", "--config", config, "--data", data}, strings.NewReader(""), out, &stderr)
+	}()
 	url := ""
 	select {
 	case first := <-out.line:

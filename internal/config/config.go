@@ -49,12 +49,14 @@ type file struct {
 	values map[string]any
 }
 
-// Validate implements [kong.Resolver]: it names every key that no flag has.
+// Validate implements [kong.Resolver]: it names every key that no flag has of a command that reads a file.
 func (f file) Validate(app *kong.Application) error {
 	known := make(map[string]bool)
 	_ = kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
-		if flag, ok := node.(*kong.Flag); ok {
-			known[keyOf(flag)] = true
+		if command, ok := node.(*kong.Node); ok && slices.ContainsFunc(command.Flags, isConfig) {
+			for _, flag := range command.Flags {
+				known[keyOf(flag)] = true
+			}
 		}
 		return next(nil)
 	})
@@ -84,5 +86,7 @@ func (f file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 	}
 	return fmt.Sprint(value), nil
 }
+
+func isConfig(flag *kong.Flag) bool { return flag.Name == "config" }
 
 func keyOf(flag *kong.Flag) string { return strings.ReplaceAll(flag.Name, "-", "_") }
