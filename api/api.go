@@ -20,7 +20,7 @@ type Target struct {
 type NotificationRequest struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
 	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as a plain message. Exactly one of text and activity." example:"Your build is done."`
-	Activity     json.RawMessage `json:"activity,omitempty" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 	ExpiresAt    *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
@@ -29,7 +29,7 @@ type NotificationRequest struct {
 	Conversation string          `json:"conversation,omitempty" enum:"existing,new" doc:"new opens a new conversation with the person, where the channel can. existing, if not given."`
 	Topic        string          `json:"topic,omitempty" maxLength:"255" doc:"Groups notifications of one kind." example:"builds"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
-	Value        json.RawMessage `json:"value,omitempty" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
+	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
 }
 
 // Notification is an accepted notification and how far it has come.
@@ -41,7 +41,7 @@ type Notification struct {
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
 	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
 	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
-	Value      json.RawMessage `json:"value,omitempty" doc:"As it was given."`
+	Value      json.RawMessage `json:"value,omitzero" doc:"As it was given."`
 	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
 	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
 	Deliveries []Delivery      `json:"deliveries" doc:"One per conversation."`
@@ -109,13 +109,13 @@ type JobTarget struct {
 type JobRequest struct {
 	To    JobTarget       `json:"to" doc:"Where its end is told. Exactly one member."`
 	Name  string          `json:"name,omitempty" maxLength:"255" doc:"What kind of work it is." example:"build"`
-	Value json.RawMessage `json:"value,omitempty" doc:"Your own data. Any JSON; it is kept and shown with the job."`
+	Value json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the job."`
 }
 
 // JobCompletion says how a job ends. With neither member nothing is told.
 type JobCompletion struct {
 	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as a plain message. Not both text and activity." example:"Your build is done."`
-	Activity json.RawMessage `json:"activity,omitempty" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 }
 
 // Job is long work that was started in a conversation.
@@ -125,7 +125,7 @@ type Job struct {
 	Name         string          `json:"name,omitempty" doc:"As it was given."`
 	Channel      string          `json:"channel" doc:"The channel." example:"directline"`
 	Conversation string          `json:"conversation" doc:"The conversation's id on the channel."`
-	Value        json.RawMessage `json:"value,omitempty" doc:"As it was given."`
+	Value        json.RawMessage `json:"value,omitzero" doc:"As it was given."`
 	StartedAt    time.Time       `json:"started_at" doc:"When it was started."`
 	CompletedAt  *time.Time      `json:"completed_at,omitempty" doc:"When it was completed."`
 	Notification string          `json:"notification,omitempty" doc:"The notification that tells its end, if something is told." example:"ntf_0zk3v9q2m7r4x"`

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	stdjson "encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -163,7 +162,7 @@ func onceOf(key string) (string, error) {
 func renderJob(j proactive.Job) api.Job {
 	out := api.Job{
 		Number: int64(j.Number), State: "running", Name: j.Name, Channel: string(j.Key.Channel),
-		Conversation: string(j.Key.Conversation), Value: stdjson.RawMessage(j.Value), StartedAt: j.StartedAt.UTC(),
+		Conversation: string(j.Key.Conversation), Value: raw(j.Value), StartedAt: j.StartedAt.UTC(),
 		CompletedAt: optional(j.CompletedAt), Notification: string(j.Notification()),
 	}
 	if j.Completed() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -176,7 +177,7 @@ func render(s proactive.Status) api.Notification {
 	m := s.Message
 	n := api.Notification{
 		ID: string(s.ID), State: string(s.State()), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
-		OnUnknown: string(m.OnUnknown), Topic: m.Topic, Value: stdjson.RawMessage(m.Value), CreatedAt: m.CreatedAt.UTC(),
+		OnUnknown: string(m.OnUnknown), Topic: m.Topic, Value: raw(m.Value), CreatedAt: m.CreatedAt.UTC(),
 		ExpiresAt: optional(m.ExpiresAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
 	}
 	if n.OnUnknown == "" {
@@ -226,6 +227,14 @@ func laneName(l outbox.Lane) string {
 	case outbox.LaneNormal:
 	}
 	return string(headsup.LaneNormal)
+}
+
+// raw is a member that is left out when there is nothing in it.
+func raw(v jsontext.Value) stdjson.RawMessage {
+	if len(v) == 0 {
+		return nil
+	}
+	return stdjson.RawMessage(v)
 }
 
 func optional(t time.Time) *time.Time {
