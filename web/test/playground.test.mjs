@@ -58,6 +58,17 @@ test('a job finished after a crash is told in windows that were reloaded', async
   assertQuiet(page);
 });
 
+test('a job that a request from outside completes is told to the person who started it', async (t) => {
+  const { server, page, ann, ben } = await openPlayground(t);
+
+  const job = await startJob(ann);
+  await server.post(`/v1/jobs/${job}/complete`, { text: `Your queued job ${job} just completed.` });
+
+  await ann.seesOnce(completed(job));
+  assert.equal(await ben.count(/just completed/), 0);
+  assertQuiet(page);
+});
+
 test('a request from outside makes the bot speak to one person', async (t) => {
   const { server, page, ann, ben } = await openPlayground(t);
 
