@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -56,6 +57,7 @@ func main() {
 
 func run(ctx context.Context, o options) error {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the binary does
+	debug.SetGCPercent(300)
 	s, err := startSink(ctx)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,7 +121,9 @@ func each(n int, f func(i int) error) error {
 
 // baseline is Go's HTTP client posting the same texts, and nothing else.
 func baseline(ctx context.Context, o options, s *sinkProcess) (float64, error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)) // back to what programs have by themselves
+	// What programs have by themselves, for as long as this is measured.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1))
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	if err := s.reset(ctx); err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
 
@@ -35,6 +36,9 @@ func (c serve) Run(ctx context.Context, s streams) error {
 	if os.Getenv("GOMAXPROCS") == "" {
 		// One thread is nearly always waiting for the disk; a processor more lets the others go on.
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300) // little is kept in memory, and much passes through it
 	}
 	srv, err := server.New(ctx, cfg)
 	if err != nil {
