@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,26 +74,44 @@ func (b *bot) run(ctx context.Context, t *headsup.Turn) error {
 // show lists the newest jobs that fit into a message.
 func (b *bot) show(ctx context.Context, t *headsup.Turn) error {
 	const most = 50
-	jobs, err := b.engine.Jobs(ctx, 0, 10_000)
+	jobs, all, err := b.newest(ctx, most)
 	if err != nil {
 		return err
 	}
-	if len(jobs) == 0 {
+	if all == 0 {
 		return say(ctx, t, "The job log is empty.")
 	}
 	var text strings.Builder
 	text.WriteString("| Job | Conversation | Completed |\n| --- | --- | --- |\n")
-	for _, job := range jobs[max(0, len(jobs)-most):] {
+	for _, job := range jobs {
 		conversation, _, _ := strings.Cut(string(job.Key.Conversation), "|") // the Emulator's suffix says nothing
 		fmt.Fprintf(&text, "| %d | %s | %t |\n", job.Number, conversation, job.Completed())
 	}
-	if len(jobs) > most {
-		fmt.Fprintf(&text, "\nThe newest %d of %d jobs.", most, len(jobs))
+	if all > most {
+		fmt.Fprintf(&text, "\nThe newest %d of %d jobs.", most, all)
 	}
 	table := activity.Message(text.String())
 	table.TextFormat = activity.TextMarkdown
 	_, err = t.Send(ctx, table)
 	return err
+}
+
+// newest returns the last n jobs, and how many there are.
+func (b *bot) newest(ctx context.Context, n int) (last []proactive.Job, all int, err error) {
+	const page = 1000
+	for after := proactive.JobNumber(0); ; {
+		jobs, err := b.engine.Jobs(ctx, after, page)
+		if err != nil {
+			return nil, 0, err
+		}
+		all += len(jobs)
+		last = append(last, jobs...)
+		last = slices.Clone(last[max(0, len(last)-n):])
+		if len(jobs) < page {
+			return last, all, nil
+		}
+		after = jobs[len(jobs)-1].Number
+	}
 }
 
 func (b *bot) done(ctx context.Context, t *headsup.Turn, args string) error {

@@ -223,3 +223,22 @@ func TestReminderComesOnTime(t *testing.T) {
 		c.expect("ann", "Reminder: go HOME")
 	})
 }
+
+func TestShowListsTheNewestHoweverManyThereAre(t *testing.T) {
+	within(t, &bottest.Recorder{}, func(c *chat) {
+		const jobs = 10_003
+		for range jobs {
+			c.say("ann", "run")
+		}
+		c.say("ben", "show")
+		table := c.channel.Texts("ben")[0]
+		for _, want := range []string{"| 10003 | ann |", "| 9954 | ann |", "The newest 50 of 10003 jobs."} {
+			if !strings.Contains(table, want) {
+				t.Errorf("the table lacks %q", want)
+			}
+		}
+		if strings.Contains(table, "| 9953 | ann |") {
+			t.Error("the table holds more than the newest")
+		}
+	})
+}
