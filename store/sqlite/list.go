@@ -1,8 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/headsup-bot/headsup/outbox"
@@ -22,23 +25,20 @@ func (q *query) and(condition string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// narrow adds what a filter asks for, but for the app and the page.
+// narrow adds what a filter asks for and [queriesOf] has not, but for the app and the page.
 func (q *query) narrow(f outbox.DeliveryFilter) {
 	if f.State != "" {
 		code, err := stateCode(f.State)
 		if err != nil {
 			code = -1
 		}
-		q.and("d.state = +?", code)
+		q.and("+d.state = +?", code)
 	}
 	if f.Reason != "" {
-		q.and("d.reason = +?", f.Reason)
+		q.and("+d.reason = +?", f.Reason)
 	}
-	if f.Conversation != 0 {
-		q.and("d.conversation = +?", int64(f.Conversation))
-	}
-	if f.Message != 0 {
-		q.and("d.message = +?", int64(f.Message))
+	if f.Conversation != 0 && f.Message != 0 { // found by the message
+		q.and("+d.conversation = +?", int64(f.Conversation))
 	}
 }
 
@@ -53,14 +53,20 @@ func (s *Store) ListDeliveries(ctx context.Context, f outbox.DeliveryFilter) (ou
 }
 
 func listDeliveries(c *conn, f outbox.DeliveryFilter) (page outbox.DeliveryPage, err error) {
-	queries, err := c.queriesOf(f)
+	queries, err := queriesOf(c, f, f.State == "" || !f.State.Final(), f.State == "" || f.State.Final())
 	if err != nil {
 		return page, err
 	}
+	before := int64(f.Before)
+	if before == 0 {
+		before = 1<<63 - 1
+	}
 	floor := int64(0)
-	for _, q := range queries {
+	for i := range queries {
+		q := &queries[i]
+		q.and("d.id < +?", before)
 		if f.State == "" && f.Reason == "" {
-			break // whatever is looked at matches
+			continue // whatever is looked at matches
 		}
 		n, err := q.floor(c)
 		if err != nil {
@@ -68,27 +74,13 @@ func listDeliveries(c *conn, f outbox.DeliveryFilter) (page outbox.DeliveryPage,
 		}
 		floor = max(floor, n)
 	}
-	arms := make([]string, len(queries))
-	var args []any
-	for i, q := range queries {
-		q.narrow(f)
-		columns := finishedDelivery
-		if q.from == "deliveries" {
-			columns = hotDelivery
+	for _, q := range queries {
+		if err := q.deliveries(c, f, floor, &page.Deliveries); err != nil {
+			return outbox.DeliveryPage{}, err
 		}
-		arms[i] = "SELECT * FROM (SELECT " + columns + " FROM " + q.from + ` d CROSS JOIN messages m ON m.id = d.message
-			LEFT JOIN conversations c ON c.id = d.conversation WHERE ` + q.where +
-			" AND d.id >= +? AND m.app_id = ? ORDER BY d.id DESC LIMIT +?)"
-		args = append(append(args, q.args...), floor, text(f.AppID), f.Limit+1)
 	}
-	err = c.each(func(r row) error {
-		d, err := scanDelivery(r)
-		page.Deliveries = append(page.Deliveries, d)
-		return err
-	}, strings.Join(arms, " UNION ALL ")+" ORDER BY 1 DESC LIMIT +?", append(args, f.Limit+1)...)
+	slices.SortFunc(page.Deliveries, func(a, b outbox.Delivery) int { return cmp.Compare(b.ID, a.ID) })
 	switch {
-	case err != nil:
-		return outbox.DeliveryPage{}, err
 	case len(page.Deliveries) > f.Limit:
 		page.Deliveries = page.Deliveries[:f.Limit]
 		page.Next = page.Deliveries[f.Limit-1].ID
@@ -98,27 +90,32 @@ func listDeliveries(c *conn, f outbox.DeliveryFilter) (page outbox.DeliveryPage,
 	return page, nil
 }
 
-// queriesOf is where the deliveries that match a filter may be: one query for each table and way to find them. All have
-// f.Before as their bound.
-func (c *conn) queriesOf(f outbox.DeliveryFilter) ([]query, error) {
-	before := int64(f.Before)
-	if before == 0 {
-		before = 1<<63 - 1
+// deliveries adds the newest that match, from floor on; one more than the limit at most.
+func (q query) deliveries(c *conn, f outbox.DeliveryFilter, floor int64, to *[]outbox.Delivery) error {
+	q.narrow(f)
+	columns := finishedDelivery
+	if q.from == "deliveries" {
+		columns = hotDelivery
 	}
-	within := func(from, where string, args ...any) query {
-		q := query{from: from, where: where, args: args}
-		q.and("d.id < +?", before)
-		return q
-	}
-	hot := f.State == "" || !f.State.Final()
-	final := f.State == "" || f.State.Final()
-	var found []query
-	both := func(where string, arg int64) {
+	return c.each(func(r row) error {
+		d, err := scanDelivery(r)
+		*to = append(*to, d)
+		return err
+	}, "SELECT "+columns+" FROM "+q.from+` d CROSS JOIN messages m ON m.id = d.message
+		LEFT JOIN conversations c ON c.id = d.conversation
+		WHERE `+q.where+" AND d.id >= +? AND m.app_id = ? ORDER BY d.id DESC LIMIT +?",
+		append(q.args, floor, text(f.AppID), f.Limit+1)...)
+}
+
+// queriesOf is where the deliveries that match a filter may be: one query for each way to find them, hot ones or final
+// ones or both, which the caller may narrow further.
+func queriesOf(c querier, f outbox.DeliveryFilter, hot, final bool) (found []query, err error) {
+	within := func(where string, args ...any) {
 		if hot {
-			found = append(found, within("deliveries", where, arg))
+			found = append(found, query{"deliveries", where, slices.Clone(args)})
 		}
 		if final {
-			found = append(found, within("finished", where, arg))
+			found = append(found, query{"finished", where, slices.Clone(args)})
 		}
 	}
 	switch {
@@ -128,30 +125,25 @@ func (c *conn) queriesOf(f outbox.DeliveryFilter) ([]query, error) {
 			return nil, err
 		}
 		if alone != 0 {
-			both(itself, alone)
+			within(itself, alone)
 		}
-		both(ofNumber, int64(f.Message))
+		within(ofNumber, int64(f.Message))
 	case f.Conversation != 0:
 		if hot {
-			found = append(found, within("deliveries", "d.conversation = +? AND d.seq IS NOT NULL", int64(f.Conversation)),
-				within("deliveries", "d.conversation = +? AND d.seq IS NULL", int64(f.Conversation)))
+			found = append(found, query{"deliveries", "d.conversation = +? AND d.seq IS NOT NULL", []any{int64(f.Conversation)}},
+				query{"deliveries", "d.conversation = +? AND d.seq IS NULL", []any{int64(f.Conversation)}})
 		}
 		if final {
-			found = append(found, within("finished", "d.conversation = +?", int64(f.Conversation)))
+			found = append(found, query{"finished", "d.conversation = +?", []any{int64(f.Conversation)}})
 		}
 	case final && !hot && f.State != outbox.StateDelivered:
-		code, err := stateCode(f.State)
-		if err != nil {
-			return nil, err
+		for code := delivered + 1; code < states; code++ {
+			if f.State == "" || f.State == stateNames[code] {
+				found = append(found, query{"finished", "d.state <> 5 AND d.state = +?", []any{code}})
+			}
 		}
-		found = append(found, within("finished", "d.state <> 5 AND d.state = +?", code))
 	default:
-		if hot {
-			found = append(found, within("deliveries", "true"))
-		}
-		if final {
-			found = append(found, within("finished", "true"))
-		}
+		within("true")
 	}
 	return found, nil
 }
@@ -159,7 +151,7 @@ func (c *conn) queriesOf(f outbox.DeliveryFilter) ([]query, error) {
 // floor is the last id that is looked at for a page, if rows that match are too far between; else 0.
 func (q query) floor(c *conn) (floor int64, err error) {
 	_, err = c.one(func(r row) { floor = r.int(0) },
-		"SELECT d.id FROM "+q.from+" d WHERE "+q.where+" ORDER BY d.id DESC LIMIT 1 OFFSET +?", append(q.args, int64(examine-1))...)
+		"SELECT d.id FROM "+q.from+" d WHERE "+q.where+" ORDER BY d.id DESC LIMIT 1 OFFSET +?", append(slices.Clone(q.args), examine-1)...)
 	return floor, err
 }
 
@@ -180,9 +172,8 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 	if f.Before == 0 {
 		f.Before = 1<<63 - 1
 	}
-	sql, args := walkMessages(f)
 	seen, last := 0, int64(0)
-	err = c.each(func(r row) error {
+	err = walkMessages(c, f, func(r row) error {
 		if len(page.Messages) == f.Limit || seen == examine {
 			page.Next = last
 			return enough
@@ -202,55 +193,81 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 			page.Messages = append(page.Messages, sum)
 		}
 		return nil
-	}, sql, args...)
+	})
 	if errors.Is(err, enough) {
 		err = nil
 	}
 	return page, err
 }
 
-// walkMessages is the way through the messages of a filter, newest first: by their ids, or by those of the deliveries in
-// a conversation.
-func walkMessages(f outbox.MessageFilter) (sql string, args []any) {
+// walkMessages calls f with the rows of a filter, newest first, by their ids, or by those of the deliveries in a
+// conversation: the message, then that id.
+func walkMessages(c *conn, f outbox.MessageFilter, visit func(row) error) error {
 	if f.Conversation == 0 {
-		return "SELECT " + messageColumns + ", m.id FROM messages m WHERE m.id < +? AND m.id > +? ORDER BY m.id DESC LIMIT +?",
-			[]any{f.Before, f.Above, examine + 1}
+		return c.each(visit, "SELECT "+messageColumns+", m.id FROM messages m WHERE m.id < +? AND m.id > +? ORDER BY m.id DESC",
+			f.Before, f.Above)
 	}
-	var arms []string
-	for _, way := range []string{
-		"deliveries d WHERE d.conversation = +? AND d.seq IS NOT NULL",
-		"deliveries d WHERE d.conversation = +? AND d.seq IS NULL",
-		"finished d WHERE d.conversation = +?",
-	} {
-		arms = append(arms, "SELECT * FROM (SELECT d.id AS id, d.message AS message FROM "+way+
-			" AND d.verb IS NULL AND d.id < +? AND d.id > +? ORDER BY d.id DESC LIMIT +?)")
-		args = append(args, int64(f.Conversation), f.Before, f.Above, examine+1)
+	queries, err := queriesOf(c, outbox.DeliveryFilter{Conversation: f.Conversation}, true, true)
+	if err != nil {
+		return err
 	}
-	return "SELECT " + messageColumns + ", x.id FROM (" + strings.Join(arms, " UNION ALL ") +
-		" ORDER BY 1 DESC) x CROSS JOIN messages m ON m.id = x.message", args
+	type place struct{ delivery, message int64 }
+	var said []place
+	for _, q := range queries {
+		if err := c.each(func(r row) error {
+			said = append(said, place{r.int(0), r.int(1)})
+			return nil
+		}, "SELECT d.id, d.message FROM "+q.from+" d WHERE "+q.where+
+			" AND d.verb IS NULL AND d.id < +? AND d.id > +? ORDER BY d.id DESC LIMIT +?",
+			append(q.args, f.Before, f.Above, examine+1)...); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(said, func(a, b place) int { return cmp.Compare(b.delivery, a.delivery) })
+	for _, p := range said {
+		if err := c.each(visit, "SELECT "+messageColumns+", +? FROM messages m WHERE m.id = ?", p.delivery, p.message); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countsOf counts a message's deliveries by state.
 func countsOf(c *conn, m outbox.Message, alone int64) (map[outbox.State]int64, error) {
 	counts := make(map[outbox.State]int64)
-	add := func(r row) error {
-		if state := r.int(0); state >= 1 && state < states {
-			counts[stateNames[state]] += r.int(1)
-		}
-		return nil
-	}
 	if alone != 0 {
-		if err := c.each(add, `SELECT d.state, 1 FROM deliveries d WHERE d.id = ?
-			UNION ALL SELECT d.state, 1 FROM finished d WHERE d.id = ?`, alone, alone); err != nil {
+		if err := c.each(func(r row) error {
+			if state := r.int(0); state >= 1 && state < states {
+				counts[stateNames[state]]++
+			}
+			return nil
+		}, `SELECT d.state FROM deliveries d WHERE d.id = ? UNION ALL SELECT d.state FROM finished d WHERE d.id = ?`,
+			alone, alone); err != nil {
 			return nil, err
 		}
 		if m.EditedAt.IsZero() && m.RecalledAt.IsZero() {
 			return counts, nil
 		}
 	}
-	return counts, c.each(add, `SELECT d.state, count(*) FROM deliveries d WHERE `+ofNumber+` GROUP BY 1
-		UNION ALL SELECT d.state, count(*) FROM finished d WHERE `+ofNumber+` GROUP BY 1`, int64(m.ID), int64(m.ID))
+	return counts, c.each(func(r row) error {
+		for state := int64(1); state < states; state++ {
+			if n := r.int(int(state - 1)); n != 0 {
+				counts[stateNames[state]] += n
+			}
+		}
+		return nil
+	}, countStates, int64(m.ID), int64(m.ID))
 }
+
+// countStates counts in both tables how many deliveries of a message are in each state.
+var countStates = func() string {
+	var sums []string
+	for state := range states - 1 {
+		sums = append(sums, fmt.Sprintf("count(*) FILTER (WHERE d.state = %d)", state+1))
+	}
+	count := "SELECT " + strings.Join(sums, ", ") + " FROM "
+	return count + "deliveries d WHERE " + ofNumber + " UNION ALL " + count + "finished d WHERE " + ofNumber
+}()
 
 // snapshot is read for several statements that see the same.
 func (s *Store) snapshot(ctx context.Context, f func(*conn) error) error {

@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup/outbox"
@@ -107,23 +109,34 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, a
 func (t *tx) replayNext(
 	f outbox.DeliveryFilter, after outbox.DeliveryID, limit int, at time.Time,
 ) (n int, last outbox.DeliveryID, more bool, err error) {
-	q := query{from: "finished", where: "d.state <> 5"}
-	q.narrow(f)
-	q.and("d.id > +?", int64(after))
+	if f.State != "" && (!f.State.Final() || f.State == outbox.StateDelivered) {
+		return 0, 0, false, nil
+	}
+	queries, err := queriesOf(t, f, false, true)
 	var found []hot
-	err = t.each(func(r row) error {
-		found = append(found, scanHot(r))
-		return nil
-	}, "SELECT "+finishedColumns+" FROM finished d CROSS JOIN messages m ON m.id = d.message WHERE "+q.where+
-		" AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL) ORDER BY d.id LIMIT +?",
-		append(q.args, text(f.AppID), limit)...)
-	for i := range found {
-		last = found[i].id
+	for _, q := range queries {
+		q.narrow(f)
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL)", int64(after), text(f.AppID))
 		if err == nil {
-			err = t.replay(&found[i], at)
+			err = t.each(func(r row) error {
+				found = append(found, scanHot(r))
+				return nil
+			}, "SELECT "+finishedColumns+" FROM finished d CROSS JOIN messages m ON m.id = d.message WHERE "+q.where+
+				" ORDER BY d.id LIMIT +?", append(q.args, limit)...)
 		}
 	}
-	return len(found), last, len(found) == limit, err
+	if err != nil {
+		return 0, 0, false, err
+	}
+	slices.SortFunc(found, func(a, b hot) int { return cmp.Compare(a.id, b.id) })
+	found = found[:min(limit, len(found))]
+	for i := range found {
+		last = found[i].id
+		if err := t.replay(&found[i], at); err != nil {
+			return 0, 0, false, err
+		}
+	}
+	return len(found), last, len(found) == limit, nil
 }
 
 // SettleDelivery implements [outbox.Store].

@@ -183,7 +183,7 @@ CREATE TABLE finished (
 	revises      INTEGER,
 	replayed     INTEGER
 ) STRICT;
-CREATE INDEX finished_message ON finished (message, state) WHERE alone = 0;
+CREATE INDEX finished_message ON finished (message) WHERE alone = 0;
 CREATE INDEX finished_badly ON finished (state) WHERE state <> 5;
 CREATE INDEX finished_conversation ON finished (conversation);
 
