@@ -96,10 +96,10 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`INSERT INTO finished (id, message, conversation, lane, alone, state, fence, claims, failures,
-			reason, activity_id, created_at, updated_at, history)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
+	if _, err := t.exec(`INSERT INTO finished (id, part, message, conversation, lane, alone, state, fence, claims,
+			failures, reason, activity_id, created_at, updated_at, history)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(h.id), t.store.parts.next(), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
 		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func queriesOf(c querier, f outbox.DeliveryFilter, hot, final bool) (found []que
 				query{"deliveries", "d.conversation = +? AND d.seq IS NULL", []any{int64(f.Conversation)}})
 		}
 		if final {
-			found = append(found, query{"finished", "d.conversation = +?", []any{int64(f.Conversation)}})
+			found = append(found, query{"finished", inParts, []any{int64(f.Conversation)}})
 		}
 	case final && !hot && f.State != outbox.StateDelivered:
 		for code := delivered + 1; code < states; code++ {
@@ -154,6 +154,30 @@ func (q query) floor(c *conn) (floor int64, err error) {
 		"SELECT d.id FROM "+q.from+" d WHERE "+q.where+" ORDER BY d.id DESC LIMIT 1 OFFSET +?", append(slices.Clone(q.args), examine-1)...)
 	return floor, err
 }
+
+// partSize is how many rows share a part of the table finished. A part's piece of the index by conversation is a few dozen
+// pages, which stay in the cache while it grows.
+const partSize = 4096
+
+// parts counts the rows that are added to the table finished.
+type parts struct {
+	last int64 // the one that grows
+	rows int
+}
+
+// next is the part of the next row.
+func (p *parts) next() int64 {
+	if p.rows++; p.rows > partSize {
+		p.rows = 1
+		p.last++
+	}
+	return p.last
+}
+
+// inParts finds the finished deliveries of a conversation.
+const inParts = `d.id IN (WITH RECURSIVE parts (n) AS
+		(SELECT max(part) FROM finished UNION ALL SELECT n - 1 FROM parts WHERE n > 1)
+	SELECT f.id FROM parts CROSS JOIN finished f ON f.part = parts.n AND f.conversation = +?)`
 
 // enough ends a walk through rows.
 var enough = errors.New("enough")
