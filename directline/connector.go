@@ -31,7 +31,19 @@ func notHere(w http.ResponseWriter, _ *http.Request) error {
 
 // talk finds the conversation that the path names.
 func (c *Channel) talk(r *http.Request) (Conversation, error) {
-	return c.conversation(r.Context(), activity.ConversationID(r.PathValue("cid")))
+	conv, _, err := c.spot(r)
+	return conv, err
+}
+
+// spot finds the conversation that the path names, and the thread in it.
+func (c *Channel) spot(r *http.Request) (conv Conversation, id activity.ConversationID, err error) {
+	id = activity.ConversationID(r.PathValue("cid"))
+	base, root := split(id)
+	conv, err = c.conversation(r.Context(), base)
+	if err == nil {
+		err = c.checkRoot(r.Context(), base, root)
+	}
+	return conv, id, err
 }
 
 // createConversation opens a conversation for one member.
@@ -62,7 +74,7 @@ func refusal(err error) error {
 
 // botSends takes in what a bot says, as a reply or not: both add to the end.
 func (c *Channel) botSends(w http.ResponseWriter, r *http.Request) error {
-	conv, err := c.talk(r)
+	_, id, err := c.spot(r)
 	if err != nil {
 		return err
 	}
@@ -77,11 +89,11 @@ func (c *Channel) botSends(w http.ResponseWriter, r *http.Request) error {
 	if a.ReplyToID == "" {
 		a.ReplyToID = activity.ID(r.PathValue("aid"))
 	}
-	id, err := c.say(r.Context(), conv.ID, "", a)
+	sent, err := c.say(r.Context(), id, "", a)
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, activity.ResourceResponse{ID: id})
+	return reply(w, http.StatusOK, activity.ResourceResponse{ID: sent})
 }
 
 // botSendsHistory adds a transcript. Who said what, and when, stays as the bot tells it.
@@ -146,10 +158,7 @@ func (c *Channel) listConversations(w http.ResponseWriter, r *http.Request) erro
 	}
 	result := activity.ConversationsResult{Conversations: []activity.ConversationMembers{}}
 	for _, conv := range convs {
-		members := []activity.ChannelAccount{c.botAccount()}
-		if conv.User.ID != "" {
-			members = append(members, conv.User)
-		}
+		members := append([]activity.ChannelAccount{c.botAccount()}, conv.people()...)
 		result.Conversations = append(result.Conversations, activity.ConversationMembers{ID: conv.ID, Members: members})
 	}
 	return reply(w, http.StatusOK, result)
@@ -157,9 +166,9 @@ func (c *Channel) listConversations(w http.ResponseWriter, r *http.Request) erro
 
 // members is the bot, who the conversation was opened for, and everybody who has spoken.
 func (c *Channel) members(ctx context.Context, conv Conversation) ([]activity.ChannelAccount, error) {
-	members := []activity.ChannelAccount{c.botAccount()}
-	if conv.User.ID != "" {
-		members = append(members, conv.User)
+	members := append([]activity.ChannelAccount{c.botAccount()}, conv.people()...)
+	if kindOf(conv.ID) != KindPersonal {
+		return members, nil
 	}
 	speakers, err := c.speakers(ctx, conv.ID, math.MaxInt64)
 	if err != nil {
