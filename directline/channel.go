@@ -61,6 +61,10 @@ type Config struct {
 	// otherwise the bots' side answers 401.
 	AllowAnonymousBots bool
 
+	// Opened is told of every conversation and thread that a bot in another process opens, before the bot is. Nil tells
+	// nobody.
+	Opened func(ctx context.Context, ref activity.Reference) error
+
 	// BotTimeout is how long the bot has to take in what somebody said. Zero means 15 s.
 	BotTimeout time.Duration
 

@@ -60,7 +60,31 @@ func (c *Channel) createConversation(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return refusal(err)
 	}
+	if err := c.tellOpened(r.Context(), p, resource); err != nil {
+		return err
+	}
 	return reply(w, http.StatusCreated, resource)
+}
+
+// tellOpened lets the bot's host know where the bot can continue what it has opened.
+func (c *Channel) tellOpened(ctx context.Context, p activity.ConversationParameters, r activity.ConversationResource) error {
+	if c.cfg.Opened == nil {
+		return nil
+	}
+	conversation := accountOf(r.ID)
+	conversation.ID = r.ID
+	ref := activity.Reference{
+		ChannelID: activity.ChannelDirectLine, ServiceURL: c.publicURL(), Bot: new(c.botAccount()), Conversation: *conversation,
+	}
+	if kindOf(r.ID) == KindPersonal {
+		if user, err := c.onlyMember(p.Members); err == nil {
+			ref.User = &user
+		}
+	}
+	if err := c.cfg.Opened(ctx, ref); err != nil {
+		return fmt.Errorf("note a conversation: %w", err)
+	}
+	return nil
 }
 
 // refusal is what an error of the channel's own methods means over HTTP.

@@ -187,7 +187,9 @@ func TestChannelHasThreads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	thread := func(root activity.ID) activity.ConversationID { return conv.ID + ";messageid=" + activity.ConversationID(root) }
+	thread := func(root activity.ID) activity.ConversationID {
+		return conv.ID + ";messageid=" + activity.ConversationID(root)
+	}
 	if _, err := r.ch.Send(t.Context(), outgoing(thread(two), activity.Message("late news"), "k2")); err != nil {
 		t.Fatal(err)
 	}
