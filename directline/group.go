@@ -51,7 +51,7 @@ type OpenRequest struct {
 	Creator activity.AccountID
 }
 
-// ArgumentError: a request names what cannot be.
+// ArgumentError says that a request names what cannot be.
 type ArgumentError struct {
 	// Field is what is wrong: "kind", "name", "members" or "creator".
 	Field  string
