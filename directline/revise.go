@@ -40,31 +40,32 @@ func (c *Channel) Delete(ctx context.Context, ref activity.Reference, id activit
 }
 
 func (c *Channel) update(ctx context.Context, id activity.ConversationID, of activity.ID, a *activity.Activity) error {
-	seq, old, err := c.saidBefore(ctx, id, of)
+	base, seq, old, err := c.saidBefore(ctx, id, of)
 	if err != nil {
 		return err
 	}
-	a = c.fromBot(id, a)
+	a = c.fromBot(base, a)
 	if a.Type != old.Type {
 		return badArgument("an activity of type %s cannot become one of type %s", old.Type, a.Type)
 	}
 	if a.ReplyToID == "" {
 		a.ReplyToID = old.ReplyToID
 	}
-	return c.replace(ctx, id, seq, old, a)
+	return c.replace(ctx, base, seq, old, a)
 }
 
 func (c *Channel) remove(ctx context.Context, id activity.ConversationID, of activity.ID) error {
-	seq, old, err := c.saidBefore(ctx, id, of)
+	base, seq, old, err := c.saidBefore(ctx, id, of)
 	if err != nil {
 		return err
 	}
-	return c.replace(ctx, id, seq, old, c.fromBot(id, &activity.Activity{Type: activity.TypeMessageDelete}))
+	return c.replace(ctx, base, seq, old, c.fromBot(base, &activity.Activity{Type: activity.TypeMessageDelete}))
 }
 
-// replace says a in the place of what was said before, at its time.
+// replace says a in the place of what was said before, at its time and in its thread.
 func (c *Channel) replace(ctx context.Context, id activity.ConversationID, seq int64, old, a *activity.Activity) error {
 	a.Timestamp = old.Timestamp
+	a.ChannelData = withThread(a.ChannelData, threadIn(old.ChannelData))
 	body, err := encode(a)
 	if err != nil {
 		return err
@@ -77,63 +78,43 @@ func (c *Channel) replace(ctx context.Context, id activity.ConversationID, seq i
 	return nil
 }
 
-// saidBefore finds an activity of the bot by its id.
+// saidBefore finds an activity of the bot by its id, and the conversation that has its history.
 func (c *Channel) saidBefore(
 	ctx context.Context, id activity.ConversationID, of activity.ID,
-) (seq int64, a *activity.Activity, err error) {
-	if !minted(id) {
-		return 0, nil, ErrNotFound
+) (base activity.ConversationID, seq int64, a *activity.Activity, err error) {
+	base, root := split(id)
+	if !minted(base) {
+		return "", 0, nil, ErrNotFound
 	}
-	number, ok := strings.CutPrefix(string(of), string(id)+"|")
-	if seq, err = strconv.ParseInt(number, 10, 64); !ok || err != nil || seq < 1 || activityID(id, seq) != of {
-		return 0, nil, errNoActivity
+	if err := c.admitBot(ctx, base, root); err != nil {
+		return "", 0, nil, err
 	}
-	page, err := c.cfg.Store.History(ctx, id, seq-1, 1)
+	seq, ok := numberIn(base, of)
+	if !ok {
+		return "", 0, nil, errNoActivity
+	}
+	page, err := c.cfg.Store.History(ctx, base, seq-1, 1)
 	switch {
 	case err != nil:
-		return 0, nil, fmt.Errorf("read the history: %w", err)
+		return "", 0, nil, fmt.Errorf("read the history: %w", err)
 	case len(page) == 0 || page[0].Seq != seq || page[0].Again != 0:
-		return 0, nil, errNoActivity
+		return "", 0, nil, errNoActivity
 	}
 	if a, err = activity.Decode(page[0].Body); err != nil {
-		return 0, nil, fmt.Errorf("activity %d of %s: %w", seq, id, err)
+		return "", 0, nil, fmt.Errorf("activity %d of %s: %w", seq, base, err)
 	}
 	if a.From == nil || a.From.ID != c.cfg.BotID || a.Type == activity.TypeMessageDelete {
-		return 0, nil, errNoActivity
+		return "", 0, nil, errNoActivity
 	}
-	return seq, a, nil
+	return base, seq, a, nil
 }
 
-// botUpdates changes something that the bot has said.
-func (c *Channel) botUpdates(w http.ResponseWriter, r *http.Request) error {
-	conv, err := c.talk(r)
-	if err != nil {
-		return err
+// numberIn is the number of an activity, as [activityID] has put it into its id.
+func numberIn(id activity.ConversationID, of activity.ID) (seq int64, ok bool) {
+	if kindOf(id) == KindChannel {
+		return seqIn(of)
 	}
-	body, err := readJSON(w, r, activity.DefaultBytes)
-	if err != nil {
-		return err
-	}
-	a, err := decode(body)
-	if err != nil {
-		return err
-	}
-	id := activity.ID(r.PathValue("aid"))
-	if err := c.update(r.Context(), conv.ID, id, a); err != nil {
-		return err
-	}
-	return reply(w, http.StatusOK, activity.ResourceResponse{ID: id})
-}
-
-// botDeletes removes something that the bot has said.
-func (c *Channel) botDeletes(w http.ResponseWriter, r *http.Request) error {
-	conv, err := c.talk(r)
-	if err != nil {
-		return err
-	}
-	if err := c.remove(r.Context(), conv.ID, activity.ID(r.PathValue("aid"))); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	number, ok := strings.CutPrefix(string(of), string(id)+"|")
+	seq, err := strconv.ParseInt(number, 10, 64)
+	return seq, ok && err == nil && seq > 0 && activityID(id, seq) == of
 }

@@ -1,6 +1,7 @@
 package directline_test
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/directline"
 )
 
 // changes has the bot update an activity.
@@ -136,5 +138,32 @@ func TestBotOfAnotherProcessChangesWhatItSaid(t *testing.T) {
 	}
 	if a := r.do("DELETE", path, "", nil); a.status != 404 {
 		t.Errorf("twice: %d %s", a.status, a.body)
+	}
+}
+
+func TestWhatChangesInAThreadStaysThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	conv, who := r.open(directline.KindChannel, "Ann")
+	ann := who[0]
+	root := r.say(ann, "root", "")
+	thread := ann
+	thread.ConversationID = activity.ConversationID(string(conv.ID) + ";messageid=" + string(root))
+	answer := r.say(thread, "answer", "")
+	r.changes(thread, answer, "better answer")
+	r.changes(ann, root, "better root")
+	threads := make(map[string]string)
+	for _, a := range r.poll(ann, "").Activities {
+		threads[a.Text] += string(a.ID) + " " + string(a.ChannelData) + "\n"
+	}
+	for text, id := range map[string]activity.ID{"better root": root, "better answer": answer} {
+		line := fmt.Sprintf("%s {\"headsup\":{\"thread\":\"%s\"}}\n", id, root)
+		if threads[text] != line+line { // in its place, and once more
+			t.Errorf("%q is seen as %q, want %q twice", text, threads[text], line)
+		}
+	}
+	r.removes(thread, answer)
+	if got := seen(r.poll(ann, "").Activities); !slices.Equal(got, []string{"better root"}) {
+		t.Errorf("shows %q", got)
 	}
 }
