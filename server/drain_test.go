@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ func launch(t *testing.T, p *program, args ...string) *process {
 	t.Helper()
 	args = append([]string{"serve", "--listen", p.listen, "--data", p.data, "--admin-listen", "127.0.0.1:0", "--log-format", "json"}, args...)
 	p.cmd = exec.CommandContext(context.Background(), p.binary, args...)
+	p.cmd.Env = append(os.Environ(), p.env...)
 	r := &process{program: p, news: make(chan struct{}, 1000), ended: make(chan error, 1)}
 	p.cmd.Stdout = io.Discard
 	stderr, err := p.cmd.StderrPipe()
@@ -49,7 +51,9 @@ func launch(t *testing.T, p *program, args ...string) *process {
 		t.Fatal(err)
 	}
 	go func() {
-		for in := bufio.NewScanner(stderr); in.Scan(); {
+		in := bufio.NewScanner(stderr)
+		in.Buffer(nil, 16<<20)
+		for in.Scan() {
 			r.note(in.Bytes())
 		}
 		r.ended <- p.cmd.Wait()
@@ -91,6 +95,21 @@ func (r *process) says(message string) map[string]any {
 			r.t.Fatalf("it does not say %q, but %q", message, r.raw)
 		}
 	}
+}
+
+// say writes bytes to a listener and waits until it closes the connection.
+func say(t *testing.T, address, raw string) error {
+	t.Helper()
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, raw); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, c)
+	return err
 }
 
 func (r *process) signal() {
