@@ -13,7 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/headsup-bot/headsup/client"
+	caller "github.com/headsup-bot/headsup/client"
 	"github.com/headsup-bot/headsup/server"
 )
 
@@ -41,7 +41,7 @@ func settled(t *testing.T, s *server.Server, body string) string {
 		t.Fatalf("%s %s", resp.Status, answer)
 	}
 	id := between(t, answer, `"id":"`, `"`)
-	c, err := client.New(client.Config{BaseURL: s.URL()})
+	c, err := caller.New(caller.Config{BaseURL: s.URL()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ const (
 
 type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
+	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
 	Config        configuration `cmd:"" help:"Look at the configuration."`
