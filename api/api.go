@@ -13,14 +13,22 @@ import (
 type Target struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+	ExternalID   string `json:"external_id,omitempty" maxLength:"255" doc:"A person in the reference book, by the id that they have in your own system (see update-conversation): the latest conversation with that person alone." example:"employee-4711"`
+	Tag          string `json:"tag,omitempty" maxLength:"64" doc:"Every conversation with this tag that can be reached." example:"on-call"`
 	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
+
+	Reference json.RawMessage `json:"reference,omitzero" doc:"A ConversationReference as one of the Microsoft SDKs stores it. A conversation that the reference book knows is told where the book has it; another is added to the book."`
+	Address   json.RawMessage `json:"address,omitzero" doc:"An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference."`
 }
 
-// NotificationRequest asks for a notification. Exactly one of Text and Activity is set.
+// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity and Card is set.
 type NotificationRequest struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
-	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as a plain message. Exactly one of text and activity." example:"Your build is done."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"Your build is done."`
+	Markdown     string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card         json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Summary      string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own." example:"Build 7 is done"`
 	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 	ExpiresAt    *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
@@ -36,7 +44,7 @@ type NotificationRequest struct {
 type Notification struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
 	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
-	To         Target          `json:"to" doc:"As it was asked for."`
+	To         Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
 	Activity   json.RawMessage `json:"activity" doc:"What is said."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
 	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
@@ -112,10 +120,13 @@ type JobRequest struct {
 	Value json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the job."`
 }
 
-// JobCompletion says how a job ends. With neither member nothing is told.
+// JobCompletion says how a job ends. Without members nothing is told.
 type JobCompletion struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as a plain message. Not both text and activity." example:"Your build is done."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity and card." example:"Your build is done."`
+	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
+	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
 }
 
 // Job is long work that was started in a conversation.

@@ -62,7 +62,7 @@ func (e *Engine) StartJobIn(ctx context.Context, to headsup.Target, n NewJob) (J
 
 func checkJob(to headsup.Target, n NewJob) error {
 	switch {
-	case to.Everyone:
+	case to.Everyone || to.Tag != "":
 		return &FieldError{"to", "is more than one conversation"}
 	case targets(to) != 1:
 		return &FieldError{"to", "name exactly one target"}
@@ -72,7 +72,7 @@ func checkJob(to headsup.Target, n NewJob) error {
 	if err := checkName("name", n.Name); err != nil {
 		return err
 	}
-	return checkValue(n.Value)
+	return checkJSON("value", n.Value)
 }
 
 // sameJSON compares texts of JSON but for white space and the order of members. Numbers are compared as they are written.
