@@ -85,6 +85,9 @@ type Conversation struct {
 	Channel       string     `json:"channel" doc:"The channel." example:"directline"`
 	Kind          string     `json:"kind" enum:"personal,group,channel" doc:"What it is."`
 	User          *User      `json:"user,omitempty" doc:"The person, in a personal conversation."`
+	ExternalID    string     `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
+	Tags          []string   `json:"tags" doc:"Your tags, in alphabetical order."`
+	Members       []User     `json:"members,omitempty" doc:"Who is known to take part, in the order in which the bot met them, at most 500. Only shown when a single conversation is asked for."`
 	Tenant        string     `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
 	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
 	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
@@ -97,8 +100,27 @@ type Conversation struct {
 
 // User is a person on a channel.
 type User struct {
-	ID   string `json:"id" doc:"The channel user id." example:"dl_ann"`
-	Name string `json:"name,omitempty" doc:"The name that the channel told."`
+	ID         string `json:"id" doc:"The channel user id." example:"dl_ann"`
+	Name       string `json:"name,omitempty" doc:"The name that the channel told."`
+	ExternalID string `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
+}
+
+// ConversationUpdate changes what you have noted of a conversation. A member that is left out stays as it is.
+type ConversationUpdate struct {
+	Tags       []string `json:"tags,omitzero" maxItems:"50" doc:"Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once." example:"[\"on-call\"]"`
+	ExternalID *string  `json:"external_id,omitempty" maxLength:"255" doc:"The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations." example:"employee-4711"`
+}
+
+// Transcript is one page of what was said in a conversation.
+type Transcript struct {
+	Activities []Utterance `json:"activities" doc:"In the order in which the channel took them in."`
+	NextCursor string      `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
+// Utterance is one activity of a transcript.
+type Utterance struct {
+	Number   int64           `json:"number" minimum:"1" doc:"Its place in the conversation, counting from 1."`
+	Activity json.RawMessage `json:"activity" doc:"The activity, by the person or by the bot."`
 }
 
 // Conversations is one page of conversations.
@@ -111,6 +133,7 @@ type Conversations struct {
 type JobTarget struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+	ExternalID   string `json:"external_id,omitempty" maxLength:"255" doc:"A person in the reference book, by the id that they have in your own system: the latest conversation with that person alone." example:"employee-4711"`
 }
 
 // JobRequest asks for a job: long work whose end is told in a conversation.
@@ -170,6 +193,7 @@ const (
 	CodeInvalidField     = "invalid_field"
 	CodeNoTarget         = "no_target"
 	CodeNotFound         = "not_found"
+	CodeNoTranscript     = "no_transcript"
 	CodeKeyReused        = "idempotency_key_reused"
 	CodeJobCompleted     = "job_completed"
 	CodeTooLarge         = "too_large"

@@ -21,14 +21,23 @@ const (
 // Conversation returns the reference book's entry for a conversation by its id on the channel, or [book.ErrNotFound].
 // Several channels may use one id: the entry that was sighted last is returned, whether or not it can be written to.
 func (e *Engine) Conversation(ctx context.Context, id activity.ConversationID) (book.Conversation, error) {
+	return e.ConversationOn(ctx, "", id)
+}
+
+// ConversationOn is [Engine.Conversation] for one channel; an empty one means any.
+func (e *Engine) ConversationOn(
+	ctx context.Context, channel activity.ChannelID, id activity.ConversationID,
+) (book.Conversation, error) {
 	found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return book.Conversation{}, fmt.Errorf("proactive: look in the book: %w", err)
-	case len(found) == 0:
-		return book.Conversation{}, book.ErrNotFound
 	}
-	return found[0], nil
+	for _, c := range found {
+		if channel == "" || c.Key.Channel == channel {
+			return c, nil
+		}
+	}
+	return book.Conversation{}, book.ErrNotFound
 }
 
 // Conversations lists the reference book in the order of its rows, those that fit the filter and come after a row, at
