@@ -125,7 +125,9 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 		return Job{}, "", err
 	}
 	end := JobEnd{AppID: e.cfg.AppID, Number: n, At: e.cfg.Now(), Once: c.Once}
-	if c.Tell != nil || c.Text != "" {
+	// Of one that is completed nothing more is told, and its conversation may have been forgotten: it is not to be met
+	// again by that.
+	if (c.Tell != nil || c.Text != "") && !job.Completed() {
 		sub, err := e.submission(ctx, headsup.Notification{
 			To: headsup.ToConversation(job.Reference), Activity: c.Tell, Text: c.Text,
 		})

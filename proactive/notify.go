@@ -67,6 +67,14 @@ type Accepted struct {
 // Notify accepts a notification. It is stored durably when Notify returns, and will be delivered as long as some engine
 // runs on the store. A notification that is wrong gives a [*FieldError]; a target that nobody answers to [ErrNoTarget].
 func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
+	accepted, err := e.notify(ctx, n)
+	if errors.Is(err, book.ErrNotFound) { // one was forgotten after the target was looked up
+		accepted, err = e.notify(ctx, n)
+	}
+	return accepted, err
+}
+
+func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
 	sub, err := e.submission(ctx, n)
 	if err != nil {
 		if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {

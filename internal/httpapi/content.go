@@ -19,13 +19,21 @@ type content struct {
 
 // decode reads it. Whether it is one thing, and right, is for the engine to check.
 func (c content) decode() (proactive.Content, error) {
-	out := proactive.Content{Text: c.text, Markdown: c.markdown, Summary: c.summary, Card: jsontext.Value(c.card)}
-	if len(c.activity) == 0 {
+	out := proactive.Content{Text: c.text, Markdown: c.markdown, Summary: c.summary}
+	if given(c.card) {
+		out.Card = jsontext.Value(c.card)
+	}
+	if !given(c.activity) {
 		return out, nil
 	}
 	var err error
 	out.Activity, err = decodeActivity(c.activity)
 	return out, err
+}
+
+// given reports whether a raw member is there. One that is null counts as absent, as the others do.
+func given(raw stdjson.RawMessage) bool {
+	return len(raw) > 0 && jsontext.Value(raw).Kind() != jsontext.KindNull
 }
 
 // message reads it as the activity that says it; nil when there is nothing to say.

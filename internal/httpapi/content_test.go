@@ -82,7 +82,7 @@ func TestWrongContent(t *testing.T) {
 		"version of a number":   refused(`"card":{"type":"AdaptiveCard","version":1.5}`, "body.card.version"),
 		"version of a word":     refused(`"card":{"type":"AdaptiveCard","version":"new"}`, "body.card.version"),
 		"card of a list":        refused(`"card":[]`, "body.card"),
-		"card of null":          refused(`"card":null`, "body.card"),
+		"nothing but null":      refused(`"card":null,"activity":null,"text":null`, "body.text"),
 		"card of text":          refused(`"card":"{}"`, "body.card"),
 		"NUL in the card":       refused(`"card":{`+one+`,"x":"\u0000"}`, "body.card"),
 		"deep card":             refused(`"card":{`+one+`,"x":`+strings.Repeat("[", 100)+strings.Repeat("]", 100)+`}`, "body.card"),

@@ -21,7 +21,7 @@ func targetScopes(to api.Target) []string {
 }
 
 // needsAdmin reports whether a target says itself where messages are sent, instead of the reference book.
-func needsAdmin(to api.Target) bool { return len(to.Reference) > 0 || len(to.Address) > 0 }
+func needsAdmin(to api.Target) bool { return given(to.Reference) || given(to.Address) }
 
 // needsBroadcast reports whether a target may be many conversations.
 func needsBroadcast(to api.Target) bool { return to.Tag != "" || to.Everyone }

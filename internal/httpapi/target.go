@@ -20,13 +20,13 @@ func targetOf(to api.Target) (headsup.Target, error) {
 		ExternalID: to.ExternalID, Tag: to.Tag, Everyone: to.Everyone,
 	}
 	switch {
-	case len(to.Reference) > 0 && len(to.Address) > 0:
+	case given(to.Reference) && given(to.Address):
 		return t, &proactive.FieldError{Field: "to", Reason: "name exactly one target"}
-	case len(to.Reference) > 0:
+	case given(to.Reference):
 		ref, err := referenceOf("to.reference", to.Reference, activity.ReadReference)
 		t.Reference = ref
 		return t, err
-	case len(to.Address) > 0:
+	case given(to.Address):
 		ref, err := referenceOf("to.address", to.Address, activity.ReadAddress)
 		t.Reference = ref
 		return t, err

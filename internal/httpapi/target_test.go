@@ -152,7 +152,7 @@ func TestWrongTargets(t *testing.T) {
 		"reference and user":      refused(`{"user":"ann","reference":{"channelId":"x","conversation":{"id":"y"},"bot":{"id":"b"},"serviceUrl":"https://x.example"}}`, bad, "body.to"),
 		"reference and address":   refused(`{"reference":{},"address":{}}`, bad, "body.to"),
 		"reference of a text":     refused(`{"reference":"x"}`, bad, "body.to.reference"),
-		"reference of null":       refused(`{"reference":null}`, bad, "body.to.reference"),
+		"nothing but null":        refused(`{"reference":null,"address":null,"user":null}`, bad, "body.to"),
 		"address of a number":     refused(`{"address":7}`, bad, "body.to.address"),
 		"compressed cookie":       refused(`{"address":"H4sIAAAAAAAEAO29B2"}`, bad, "body.to.address"),
 		"no conversation":         refused(`{"reference":{"channelId":"x"}}`, bad, "body.to.reference.conversation.id"),
