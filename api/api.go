@@ -170,36 +170,3 @@ type Jobs struct {
 	Jobs       []Job  `json:"jobs" doc:"By number, lowest first."`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
 }
-
-// Problem is an error answer (RFC 9457, "Problem Details for HTTP APIs").
-type Problem struct {
-	Type   string         `json:"type" doc:"Always about:blank; code tells problems apart."`
-	Title  string         `json:"title" doc:"The HTTP status in words."`
-	Status int            `json:"status" doc:"The HTTP status."`
-	Code   string         `json:"code" doc:"A stable word for programs." example:"invalid_field"`
-	Detail string         `json:"detail" doc:"One sentence for people."`
-	Errors []ProblemField `json:"errors,omitempty" doc:"The fields at fault."`
-}
-
-// ProblemField is one field at fault.
-type ProblemField struct {
-	Field   string `json:"field" doc:"Its path in the request, such as body.to.user." example:"body.text"`
-	Message string `json:"message" doc:"What is wrong with it."`
-}
-
-// Codes of problems. They do not change.
-const (
-	CodeBadRequest       = "bad_request"
-	CodeInvalidField     = "invalid_field"
-	CodeNoTarget         = "no_target"
-	CodeNotFound         = "not_found"
-	CodeNoTranscript     = "no_transcript"
-	CodeKeyReused        = "idempotency_key_reused"
-	CodeJobCompleted     = "job_completed"
-	CodeTooLarge         = "too_large"
-	CodeUnsupported      = "unsupported_media_type"
-	CodeInternal         = "internal"
-	CodeUnavailable      = "unavailable"
-	CodeForbidden        = "forbidden"
-	CodeMethodNotAllowed = "method_not_allowed"
-)

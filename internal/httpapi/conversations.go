@@ -191,6 +191,9 @@ func (s *service) deleteConversation(ctx context.Context, r *ConversationName) (
 }
 
 func (s *service) getTranscript(ctx context.Context, r *transcriptRequest) (*transcriptAnswer, error) {
+	if _, err := listTranscript.after(r.Cursor); err != nil { // what is wrong with the request comes first
+		return nil, err
+	}
 	c, err := s.known(ctx, r.ConversationName)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	operations := humago.New(mux, doc)
-	operations.UseMiddleware(wantJSON(operations))
+	operations.UseMiddleware(wantJSON(operations), plainParameters)
 	s := &service{cfg: cfg}
 	s.notifications(operations)
 	s.conversations(operations)
@@ -92,10 +92,15 @@ func otherRoutes(mux *http.ServeMux) http.Handler {
 				p = newProblem(http.StatusMethodNotAllowed, api.CodeMethodNotAllowed, r.Method+" is not allowed here")
 			}
 		}
-		w.Header().Set("Content-Type", p.ContentType(""))
-		w.WriteHeader(p.Status)
-		_ = json.MarshalWrite(w, p.Problem)
+		writeProblem(w, p)
 	})
+}
+
+// writeProblem answers without an operation's help.
+func writeProblem(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.MarshalWrite(w, p.Problem)
 }
 
 // jsonFormat reads and writes bodies with the JSON package that the rest of the program uses: duplicate members,

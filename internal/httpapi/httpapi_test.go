@@ -69,7 +69,9 @@ func newAPI(t *testing.T) fixture {
 // transcripts is a channel that keeps one conversation, "line", of five activities.
 type transcripts struct{}
 
-func (transcripts) Takes(channel activity.ChannelID, _ activity.ConversationID) bool { return channel == "kept" }
+func (transcripts) Takes(channel activity.ChannelID, _ activity.ConversationID) bool {
+	return channel == "kept"
+}
 
 func (transcripts) Transcript(
 	_ context.Context, id activity.ConversationID, after int64, limit int,
@@ -226,7 +228,7 @@ func TestWrongRequests(t *testing.T) {
 		"wrong type":            {`{"to":{"user":7},"text":"x"}`, 422, api.CodeInvalidField, "body.to.user"},
 		"no target":             {`{"to":{},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"two targets":           {`{"to":{"user":"ann","everyone":true},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
-		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body"},
+		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"unknown person":        {`{"to":{"user":"eve"},"text":"x"}`, 422, api.CodeNoTarget, "body.to"},
 		"nothing to say":        {`{"to":{"user":"ann"}}`, 422, api.CodeInvalidField, "body.text"},
 		"bad lane":              {`{"to":{"user":"ann"},"text":"x","lane":"fast"}`, 422, api.CodeInvalidField, "body.lane"},

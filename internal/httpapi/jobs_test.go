@@ -147,7 +147,7 @@ func TestWrongJobRequests(t *testing.T) {
 	key := func(k string) []string { return []string{"Idempotency-Key", k} }
 	checkProblems(t, func(f fixture) { f.call(t, "POST", create, `{"to":{"user":"ann"}}`) }, map[string]wrong{
 		"no body":                 {"POST", create, ``, nil, 400, api.CodeBadRequest, ""},
-		"no target":               {"POST", create, `{}`, nil, 422, api.CodeInvalidField, "body"},
+		"no target":               {"POST", create, `{}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"empty target":            {"POST", create, `{"to":{}}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"two targets":             {"POST", create, `{"to":{"user":"ann","conversation":"c"}}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"everyone":                {"POST", create, `{"to":{"everyone":true}}`, nil, 422, api.CodeInvalidField, "body.to.everyone"},

@@ -48,6 +48,9 @@ var useProblems = sync.OnceFunc(func() {
 			for _, name := range []string{"jsontext: ", "json: "} { // the names of packages are no news to the caller
 				f.Message = strings.TrimPrefix(f.Message, name)
 			}
+			if name, missing := requiredBy(f.Message); missing {
+				f.Field, f.Message = strings.TrimPrefix(f.Field+"."+name, "."), "is required"
+			}
 			p.Errors = append(p.Errors, f)
 		}
 		if len(p.Errors) > 0 {
@@ -56,6 +59,13 @@ var useProblems = sync.OnceFunc(func() {
 		return p
 	}
 })
+
+// requiredBy reads from huma's message, which names the object, what is missing in it.
+func requiredBy(message string) (name string, missing bool) {
+	rest, before := strings.CutPrefix(message, "expected required property ")
+	name, after := strings.CutSuffix(rest, " to be present")
+	return name, before && after
+}
 
 func sentence(f api.ProblemField) string {
 	return strings.TrimPrefix(f.Field+": "+f.Message, ": ")
