@@ -301,22 +301,22 @@ func rulesOf(s *huma.Schema) []string {
 		for i, e := range s.Enum {
 			words[i] = fmt.Sprint(e)
 		}
-		rules = append(rules, "one of "+strings.Join(words, ", "))
+		rules = append(rules, "One of "+strings.Join(words, ", "))
 	}
 	if s.MaxLength != nil {
-		rules = append(rules, fmt.Sprintf("at most %d characters", *s.MaxLength))
+		rules = append(rules, fmt.Sprintf("At most %d characters", *s.MaxLength))
 	}
 	if s.MaxItems != nil {
-		rules = append(rules, fmt.Sprintf("at most %d", *s.MaxItems))
+		rules = append(rules, fmt.Sprintf("At most %d", *s.MaxItems))
 	}
 	if s.Minimum != nil {
-		rules = append(rules, "from "+strconv.FormatFloat(*s.Minimum, 'f', -1, 64))
+		rules = append(rules, "From "+strconv.FormatFloat(*s.Minimum, 'f', -1, 64))
 	}
 	if s.Maximum != nil {
-		rules = append(rules, "to "+strconv.FormatFloat(*s.Maximum, 'f', -1, 64))
+		rules = append(rules, "To "+strconv.FormatFloat(*s.Maximum, 'f', -1, 64))
 	}
 	if s.Default != nil {
-		rules = append(rules, fmt.Sprintf("%v, if not given", s.Default))
+		rules = append(rules, fmt.Sprintf("If not given, %v", s.Default))
 	}
 	return rules
 }

@@ -175,9 +175,9 @@ func describeActivities(api huma.API) {
 			}
 			switch name {
 			case "activity":
-				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity"}
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity", Description: member.Description}
 			case "card":
-				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard"}
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard", Description: member.Description}
 			case "reference":
 				s.Properties[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: member.Description}
 			default:
