@@ -108,7 +108,7 @@ func (c *Client) CreateNotification(ctx context.Context, r api.NotificationReque
 	if err != nil {
 		return api.Notification{}, fmt.Errorf("create notification: %w", err)
 	}
-	n, err := c.do(ctx, request{
+	n, err := c.notification(ctx, request{
 		method: http.MethodPost, path: notifications, body: body, key: cmp.Or(o.key, rand.Text()),
 	})
 	if err != nil {
@@ -123,9 +123,20 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	if strings.Trim(id, ".") == "" { // which is no name in a path
 		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
 	}
-	n, err := c.do(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
+	n, err := c.notification(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
 	if err != nil {
 		return n, fmt.Errorf("notification %s: %w", id, err)
+	}
+	return n, nil
+}
+
+// notification calls what answers with a notification.
+func (c *Client) notification(ctx context.Context, r request) (n api.Notification, err error) {
+	if err = c.do(ctx, r, &n); err == nil && n.ID == "" {
+		err = fmt.Errorf("%w: it has no id", errAnswer)
+	}
+	if err != nil {
+		return api.Notification{}, err
 	}
 	return n, nil
 }

@@ -37,16 +37,17 @@ type request struct {
 	key          string
 }
 
-// do calls the server until it answers, or it has been tried often enough.
-func (c *Client) do(ctx context.Context, r request) (api.Notification, error) {
+// do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
+// answer without a body.
+func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
-		answer, err := c.once(ctx, r)
+		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
 		if !again || n == attempts || ctx.Err() != nil {
-			return answer, err
+			return err
 		}
 		if sleep(ctx, wait) != nil {
-			return answer, errors.Join(err, ctx.Err())
+			return errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -72,41 +73,43 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request) (n api.Notification, err error) {
+func (c *Client) once(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return n, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.method == http.MethodPost {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return n, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return n, problemOf(resp)
+		return problemOf(resp)
+	}
+	if out == nil {
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return n, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return n, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	if err := json.Unmarshal(body, &n); err != nil {
-		return api.Notification{}, fmt.Errorf("%w: %w", errAnswer, err)
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %w", errAnswer, err)
 	}
-	if n.ID == "" {
-		return api.Notification{}, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return n, nil
+	return nil
 }
 
 // problemOf reads a refusal, whoever it is from.
