@@ -16,6 +16,7 @@ const module = "github.com/headsup-bot/headsup"
 var floors = map[string]int{
 	"activity":           0,
 	"api":                0,
+	"internal/access":    0,
 	"internal/backoff":   0,
 	"internal/ident":     0,
 	"internal/turnlock":  0,
