@@ -167,4 +167,7 @@ const (
 	CodeUnavailable      = "unavailable"
 	CodeForbidden        = "forbidden"
 	CodeMethodNotAllowed = "method_not_allowed"
+	CodeUnauthorized     = "unauthorized"
+	CodeMissingScope     = "missing_scope"
+	CodeRateLimited      = "rate_limited"
 )

@@ -9,6 +9,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/access"
 )
 
 type conversationRequest struct {
@@ -28,6 +29,7 @@ func (s *service) conversations(a huma.API) {
 		OperationID: "list-conversations", Method: http.MethodGet, Path: "/v1/conversations",
 		Summary:     "See whom the bot knows",
 		Description: "Lists the reference book: every conversation that the bot has seen, a page at a time.",
+		Security:    needs(access.Read),
 		Tags:        []string{"conversations"},
 		Errors:      []int{422, 503},
 	}, s.listConversations)
@@ -35,6 +37,7 @@ func (s *service) conversations(a huma.API) {
 		OperationID: "get-conversation", Method: http.MethodGet, Path: "/v1/conversations/{id}",
 		Summary:     "See one conversation",
 		Description: "Returns a conversation of the reference book. When several channels use the id, it is the one that was seen last.",
+		Security:    needs(access.Read),
 		Tags:        []string{"conversations"},
 		Errors:      []int{404, 503},
 	}, s.getConversation)

@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -41,8 +42,10 @@ type answer struct {
 func (s *service) notifications(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "create-notification", Method: http.MethodPost, Path: "/v1/notifications",
-		Summary:       "Say something",
-		Description:   "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once.",
+		Summary: "Say something",
+		Description: "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once. " +
+			"Speaking to everyone needs the scope broadcast.",
+		Security:      needs(access.Send),
 		Tags:          []string{"notifications"},
 		DefaultStatus: http.StatusAccepted,
 		MaxBodyBytes:  maxBody,
@@ -52,6 +55,7 @@ func (s *service) notifications(a huma.API) {
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
 		Summary:     "See what became of it",
 		Description: "Returns a notification with its deliveries and every change of each.",
+		Security:    needs(access.Read),
 		Tags:        []string{"notifications"},
 		Errors:      []int{404, 503},
 	}, s.get)
@@ -60,12 +64,16 @@ func (s *service) notifications(a huma.API) {
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
 			"has its outcome, stays as it is. It may be repeated.",
-		Tags:   []string{"notifications"},
-		Errors: []int{404, 415, 503},
+		Security: needs(access.Manage),
+		Tags:     []string{"notifications"},
+		Errors:   []int{404, 415, 503},
 	}, s.cancel)
 }
 
 func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
+	if err := permitTarget(ctx, r.Body.To); err != nil {
+		return nil, err
+	}
 	n, err := notification(r)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -85,6 +93,14 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 		c.Replayed = "true"
 	}
 	return c, nil
+}
+
+// permitTarget refuses callers who may not speak to so many.
+func permitTarget(ctx context.Context, to api.Target) error {
+	if to.Everyone {
+		return permit(ctx, access.Broadcast, "body.to.everyone")
+	}
+	return nil
 }
 
 func (s *service) get(ctx context.Context, r *one) (*answer, error) {

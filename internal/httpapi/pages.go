@@ -20,6 +20,7 @@ type list byte
 const (
 	listConversations list = 'c'
 	listJobs          list = 'j'
+	listKeys          list = 'k'
 )
 
 // cursorVersion begins every cursor, so that a later form can be told from this one.

@@ -112,7 +112,5 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusConflict, api.CodeJobCompleted, "the job is already completed")
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
-	return huma.ErrorWithHeaders(
-		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the store is not available at the moment; try again"),
-		http.Header{"Retry-After": {"1"}})
+	return huma.ErrorWithHeaders(unavailable(), http.Header{"Retry-After": {"1"}})
 }
