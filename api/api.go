@@ -170,4 +170,5 @@ const (
 	CodeUnauthorized     = "unauthorized"
 	CodeMissingScope     = "missing_scope"
 	CodeRateLimited      = "rate_limited"
+	CodeDevelopmentOnly  = "development_only"
 )

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 )
@@ -12,17 +13,24 @@ import (
 func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/messages", bot)
-	mux.HandleFunc("GET /api/notify", s.notify)
-	mux.HandleFunc("POST /api/notify", s.notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Version: s.cfg.Version, Logger: s.log})
+	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
+	mux.Handle("POST /api/notify", notify)
+	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
 	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())
 	mux.Handle("/v3/attachments/", s.channel.ConnectorHandler())
-	playground := &console.Playground{
-		AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
+	if s.Exposed() {
+		mux.Handle("GET /api/notify", forDevelopment("GET /api/notify"))
+		mux.Handle("/playground", forDevelopment("the playground"))
+		mux.Handle("/playground/", forDevelopment("the playground"))
+	} else {
+		mux.Handle("GET /api/notify", notify)
+		playground := &console.Playground{
+			AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
+		}
+		playground.Register(mux)
 	}
-	playground.Register(mux)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", fallback(mux, pages))
 	return mux

@@ -39,6 +39,10 @@ type Config struct {
 	// Local is the hash of the secret that callers on this machine may use in place of a key. Zero is none.
 	Local Hash
 
+	// ClientAddr tells from where a request comes; the zero Addr when nobody knows. Nil is the other end of the
+	// connection.
+	ClientAddr func(*http.Request) netip.Addr
+
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
 
@@ -49,6 +53,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ClientAddr == nil {
+		c.ClientAddr = peer
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -131,8 +138,7 @@ func (k *Keyring) check(r *http.Request, secret Secret) (Identity, error) {
 
 // failed counts a wrong key.
 func (k *Keyring) failed(r *http.Request, refused *Refusal) error {
-	from := ClientAddr(r)
-	wait, ok := k.failures.failed(from, k.cfg.Now())
+	wait, ok := k.failures.failed(k.cfg.ClientAddr(r), k.cfg.Now())
 	if !ok {
 		refused = &Refusal{Invalid: true, Reason: "too many wrong keys from this address", RetryAfter: wait}
 	}
@@ -144,12 +150,12 @@ func (k *Keyring) failed(r *http.Request, refused *Refusal) error {
 func (k *Keyring) isLocal(r *http.Request, secret Secret) bool {
 	got := secret.Hash()
 	same := subtle.ConstantTimeCompare(got[:], k.cfg.Local[:]) == 1
-	return same && k.cfg.Local != (Hash{}) && fromHere(r)
+	return same && k.cfg.Local != (Hash{}) && k.fromHere(r)
 }
 
 // fromHere reports whether a request was made on this machine: over loopback, or from the address that it arrived at.
-func fromHere(r *http.Request) bool {
-	from := ClientAddr(r)
+func (k *Keyring) fromHere(r *http.Request) bool {
+	from := k.cfg.ClientAddr(r)
 	if from.IsLoopback() {
 		return true
 	}

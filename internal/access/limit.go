@@ -95,8 +95,8 @@ func networkOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// ClientAddr is the address that a request comes from. What a header says about it is not believed.
-func ClientAddr(r *http.Request) netip.Addr {
+// peer is the other end of a request's connection.
+func peer(r *http.Request) netip.Addr {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
