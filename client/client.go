@@ -23,6 +23,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -47,6 +48,10 @@ type Config struct {
 	// Redirects are not followed, whatever it says.
 	HTTPClient *http.Client
 
+	// Key is the API key, hup_<id>_<secret>, that is sent with every request. Empty sends none, which is enough for a server
+	// in development mode.
+	Key string
+
 	// UserAgent is sent with every request. Empty means headsup-client.
 	UserAgent string
 }
@@ -56,6 +61,7 @@ type Client struct {
 	base  string // without a slash at the end
 	http  http.Client
 	agent string
+	key   string
 }
 
 // New makes a client. It does not call the server; the error is about the configuration.
@@ -69,10 +75,12 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: base URL %q is not an http or https URL", base)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, fmt.Errorf("client: base URL %q must be scheme, host and path only", u.Redacted())
+	case strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return nil, errors.New("client: the key has characters that no key has") // and is a secret
 	case strings.ContainsFunc(cfg.UserAgent, control):
 		return nil, fmt.Errorf("client: user agent %q has control characters", cfg.UserAgent)
 	}
-	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client")}
+	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client"), key: cfg.Key}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}
@@ -108,7 +116,7 @@ func (c *Client) CreateNotification(ctx context.Context, r api.NotificationReque
 	if err != nil {
 		return api.Notification{}, fmt.Errorf("create notification: %w", err)
 	}
-	n, err := c.do(ctx, request{
+	n, err := c.notification(ctx, request{
 		method: http.MethodPost, path: notifications, body: body, key: cmp.Or(o.key, rand.Text()),
 	})
 	if err != nil {
@@ -123,7 +131,7 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	if strings.Trim(id, ".") == "" { // which is no name in a path
 		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
 	}
-	n, err := c.do(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
+	n, err := c.notification(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
 	if err != nil {
 		return n, fmt.Errorf("notification %s: %w", id, err)
 	}

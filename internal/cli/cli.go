@@ -28,6 +28,7 @@ type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Key           keys          `cmd:"" help:"Make, list and revoke API keys."`
 	Config        configuration `cmd:"" help:"Look at the configuration."`
 	Version       version       `cmd:"" help:"Print the version."`
 
