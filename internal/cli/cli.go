@@ -27,6 +27,7 @@ type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
 	Version       version       `cmd:"" help:"Print the version."`
 }
 
@@ -46,16 +47,12 @@ type usageError struct {
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
-	parser, err := kong.New(&cmd,
-		kong.Name("headsup"),
-		kong.Description("Headsup lets a bot speak first."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { left = code }),
-		kong.Configuration(config.File),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) // the grammar is fixed; a test parses every command
+	parser := newParser(&cmd, stdout, stderr, func(code int) { left = code })
+	if len(args) > 0 && args[0] == completeWord {
+		if err := complete(stdout, parser.Model, args[1:]); err != nil {
+			return exitError
+		}
+		return exitOK
 	}
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
@@ -78,6 +75,22 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return exitError
 	}
 	return exitOK
+}
+
+// newParser knows every command; it fills cmd.
+func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *kong.Kong {
+	parser, err := kong.New(cmd,
+		kong.Name("headsup"),
+		kong.Description("Headsup lets a bot speak first."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.Configuration(config.File),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		panic(err) // the grammar is fixed; a test parses every command
+	}
+	return parser
 }
 
 // complain writes an error as one line.
