@@ -17,7 +17,11 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-const notifications = "/v1/notifications"
+// Paths of the API.
+const (
+	notifications = "/v1/notifications"
+	jobs          = "/v1/jobs"
+)
 
 // Limits of a call.
 const (
@@ -37,8 +41,24 @@ type request struct {
 	key          string
 }
 
+// ask calls the server and reads the answer. One that is valid JSON and still not valid is from something else.
+func ask[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (T, error) {
+	var answer, none T
+	body, err := c.do(ctx, r)
+	if err != nil {
+		return none, err
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return none, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	if !valid(answer) {
+		return none, fmt.Errorf("%w: it has no id", errAnswer)
+	}
+	return answer, nil
+}
+
 // do calls the server until it answers, or it has been tried often enough.
-func (c *Client) do(ctx context.Context, r request) (api.Notification, error) {
+func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	for n := 1; ; n++ {
 		answer, err := c.once(ctx, r)
 		wait, again := retry(err, n)
@@ -46,7 +66,7 @@ func (c *Client) do(ctx context.Context, r request) (api.Notification, error) {
 			return answer, err
 		}
 		if sleep(ctx, wait) != nil {
-			return answer, errors.Join(err, ctx.Err())
+			return nil, errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -72,41 +92,37 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request) (n api.Notification, err error) {
+func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.method == http.MethodPost {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return n, problemOf(resp)
+		return nil, problemOf(resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return n, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return n, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return nil, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	if err := json.Unmarshal(body, &n); err != nil {
-		return api.Notification{}, fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	if n.ID == "" {
-		return api.Notification{}, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return n, nil
+	return body, nil
 }
 
 // problemOf reads a refusal, whoever it is from.
