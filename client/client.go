@@ -24,6 +24,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -140,17 +141,28 @@ func create[T any](ctx context.Context, c *Client, path string, body any, opts [
 // ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
 func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
 	var last api.Notification
-	for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-		n, err := c.Notification(ctx, id)
+	for n, err := range c.Watch(ctx, id) {
 		if err != nil {
 			return last, err
 		}
 		last = n
-		if Settled(n.State) {
-			return last, nil
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return last, fmt.Errorf("notification %s is %s: %w", id, n.State, err)
+	}
+	return last, nil
+}
+
+// Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
+// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
+	return func(yield func(api.Notification, error) bool) {
+		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
+			n, err := c.Notification(ctx, id)
+			if !yield(n, err) || err != nil || Settled(n.State) {
+				return
+			}
+			if err := sleep(ctx, pause); err != nil {
+				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))
+				return
+			}
 		}
 	}
 }

@@ -26,6 +26,7 @@ const (
 type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
+	Jobs          jobCommands   `cmd:"" help:"Start long work, and tell its end."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
 	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
 	Version       version       `cmd:"" help:"Print the version."`
