@@ -13,8 +13,9 @@ import (
 
 // Limits of what is said, which the server has too: here they come before anything is read into memory.
 const (
-	maxText = 65536   // characters
-	maxFile = 1 << 20 // bytes of a file or the input with JSON
+	maxText  = 65536          // bytes
+	maxInput = maxText + 1024 // bytes, newlines at the end included
+	maxFile  = 1 << 20        // bytes of a file or the input with JSON
 )
 
 // textOf is what to say: the argument, or what the input has, without the newlines that commands end their output with.
@@ -26,17 +27,20 @@ func textOf(arg *string, in io.Reader) (string, error) {
 	case arg == nil && terminal(in):
 		return "", errors.New("nothing to say: give the text, or pipe it in")
 	default:
-		raw, err := io.ReadAll(io.LimitReader(in, maxText*utf8.UTFMax+1))
+		raw, err := io.ReadAll(io.LimitReader(in, maxInput))
 		if err != nil {
 			return "", fmt.Errorf("standard input: %w", err)
+		}
+		if len(raw) == maxInput {
+			return "", fmt.Errorf("the text is longer than %d bytes", maxText)
 		}
 		text = strings.TrimRight(string(raw), "\r\n")
 	}
 	switch {
 	case text == "":
 		return "", errors.New("nothing to say: the text is empty")
-	case utf8.RuneCountInString(text) > maxText:
-		return "", fmt.Errorf("the text is longer than %d characters", maxText)
+	case len(text) > maxText:
+		return "", fmt.Errorf("the text is longer than %d bytes", maxText)
 	case !utf8.ValidString(text):
 		return "", errors.New("the text is not valid UTF-8")
 	}

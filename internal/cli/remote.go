@@ -61,7 +61,7 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
-		case "in", "at", "topic", "lane":
+		case "in", "at", "topic", "lane", "name", "value", "activity":
 			name = "--" + name
 		case "to.conversation", "to.user":
 			name = "--" + strings.TrimPrefix(name, "to.")

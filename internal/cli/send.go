@@ -113,21 +113,25 @@ func (c send) Run(ctx context.Context, s streams) error {
 }
 
 // create has the first of several targets told that the server knows.
-func (c send) create(ctx context.Context, server *client.Client, r api.NotificationRequest, to []api.Target) (n api.Notification, err error) {
+func (c send) create(ctx context.Context, server *client.Client, r api.NotificationRequest, to []api.Target) (api.Notification, error) {
+	var reused error
 	for _, r.To = range to {
-		n, err = server.CreateNotification(ctx, r, client.IdempotencyKey(c.Key))
+		n, err := server.CreateNotification(ctx, r, client.IdempotencyKey(c.Key))
+		if err == nil {
+			return n, nil
+		}
 		e, refused := errors.AsType[*client.Error](err)
-		if !refused || e.Problem.Code != api.CodeNoTarget {
-			break
+		switch {
+		case refused && e.Problem.Code == api.CodeKeyReused:
+			reused = err // by this very call perhaps, which another target was found for
+		case !refused || e.Problem.Code != api.CodeNoTarget || len(to) == 1:
+			return n, c.explain(err)
 		}
 	}
-	if err == nil {
-		return n, nil
+	if reused != nil {
+		return api.Notification{}, c.explain(reused)
 	}
-	if e, refused := errors.AsType[*client.Error](err); refused && e.Problem.Code == api.CodeNoTarget && len(to) > 1 {
-		return n, fmt.Errorf("--to: nobody in the reference book has the id %s", c.To)
-	}
-	return n, c.explain(err)
+	return api.Notification{}, fmt.Errorf("--to: nobody in the reference book has the id %s", c.To)
 }
 
 // report says how far it has come. A failure is an error, whatever else was delivered.

@@ -75,8 +75,11 @@ func (p lister[T]) print(s streams, l listing, asJSON bool) error {
 			want = min(want, l.Limit-shown)
 		}
 		entries, next, err := p.page(cursor, want)
-		if err != nil {
+		if err != nil && shown > 0 {
 			return errors.Join(t.flush(), err)
+		}
+		if err != nil {
+			return err
 		}
 		for _, e := range entries {
 			if asJSON {
