@@ -46,6 +46,10 @@ screenshots: build ## the pictures in docs/
 	scripts/need.sh chromium
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
 
+.PHONY: generate
+generate: ## what is written from source: the configuration's reference and sample
+	$(GO) generate ./...
+
 .PHONY: vet
 vet: ## what the compiler and gofmt complain of
 	$(GO) vet ./...

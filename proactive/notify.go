@@ -141,7 +141,7 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	sub := outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
-		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now,
+		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err := checkTimes(n, now)
 	if err != nil {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/headsup-bot/headsup"
@@ -24,7 +23,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, page
 		AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
 	}
 	playground.Register(mux)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("/", pages)
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.Handle("/", fallback(mux, pages))
 	return mux
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -28,8 +28,11 @@ type commands struct {
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Jobs          jobCommands   `cmd:"" help:"Start long work, and tell its end."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Config        configuration `cmd:"" help:"Look at the configuration."`
 	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
 	Version       version       `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // streams are where commands read and write.
@@ -55,9 +58,16 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		return exitOK
 	}
+	loader := config.NewLoader(os.Environ())
+	loader.Attach(parser)
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
 		return left
+	}
+	if err == nil && !bystander(parsed) && !loader.Loads(parsed) { // which tells it with all the rest
+		if unknown := loader.Unknown(); len(unknown) > 0 {
+			err = unknown
+		}
 	}
 	if err != nil {
 		complain(stderr, err)
@@ -67,9 +77,12 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	defer stop()
 	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(streams{stdin, stdout, stderr})
+	parsed.Bind(streams{stdin, stdout, stderr}, loader)
 	if err := parsed.Run(); err != nil {
 		complain(stderr, err)
+		if _, wrong := config.ProblemsOf(err); wrong {
+			return exitUsage
+		}
 		if _, wrong := errors.AsType[usageError](err); wrong {
 			return exitUsage
 		}
@@ -78,14 +91,20 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return exitOK
 }
 
+// bystander reports whether a command has nothing to do with settings, and works whatever is wrong with them.
+func bystander(parsed *kong.Context) bool {
+	name, _, _ := strings.Cut(parsed.Command(), " ")
+	return name == "version" || name == "completion"
+}
+
 // newParser knows every command; it fills cmd.
 func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *kong.Kong {
 	parser, err := kong.New(cmd,
 		kong.Name("headsup"),
 		kong.Description("Headsup lets a bot speak first."),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "headsup " + buildVersion()},
 		kong.Exit(exit),
-		kong.Configuration(config.File),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
@@ -94,23 +113,13 @@ func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *ko
 	return parser
 }
 
-// complain writes an error as one line.
+// complain writes an error as one line, and problems of the configuration as one each.
 func complain(w io.Writer, err error) {
-	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
-}
-
-type version struct{}
-
-// Run prints the version.
-func (version) Run(s streams) error {
-	_, err := fmt.Fprintln(s.out, "headsup", buildVersion())
-	return err
-}
-
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
+	if problems, ok := config.ProblemsOf(err); ok && len(problems) > 1 {
+		for _, p := range problems {
+			complain(w, p)
+		}
+		return
 	}
-	return info.Main.Version
+	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }

@@ -12,7 +12,7 @@ import (
 
 // TestMain lets the test's binary be the program, for tests that need one in a process of its own.
 func TestMain(m *testing.M) {
-	if os.Getenv("HEADSUP_TEST_PROGRAM") != "" {
+	if os.Getenv("CLI_TEST_PROGRAM") != "" {
 		os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -29,7 +29,7 @@ func installed(t *testing.T) []string {
 	if err := os.Symlink(self, filepath.Join(bin, "headsup")); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "HEADSUP_TEST_PROGRAM=1", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return append(os.Environ(), "CLI_TEST_PROGRAM=1", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // bash runs a script where headsup is installed.

@@ -44,7 +44,7 @@ func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 	var alone int64
 	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
 		`SELECT id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane, on_unknown, window, policy,
-			collapse_key, target, expires_at, created_at, alone FROM messages WHERE id = ?`, int64(id))
+			collapse_key, target, expires_at, created_at, alone, trace FROM messages WHERE id = ?`, int64(id))
 	switch {
 	case err != nil:
 		return outbox.Record{}, err
@@ -86,7 +86,7 @@ func scanMessage(r row) (m outbox.Message, alone int64) {
 		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
-		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
+		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15), Trace: r.text(17),
 	}, r.int(16)
 }
 

@@ -15,6 +15,7 @@ type tx struct {
 
 	entered map[lane]struct{} // lanes that deliveries were put into
 
+	facts                []fact // for the observer
 	onCommit, onRollback []func()
 	wake                 bool // there may be something to claim
 }
@@ -66,6 +67,9 @@ func (t *tx) committed() {
 	}
 	for _, f := range t.onCommit {
 		f()
+	}
+	for _, f := range t.facts {
+		f.tell(t.store.observer)
 	}
 	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {

@@ -77,6 +77,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
 	t.Run("Cancel", s.cancel)
+	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("Memory", s.memory)

@@ -123,6 +123,7 @@ CREATE TABLE messages (
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
+	trace        TEXT,   -- traceparent of what it was accepted under
 	alone        INTEGER -- the only delivery; NULL where there are several or none
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
@@ -140,7 +141,8 @@ CREATE TABLE deliveries (
 	seq          INTEGER,
 	state        INTEGER NOT NULL,
 	waits        INTEGER NOT NULL,
-	due_at       INTEGER NOT NULL,
+	wanted_at    INTEGER NOT NULL, -- when it was to be delivered at first
+	due_at       INTEGER NOT NULL, -- when it could be handed out, if not when it became ready
 	lease_until  INTEGER NOT NULL,
 	fence        INTEGER NOT NULL,
 	claims       INTEGER NOT NULL,
