@@ -73,9 +73,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		complain(stderr, err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(streams{stdin, stdout, stderr}, loader)
 	if err := parsed.Run(); err != nil {
@@ -111,6 +110,25 @@ func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *ko
 		panic(err) // the grammar is fixed; a test parses every command
 	}
 	return parser
+}
+
+// untilSignal returns a context that ends when the process is asked to stop. By then signals do again what they do to
+// any process, so that the next one kills.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGINT, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer cancel()
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
+		signal.Stop(asked)
+	}()
+	return ctx, func() { cancel(); <-ended }
 }
 
 // complain writes an error as one line, and problems of the configuration as one each.
