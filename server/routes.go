@@ -14,7 +14,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, page
 	mux.Handle("/api/messages", bot)
 	mux.HandleFunc("GET /api/notify", s.notify)
 	mux.HandleFunc("POST /api/notify", s.notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Version: s.cfg.Version, Logger: s.log})
+	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
 	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())
