@@ -18,6 +18,42 @@ const (
 	maxFile  = 1 << 20        // bytes of a file or the input with JSON
 )
 
+// content are the flags that say what, besides the text.
+type content struct {
+	Markdown bool   `xor:"content" help:"The text is Markdown."`
+	Card     string `xor:"content" placeholder:"FILE" help:"Show an Adaptive Card, as JSON; - reads standard input."`
+	Activity string `xor:"content,summary" placeholder:"FILE" help:"Send an activity of the Bot Framework protocol, as JSON; - reads standard input."`
+	Summary  string `xor:"summary" placeholder:"TEXT" help:"The same in a few words, for pop-ups and channels that cannot show it."`
+}
+
+// said is what is said: one of the first four.
+type said struct {
+	text, markdown string
+	activity, card []byte
+	summary        string
+}
+
+// silent reports whether nothing is to be said.
+func (c content) silent(text *string) bool { return text == nil && c.Card == "" && c.Activity == "" }
+
+// read is what the flags, the text or the input have to say.
+func (c content) read(text *string, in io.Reader) (s said, err error) {
+	s.summary = c.Summary
+	switch {
+	case text != nil && (c.Card != "" || c.Activity != ""):
+		return s, errors.New("--card, --activity: are instead of a text")
+	case c.Card != "":
+		s.card, err = jsonFile("--card", c.Card, in)
+	case c.Activity != "":
+		s.activity, err = jsonFile("--activity", c.Activity, in)
+	case c.Markdown:
+		s.markdown, err = textOf(text, in)
+	default:
+		s.text, err = textOf(text, in)
+	}
+	return s, err
+}
+
 // textOf is what to say: the argument, or what the input has, without the newlines that commands end their output with.
 func textOf(arg *string, in io.Reader) (string, error) {
 	text := ""

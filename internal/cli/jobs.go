@@ -144,9 +144,9 @@ func (c getJob) Run(ctx context.Context, s streams) error {
 
 type completeJob struct {
 	jobNumber
-	Text     *string `arg:"" optional:"" help:"What its conversation is told; - reads it from standard input. Left out, nothing is told."`
-	Activity string  `placeholder:"FILE" help:"Tell an activity of the Bot Framework protocol, as JSON; - reads standard input."`
-	Key      string  `placeholder:"TEXT" help:"Idempotency key: the same completion may be repeated with the same key."`
+	Text *string `arg:"" optional:"" help:"What its conversation is told; - reads it from standard input. Left out, nothing is told."`
+	content
+	Key string `placeholder:"TEXT" help:"Idempotency key: the same completion may be repeated with the same key."`
 	remote
 }
 
@@ -156,7 +156,7 @@ func (completeJob) Help() string {
 
     headsup jobs complete 7 "Your build is done."
     make 2>&1 | tail -3 | headsup jobs complete 7 -
-    headsup jobs complete 7 --activity done.json
+    headsup jobs complete 7 --card report.json --summary "Build 7 is done"
 
 A job is completed once; the exit code is 1 when it was completed before, unless with the same key.`
 }
@@ -180,13 +180,13 @@ func (c completeJob) Run(ctx context.Context, s streams) error {
 
 func (c completeJob) request(s streams) (r api.JobCompletion, err error) {
 	switch {
-	case c.Activity != "" && c.Text != nil:
-		return r, errors.New("--activity: is instead of a text")
-	case c.Activity != "":
-		r.Activity, err = jsonFile("--activity", c.Activity, s.in)
-	case c.Text != nil:
-		r.Text, err = textOf(c.Text, s.in)
+	case c.silent(c.Text) && (c.Markdown || c.Summary != ""):
+		return r, errors.New("--markdown, --summary: need a text")
+	case c.silent(c.Text):
+		return r, nil
 	}
+	said, err := c.read(c.Text, s.in)
+	r.Text, r.Markdown, r.Activity, r.Card, r.Summary = said.text, said.markdown, said.activity, said.card, said.summary
 	return r, err
 }
 

@@ -93,6 +93,10 @@ func targetText(t api.Target) string {
 		return "conversation " + t.Conversation
 	case t.User != "":
 		return "user " + t.User
+	case t.ExternalID != "":
+		return "external id " + t.ExternalID
+	case t.Tag != "":
+		return "tag " + t.Tag
 	}
 	return "everyone"
 }

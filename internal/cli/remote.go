@@ -61,10 +61,10 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
-		case "in", "at", "topic", "lane", "name", "value", "activity":
+		case "in", "at", "topic", "lane", "locale", "name", "value", "markdown", "card", "activity", "summary":
 			name = "--" + name
-		case "to.conversation", "to.user":
-			name = "--" + strings.TrimPrefix(name, "to.")
+		case "to.conversation", "to.user", "to.tag", "to.external_id":
+			name = "--" + strings.ReplaceAll(strings.TrimPrefix(name, "to."), "_", "-")
 		}
 		return name + ": " + f.Message
 	}

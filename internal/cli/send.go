@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/client"
@@ -14,12 +15,13 @@ import (
 
 type send struct {
 	target
-	In    time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
-	At    time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
-	Key   string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
-	Topic string        `placeholder:"TEXT" help:"Groups messages of one kind."`
-	Lane  string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
-	New   bool          `help:"Open a new conversation with the person, where the channel can."`
+	In     time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
+	At     time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
+	Key    string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
+	Topic  string        `placeholder:"TEXT" help:"Groups messages of one kind."`
+	Locale string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
+	Lane   string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
+	New    bool          `help:"Open a new conversation with the person, where the channel can."`
 	content
 	waiting
 	remote
@@ -33,7 +35,8 @@ func (send) Help() string {
 
     headsup send --everyone "Heads up!"
     headsup send --to dl_ann --in 10m "Tea is ready."
-    headsup send --to dl_ann --activity card.json
+    headsup send --to dl_ann --card build.json --summary "Build 7 failed"
+    headsup send --tag on-call --markdown --lane urgent "The **database** is down."
     make && echo done | headsup send --to dl_ann
 
 The exit code is 0 when it was accepted, and delivered if waited for; 1 when something failed; 2 when the call is wrong.
@@ -42,40 +45,34 @@ What is not delivered when the wait is over stays accepted, and "headsup notific
 
 // target are the flags that say to whom.
 type target struct {
-	To           string `required:"" xor:"to" placeholder:"ID" help:"Say it to whom an id names: a person by channel user id or, if nobody has it, a conversation by its id."`
+	To           string `required:"" xor:"to" placeholder:"ID" help:"Say it to whom an id names: a person by channel user id or, if nobody has it, by your own system's id; or else a conversation by its id."`
 	User         string `required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
+	ExternalID   string `name:"external-id" required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by the id that they have in your own system."`
 	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
+	Tag          string `required:"" xor:"to" placeholder:"TAG" help:"Say it in every conversation with a tag that can be reached."`
 	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached."`
 }
 
 // candidates are whom the flags may mean, most likely first.
 func (t target) candidates() ([]api.Target, error) {
 	switch {
-	case t.To != "":
+	case t.To != "" && utf8.RuneCountInString(t.To) > maxExternalID:
 		return []api.Target{{User: t.To}, {Conversation: t.To}}, nil
-	case t.Everyone || cmp.Or(t.User, t.Conversation) != "":
-		return []api.Target{{User: t.User, Conversation: t.Conversation, Everyone: t.Everyone}}, nil
+	case t.To != "":
+		return []api.Target{{User: t.To}, {ExternalID: t.To}, {Conversation: t.To}}, nil
+	case t.Everyone || cmp.Or(t.User, t.ExternalID, t.Conversation, t.Tag) != "":
+		return []api.Target{{
+			User: t.User, ExternalID: t.ExternalID, Conversation: t.Conversation, Tag: t.Tag, Everyone: t.Everyone,
+		}}, nil
 	}
-	return nil, errors.New("--to, --user, --conversation: must not be empty") // as in --user "$UNSET", or --no-everyone
+	return nil, errors.New("--to and the like: must not be empty") // as in --user "$UNSET", or --no-everyone
 }
 
-// content are the flags that say what, instead of plain text.
-type content struct {
-	Activity string `xor:"content" placeholder:"FILE" help:"Send an activity of the Bot Framework protocol, as JSON; - reads standard input."`
-}
+// maxExternalID is how long such an id may be, in characters: a longer one is that of a conversation.
+const maxExternalID = 255
 
-// fill puts what to say into a request: what the flags or the text have.
-func (c content) fill(r *api.NotificationRequest, text *string, in io.Reader) (err error) {
-	switch {
-	case c.Activity != "" && text != nil:
-		return errors.New("--activity: is instead of a text")
-	case c.Activity != "":
-		r.Activity, err = jsonFile("--activity", c.Activity, in)
-	default:
-		r.Text, err = textOf(text, in)
-	}
-	return err
-}
+// many reports whether the flags mean more than one conversation.
+func (t target) many() bool { return t.Everyone || t.Tag != "" }
 
 // Run has the server accept the message, and waits for it.
 func (c send) Run(ctx context.Context, s streams) error {
@@ -166,12 +163,12 @@ func (c send) due() time.Duration {
 
 // request is what the flags and the input ask for, but to whom.
 func (c send) request(in io.Reader) (api.NotificationRequest, error) {
-	r := api.NotificationRequest{Topic: c.Topic, Lane: c.Lane}
+	r := api.NotificationRequest{Topic: c.Topic, Lane: c.Lane, Locale: c.Locale}
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")
-	case c.New && c.Everyone:
-		return r, errors.New("--new: is for one person, not for --everyone")
+	case c.New && c.many():
+		return r, errors.New("--new: is for one person, not for --everyone or --tag")
 	case c.Patience <= 0:
 		return r, errors.New("--patience: must be more than 0s")
 	}
@@ -184,5 +181,7 @@ func (c send) request(in io.Reader) (api.NotificationRequest, error) {
 	if c.New {
 		r.Conversation = "new"
 	}
-	return r, c.fill(&r, c.Text, in)
+	said, err := c.read(c.Text, in)
+	r.Text, r.Markdown, r.Activity, r.Card, r.Summary = said.text, said.markdown, said.activity, said.card, said.summary
+	return r, err
 }
