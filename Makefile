@@ -47,7 +47,7 @@ screenshots: build ## the pictures in docs/
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
 
 .PHONY: generate
-generate: ## what is written from source: the configuration's reference and sample
+generate: ## what is written from source: the references of configuration and command line, the sample
 	$(GO) generate ./...
 
 .PHONY: vet

@@ -5,7 +5,7 @@ import "time"
 // KeyRequest asks for an API key.
 type KeyRequest struct {
 	Name          string     `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for, in your words." example:"nightly builds"`
-	Scopes        []string   `json:"scopes,omitempty" maxItems:"5" uniqueItems:"true" enum:"send,read,broadcast,manage,admin" doc:"What its holder may do; send, if not given. broadcast includes send, manage includes read, admin includes all."`
+	Scopes        []string   `json:"scopes,omitempty" maxItems:"5" enum:"send,read,broadcast,manage,admin" doc:"What its holder may do; send, if not given. broadcast includes send, manage includes read, admin includes all."`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"When it ends by itself. Never, if not given, or when the key ends that asks for it." example:"2027-01-01T00:00:00Z"`
 	RatePerMinute int        `json:"rate_per_minute,omitzero" minimum:"0" maximum:"1000000" doc:"How many requests it is good for in a minute. 0 is as many as come."`
 }

@@ -25,6 +25,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -105,20 +106,7 @@ func IdempotencyKey(key string) CallOption {
 // CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
 // ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
 func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
-	var o call
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if strings.ContainsFunc(o.key, control) {
-		return api.Notification{}, fmt.Errorf("create notification: idempotency key %q has control characters", o.key)
-	}
-	body, err := json.Marshal(r)
-	if err != nil {
-		return api.Notification{}, fmt.Errorf("create notification: %w", err)
-	}
-	n, err := c.notification(ctx, request{
-		method: http.MethodPost, path: notifications, body: body, key: cmp.Or(o.key, rand.Text()),
-	})
+	n, err := create(ctx, c, notifications, r, opts, isNotification)
 	if err != nil {
 		return n, fmt.Errorf("create notification: %w", err)
 	}
@@ -131,28 +119,58 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	if strings.Trim(id, ".") == "" { // which is no name in a path
 		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
 	}
-	n, err := c.notification(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
+	n, err := ask(ctx, c, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)}, isNotification)
 	if err != nil {
 		return n, fmt.Errorf("notification %s: %w", id, err)
 	}
 	return n, nil
 }
 
+func isNotification(n api.Notification) bool { return n.ID != "" }
+
+// create posts a request under the caller's idempotency key, or one for this call.
+func create[T any](ctx context.Context, c *Client, path string, body any, opts []CallOption, valid func(T) bool) (T, error) {
+	var o call
+	for _, opt := range opts {
+		opt(&o)
+	}
+	var none T
+	if strings.ContainsFunc(o.key, control) {
+		return none, fmt.Errorf("idempotency key %q has control characters", o.key)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return none, err
+	}
+	return ask(ctx, c, request{method: http.MethodPost, path: path, body: raw, key: cmp.Or(o.key, rand.Text())}, valid)
+}
+
 // Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx
 // ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
 func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
 	var last api.Notification
-	for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-		n, err := c.Notification(ctx, id)
+	for n, err := range c.Watch(ctx, id) {
 		if err != nil {
 			return last, err
 		}
 		last = n
-		if Settled(n.State) {
-			return last, nil
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return last, fmt.Errorf("notification %s is %s: %w", id, n.State, err)
+	}
+	return last, nil
+}
+
+// Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
+// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
+	return func(yield func(api.Notification, error) bool) {
+		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
+			n, err := c.Notification(ctx, id)
+			if !yield(n, err) || err != nil || Settled(n.State) {
+				return
+			}
+			if err := sleep(ctx, pause); err != nil {
+				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))
+				return
+			}
 		}
 	}
 }

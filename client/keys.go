@@ -2,78 +2,74 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup/api"
 )
 
-const keys = "/v1/keys"
-
 // CreateKey makes an API key, for which this client needs one with the scope admin. The answer's Secret is told this once.
 // The call is not repeated by itself: a key whose answer was lost is of no use to anybody and can be revoked.
-func (c *Client) CreateKey(ctx context.Context, r api.KeyRequest) (made api.CreatedKey, err error) {
+func (c *Client) CreateKey(ctx context.Context, r api.KeyRequest) (api.CreatedKey, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return made, fmt.Errorf("create key: %w", err)
-	}
-	err = c.do(ctx, request{method: http.MethodPost, path: keys, body: body, once: true}, &made)
-	if err == nil && (made.ID == "" || made.Secret == "") {
-		err = fmt.Errorf("%w: it has no key", errAnswer)
-	}
-	if err != nil {
 		return api.CreatedKey{}, fmt.Errorf("create key: %w", err)
+	}
+	made, err := ask(ctx, c, request{method: http.MethodPost, path: keys, body: body, once: true},
+		func(k api.CreatedKey) bool { return k.ID != "" && k.Secret != "" })
+	if err != nil {
+		return made, fmt.Errorf("create key: %w", err)
 	}
 	return made, nil
 }
 
-// Keys returns a page of keys, oldest first, revoked and expired ones too: limit of them at most, from 1 to 500, or 50 for
-// 0. cursor is NextCursor of the page before; empty is the start.
-func (c *Client) Keys(ctx context.Context, cursor string, limit int) (page api.Keys, err error) {
-	q := url.Values{}
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	if limit != 0 {
-		q.Set("limit", strconv.Itoa(limit))
-	}
-	path := keys
-	if len(q) > 0 {
-		path += "?" + q.Encode()
-	}
-	if err := c.do(ctx, request{method: http.MethodGet, path: path}, &page); err != nil {
-		return api.Keys{}, fmt.Errorf("keys: %w", err)
+// KeysPage returns a page of keys, oldest first, revoked and expired ones too. The first page has an empty cursor; each
+// names the next one's, the last one none. A limit of 0 leaves the size to the server.
+func (c *Client) KeysPage(ctx context.Context, cursor string, limit int) (api.Keys, error) {
+	page, err := ask(ctx, c, request{method: http.MethodGet, path: keys + "?" + pageQuery(cursor, limit).Encode()},
+		func(p api.Keys) bool { return p.Keys != nil })
+	if err != nil {
+		return page, fmt.Errorf("keys: %w", err)
 	}
 	return page, nil
+}
+
+// Keys goes over all keys, oldest first, asking for a page at a time. It ends with the first error.
+func (c *Client) Keys(ctx context.Context) iter.Seq2[api.Key, error] {
+	return all(func(cursor string) ([]api.Key, string, error) {
+		page, err := c.KeysPage(ctx, cursor, largestPage)
+		return page.Keys, page.NextCursor, err
+	})
 }
 
 // Key returns a key by its id, which is the middle part of the key. One that does not exist is an [*Error] with
 // [api.CodeNotFound].
 func (c *Client) Key(ctx context.Context, id string) (api.Key, error) {
-	return c.oneKey(ctx, "key", http.MethodGet, id)
+	k, err := c.oneKey(ctx, http.MethodGet, id)
+	if err != nil {
+		return k, fmt.Errorf("key: %w", err)
+	}
+	return k, nil
 }
 
 // RevokeKey ends a key for good. It may be repeated.
 func (c *Client) RevokeKey(ctx context.Context, id string) (api.Key, error) {
-	return c.oneKey(ctx, "revoke key", http.MethodDelete, id)
+	k, err := c.oneKey(ctx, http.MethodDelete, id)
+	if err != nil {
+		return k, fmt.Errorf("revoke key: %w", err)
+	}
+	return k, nil
 }
 
-func (c *Client) oneKey(ctx context.Context, what, method, id string) (key api.Key, err error) {
+func (c *Client) oneKey(ctx context.Context, method, id string) (api.Key, error) {
 	if !keyID(id) { // perhaps a whole key, which must not get into a path
-		return key, fmt.Errorf("%s: not the id of a key, which is its middle part", what)
+		return api.Key{}, errors.New("this is not the id of a key, which is its middle part")
 	}
-	err = c.do(ctx, request{method: method, path: keys + "/" + id}, &key)
-	if err == nil && key.ID == "" {
-		err = fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	if err != nil {
-		return api.Key{}, fmt.Errorf("%s %s: %w", what, id, err)
-	}
-	return key, nil
+	return ask(ctx, c, request{method: method, path: keys + "/" + id}, func(k api.Key) bool { return k.ID != "" })
 }
 
 // keyID reports whether a text may be the id of a key.

@@ -17,7 +17,12 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-const notifications = "/v1/notifications"
+// Paths of the API.
+const (
+	notifications = "/v1/notifications"
+	jobs          = "/v1/jobs"
+	keys          = "/v1/keys"
+)
 
 // Limits of a call.
 const (
@@ -38,26 +43,34 @@ type request struct {
 	once         bool   // what it does must not be done twice, and has no idempotency key
 }
 
-// do calls the server until it answers, or it has been tried often enough, and reads the answer into out.
-func (c *Client) do(ctx context.Context, r request, out any) error {
-	for n := 1; ; n++ {
-		err := c.once(ctx, r, out)
-		wait, again := retry(err, n)
-		if !again || n == attempts || r.once || ctx.Err() != nil {
-			return err
-		}
-		if sleep(ctx, wait) != nil {
-			return errors.Join(err, ctx.Err())
-		}
+// ask calls the server and reads the answer. One that is valid JSON and still not valid is from something else.
+func ask[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (T, error) {
+	var answer, none T
+	body, err := c.do(ctx, r)
+	if err != nil {
+		return none, err
 	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return none, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	if !valid(answer) {
+		return none, fmt.Errorf("%w: it has no id", errAnswer)
+	}
+	return answer, nil
 }
 
-// notification is do for what answers with a notification.
-func (c *Client) notification(ctx context.Context, r request) (n api.Notification, err error) {
-	if err = c.do(ctx, r, &n); err == nil && n.ID == "" {
-		err = fmt.Errorf("%w: it has no id", errAnswer)
+// do calls the server until it answers, or it has been tried often enough.
+func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
+	for n := 1; ; n++ {
+		answer, err := c.once(ctx, r)
+		wait, again := retry(err, n)
+		if !again || n == attempts || r.once || ctx.Err() != nil {
+			return answer, err
+		}
+		if sleep(ctx, wait) != nil {
+			return nil, errors.Join(err, ctx.Err())
+		}
 	}
-	return n, err
 }
 
 // retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and 504 are how a proxy says
@@ -81,19 +94,19 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request, out any) error {
+func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	if r.method == http.MethodPost {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {
@@ -101,23 +114,20 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return problemOf(resp)
+		return nil, problemOf(resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return nil, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	return nil
+	return body, nil
 }
 
 // problemOf reads a refusal, whoever it is from.

@@ -56,7 +56,8 @@ type Store interface {
 	Counts(ctx context.Context) (map[State]int64, error)
 
 	// OldestDue tells since when the delivery that has waited longest could have been handed out: since its time, its
-	// next try's, or when it became ready. Heads only; zero when none is due at now.
+	// next try's, or when it became ready. Heads only, of which a driver may look at the first hundred of each lane; zero
+	// when none is due at now.
 	OldestDue(ctx context.Context, now time.Time) (time.Time, error)
 
 	// Observe has o told, from now on, of every message that is accepted and every delivery that ends, once what it is

@@ -29,6 +29,7 @@ type Store interface {
 	outbox.Store
 	book.Store
 	JobStore
+	Forgetter
 }
 
 // Config makes an [Engine].

@@ -31,7 +31,7 @@ type node struct {
 	stop  func()
 }
 
-func start(t *testing.T, cfg server.Config) *node {
+func startNode(t *testing.T, cfg server.Config) *node {
 	t.Helper()
 	if cfg.DataDir == "" {
 		cfg.DataDir = filepath.Join(t.TempDir(), "data")
@@ -95,7 +95,7 @@ func TestWhereOthersReachItNobodyComesInWithoutAKey(t *testing.T) {
 	for name, listen := range map[string]string{"behind a proxy": "127.0.0.1:0", "everywhere": "0.0.0.0:0", "IPv6 too": ":0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := start(t, server.Config{Listen: listen, PublicURL: public, DirectLineSecret: "site-secret"})
+			n := startNode(t, server.Config{Listen: listen, PublicURL: public, DirectLineSecret: "site-secret"})
 			n.host = "bot.example.com"
 			if !n.Exposed() || !n.KeysRequired() || n.URL() != public {
 				t.Errorf("exposed %v, keys required %v, URL %s", n.Exposed(), n.KeysRequired(), n.URL())
@@ -162,7 +162,7 @@ func TestWhereOthersReachItNobodyComesInWithoutAKey(t *testing.T) {
 
 func TestOnlyOurOwnNamesAndPagesWhereOthersReachIt(t *testing.T) {
 	t.Parallel()
-	n := start(t, server.Config{PublicURL: public + ":443"})
+	n := startNode(t, server.Config{PublicURL: public + ":443"})
 	port := n.url[strings.LastIndex(n.url, ":"):]
 	for name, c := range map[string]struct {
 		header []string
@@ -193,7 +193,7 @@ func TestOnlyOurOwnNamesAndPagesWhereOthersReachIt(t *testing.T) {
 
 func TestKeysOnLoopback(t *testing.T) {
 	t.Parallel()
-	n := start(t, server.Config{})
+	n := startNode(t, server.Config{})
 	if n.Exposed() || n.KeysRequired() {
 		t.Error("development mode asks for keys")
 	}
@@ -210,7 +210,7 @@ func TestKeysOnLoopback(t *testing.T) {
 		t.Errorf("with a wrong key: %s", resp.Status)
 	}
 
-	n = start(t, server.Config{RequireKey: true})
+	n = startNode(t, server.Config{RequireKey: true})
 	if n.Exposed() || !n.KeysRequired() {
 		t.Errorf("exposed %v, keys required %v", n.Exposed(), n.KeysRequired())
 	}
@@ -231,7 +231,7 @@ func TestKeysOnLoopback(t *testing.T) {
 func TestSecretForCommandsIsMadeAnewAtEachStart(t *testing.T) {
 	t.Parallel()
 	cfg := server.Config{DataDir: filepath.Join(t.TempDir(), "data"), RequireKey: true}
-	n := start(t, cfg)
+	n := startNode(t, cfg)
 	info, err := os.Stat(filepath.Join(n.dir, adminkey.FileName))
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("the file's mode is %v, %v", info.Mode(), err)
@@ -241,7 +241,7 @@ func TestSecretForCommandsIsMadeAnewAtEachStart(t *testing.T) {
 	if _, err := adminkey.Read(n.dir); !errors.Is(err, adminkey.ErrNone) {
 		t.Errorf("after the end: %v", err)
 	}
-	n = start(t, cfg)
+	n = startNode(t, cfg)
 	for key, want := range map[string]int{first: 401, n.admin: 200} {
 		if resp, _ := n.call(key, "GET", "/v1/keys", ""); resp.StatusCode != want {
 			t.Errorf("%s, want %d", resp.Status, want)
@@ -279,7 +279,7 @@ func (b *safeBuffer) String() string {
 func TestSecretsAreNeitherLoggedNorStored(t *testing.T) {
 	t.Parallel()
 	log := &safeBuffer{}
-	n := start(t, server.Config{
+	n := startNode(t, server.Config{
 		PublicURL: public, Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	id, secret := n.key(`{"name":"x","scopes":["admin"]}`)
@@ -337,7 +337,7 @@ func TestSecretsAreNeitherLoggedNorStored(t *testing.T) {
 
 func TestWrongKeysFromOneAddress(t *testing.T) {
 	t.Parallel()
-	n := start(t, server.Config{RequireKey: true})
+	n := startNode(t, server.Config{RequireKey: true})
 	_, good := n.key(`{"name":"x","scopes":["read"]}`)
 	limited := 0
 	for i := range 40 { // nobody is a proxy here, so what a header says changes nothing
@@ -366,7 +366,7 @@ func TestWrongKeysFromOneAddress(t *testing.T) {
 
 func TestProxiesClientsAreToldApart(t *testing.T) {
 	t.Parallel()
-	n := start(t, server.Config{PublicURL: public, TrustedProxies: []string{"127.0.0.1"}})
+	n := startNode(t, server.Config{PublicURL: public, TrustedProxies: []string{"127.0.0.1"}})
 	n.host = "bot.example.com"
 	for i := range 31 {
 		resp, _ := n.call("hup_wrong", "GET", "/v1/jobs", "", "X-Forwarded-For", "198.51.100.1")

@@ -15,7 +15,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, page
 	mux.Handle("/api/messages", bot)
 	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
 	mux.Handle("POST /api/notify", notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Version: s.cfg.Version, Logger: s.log})
+	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
 	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())

@@ -93,7 +93,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
-	if s.tracing, s.flush, err = cfg.Trace.provider(ctx, cfg.Version); err != nil {
+	if s.tracing, s.flush, err = cfg.Trace.provider(ctx, cfg.Version, s.log); err != nil {
 		return nil, err
 	}
 	if cfg.TracerProvider != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -28,10 +29,12 @@ type TLS struct {
 	CertFile, KeyFile string
 
 	// ACME gets certificates for the public URL's host and keeps them in the data directory. It accepts the authority's
-	// terms of service. ACMEEmail may be empty; ACMEDirectory empty means Let's Encrypt.
+	// terms of service. ACMEEmail may be empty; ACMEDirectory empty means Let's Encrypt. ACMERoots is a PEM file of the
+	// certificates that vouch for an authority which the system does not know; empty for none.
 	ACME          bool
 	ACMEEmail     string
 	ACMEDirectory string
+	ACMERoots     string
 
 	// HTTPListen is a second address, for plain HTTP: it answers the authority's challenges and redirects to the public
 	// URL. Empty for none.
@@ -72,6 +75,9 @@ func (t TLS) validate(publicURL string) error {
 	}
 	if t.HTTPListen != "" && !t.on() {
 		errs = append(errs, wrong("tls.http_listen", "needs tls.cert_file or tls.acme: there is nothing to lead to"))
+	}
+	if _, err := t.authority(); err != nil {
+		errs = append(errs, err)
 	}
 	if u, err := url.Parse(t.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" {
 		errs = append(errs, wrong("tls.acme_directory", "%q is not an https URL", t.ACMEDirectory))
@@ -132,11 +138,32 @@ func (t TLS) manager(dataDir, publicURL string) (*autocert.Manager, error) {
 	if err != nil {
 		return nil, wrong("public_url", "%w", err)
 	}
+	authority, err := t.authority()
+	if err != nil {
+		return nil, err
+	}
 	return &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(filepath.Join(dataDir, "acme")),
 		HostPolicy: autocert.HostWhitelist(public.Hostname()), Email: t.ACMEEmail,
-		Client: &acme.Client{DirectoryURL: t.ACMEDirectory, UserAgent: "headsup"},
+		Client: &acme.Client{DirectoryURL: t.ACMEDirectory, UserAgent: "headsup", HTTPClient: authority},
 	}, nil
+}
+
+// authority is how the authority is called.
+func (t TLS) authority() (*http.Client, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 10 * time.Second}
+	if t.ACMERoots != "" {
+		roots, err := os.ReadFile(t.ACMERoots)
+		if err != nil {
+			return nil, wrong("tls.acme_roots", "%w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(roots) {
+			return nil, wrong("tls.acme_roots", "%s holds no certificate", t.ACMERoots)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{Transport: transport, Timeout: time.Minute}, nil
 }
 
 // toPublic sends those who read to the public URL. What somebody wants changed is refused: it has come unprotected.

@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
@@ -35,7 +38,7 @@ func (t Trace) validate() error {
 }
 
 // provider makes the source of spans, and a function that sends what is left and ends it. It connects to nobody yet.
-func (t Trace) provider(ctx context.Context, version string) (trace.TracerProvider, func(context.Context) error, error) {
+func (t Trace) provider(ctx context.Context, version string, log *slog.Logger) (trace.TracerProvider, func(context.Context) error, error) {
 	if t.Endpoint == "" {
 		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
 	}
@@ -43,6 +46,11 @@ func (t Trace) provider(ctx context.Context, version string) (trace.TracerProvid
 	if err != nil {
 		return nil, nil, wrong("trace.endpoint", "%w", err)
 	}
+	// OpenTelemetry has one place for its complaints in a process; otherwise they would stand between the lines of the log.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.WarnContext(context.Background(), "traces not sent", "error", err.Error())
+	}))
+	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
 	p := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(t.Sample))),

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -27,9 +26,11 @@ const (
 type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
+	Jobs          jobCommands   `cmd:"" help:"Start long work, and tell its end."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
 	Key           keys          `cmd:"" help:"Make, list and revoke API keys."`
 	Config        configuration `cmd:"" help:"Look at the configuration."`
+	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
 	Version       version       `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
@@ -51,16 +52,16 @@ type usageError struct {
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
-	parser, err := kong.New(&cmd,
-		kong.Name("headsup"),
-		kong.Description("Headsup lets a bot speak first."),
-		kong.Writers(stdout, stderr),
-		kong.Vars{"version": "headsup " + buildVersion()},
-		kong.Exit(func(code int) { left = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) // the grammar is fixed; a test parses every command
+	parser := newParser(&cmd, stdout, stderr, func(code int) { left = code })
+	if len(args) > 0 && args[0] == completeWord {
+		if err := complete(stdout, parser.Model, args[1:]); err != nil {
+			return exitError
+		}
+		return exitOK
+	}
+	if err := noKeyIn(args); err != nil {
+		complain(stderr, err)
+		return exitUsage
 	}
 	loader := config.NewLoader(os.Environ())
 	loader.Attach(parser)
@@ -68,7 +69,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if left >= 0 {
 		return left
 	}
-	if err == nil && parsed.Command() != "version" && !loader.Loads(parsed) { // which tells it with all the rest
+	if err == nil && !bystander(parsed) && !loader.Loads(parsed) { // which tells it with all the rest
 		if unknown := loader.Unknown(); len(unknown) > 0 {
 			err = unknown
 		}
@@ -77,9 +78,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		complain(stderr, err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.Bind(streams{stdin, stdout, stderr}, loader)
 	if err := parsed.Run(); err != nil {
@@ -95,6 +95,47 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return exitOK
 }
 
+// bystander reports whether a command has nothing to do with settings, and works whatever is wrong with them.
+func bystander(parsed *kong.Context) bool {
+	name, _, _ := strings.Cut(parsed.Command(), " ")
+	return name == "version" || name == "completion"
+}
+
+// newParser knows every command; it fills cmd.
+func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *kong.Kong {
+	parser, err := kong.New(cmd,
+		kong.Name("headsup"),
+		kong.Description("Headsup lets a bot speak first."),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "headsup " + buildVersion()},
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		panic(err) // the grammar is fixed; a test parses every command
+	}
+	return parser
+}
+
+// untilSignal returns a context that ends when the process is asked to stop. By then signals do again what they do to
+// any process, so that the next one kills.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGINT, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer cancel()
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
+		signal.Stop(asked)
+	}()
+	return ctx, func() { cancel(); <-ended }
+}
+
 // complain writes an error as one line, and problems of the configuration as one each.
 func complain(w io.Writer, err error) {
 	if problems, ok := config.ProblemsOf(err); ok && len(problems) > 1 {
@@ -104,20 +145,4 @@ func complain(w io.Writer, err error) {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
-}
-
-type version struct{}
-
-// Run prints the version.
-func (version) Run(s streams) error {
-	_, err := fmt.Fprintln(s.out, "headsup", buildVersion())
-	return err
-}
-
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

@@ -119,7 +119,7 @@ func serverConfig(c config.Loaded) server.Config {
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,
-			ACME: c.TLS.ACME, ACMEEmail: c.TLS.ACMEEmail, ACMEDirectory: c.TLS.ACMEDirectory,
+			ACME: c.TLS.ACME, ACMEEmail: c.TLS.ACMEEmail, ACMEDirectory: c.TLS.ACMEDirectory, ACMERoots: c.TLS.ACMERoots,
 		},
 		Admin: server.Admin{
 			Listen: c.Admin.Listen, Optional: c.Origin("admin.listen").Source == config.SourceDefault,

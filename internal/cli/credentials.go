@@ -46,6 +46,20 @@ func (r *remote) config() (client.Config, error) {
 	return cfg, nil
 }
 
+// noKeyIn refuses a command line with an API key in it, whatever it is meant for.
+func noKeyIn(args []string) error {
+	for _, arg := range args {
+		_, value, _ := strings.Cut(arg, "=")
+		for _, text := range []string{arg, value} {
+			if _, err := access.ParseSecret(text); err == nil {
+				return errors.New("an API key does not belong on the command line, where other users see it: revoke it by its id, " +
+					"the part between hup_ and the next _, and put the next one into a file (--key-file) or " + keyVariable)
+			}
+		}
+	}
+	return nil
+}
+
 // key is the key that the caller names; the zero Secret when there is none.
 func (r *remote) key() (access.Secret, error) {
 	if r.KeyFile != "" {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/headsup-bot/headsup/api"
@@ -97,6 +96,7 @@ func (c createKey) into(path string, s streams, create func() (api.CreatedKey, e
 
 type listKeys struct {
 	All bool `help:"Show revoked and expired ones too."`
+	listing
 	remote
 }
 
@@ -105,56 +105,35 @@ func (listKeys) Help() string {
 	return `Examples:
 
     headsup key list
-    headsup key list --all --json
+    headsup key list --all --limit 0 --json | jq -r .id
 
-Secrets are not shown: the server does not have them.`
+With --json, every key is one line. Secrets are not shown: the server does not have them.`
 }
 
-// Run prints the keys.
+// Run lists keys, oldest first.
 func (c listKeys) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {
 		return err
 	}
-	found := []api.Key{}
-	for cursor := ""; ; {
-		page, err := server.Keys(ctx, cursor, 500)
-		if err != nil {
-			return c.explain(err)
-		}
-		for _, k := range page.Keys {
-			if c.All || k.State == "active" {
-				found = append(found, k)
+	return lister[api.Key]{
+		head: []any{"ID", "NAME", "SCOPES", "STATE", "RATE", "CREATED", "EXPIRES", "LAST USED"},
+		page: func(cursor string, limit int) ([]api.Key, string, error) {
+			p, err := server.KeysPage(ctx, cursor, limit)
+			if err != nil {
+				return nil, "", c.explain(err)
 			}
-		}
-		if cursor = page.NextCursor; cursor == "" {
-			break
-		}
-	}
-	if c.JSON {
-		return printJSON(s.out, api.Keys{Keys: found})
-	}
-	return printKeys(s.out, found)
-}
-
-func printKeys(out io.Writer, keys []api.Key) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tNAME\tSCOPES\tSTATE\tRATE\tCREATED\tEXPIRES\tLAST USED") // Flush returns the first error
-	when := func(t *time.Time) string {
-		if t == nil {
-			return "-"
-		}
-		return t.UTC().Format(time.RFC3339)
-	}
-	for _, k := range keys {
-		rate := "-"
-		if k.RatePerMinute > 0 {
-			rate = strconv.Itoa(k.RatePerMinute) + "/min"
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(k.ID), printable(k.Name), printable(strings.Join(k.Scopes, ",")),
-			printable(k.State), rate, when(&k.CreatedAt), when(k.ExpiresAt), when(k.LastUsedAt))
-	}
-	return w.Flush()
+			return slices.DeleteFunc(p.Keys, func(k api.Key) bool { return !c.All && k.State != "active" }), p.NextCursor, nil
+		},
+		cells: func(k api.Key) []any {
+			rate := ""
+			if k.RatePerMinute > 0 {
+				rate = strconv.Itoa(k.RatePerMinute) + "/min"
+			}
+			return []any{k.ID, k.Name, strings.Join(k.Scopes, ","), k.State, rate, instant(k.CreatedAt),
+				optionalInstant(k.ExpiresAt), optionalInstant(k.LastUsedAt)}
+		},
+	}.print(s, c.listing, c.JSON)
 }
 
 type revokeKey struct {
@@ -173,9 +152,6 @@ It takes effect at once, and may be repeated.`
 
 // Run revokes the key.
 func (c revokeKey) Run(ctx context.Context, s streams) error {
-	if strings.Contains(c.ID, "_") {
-		return usageError{errors.New("give the key's id, which is the part between hup_ and the next _, not the whole key")}
-	}
 	server, err := c.client()
 	if err != nil {
 		return err

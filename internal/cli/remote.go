@@ -72,14 +72,14 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
-		case "in", "at", "topic", "lane":
+		case "in", "at", "topic", "lane", "locale", "name", "value", "markdown", "card", "activity", "summary":
 			name = "--" + name
 		case "rate_per_minute":
 			name = "--rate"
 		case "expires_at":
 			name = "--expires"
-		case "to.conversation", "to.user":
-			name = "--" + strings.TrimPrefix(name, "to.")
+		case "to.conversation", "to.user", "to.tag", "to.external_id":
+			name = "--" + strings.ReplaceAll(strings.TrimPrefix(name, "to."), "_", "-")
 		}
 		if strings.HasPrefix(name, "scopes") {
 			name = "--scope"

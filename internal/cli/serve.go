@@ -21,6 +21,17 @@ type serve struct {
 	config.Flags
 }
 
+// Help shows examples.
+func (serve) Help() string {
+	return `Examples:
+
+    headsup serve
+    headsup serve --demo --listen 127.0.0.1:4000 --data /var/lib/headsup
+    headsup serve --config headsup.yaml
+
+The first line of the output says where the server listens. SIGTERM or SIGINT ends it in good order, a second one at once.`
+}
+
 // Run serves until ctx ends.
 func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	loaded, err := loadServer(l)

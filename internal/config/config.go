@@ -43,6 +43,7 @@ type TLS struct {
 	ACME          bool   `name:"acme" help:"Get certificates for the public URL's host from a certificate authority by ACME, such as Let's Encrypt, and accept its terms of service. They are kept in the data directory."`
 	ACMEEmail     string `name:"acme-email" placeholder:"ADDRESS" help:"Where the authority may write to about the certificates."`
 	ACMEDirectory string `name:"acme-directory" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" help:"The authority."`
+	ACMERoots     string `name:"acme-roots" placeholder:"FILE" help:"Certificates, as PEM, that vouch for an authority which the system does not know, such as a company's own."`
 	HTTPListen    string `name:"http-listen" placeholder:"HOST:PORT" help:"Second address, usually :80, that answers the authority's questions and sends everybody else to the public URL. Not needed for certificates if port 443 is reached."`
 }
 

@@ -12,8 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/go-json-experiment/json"
-
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
 )
@@ -89,17 +87,17 @@ func enter(w http.ResponseWriter, r *http.Request, keys *access.Keyring, scope a
 		return who, true
 	case err == nil:
 		w.Header().Set("WWW-Authenticate", insufficient(scope))
-		lacks(scope, "header.Authorization").write(w)
+		writeProblem(w, lacks(scope, "header.Authorization"))
 	case !isRefused:
 		logger.ErrorContext(r.Context(), "caller could not be checked", "error", err.Error())
 		w.Header().Set("Retry-After", "1")
-		unavailable().write(w)
+		writeProblem(w, unavailable())
 	case refused.Limited():
 		w.Header().Set("Retry-After", seconds(refused.RetryAfter))
-		newProblem(http.StatusTooManyRequests, api.CodeRateLimited, refused.Reason).write(w)
+		writeProblem(w, newProblem(http.StatusTooManyRequests, api.CodeRateLimited, refused.Reason))
 	default:
 		w.Header().Set("WWW-Authenticate", challenge(refused))
-		newProblem(http.StatusUnauthorized, api.CodeUnauthorized, refused.Reason).write(w)
+		writeProblem(w, newProblem(http.StatusUnauthorized, api.CodeUnauthorized, refused.Reason))
 	}
 	return access.Identity{}, false
 }
@@ -132,14 +130,6 @@ func insufficient(scope access.Scope) string {
 
 // seconds is a wait as Retry-After has it, not too short.
 func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
-
-// write answers with the problem, outside of an operation.
-func (p *problem) write(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(p.Status)
-	_ = json.MarshalWrite(w, p.Problem)
-}
 
 func unavailable() *problem {
 	return newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the store is not available at the moment; try again")

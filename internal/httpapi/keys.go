@@ -91,21 +91,17 @@ func (s *service) createKey(ctx context.Context, r *createKeyRequest) (*createdK
 	}, nil
 }
 
-func (s *service) listKeys(ctx context.Context, r *pageRequest) (*keysAnswer, error) {
-	after, err := listKeys.after(r.Cursor)
+func (s *service) listKeys(ctx context.Context, r *Paging) (*keysAnswer, error) {
+	found, next, err := page(ctx, s, listKeys, *r, func(after int64, limit int) ([]access.Key, error) {
+		return s.cfg.Keys.Keys(ctx, after, limit)
+	}, func(k access.Key) int64 { return k.Row })
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.cfg.Keys.Keys(ctx, after, r.Limit+1)
-	if err != nil {
-		return nil, s.problemOfKey(ctx, err)
-	}
-	found, next := page(listKeys, found, r.Limit, func(k access.Key) int64 { return k.Row })
-	out := api.Keys{Keys: make([]api.Key, 0, len(found)), NextCursor: next}
-	for _, k := range found {
-		out.Keys = append(out.Keys, renderKey(k, s.cfg.Keys.Now()))
-	}
-	return &keysAnswer{Body: out}, nil
+	now := s.cfg.Keys.Now()
+	return &keysAnswer{Body: api.Keys{
+		Keys: each(found, func(k access.Key) api.Key { return renderKey(k, now) }), NextCursor: next,
+	}}, nil
 }
 
 func (s *service) getKey(ctx context.Context, r *keyRequest) (*keyAnswer, error) {

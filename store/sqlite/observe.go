@@ -48,8 +48,9 @@ func (s *Store) OldestDue(ctx context.Context, now time.Time) (oldest time.Time,
 	}
 	err = s.read(ctx, func(c *conn) error {
 		for _, l := range []outbox.Lane{outbox.LaneUrgent, outbox.LaneNormal, outbox.LaneBulk} {
-			if _, err := c.one(older, `SELECT iif(due_at > 0, due_at, updated_at) FROM deliveries
-				WHERE waits = 1 AND lane = +? ORDER BY seq LIMIT 1`, int64(l)); err != nil {
+			if _, err := c.one(older, `SELECT min(since) FROM (
+				SELECT iif(due_at > 0, due_at, updated_at) AS since FROM deliveries
+				WHERE waits = 1 AND lane = +? ORDER BY seq LIMIT 100)`, int64(l)); err != nil {
 				return err
 			}
 		}

@@ -72,12 +72,15 @@ func ofMessage(id outbox.MessageID, alone int64) (which string, arg int64) {
 
 func selectDeliveries(which string) string {
 	const columns = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
-		c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id`
+		ifnull(c.app_id, g.app_id), ifnull(c.tenant_id, g.tenant_id), ifnull(c.channel_id, g.channel_id),
+		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id)`
+	const conversation = `LEFT JOIN conversations c ON c.id = d.conversation
+		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL WHERE`
 	return strings.Join([]string{
 		"SELECT d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0),", columns,
-		"FROM deliveries d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which,
+		"FROM deliveries d", conversation, which,
 		"UNION ALL SELECT d.id, d.message, d.conversation, d.state, 0,", columns,
-		"FROM finished d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which, "ORDER BY 1",
+		"FROM finished d", conversation, which, "ORDER BY 1",
 	}, " ")
 }
 

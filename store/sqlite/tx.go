@@ -1,5 +1,7 @@
 package sqlite
 
+import "github.com/headsup-bot/headsup/book"
+
 // tx is the writer's transaction as its operations see it: statements, and what in memory must follow the commit.
 type tx struct {
 	conn  *conn
@@ -12,6 +14,8 @@ type tx struct {
 	counts [states]int64 // by how much the numbers of deliveries per state change
 	moved  bool          // counters or sequences have changed
 	book   generation    // conversations that were read or changed
+
+	forgotten map[book.Row]*entry // conversations that were removed
 
 	entered map[lane]struct{} // lanes that deliveries were put into
 
@@ -62,6 +66,9 @@ func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
 func (t *tx) otherwise(f func()) { t.onRollback = append(t.onRollback, f) }
 
 func (t *tx) committed() {
+	for _, e := range t.forgotten {
+		t.store.cache.remove(e)
+	}
 	for _, e := range t.book.byRow {
 		t.store.cache.put(e)
 	}

@@ -40,6 +40,7 @@ type Store interface {
 	directline.Store
 	proactive.JobStore
 	access.Store
+	proactive.Forgetter
 }
 
 // Options describes a driver. The functions close what they open with t.Cleanup.
@@ -79,9 +80,11 @@ func Run(t *testing.T, o Options) {
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
 	t.Run("Cancel", s.cancel)
+	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("APIKeys", s.apiKeys)
+	t.Run("Forget", s.forget)
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
