@@ -116,12 +116,24 @@ func lacks(scope access.Scope, field string) *problem {
 		api.ProblemField{Field: field, Message: "needs the scope " + string(scope)})
 }
 
-// permit refuses callers without a scope that only the request's body makes necessary, at the field that does.
+// missingScope is a caller without a scope that only the request's body makes necessary, at the field that does.
+type missingScope struct {
+	scope access.Scope
+	field string
+}
+
+func (e *missingScope) Error() string { return "the caller lacks the scope " + string(e.scope) }
+
+func (e *missingScope) problem() error {
+	return huma.ErrorWithHeaders(lacks(e.scope, e.field), http.Header{"Www-Authenticate": {insufficient(e.scope)}})
+}
+
+// permit refuses callers without a scope, with a [missingScope].
 func permit(ctx context.Context, scope access.Scope, field string) error {
 	if access.FromContext(ctx).Scopes.Has(scope) {
 		return nil
 	}
-	return huma.ErrorWithHeaders(lacks(scope, field), http.Header{"Www-Authenticate": {insufficient(scope)}})
+	return &missingScope{scope, field}
 }
 
 func insufficient(scope access.Scope) string {

@@ -70,10 +70,7 @@ func (s *service) notifications(a huma.API) {
 }
 
 func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
-	if err := permitTarget(ctx, "body.to", r.Body.To); err != nil {
-		return nil, err
-	}
-	n, err := notification(r)
+	n, err := notification(ctx, r)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -110,9 +107,12 @@ func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
 	return &answer{Body: render(status)}, nil
 }
 
-// notification reads a request.
-func notification(r *createRequest) (headsup.Notification, error) {
+// notification reads a request, and refuses it where the caller may not speak to its target.
+func notification(ctx context.Context, r *createRequest) (headsup.Notification, error) {
 	b := r.Body
+	if err := permitTarget(ctx, "body.to", b.To); err != nil {
+		return headsup.Notification{}, err
+	}
 	n := headsup.Notification{
 		Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane),
 		OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation), Value: []byte(b.Value),

@@ -92,6 +92,9 @@ func codeOf(status int) string {
 
 // problemOf turns an error of the engine into an answer.
 func (s *service) problemOf(ctx context.Context, err error) error {
+	if missing, ok := errors.AsType[*missingScope](err); ok {
+		return missing.problem()
+	}
 	if field, ok := errors.AsType[*proactive.FieldError](err); ok {
 		f := api.ProblemField{Field: "body." + field.Field, Message: field.Reason}
 		if field.Field == "idempotency_key" {
