@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"internal/httpapi":   7,
 	"internal/adminkey":  7,
 	"internal/console":   7,
+	"internal/relay":     7,
 	"client":             7,
 	"internal/config":    7,
 	"web":                7,

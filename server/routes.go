@@ -10,15 +10,19 @@ import (
 )
 
 // routes is every path that the server answers.
-func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, pages http.Handler) http.Handler {
+func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faults *console.Faults, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/messages", bot)
+	var inbound, connector http.Handler = bot, s.channel.ConnectorHandler()
+	if !s.Exposed() {
+		inbound, connector = wire.Inbound(bot), wire.Connector(faults.Connector(connector))
+	}
+	mux.Handle("/api/messages", inbound)
 	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
 	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
-	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
-	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())
+	mux.Handle("/v3/conversations", connector)
+	mux.Handle("/v3/conversations/", connector)
 	mux.Handle("/v3/attachments/", s.channel.ConnectorHandler())
 	if s.Exposed() {
 		mux.Handle("GET /api/notify", forDevelopment("GET /api/notify"))
@@ -27,7 +31,8 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, page
 	} else {
 		mux.Handle("GET /api/notify", notify)
 		playground := &console.Playground{
-			AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
+			Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
+			Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
 		}
 		playground.Register(mux)
 	}

@@ -33,6 +33,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
 	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -53,6 +54,7 @@ type Server struct {
 	store    *sqlite.Store
 	engine   *proactive.Engine
 	channel  *directline.Channel
+	relay    *relay.Bot // nil unless the bot runs in another process
 	listener net.Listener
 	admin    net.Listener // may be nil
 	plain    net.Listener // for TLS.HTTPListen; may be nil
@@ -160,8 +162,9 @@ func (s *Server) wire(ctx context.Context) error {
 		return err
 	}
 	development := !s.Exposed()
+	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: botID, BotName: botName, Store: s.store, PublicURL: s.URL,
+		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID),
 		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: development, AllowAnonymousBots: development, Logger: s.log,
 	})
 	if err != nil {
@@ -174,12 +177,10 @@ func (s *Server) wire(ctx context.Context) error {
 	var ways headsup.Switch
 	ways.Way(s.channel.Takes, s.channel)
 	ways.Otherwise(headsup.NewConnectorChannel(client))
-	wire := &console.Wire{}
+	wire, faults := &console.Wire{}, &console.Faults{}
 	var out headsup.Channel = &ways
-	var middleware []headsup.Middleware
-	if development { // it keeps messages in memory, for the playground
-		out = wire.Tap(out)
-		middleware = append(middleware, wire.Middleware)
+	if development { // the wire keeps messages in memory, for the playground
+		out = wire.Tap(faults.Around(out), s.url)
 	}
 
 	s.engine, err = proactive.New(proactive.Config{
@@ -193,18 +194,26 @@ func (s *Server) wire(ctx context.Context) error {
 	if development {
 		verifier = auth.Development{}
 	}
-	bot, err := headsup.New(headsup.Config{
-		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
-		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: append(middleware, s.engine.Middleware(), state.Middleware(s.store)),
-	}, s.cfg.Bot(s.engine))
+	handler, err := s.handler(wire)
 	if err != nil {
 		return err
 	}
-	s.channel.Serve(bot)
+	bot, err := headsup.New(headsup.Config{
+		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
+		Observer: s.metrics, TracerProvider: s.tracing,
+		Middleware: []headsup.Middleware{s.engine.Middleware(), state.Middleware(s.store)},
+	}, handler)
+	if err != nil {
+		return err
+	}
+	if s.relay != nil || !development { // its transport is tapped
+		s.channel.Serve(bot)
+	} else {
+		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
+	}
 	s.metrics.watch(s.store, s.channel)
 	pages := s.cfg.pages()
-	routes := s.routes(bot, appID, wire, console.Pages(pages, web.Built(pages), s.url))
+	routes := s.routes(bot, appID, wire, faults, console.Pages(pages, web.Built(pages), s.url))
 	s.http = &http.Server{
 		Handler: s.proxies.handler(traced(s.metrics.count(headers(s.guard(routes))))),
 		// Bodies are small; streams lift the write limit for themselves.

@@ -41,6 +41,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	cfg := serverConfig(loaded)
 	cfg.Logger = logger(s.err, loaded.LogLevel, loaded.LogFormat)
 	if loaded.Demo {
+		cfg.Demo = true
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
