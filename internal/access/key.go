@@ -164,7 +164,7 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
 
-// EscalationError: a caller wanted a key that could do what the caller may not.
+// EscalationError is a wish for a key that could do what the caller may not.
 type EscalationError struct {
 	// Missing is a scope that the caller lacks. Empty when it is the time that the key would last.
 	Missing Scope

@@ -51,7 +51,7 @@ type guarded struct {
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
 	g := &guarded{fixture: newAPI(t), scoped: make(map[access.Scope]string)}
-	engine := g.fixture.engine
+	engine := g.engine
 	var late atomic.Int64
 	var err error
 	g.keys, err = access.New(access.Config{AppID: "app", Store: g.store, Now: func() time.Time {
