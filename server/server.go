@@ -316,6 +316,9 @@ func (s *Server) Close() error { return s.release() }
 
 func (s *Server) release() error {
 	var errs []error
+	if s.relay != nil {
+		s.relay.Close()
+	}
 	for _, l := range []net.Listener{s.listener, s.admin, s.plain} {
 		if l == nil {
 			continue

@@ -97,7 +97,7 @@ func TestSeveralProblemsComeAtOnce(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"version"}, {"--version"}, {"config", "--help"}, {"playground", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"playground", "--help"}, {"version"}, {"--version"}, {"config", "--help"}} {
 		code, stdout, stderr := run(t, args...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "headsup") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
