@@ -20,6 +20,8 @@ import (
 // Paths of the API.
 const (
 	notifications = "/v1/notifications"
+	deliveries    = "/v1/deliveries"
+	conversations = "/v1/conversations"
 	jobs          = "/v1/jobs"
 )
 
@@ -41,32 +43,16 @@ type request struct {
 	key          string
 }
 
-// ask calls the server and reads the answer. One that is valid JSON and still not valid is from something else.
-func ask[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (T, error) {
-	var answer, none T
-	body, err := c.do(ctx, r)
-	if err != nil {
-		return none, err
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return none, fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	if !valid(answer) {
-		return none, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return answer, nil
-}
-
-// do calls the server until it answers, or it has been tried often enough.
-func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
+// do calls the server until it answers, or it has been tried often enough, and reads the answer into out.
+func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
-		answer, err := c.once(ctx, r)
+		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
 		if !again || n == attempts || ctx.Err() != nil {
-			return answer, err
+			return err
 		}
 		if sleep(ctx, wait) != nil {
-			return nil, errors.Join(err, ctx.Err())
+			return errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -92,16 +78,16 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
+func (c *Client) once(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.body != nil {
+	if r.method == http.MethodPost || r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {
@@ -109,20 +95,26 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, problemOf(resp)
+		return problemOf(resp)
+	}
+	if resp.StatusCode == http.StatusNoContent || out == nil {
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	return body, nil
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return nil
 }
 
 // problemOf reads a refusal, whoever it is from.
