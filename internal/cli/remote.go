@@ -23,7 +23,7 @@ type remote struct {
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
-func (r remote) client() (*client.Client, error) {
+func (r *remote) client() (*client.Client, error) {
 	c, err := client.New(client.Config{BaseURL: r.Server, UserAgent: "headsup/" + strings.Trim(buildVersion(), "()")})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--server: %s", strings.TrimPrefix(err.Error(), "client: "))}
@@ -32,7 +32,7 @@ func (r remote) client() (*client.Client, error) {
 }
 
 // explain says what a person can do about a call's error.
-func (r remote) explain(err error) error {
+func (r *remote) explain(err error) error {
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		if e.Problem.Code == "" {
 			return fmt.Errorf("%s %s", r.Server, e.Problem.Detail)
