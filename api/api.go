@@ -108,7 +108,7 @@ type User struct {
 // ConversationUpdate changes what you have noted of a conversation. A member that is left out stays as it is.
 type ConversationUpdate struct {
 	Tags       []string `json:"tags,omitzero" maxItems:"50" doc:"Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once." example:"[\"on-call\"]"`
-	ExternalID *string  `json:"external_id,omitempty" maxLength:"255" doc:"The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations." example:"employee-4711"`
+	ExternalID *string  `json:"external_id,omitzero" nullable:"false" maxLength:"255" doc:"The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations." example:"employee-4711"`
 }
 
 // Transcript is one page of what was said in a conversation.

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -66,26 +65,6 @@ func segment(what, id string) (string, error) {
 		return "", fmt.Errorf("%s: %q is not an id", what, id)
 	}
 	return url.PathEscape(id), nil
-}
-
-// query is a path with the parameters of a page, and those of a filter that are set.
-func query(path, cursor string, limit int, filter map[string]string) string {
-	q := make(url.Values)
-	for name, value := range filter {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	if limit > 0 {
-		q.Set("limit", strconv.Itoa(limit))
-	}
-	if len(q) == 0 {
-		return path
-	}
-	return path + "?" + q.Encode()
 }
 
 // all goes over the entries of one page after another.

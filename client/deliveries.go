@@ -21,9 +21,10 @@ type DeliveryFilter struct {
 // one's, the last one none. A page may hold fewer than the limit, even none, although there are more. A limit of 0 leaves
 // the size to the server.
 func (c *Client) DeliveriesPage(ctx context.Context, f DeliveryFilter, cursor string, limit int) (api.Deliveries, error) {
-	page, err := ask(ctx, c, http.MethodGet, query(deliveries, cursor, limit, map[string]string{
-		"state": f.State, "reason": f.Reason, "conversation": f.Conversation, "notification": f.Notification,
-	}), func(p api.Deliveries) bool { return p.Deliveries != nil })
+	page, err := ask(ctx, c, http.MethodGet, deliveries+parameters(
+		"state", f.State, "reason", f.Reason, "conversation", f.Conversation, "notification", f.Notification,
+		"cursor", cursor, "limit", positive(limit),
+	), func(p api.Deliveries) bool { return p.Deliveries != nil })
 	if err != nil {
 		return page, fmt.Errorf("deliveries: %w", err)
 	}

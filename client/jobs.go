@@ -52,7 +52,7 @@ func (c *Client) CompleteJob(ctx context.Context, number int64, r api.JobComplet
 // JobsPage returns a page of jobs, by number. The first page has an empty cursor; each names the next one's, the last
 // one none. A limit of 0 leaves the size to the server.
 func (c *Client) JobsPage(ctx context.Context, cursor string, limit int) (api.Jobs, error) {
-	page, err := ask(ctx, c, http.MethodGet, query(jobs, cursor, limit, nil), func(p api.Jobs) bool { return p.Jobs != nil })
+	page, err := ask(ctx, c, http.MethodGet, jobs+parameters("cursor", cursor, "limit", positive(limit)), func(p api.Jobs) bool { return p.Jobs != nil })
 	if err != nil {
 		return page, fmt.Errorf("jobs: %w", err)
 	}

@@ -77,23 +77,22 @@ type NotificationFilter struct {
 	CreatedAfter, CreatedBefore time.Time
 }
 
-func (f NotificationFilter) query() map[string]string {
-	q := map[string]string{"state": f.State, "topic": f.Topic, "conversation": f.Conversation}
-	if !f.CreatedAfter.IsZero() {
-		q["created_after"] = f.CreatedAfter.Format(time.RFC3339Nano)
+// when is an instant as a parameter; empty for none.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-	if !f.CreatedBefore.IsZero() {
-		q["created_before"] = f.CreatedBefore.Format(time.RFC3339Nano)
-	}
-	return q
+	return t.UTC().Format(time.RFC3339Nano)
 }
 
 // NotificationsPage returns a page of notifications, newest first. The first page has an empty cursor; each names the
 // next one's, the last one none. A page may hold fewer than the limit, even none, although there are more. A limit of 0
 // leaves the size to the server.
 func (c *Client) NotificationsPage(ctx context.Context, f NotificationFilter, cursor string, limit int) (api.Notifications, error) {
-	page, err := ask(ctx, c, http.MethodGet, query(notifications, cursor, limit, f.query()),
-		func(p api.Notifications) bool { return p.Notifications != nil })
+	page, err := ask(ctx, c, http.MethodGet, notifications+parameters(
+		"state", f.State, "topic", f.Topic, "conversation", f.Conversation,
+		"created_after", when(f.CreatedAfter), "created_before", when(f.CreatedBefore), "cursor", cursor, "limit", positive(limit),
+	), func(p api.Notifications) bool { return p.Notifications != nil })
 	if err != nil {
 		return page, fmt.Errorf("notifications: %w", err)
 	}

@@ -21,7 +21,6 @@ import (
 const (
 	notifications = "/v1/notifications"
 	deliveries    = "/v1/deliveries"
-	conversations = "/v1/conversations"
 	jobs          = "/v1/jobs"
 )
 
@@ -43,7 +42,8 @@ type request struct {
 	key          string
 }
 
-// do calls the server until it answers, or it has been tried often enough, and reads the answer into out.
+// do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
+// answer without a body.
 func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
 		err := c.once(ctx, r, out)
@@ -101,7 +101,7 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return problemOf(resp)
 	}
-	if resp.StatusCode == http.StatusNoContent || out == nil {
+	if out == nil {
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))

@@ -55,7 +55,7 @@ type Config struct {
 // maxBody bounds request bodies in bytes (reliability: 256 kB for a notification, with room for its other members).
 const maxBody = 512 << 10
 
-// Register adds the API and /openapi.json to mux.
+// Register adds the API, /openapi.json and the page /docs to mux.
 func Register(mux *http.ServeMux, cfg Config) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -74,6 +74,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.conversations(operations)
 	s.jobs(operations)
 	describeActivities(operations)
+	describeSamples(operations)
+	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
 	mux.Handle(rest, otherRoutes(mux))
 }
 
@@ -173,9 +175,9 @@ func describeActivities(api huma.API) {
 			}
 			switch name {
 			case "activity":
-				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity"}
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity", Description: member.Description}
 			case "card":
-				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard"}
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard", Description: member.Description}
 			case "reference":
 				s.Properties[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: member.Description}
 			default:

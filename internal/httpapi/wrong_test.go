@@ -45,7 +45,7 @@ type parameter struct {
 
 type schema struct {
 	Ref        string             `json:"$ref"`
-	Type       string             `json:"type"`
+	Type       typeName           `json:"type"`
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`
 	Items      *schema            `json:"items"`
@@ -58,6 +58,22 @@ type schema struct {
 	Minimum    *float64           `json:"minimum"`
 	Maximum    *float64           `json:"maximum"`
 	Additional jsontext.Value     `json:"additionalProperties"`
+}
+
+// typeName is a schema's type. Where it is a list, as of what may be null, it is the first of them.
+type typeName string
+
+func (n *typeName) UnmarshalJSON(raw []byte) error {
+	var one string
+	if json.Unmarshal(raw, &one) != nil {
+		var several []string
+		if err := json.Unmarshal(raw, &several); err != nil {
+			return err
+		}
+		one = several[0]
+	}
+	*n = typeName(one)
+	return nil
 }
 
 func (f fixture) document(t *testing.T) *document {
