@@ -31,6 +31,17 @@ func post[T any](ctx context.Context, c *Client, path string, body any, valid fu
 	return answered(ctx, c, request{method: http.MethodPost, path: path, body: raw}, valid)
 }
 
+// once is post for what must not be done again when it may have been done already. Without body there is none.
+func once[T any](ctx context.Context, c *Client, path string, body any, valid func(T) bool) (answer T, err error) {
+	r := request{method: http.MethodPost, path: path, once: true}
+	if body != nil {
+		if r.body, err = json.Marshal(body); err != nil {
+			return answer, err
+		}
+	}
+	return answered(ctx, c, r, valid)
+}
+
 // create posts a body under the caller's idempotency key, or one for this call.
 func create[T any](ctx context.Context, c *Client, path string, body any, opts []CallOption, valid func(T) bool) (T, error) {
 	var o call

@@ -45,20 +45,21 @@ func (c *Client) Delivery(ctx context.Context, id string) (api.Delivery, error) 
 }
 
 // ReplayDelivery tries a delivery again that has ended without success. One whose outcome is unknown may be delivered
-// twice.
+// twice. One in another state is an [*Error] with [api.CodeWrongState]. It is not repeated when its answer is lost.
 func (c *Client) ReplayDelivery(ctx context.Context, id string) (api.Delivery, error) {
 	return c.delivery(ctx, http.MethodPost, id, "/replay", nil)
 }
 
-// SettleDelivery says what became of a delivery whose outcome is unknown: delivered or failed.
-func (c *Client) SettleDelivery(ctx context.Context, id, state string) (api.Delivery, error) {
-	return c.delivery(ctx, http.MethodPost, id, "/settle", api.SettleRequest{State: state})
+// SettleDelivery says what became of a delivery whose outcome is unknown. Another one is an [*Error] with
+// [api.CodeWrongState]. It is not repeated when its answer is lost.
+func (c *Client) SettleDelivery(ctx context.Context, id string, r api.SettleRequest) (api.Delivery, error) {
+	return c.delivery(ctx, http.MethodPost, id, "/settle", r)
 }
 
 // ReplayDeliveries tries deliveries again that have ended without success and match r, oldest first, and returns how
-// many.
+// many. It is not repeated when its answer is lost.
 func (c *Client) ReplayDeliveries(ctx context.Context, r api.ReplayRequest) (int, error) {
-	out, err := post(ctx, c, deliveries+"/replay", r, func(api.ReplayResult) bool { return true })
+	out, err := once(ctx, c, deliveries+"/replay", r, func(api.ReplayResult) bool { return true })
 	if err != nil {
 		return 0, fmt.Errorf("replay deliveries: %w", err)
 	}
@@ -72,10 +73,10 @@ func (c *Client) delivery(ctx context.Context, method, id, action string, body a
 	switch {
 	case err != nil:
 		return d, err
-	case body == nil:
-		d, err = ask(ctx, c, method, deliveries+"/"+name+action, valid)
+	case method == http.MethodGet:
+		d, err = ask(ctx, c, method, deliveries+"/"+name, valid)
 	default:
-		d, err = post(ctx, c, deliveries+"/"+name+action, body, valid)
+		d, err = once(ctx, c, deliveries+"/"+name+action, body, valid)
 	}
 	if err != nil {
 		return d, fmt.Errorf("delivery %s: %w", id, err)

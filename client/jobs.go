@@ -29,8 +29,8 @@ func (c *Client) Job(ctx context.Context, number int64) (api.Job, error) {
 	return j, nil
 }
 
-// TellProgress tells a job's conversation how far the job has come. Where the channel can, it changes what it told before.
-func (c *Client) TellProgress(ctx context.Context, number int64, r api.JobProgress) (api.Job, error) {
+// ReportProgress tells a job's conversation how far the job has come. Where the channel can, it changes what it told before.
+func (c *Client) ReportProgress(ctx context.Context, number int64, r api.JobProgress) (api.Job, error) {
 	j, err := post(ctx, c, jobPath(number)+"/progress", r, isJob)
 	if err != nil {
 		return j, fmt.Errorf("progress of job %d: %w", number, err)

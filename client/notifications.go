@@ -46,24 +46,25 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	return c.notification(ctx, http.MethodGet, id, "", nil)
 }
 
-// CancelNotification cancels what is not being sent yet.
-func (c *Client) CancelNotification(ctx context.Context, id string) (api.Notification, error) {
+// Cancel cancels what is not being sent yet.
+func (c *Client) Cancel(ctx context.Context, id string) (api.Notification, error) {
 	return c.notification(ctx, http.MethodPost, id, "/cancel", nil)
 }
 
-// RescheduleNotification moves what is not being sent yet to another time.
-func (c *Client) RescheduleNotification(ctx context.Context, id string, r api.RescheduleRequest) (api.Notification, error) {
+// Reschedule moves what is not being sent yet to another time.
+func (c *Client) Reschedule(ctx context.Context, id string, r api.RescheduleRequest) (api.Notification, error) {
 	return c.notification(ctx, http.MethodPost, id, "/reschedule", r)
 }
 
-// EditNotification changes what a notification says, and what it has said already where the channel can.
-func (c *Client) EditNotification(ctx context.Context, id string, r api.EditRequest) (api.Notification, error) {
+// Edit changes what a notification says, and what it has said already where the channel can. One that was recalled is an
+// [*Error] with [api.CodeRecalled].
+func (c *Client) Edit(ctx context.Context, id string, r api.EditRequest) (api.Notification, error) {
 	return c.notification(ctx, http.MethodPost, id, "/edit", r)
 }
 
-// RecallNotification takes a notification back: what is not being sent yet is cancelled, and what was said is removed
+// Recall takes a notification back: what is not being sent yet is cancelled, and what was said is removed
 // where the channel can. It may be repeated.
-func (c *Client) RecallNotification(ctx context.Context, id string) (api.Notification, error) {
+func (c *Client) Recall(ctx context.Context, id string) (api.Notification, error) {
 	return c.notification(ctx, http.MethodPost, id, "/recall", nil)
 }
 

@@ -39,7 +39,8 @@ const (
 type request struct {
 	method, path string
 	body         []byte
-	key          string
+	key          string // idempotency key
+	once         bool   // a repeat of what was done means something else: only what was refused for the moment is repeated
 }
 
 // do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
@@ -48,7 +49,8 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
 		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
-		if !again || n == attempts || ctx.Err() != nil {
+		_, refused := errors.AsType[*Error](err)
+		if !again || n == attempts || r.once && !refused || ctx.Err() != nil {
 			return err
 		}
 		if sleep(ctx, wait) != nil {

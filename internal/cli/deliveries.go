@@ -184,7 +184,7 @@ func (c *settleDelivery) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := server.SettleDelivery(ctx, c.ID, c.State)
+	d, err := server.SettleDelivery(ctx, c.ID, api.SettleRequest{State: c.State})
 	if err != nil {
 		return c.explain(err)
 	}

@@ -174,7 +174,7 @@ func (c *tellProgress) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	j, err := server.TellProgress(ctx, c.Number, r)
+	j, err := server.ReportProgress(ctx, c.Number, r)
 	if err != nil {
 		return c.explain(err)
 	}

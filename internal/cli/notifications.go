@@ -112,7 +112,7 @@ What is being sent, or has been, stays as it is; "headsup notifications recall" 
 
 // Run cancels the notification.
 func (c *cancelNotification) Run(ctx context.Context, s streams) error {
-	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.CancelNotification(ctx, c.ID) })
+	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.Cancel(ctx, c.ID) })
 }
 
 type rescheduleNotification struct {
@@ -144,7 +144,7 @@ func (c *rescheduleNotification) Run(ctx context.Context, s streams) error {
 		r.At = &c.At
 	}
 	return c.change(s, func(server *client.Client) (api.Notification, error) {
-		return server.RescheduleNotification(ctx, c.ID, r)
+		return server.Reschedule(ctx, c.ID, r)
 	})
 }
 
@@ -172,7 +172,7 @@ func (c *editNotification) Run(ctx context.Context, s streams) error {
 		return usageError{err}
 	}
 	return c.change(s, func(server *client.Client) (api.Notification, error) {
-		return server.EditNotification(ctx, c.ID, api.EditRequest{Text: said.text, Activity: said.activity})
+		return server.Edit(ctx, c.ID, api.EditRequest{Text: said.text, Activity: said.activity})
 	})
 }
 
@@ -193,7 +193,7 @@ channels that cannot do that. It may be repeated.`
 
 // Run takes the notification back.
 func (c *recallNotification) Run(ctx context.Context, s streams) error {
-	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.RecallNotification(ctx, c.ID) })
+	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.Recall(ctx, c.ID) })
 }
 
 // change does something with a notification and shows how it stands then.
