@@ -90,7 +90,10 @@ func TestConversationsAreGoneOverPageByPage(t *testing.T) {
 	if !slices.Equal(ids, []string{"1", "2", "3"}) {
 		t.Errorf("went over %q", ids)
 	}
-	for range c.Conversations(t.Context(), client.Filter{Tag: "a & b"}) {
+	for _, err := range c.Conversations(t.Context(), client.Filter{Tag: "a & b"}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if len(*asked) != 3 {

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/web"
 )
@@ -59,6 +60,13 @@ type Config struct {
 
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people.
 	Bot func(*proactive.Engine) headsup.Handler
+
+	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
+	// embedded channel then is that bot's, in place of Bot. Empty is no such bot.
+	BotURL string
+
+	// Demo says that Bot is the one to try things with; the pages tell so.
+	Demo bool
 
 	// Version is shown in the API's document.
 	Version string
@@ -110,7 +118,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), c.validateBotURL(), proxies, c.validateDrain(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
 }
 
@@ -171,6 +179,16 @@ func (c Config) validateWebDir() error {
 	}
 	if !web.Built(os.DirFS(c.WebDir)) {
 		return wrong("web_dir", "%q holds no built pages (playground/index.html is missing)", c.WebDir)
+	}
+	return nil
+}
+
+func (c Config) validateBotURL() error {
+	if c.BotURL == "" {
+		return nil
+	}
+	if err := relay.CheckURL(c.BotURL); err != nil {
+		return fmt.Errorf("bot: %w", err)
 	}
 	return nil
 }

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/headsup-bot/headsup/client"
+	"github.com/coder/websocket"
+
+	caller "github.com/headsup-bot/headsup/client"
 	"github.com/headsup-bot/headsup/server"
 )
 
@@ -39,7 +41,7 @@ func settled(t *testing.T, s *server.Server, body string) string {
 		t.Fatalf("%s %s", resp.Status, answer)
 	}
 	id := between(t, answer, `"id":"`, `"`)
-	c, err := client.New(client.Config{BaseURL: s.URL()})
+	c, err := caller.New(caller.Config{BaseURL: s.URL()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +222,31 @@ func TestNothingThatIsSentBecomesALabel(t *testing.T) {
 	for series := range scrape(t, s) {
 		if strings.Contains(strings.ToLower(series), probe) {
 			t.Error(series)
+		}
+	}
+}
+
+func TestSocketsAreCounted(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, server.Config{})
+	_, token := request(t, http.MethodPost, s.URL()+"/playground/api/token", `{"user":{"id":"dl_ann"}}`)
+	_, started := request(t, http.MethodPost, s.URL()+"/v3/directline/conversations", "{}", "Authorization", "Bearer "+between(t, token, `"token":"`, `"`))
+	socket, _, err := websocket.Dial(t.Context(), between(t, started, `"streamUrl":"`, `"`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := scrape(t, s); got["headsup_directline_sockets"] != "1" || got["headsup_directline_conversations"] != "1" {
+		t.Errorf("%s sockets, %s conversations", got["headsup_directline_sockets"], got["headsup_directline_conversations"])
+	}
+	_ = socket.Close(websocket.StatusNormalClosure, "")
+	const ended = `headsup_http_requests_total{method="GET",route="/v3/directline/conversations/{id}/stream",status="101"}`
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got := scrape(t, s)
+		if got["headsup_directline_sockets"] == "0" && got[ended] == "1" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v", got)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func spans(t *testing.T, e *tracetest.InMemoryExporter, name string, n int) (fou
 func value(s tracetest.SpanStub, key attribute.Key) string {
 	for _, kv := range s.Attributes {
 		if kv.Key == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
@@ -114,7 +114,7 @@ func TestProactiveMessageIsLinkedToWhatCausedIt(t *testing.T) {
 	}
 	for _, span := range exporter.GetSpans() {
 		for _, kv := range span.Attributes {
-			if text := kv.Value.Emit(); strings.Contains(text, "probe") || strings.Contains(text, "remind me") || strings.Contains(text, "Probe Name") {
+			if text := kv.Value.String(); strings.Contains(text, "probe") || strings.Contains(text, "remind me") || strings.Contains(text, "Probe Name") {
 				t.Errorf("%s tells %s=%s", span.Name, kv.Key, text)
 			}
 		}

@@ -41,6 +41,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	cfg := serverConfig(loaded)
 	cfg.Logger = logger(s.err, loaded.LogLevel, loaded.LogFormat)
 	if loaded.Demo {
+		cfg.Demo = true
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -70,13 +71,11 @@ func logger(w io.Writer, level, format string) *slog.Logger {
 		l = slog.LevelInfo // the setting's enum leaves nothing else
 	}
 	opts := &slog.HandlerOptions{Level: l, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		switch a.Value.Kind() {
-		case slog.KindString:
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(err.Error())
+		}
+		if a.Value.Kind() == slog.KindString {
 			a.Value = slog.StringValue(cut(a.Value.String()))
-		case slog.KindAny:
-			if err, ok := a.Value.Any().(error); ok {
-				a.Value = slog.StringValue(cut(err.Error()))
-			}
 		}
 		return a
 	}}

@@ -25,8 +25,8 @@ func (s suite) forget(t *testing.T) {
 	s.expiring(t, "AttemptThatLostItsLeaseEnds", forgetEndsLost)
 	if s.Durable {
 		s.promise(t, "StaysForgotten", func(e *env) {
-			c, said := e.meet("a"), outbox.Submission{}
-			said = e.sayIn(time.Hour, c)
+			c := e.meet("a")
+			said := e.sayIn(time.Hour, c)
 			e.forgets(c)
 			e.Store = s.Reopen(e.T, e.Store)
 			_, err := e.Conversation(e.ctx, c.Key)
