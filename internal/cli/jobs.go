@@ -13,10 +13,11 @@ import (
 )
 
 type jobCommands struct {
-	Start    startJob    `cmd:"" help:"Start a job: long work whose end is told in a conversation."`
-	List     listJobs    `cmd:"" help:"List the jobs."`
-	Get      getJob      `cmd:"" help:"Show a job."`
-	Complete completeJob `cmd:"" help:"Complete a job, and tell its end."`
+	Start    startJob     `cmd:"" help:"Start a job: long work whose end is told in a conversation."`
+	List     listJobs     `cmd:"" help:"List the jobs."`
+	Get      getJob       `cmd:"" help:"Show a job."`
+	Progress tellProgress `cmd:"" help:"Tell how far a job has come."`
+	Complete completeJob  `cmd:"" help:"Complete a job, and tell its end."`
 }
 
 type startJob struct {
@@ -40,7 +41,7 @@ Prints the job's number, by which the other commands know it.`
 }
 
 // Run starts the job.
-func (c startJob) Run(ctx context.Context, s streams) error {
+func (c *startJob) Run(ctx context.Context, s streams) error {
 	if c.User == "" && c.Conversation == "" {
 		return usageError{errors.New("--user, --conversation: must not be empty")}
 	}
@@ -84,7 +85,7 @@ With --json, every job is one line.`
 }
 
 // Run lists jobs by number.
-func (c listJobs) Run(ctx context.Context, s streams) error {
+func (c *listJobs) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {
 		return err
@@ -130,12 +131,50 @@ func (getJob) Help() string {
 }
 
 // Run shows the job.
-func (c getJob) Run(ctx context.Context, s streams) error {
+func (c *getJob) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {
 		return err
 	}
 	j, err := server.Job(ctx, c.Number)
+	if err != nil {
+		return c.explain(err)
+	}
+	return c.print(s, j)
+}
+
+type tellProgress struct {
+	jobNumber
+	Text     *string `arg:"" optional:"" help:"What its conversation is told. Read from standard input when it is left out or -."`
+	Percent  *int    `placeholder:"0…100" help:"How much is done; it is kept with the job."`
+	Activity string  `placeholder:"FILE" help:"Tell an activity of the Bot Framework protocol, as JSON; - reads standard input."`
+	remote
+}
+
+// Help shows examples.
+func (tellProgress) Help() string {
+	return `Examples:
+
+    headsup jobs progress 7 --percent 50 "Half of the tests have passed."
+    tail -1 build.log | headsup jobs progress 7
+
+The first progress is a message of its own; each later one changes that message where the channel can, else it is a new
+message, at most one every 5 s.`
+}
+
+// Run tells the progress.
+func (c *tellProgress) Run(ctx context.Context, s streams) error {
+	r := api.JobProgress{Percent: c.Percent}
+	said, err := content{Activity: c.Activity}.read(c.Text, s.in)
+	if err != nil {
+		return usageError{err}
+	}
+	r.Text, r.Activity = said.text, said.activity
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	j, err := server.ReportProgress(ctx, c.Number, r)
 	if err != nil {
 		return c.explain(err)
 	}
@@ -162,7 +201,7 @@ A job is completed once; the exit code is 1 when it was completed before, unless
 }
 
 // Run completes the job.
-func (c completeJob) Run(ctx context.Context, s streams) error {
+func (c *completeJob) Run(ctx context.Context, s streams) error {
 	r, err := c.request(s)
 	if err != nil {
 		return usageError{err}
@@ -191,7 +230,7 @@ func (c completeJob) request(s streams) (r api.JobCompletion, err error) {
 }
 
 // print writes a job as a line for people, or as JSON.
-func (r remote) print(s streams, j api.Job) error {
+func (r *remote) print(s streams, j api.Job) error {
 	if r.JSON {
 		return printJSON(s.out, j)
 	}
