@@ -75,6 +75,7 @@ unit: ## Go tests with the race detector
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
+	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
 
 .PHONY: bench
 bench: ## deliveries per second, as ratios to Go's HTTP client in the same run

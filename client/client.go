@@ -21,6 +21,7 @@ package client
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -43,6 +44,10 @@ type Config struct {
 	// Redirects are not followed, whatever it says.
 	HTTPClient *http.Client
 
+	// Key is the API key, hup_<id>_<secret>, that is sent with every request. Empty sends none, which is enough for a server
+	// in development mode.
+	Key string
+
 	// UserAgent is sent with every request. Empty means headsup-client.
 	UserAgent string
 }
@@ -52,6 +57,7 @@ type Client struct {
 	base  string // without a slash at the end
 	http  http.Client
 	agent string
+	key   string
 }
 
 // New makes a client. It does not call the server; the error is about the configuration.
@@ -65,10 +71,12 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: base URL %q is not an http or https URL", base)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, fmt.Errorf("client: base URL %q must be scheme, host and path only", u.Redacted())
+	case strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return nil, errors.New("client: the key has characters that no key has") // and is a secret
 	case strings.ContainsFunc(cfg.UserAgent, control):
 		return nil, fmt.Errorf("client: user agent %q has control characters", cfg.UserAgent)
 	}
-	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client")}
+	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client"), key: cfg.Key}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}

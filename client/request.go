@@ -22,6 +22,7 @@ const (
 	notifications = "/v1/notifications"
 	deliveries    = "/v1/deliveries"
 	jobs          = "/v1/jobs"
+	keys          = "/v1/keys"
 )
 
 // Limits of a call.
@@ -59,7 +60,7 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	}
 }
 
-// retry reports whether the n-th attempt's error may pass, and how long to wait then. 502 and 504 are how a proxy says
+// retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and 504 are how a proxy says
 // that it could not reach the server.
 func retry(err error, n int) (time.Duration, bool) {
 	if err == nil {
@@ -69,7 +70,7 @@ func retry(err error, n int) (time.Duration, bool) {
 	backoff = backoff/2 + rand.N(backoff/2)
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Problem.Status {
-		case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
 			return max(backoff, e.RetryAfter), e.RetryAfter <= longestWait
 		}
 		return 0, false
@@ -89,6 +90,9 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	if r.method == http.MethodPost || r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

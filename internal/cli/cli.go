@@ -31,6 +31,7 @@ type commands struct {
 	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
 	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
 	Version       version              `cmd:"" help:"Print the version."`
@@ -60,6 +61,10 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 			return exitError
 		}
 		return exitOK
+	}
+	if err := noKeyIn(args); err != nil {
+		complain(stderr, err)
+		return exitUsage
 	}
 	loader := config.NewLoader(os.Environ())
 	loader.Attach(parser)

@@ -29,6 +29,10 @@ which ` + "`--server` or `HEADSUP_SERVER` names; `config`, `completion` and `ver
 2: the call or the configuration is wrong, and nothing was done. Errors are lines on standard error that begin with
 ` + "`headsup: `" + `. A message that was accepted and waited for, but has no outcome yet, is no failure: it stays accepted.
 
+**Keys.** A server that asks for API keys takes one from the file that ` + "`--key-file` or `HEADSUP_KEY_FILE`" + ` names, or from
+` + "`HEADSUP_KEY`" + `. On the server's machine the user who runs it needs none: commands find a secret in its data directory, which
+` + "`--data`" + ` names. No flag takes a key itself, since other users of a machine see what programs are called with.
+
 **Output.** Lists are tables, whose columns stay as they are; new ones come last. With ` + "`--json`" + ` a list is one JSON value a line,
 as ` + "`jq`" + ` likes it, and anything else is one indented JSON value, both with the members of the HTTP API. A list shows the first 50
 entries, or as many as ` + "`--limit`" + ` says, and tells on standard error when there are more. Long work shows how far it has come on

@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -49,6 +50,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "create-job", Method: http.MethodPost, Path: "/v1/jobs",
 		Summary:       "Start a job",
 		Description:   "Starts a job in a conversation, where its end is told when it is completed. It is stored before the answer leaves.",
+		Security:      needs(access.Send),
 		Tags:          tags,
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxBody,
@@ -58,6 +60,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
 		Summary:     "See the jobs",
 		Description: "Lists jobs by number, a page at a time.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listJobs)
@@ -65,6 +68,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{number}",
 		Summary:     "See one job",
 		Description: "Returns a job. The notification that it names tells how far the news of its end has come.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getJob)
@@ -73,6 +77,7 @@ func (s *service) jobs(a huma.API) {
 		Summary: "Complete a job",
 		Description: "Completes a job and accepts what its conversation is told in one step: either both are stored before the " +
 			"answer leaves, or neither. Without text and activity it completes silently.",
+		Security:     needs(access.Send),
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},

@@ -21,6 +21,7 @@ type list byte
 const (
 	listConversations list = 'c'
 	listJobs          list = 'j'
+	listKeys          list = 'k'
 	listTranscript    list = 't'
 )
 
