@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"store/sqlite":       6,
 	"internal/httpapi":   7,
 	"internal/console":   7,
+	"internal/relay":     7,
 	"client":             7,
 	"internal/config":    7,
 	"web":                7,

@@ -28,6 +28,7 @@ type room struct {
 type socket struct {
 	conversation activity.ConversationID
 	session      string
+	user         activity.AccountID // empty when nobody is known
 	wake         chan struct{}      // has room for one
 	stop         chan ending        // has room for one: the first reason counts
 	cut          context.CancelFunc // ends the connection at once
@@ -58,6 +59,7 @@ var (
 	closing   = ending{websocket.StatusGoingAway, "shutdown"}
 	finished  = ending{websocket.StatusNormalClosure, "ended"}
 	lost      = ending{websocket.StatusNormalClosure, ""}
+	removed   = ending{websocket.StatusPolicyViolation, "removed"}
 	noisy     = ending{websocket.StatusPolicyViolation, "too many messages"}
 )
 
@@ -155,6 +157,19 @@ func (h *hub) end(id activity.ConversationID) {
 	for _, s := range r.sockets {
 		s.ended = true
 		s.rouse()
+	}
+}
+
+// drop closes the sockets of somebody who is not in a conversation any more.
+func (h *hub) drop(id activity.ConversationID, user activity.AccountID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[id]; r != nil {
+		for _, s := range r.sockets {
+			if s.user == user {
+				s.end(removed)
+			}
+		}
 	}
 }
 

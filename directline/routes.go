@@ -195,6 +195,7 @@ var (
 	errForbidden    = &apiError{http.StatusForbidden, "BadArgument", "the secret or token is not valid"}
 	errExpired      = &apiError{http.StatusForbidden, "TokenExpired", "the token has expired"}
 
+	errNotMember         = &apiError{http.StatusForbidden, "BadArgument", "the user is not in the conversation"}
 	errOtherConversation = &apiError{http.StatusForbidden, "BadArgument", "the token is for another conversation"}
 )
 

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/web"
 )
@@ -35,6 +36,13 @@ type Config struct {
 
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people.
 	Bot func(*proactive.Engine) headsup.Handler
+
+	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
+	// embedded channel then is that bot's, in place of Bot. Empty is no such bot.
+	BotURL string
+
+	// Demo says that Bot is the one to try things with; the pages tell so.
+	Demo bool
 
 	// Version is shown in the API's document.
 	Version string
@@ -61,7 +69,7 @@ func (c Config) withDefaults() Config {
 
 // validate reports everything that is wrong, not only the first.
 func (c Config) validate() error {
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir())
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), c.validateBotURL())
 }
 
 // ErrOpen: the server would take messages from anybody.
@@ -111,6 +119,16 @@ func (c Config) validateWebDir() error {
 	}
 	if !web.Built(os.DirFS(c.WebDir)) {
 		return fmt.Errorf("web-dir: %q holds no built pages (playground/index.html is missing)", c.WebDir)
+	}
+	return nil
+}
+
+func (c Config) validateBotURL() error {
+	if c.BotURL == "" {
+		return nil
+	}
+	if err := relay.CheckURL(c.BotURL); err != nil {
+		return fmt.Errorf("bot: %w", err)
 	}
 	return nil
 }

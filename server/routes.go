@@ -10,18 +10,20 @@ import (
 )
 
 // routes is every path that the server answers.
-func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, pages http.Handler) http.Handler {
+func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faults *console.Faults, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/messages", bot)
+	mux.Handle("/api/messages", wire.Inbound(bot))
 	mux.HandleFunc("GET /api/notify", s.notify)
 	mux.HandleFunc("POST /api/notify", s.notify)
 	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
-	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
-	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())
+	connector := wire.Connector(faults.Connector(s.channel.ConnectorHandler()))
+	mux.Handle("/v3/conversations", connector)
+	mux.Handle("/v3/conversations/", connector)
 	mux.Handle("/v3/attachments/", s.channel.ConnectorHandler())
 	playground := &console.Playground{
-		AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
+		Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
+		Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
 	}
 	playground.Register(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })

@@ -27,6 +27,7 @@ import (
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -50,6 +51,7 @@ type Server struct {
 	store    *sqlite.Store
 	engine   *proactive.Engine
 	channel  *directline.Channel
+	relay    *relay.Bot // nil unless the bot runs in another process
 	listener net.Listener
 	http     *http.Server
 	closing  chan struct{}
@@ -99,8 +101,9 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("direct line key: %w", err)
 	}
+	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: botID, BotName: botName, Store: s.store, PublicURL: s.URL,
+		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID),
 		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: true, AllowAnonymousBots: true, Logger: s.log,
 	})
 	if err != nil {
@@ -113,8 +116,8 @@ func (s *Server) wire(ctx context.Context) error {
 	var ways headsup.Switch
 	ways.Way(s.channel.Takes, s.channel)
 	ways.Otherwise(headsup.NewConnectorChannel(client))
-	wire := &console.Wire{}
-	out := wire.Tap(&ways)
+	wire, faults := &console.Wire{}, &console.Faults{}
+	out := wire.Tap(faults.Around(&ways), s.url)
 
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: appID, Store: s.store, Channel: out, DrainTimeout: drainTimeout, Logger: s.log,
@@ -122,17 +125,25 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bot, err := headsup.New(headsup.Config{
-		AppID: appID, Verifier: auth.Development{}, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
-		Middleware: []headsup.Middleware{wire.Middleware, s.engine.Middleware(), state.Middleware(s.store)},
-	}, s.cfg.Bot(s.engine))
+	handler, err := s.handler(wire)
 	if err != nil {
 		return err
 	}
-	s.channel.Serve(bot)
+	bot, err := headsup.New(headsup.Config{
+		AppID: appID, Verifier: auth.Development{}, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
+		Middleware: []headsup.Middleware{s.engine.Middleware(), state.Middleware(s.store)},
+	}, handler)
+	if err != nil {
+		return err
+	}
+	if s.relay != nil { // its transport is tapped
+		s.channel.Serve(bot)
+	} else {
+		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
+	}
 	pages := s.cfg.pages()
 	s.http = &http.Server{
-		Handler: s.guard(s.routes(bot, appID, wire, console.Pages(pages, web.Built(pages), s.url))),
+		Handler: s.guard(s.routes(bot, appID, wire, faults, console.Pages(pages, web.Built(pages), s.url))),
 		// Bodies are small; streams lift the write limit for themselves.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -186,6 +197,9 @@ func (s *Server) Close() error { return s.release() }
 
 func (s *Server) release() error {
 	var errs []error
+	if s.relay != nil {
+		s.relay.Close()
+	}
 	if s.listener != nil {
 		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)

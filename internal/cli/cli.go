@@ -25,6 +25,7 @@ const (
 
 type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
+	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
 	Version       version       `cmd:"" help:"Print the version."`

@@ -31,6 +31,7 @@ func (c serve) Run(ctx context.Context, s streams) error {
 		Version:          buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
 	}
 	if c.Demo {
+		cfg.Demo = true
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
 	}
 	if os.Getenv("GOMAXPROCS") == "" {

@@ -214,15 +214,29 @@ CREATE TABLE dl_conversations (
 	number          INTEGER PRIMARY KEY AUTOINCREMENT,
 	conversation_id TEXT    NOT NULL UNIQUE,
 	app_id          TEXT    NOT NULL,
+	kind            TEXT    NOT NULL,
+	name            TEXT    NOT NULL,
 	user_id         TEXT    NOT NULL,
 	user            BLOB    NOT NULL,
 	by_bot          INTEGER NOT NULL,
 	started         INTEGER NOT NULL,
 	ended           INTEGER NOT NULL,
+	uninstalled     INTEGER NOT NULL,
 	created_at      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX dl_conversations_opened ON dl_conversations (app_id, created_at);
 CREATE INDEX dl_conversations_user ON dl_conversations (app_id, user_id, created_at);
+
+-- Who is in a group or a channel; the user of a personal conversation is in its row.
+CREATE TABLE dl_members (
+	number       INTEGER PRIMARY KEY AUTOINCREMENT,
+	conversation INTEGER NOT NULL,
+	user_id      TEXT    NOT NULL,
+	account      TEXT    NOT NULL,
+	UNIQUE (conversation, user_id)
+) STRICT;
+CREATE INDEX dl_members_order ON dl_members (conversation);
+CREATE INDEX dl_members_user ON dl_members (user_id, conversation);
 
 CREATE TABLE dl_activities (
 	conversation INTEGER NOT NULL,
