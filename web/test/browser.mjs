@@ -35,7 +35,8 @@ export async function openBrowser(t) {
  * complaint then, nor afterwards until the page has its wire back.
  */
 export async function openPage(browser, origin, { viewport = desktop, colorScheme = 'light' } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme });
+  const permissions = ['clipboard-read', 'clipboard-write'];
+  const context = await browser.newContext({ viewport, colorScheme, permissions });
   const page = await context.newPage();
   const found = [];
   let away = false;

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 
 import { assertQuiet, openBrowser, openPage, screenshot } from './browser.mjs';
 import { chatOf } from './chat.mjs';
+import { openPlayground, startJob, started } from './playground.mjs';
 import { startServer } from './server.mjs';
 import { until } from './until.mjs';
 
-const started = /Started job \d+\. I.ll tell you here when it.s done\./;
 const completed = (job) => new RegExp(`^Your queued job ${job} just completed\\.$`);
 const sent = /^Job completed\. Notification sent\.$/;
 
@@ -163,10 +163,10 @@ test('the wire shows what the bot heard and said', async (t) => {
   const wire = page.getByRole('region', { name: 'On the wire' });
   const said = wire.getByRole('listitem').filter({ hasText: `Started job ${job}` });
   await said.waitFor();
-  assert.match(await said.innerText(), /said\s+message\s+Ann\s+directline/);
+  assert.match(await said.innerText(), /said\s+message\s+Ann\s+200, \d+ ms/);
   await wire.getByRole('listitem').filter({ hasText: 'heard' }).filter({ hasText: /run$/ }).waitFor();
 
-  await said.locator('summary').click();
+  await said.getByRole('button').click();
   const activity = JSON.parse(await said.getByLabel('Activity as JSON').innerText());
   assert.equal(activity.type, 'message');
   assert.match(activity.text, started);
@@ -261,19 +261,3 @@ const dot = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPj/HwADBwIAMCbHYQAAAABJRU5ErkJggg==',
   'base64',
 );
-
-async function openPlayground(t, options) {
-  const server = await startServer(t);
-  const page = await openPage(await openBrowser(t), server.origin, options);
-  await page.goto(`${server.origin}/playground/`);
-  const [ann, ben] = [chatOf(page, 'Ann'), chatOf(page, 'Ben')];
-  await ann.online();
-  await ann.sees(/./); // the welcome
-  if (await ben.card.isVisible()) await ben.sees(/./);
-  return { server, page, ann, ben };
-}
-
-async function startJob(chat) {
-  await chat.send('run');
-  return /job (\d+)/.exec(await chat.sees(started))[1];
-}

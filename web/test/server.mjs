@@ -9,12 +9,21 @@ import { createInterface } from 'node:readline';
 const startLimit = 20_000; // milliseconds until the program must listen
 
 /** Starts `$HEADSUP_BIN serve --demo` on a free port with data of its own; both are gone when the test ends. */
-export async function startServer(t) {
+export function startServer(t) {
+  return start(t, ['serve', '--demo']);
+}
+
+/** Starts `$HEADSUP_BIN playground` for a bot that runs by itself at that messaging endpoint. */
+export function startFor(t, bot) {
+  return start(t, ['playground', '--bot', bot]);
+}
+
+async function start(t, command) {
   const binary = process.env.HEADSUP_BIN;
   if (!binary) throw new Error('HEADSUP_BIN must name the headsup binary under test');
 
   const data = await mkdtemp(join(tmpdir(), 'headsup-test-'));
-  const server = new Server(binary, data);
+  const server = new Server(binary, command, data);
   t.after(async () => {
     await server.kill();
     await rm(data, { recursive: true, force: true });
@@ -25,19 +34,21 @@ export async function startServer(t) {
 
 class Server {
   #binary;
+  #command;
   #data;
   #process;
   #listen = '127.0.0.1:0';
   /** Where it listens: `http://127.0.0.1:PORT`, the same after a restart. */
   origin;
 
-  constructor(binary, data) {
+  constructor(binary, command, data) {
     this.#binary = binary;
+    this.#command = command;
     this.#data = data;
   }
 
   async start() {
-    const args = ['serve', '--demo', '--listen', this.#listen, '--data', this.#data];
+    const args = [...this.#command, '--listen', this.#listen, '--data', this.#data];
     const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
 

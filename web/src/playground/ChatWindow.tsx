@@ -55,7 +55,7 @@ export function ChatWindow({ webchat, user, chat, serverVisit, colorOf, onConver
       {
         directLine: line.directLine,
         store: line.store,
-        username: user.name,
+        username: line.name,
         locale: 'en-US',
         nonce,
         styleOptions: look,
@@ -64,7 +64,7 @@ export function ChatWindow({ webchat, user, chat, serverVisit, colorOf, onConver
       },
       element,
     );
-  }, [webchat, line, look, user.id, user.name, chat.kind, thread, threads, colorOf]);
+  }, [webchat, line, look, user.id, chat.kind, thread, threads, colorOf]);
 
   return (
     <div className={styles.window}>

@@ -231,7 +231,7 @@ export function FaultsBanner() {
 function describe(fault: Fault, { placeOf }: Page): string {
   const where = fault.conversation ? `in ${placeOf(fault.conversation)}` : 'everywhere';
   const left = fault.remaining === undefined ? '' : `, ${fault.remaining} left`;
-  return `${what(fault)} on ${fault.on.join(', ')} ${where}${left}`;
+  return `${what(fault)}, on ${fault.on.join(' and ')}, ${where}${left}`;
 }
 
 function what({ kind, status, code, retry_after_s, delay_ms }: Fault): string {
@@ -243,7 +243,7 @@ function what({ kind, status, code, retry_after_s, delay_ms }: Fault): string {
     case 'lost_answer':
       return 'Answers are lost';
     default:
-      return [status, code, retry_after_s !== undefined && `Retry-After ${retry_after_s} s`].filter(Boolean).join(' ');
+      return [status, code, retry_after_s !== undefined && `Retry-After ${retry_after_s} s`].filter(Boolean).join(', ');
   }
 }
 

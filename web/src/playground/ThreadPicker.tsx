@@ -14,6 +14,7 @@ const useStyles = makeStyles({
     padding: `${tokens.spacingVerticalXS} ${tokens.spacingHorizontalM}`,
     borderBottom: `1px solid ${tokens.colorNeutralStroke2}`,
   },
+  back: { flexShrink: 0, whiteSpace: 'nowrap' },
   select: { flexGrow: 1, minWidth: 0 },
 });
 
@@ -23,7 +24,7 @@ export function ThreadPicker({ threads, thread, onThread }: Props) {
   return (
     <div className={styles.bar}>
       {thread && (
-        <Button size="small" icon={<ArrowLeftRegular />} onClick={() => onThread(undefined)}>
+        <Button size="small" className={styles.back} icon={<ArrowLeftRegular />} onClick={() => onThread(undefined)}>
           All posts
         </Button>
       )}

@@ -1,17 +1,25 @@
 // "On the wire": what the bot heard and said, as it happens. Up to 5,000 rows are kept; only those in sight are drawn.
-import { Button, makeStyles, mergeClasses, SearchBox, Select, Text, ToggleButton, tokens } from '@fluentui/react-components';
-import { ArrowDownRegular, DeleteRegular, ErrorCircleRegular, PauseRegular, PlayRegular } from '@fluentui/react-icons';
+import { Button, Checkbox, makeStyles, SearchBox, Select, Text, ToggleButton, tokens, Tooltip } from '@fluentui/react-components';
+import { ArrowDownRegular, DeleteRegular, FilterRegular, PauseRegular, PlayRegular } from '@fluentui/react-icons';
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 
 import { usePage } from './page';
 import { usePanelStyles } from './panel';
+import { usersOf } from './people';
 import { mostEvents, nameOfEvent, summary, type Wire, type WireEvent } from './wire';
 import { WireRow } from './WireRow';
 
 const useStyles = makeStyles({
   search: { flexGrow: 1, minWidth: '8rem' },
-  select: { flexGrow: 1, minWidth: '6rem', flexBasis: 0 },
+  filters: {
+    display: 'grid',
+    gridTemplateColumns: '1fr 1fr',
+    alignItems: 'center',
+    gap: tokens.spacingHorizontalS,
+    padding: `${tokens.spacingVerticalS} ${tokens.spacingHorizontalM}`,
+    borderBottom: `1px solid ${tokens.colorNeutralStroke2}`,
+  },
   inner: { position: 'relative', width: '100%', margin: 0, padding: 0, listStyleType: 'none' },
   row: {
     position: 'absolute',
@@ -22,7 +30,6 @@ const useStyles = makeStyles({
     boxSizing: 'border-box',
   },
   jump: { position: 'absolute', bottom: tokens.spacingVerticalM, left: '50%', transform: 'translateX(-50%)' },
-  unseen: { display: 'none' },
 });
 
 const near = 24; // pixels from the end that still count as reading along
@@ -37,6 +44,7 @@ export function WirePanel({ wire }: { wire: Wire }) {
   const { people, nameOf, placeOf, copy } = usePage();
   const [filter, setFilter] = useState(everything);
   const [held, setHeld] = useState<WireEvent[]>();
+  const [filters, setFilters] = useState(false);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
 
   const all = held ?? wire.events;
@@ -48,6 +56,7 @@ export function WirePanel({ wire }: { wire: Wire }) {
     const next = { ...filter, ...change };
     setFilter(Object.values(next).some(Boolean) ? next : everything);
   };
+  const active = Object.entries(filter).filter(([name, value]) => name !== 'words' && value).length;
   const clear = () => {
     wire.clear();
     setHeld((held) => held && []);
@@ -78,52 +87,59 @@ export function WirePanel({ wire }: { wire: Wire }) {
         <ToggleButton
           size="small"
           appearance="subtle"
-          icon={held ? <PlayRegular /> : <PauseRegular />}
-          checked={held !== undefined}
-          onClick={() => setHeld(held ? undefined : wire.events)}
+          icon={<FilterRegular />}
+          checked={filters}
+          aria-expanded={filters}
+          onClick={() => setFilters(!filters)}
         >
-          {held ? `Resume (${missed(held, wire.events)})` : 'Pause'}
+          Filter{active > 0 && ` (${active})`}
         </ToggleButton>
-        <Button size="small" appearance="subtle" icon={<DeleteRegular />} onClick={clear} disabled={all.length === 0}>
-          Clear
-        </Button>
+        <Tooltip content={held ? 'Resume the wire' : 'Pause the wire'} relationship="label">
+          <ToggleButton
+            size="small"
+            appearance="subtle"
+            icon={held ? <PlayRegular /> : <PauseRegular />}
+            checked={held !== undefined}
+            onClick={() => setHeld(held ? undefined : wire.events)}
+          >
+            {held && `${missed(held, wire.events)} new`}
+          </ToggleButton>
+        </Tooltip>
+        <Tooltip content="Clear the wire" relationship="label">
+          <Button size="small" appearance="subtle" icon={<DeleteRegular />} onClick={clear} disabled={all.length === 0} />
+        </Tooltip>
       </div>
-      <div className={panel.bar} role="group" aria-label="Filter the wire">
-        <Choice className={styles.select} label="Person" value={filter.person} onChange={(person) => set({ person })}>
-          {people
-            .filter(({ client }) => client === 1)
-            .map(({ id, name }) => (
+      {filters && (
+        <div className={styles.filters} role="group" aria-label="Filter the wire">
+          <Choice label="Person" value={filter.person} onChange={(person) => set({ person })}>
+            {usersOf(people).map(({ id, name }) => (
               <option key={id} value={id}>
                 {name}
               </option>
             ))}
-        </Choice>
-        <Choice className={styles.select} label="Conversation" value={filter.conversation} onChange={(conversation) => set({ conversation })}>
-          {conversations.map((id) => (
-            <option key={id} value={id}>
-              {placeOf(id)}
-            </option>
-          ))}
-        </Choice>
-        <Choice className={styles.select} label="Direction" value={filter.direction} onChange={(direction) => set({ direction })}>
-          <option value="heard">heard</option>
-          <option value="said">said</option>
-        </Choice>
-        <Choice className={styles.select} label="Type" value={filter.type} onChange={(type) => set({ type })}>
-          {types.map((type) => (
-            <option key={type}>{type}</option>
-          ))}
-        </Choice>
-        <ToggleButton
-          size="small"
-          appearance={filter.errors ? 'primary' : 'subtle'}
-          icon={<ErrorCircleRegular />}
-          checked={filter.errors}
-          onClick={() => set({ errors: !filter.errors })}
-        >
-          Errors
-        </ToggleButton>
-      </div>
+          </Choice>
+          <Choice label="Conversation" value={filter.conversation} onChange={(conversation) => set({ conversation })}>
+            {conversations.map((id) => (
+              <option key={id} value={id}>
+                {placeOf(id)}
+              </option>
+            ))}
+          </Choice>
+          <Choice label="Direction" value={filter.direction} onChange={(direction) => set({ direction })}>
+            <option value="heard">heard</option>
+            <option value="said">said</option>
+          </Choice>
+          <Choice label="Type" value={filter.type} onChange={(type) => set({ type })}>
+            {types.map((type) => (
+              <option key={type}>{type}</option>
+            ))}
+          </Choice>
+          <Checkbox label="Only errors" checked={filter.errors} onChange={(_, { checked }) => set({ errors: checked === true })} />
+          <Button size="small" appearance="subtle" disabled={filter === everything} onClick={() => setFilter(everything)}>
+            Show all
+          </Button>
+        </div>
+      )}
       {events.length === 0 ? (
         <Text className={panel.empty} role="status">
           {all.length === 0 ? 'What the bot hears and says appears here.' : `None of ${all.length} fits the filter.`}
@@ -193,6 +209,12 @@ function Rows({ events, total, open, onOpen, nameOf, placeOf, onCopy }: RowsProp
     );
   };
 
+  /** Shows as much as fits of a row that was just opened. */
+  const inSight = (index: number) =>
+    requestAnimationFrame(() =>
+      scroller.current?.querySelector(`[data-index="${index}"]`)?.scrollIntoView({ block: 'nearest' }),
+    );
+
   return (
     <>
       <div ref={scroller} className={panel.scroll} onScroll={onScroll} onKeyDown={onKeyDown} data-follows={follows}>
@@ -219,6 +241,7 @@ function Rows({ events, total, open, onOpen, nameOf, placeOf, onCopy }: RowsProp
                   onOpen={(open) => {
                     setFollows(false);
                     onOpen(name, open);
+                    if (open) inSight(index);
                   }}
                   onFocus={() => setCurrent(index)}
                   onCopy={onCopy}
@@ -246,13 +269,13 @@ function Rows({ events, total, open, onOpen, nameOf, placeOf, onCopy }: RowsProp
   );
 }
 
-type ChoiceProps = { className?: string; label: string; value: string; onChange(value: string): void; children: React.ReactNode };
+type ChoiceProps = { label: string; value: string; onChange(value: string): void; children: React.ReactNode };
 
 /** A choice whose first option names it and chooses nothing. */
-export function Choice({ className, label, value, onChange, children }: ChoiceProps) {
+function Choice({ label, value, onChange, children }: ChoiceProps) {
   return (
-    <Select size="small" className={mergeClasses(className)} aria-label={label} value={value} onChange={(_, data) => onChange(data.value)}>
-      <option value="">{label}: all</option>
+    <Select size="small" aria-label={label} value={value} onChange={(_, data) => onChange(data.value)}>
+      <option value="">{label}: any</option>
       {children}
     </Select>
   );

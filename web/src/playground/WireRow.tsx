@@ -81,7 +81,8 @@ export const WireRow = memo(function WireRow({ event, name, place, open, current
             {event.direction === 'heard' ? '→ heard' : '← said'}
           </span>
           <span>{event.type}</span>
-          <span>{name}</span>
+          {event.op && event.op !== event.type && !['hear', 'send'].includes(event.op) && <strong>{event.op}</strong>}
+          {event.direction === 'heard' && name !== place && <span>{name}</span>}
           <span className={styles.place} title={event.conversation}>
             {event.channel === 'directline' ? place : `${event.channel} ${place}`}
           </span>

@@ -31,7 +31,7 @@ export function drawing(options: Options): ActivityMiddleware {
 
 /** Keeps from the transcript what Web Chat does not know how to draw: endOfConversation, trace and their like. */
 function isShown(activity: Activity, thread: string | undefined): boolean {
-  if (!['message', 'typing'].includes(activity.type)) return false;
+  if (activity.type !== 'message' && activity.type !== 'typing') return false;
   return !thread || activity.id === thread || threadOf(activity) === thread;
 }
 

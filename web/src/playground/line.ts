@@ -9,7 +9,14 @@ import { type DirectLine, Status, type Store, type WebChat } from './webchat';
 export type LineState = 'connecting' | 'online' | 'ended' | 'gone';
 
 /** A connection, and the transcript it feeds. */
-export type Line = { directLine: DirectLine; store: Store; talk: Talk; conversation: string };
+export type Line = {
+  directLine: DirectLine;
+  store: Store;
+  talk: Talk;
+  conversation: string;
+  /** The name under which the person is connected: Web Chat hangs up when it changes on a line. */
+  name: string;
+};
 
 type Options = {
   webchat: WebChat;
@@ -65,7 +72,7 @@ export function useLine({ webchat, user, chat, serverVisit, onConversation }: Op
       clearTimeout(timer);
       leave();
     };
-  }, [webchat, user.id, attempt]);
+  }, [webchat, user.id, user.name, attempt]);
 
   // A client whose socket broke says that it is online and waits up to fifteen seconds; the page knows better.
   useEffect(() => {
@@ -90,7 +97,7 @@ function connect(
     token,
     ...(conversationId === resumed && { conversationId, watermark }),
   });
-  return { directLine, store, talk, conversation: conversationId };
+  return { directLine, store, talk, conversation: conversationId, name: user.name };
 }
 
 function fresh(webchat: WebChat, user: string): Pick<Line, 'store' | 'talk'> {

@@ -19,8 +19,8 @@ export function useUnread(people: Person[], shown: (person: Person) => boolean) 
   const count = (events: WireEvent[]) => {
     const front = latest.current.split(' ');
     const fresh = events.filter(
-      ({ direction, type, at, conversation }) =>
-        direction === 'said' && type === 'message' && Date.parse(at) > since && !front.includes(conversation),
+      ({ direction, type, at, conversation, error }) =>
+        direction === 'said' && type === 'message' && !error && Date.parse(at) > since && !front.includes(conversation),
     );
     if (fresh.length > 0) setUnread((unread) => fresh.reduce(plusOne, unread));
   };

@@ -5,7 +5,7 @@ import type { HttpRequest } from './curl';
 
 export type Activity = {
   id?: string;
-  type: string;
+  type?: string;
   action?: string;
   text?: string;
   name?: string;
@@ -20,6 +20,8 @@ export type WireEvent = {
   seq: number;
   at: string;
   direction: 'heard' | 'said';
+  /** What the call does: `hear`, or what the bot asks of the channel. */
+  op?: string;
   channel: string;
   conversation: string;
   person?: string;
@@ -68,7 +70,7 @@ export function useWire(onEvents: (events: WireEvent[]) => void): Wire {
     const flush = () => {
       const fresh = waiting;
       waiting = [];
-      setEvents((events) => [...events, ...fresh].slice(-mostEvents));
+      setEvents((events) => inOrder([...events, ...fresh]).slice(-mostEvents));
       latest.current(fresh);
     };
     const take = (message: MessageEvent<string>) => {
@@ -101,6 +103,11 @@ export function useWire(onEvents: (events: WireEvent[]) => void): Wire {
   }, []);
 
   return { events, open, visit: Math.max(visit, 0), clear: () => setEvents([]) };
+}
+
+/** Events come when their call was answered; they are shown in the order in which the calls began. */
+function inOrder(events: WireEvent[]): WireEvent[] {
+  return events.sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || a.seq - b.seq);
 }
 
 /** An activity in one line. */
