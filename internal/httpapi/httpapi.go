@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -19,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -27,6 +29,17 @@ type Engine interface {
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+	NotifyAll(ctx context.Context, all []headsup.Notification) ([]proactive.Result, error)
+	Notifications(ctx context.Context, f proactive.NotificationFilter) (proactive.NotificationPage, error)
+	Reschedule(ctx context.Context, id headsup.NotificationID, at time.Time, in time.Duration) (proactive.Status, error)
+	Edit(ctx context.Context, id headsup.NotificationID, c proactive.Content) (proactive.Status, error)
+	Recall(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+
+	Deliveries(ctx context.Context, f proactive.DeliveryFilter) (outbox.DeliveryPage, error)
+	Delivery(ctx context.Context, id string) (outbox.Delivery, error)
+	Replay(ctx context.Context, id string) (outbox.Delivery, error)
+	ReplayAll(ctx context.Context, f proactive.DeliveryFilter) (int, error)
+	Settle(ctx context.Context, id string, to outbox.State) (outbox.Delivery, error)
 
 	Conversation(ctx context.Context, id activity.ConversationID) (book.Conversation, error)
 	Conversations(ctx context.Context, after book.Row, limit int) ([]book.Conversation, error)
@@ -35,6 +48,7 @@ type Engine interface {
 	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)
 	StartJobIn(ctx context.Context, to headsup.Target, s proactive.NewJob) (proactive.Job, error)
 	CompleteJob(ctx context.Context, n proactive.JobNumber, c proactive.Completion) (proactive.Job, headsup.NotificationID, error)
+	Progress(ctx context.Context, n proactive.JobNumber, p proactive.Progress) (proactive.Job, error)
 }
 
 // Config makes the API.
@@ -66,6 +80,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	operations.UseMiddleware(wantJSON(operations))
 	s := &service{cfg: cfg}
 	s.notifications(operations)
+	s.changes(operations)
+	s.deliveries(operations)
 	s.conversations(operations)
 	s.jobs(operations)
 	describeActivities(operations)
@@ -116,7 +132,8 @@ func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 }
 
 type service struct {
-	cfg Config
+	cfg      Config
+	registry huma.Registry // of the schemas
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought
@@ -144,7 +161,10 @@ func describeActivities(api huma.API) {
 		AdditionalProperties: true,
 	}
 	schemas["Activity"] = activity
-	for _, name := range []string{"Notification", "NotificationRequest", "Job", "JobRequest", "JobCompletion"} {
+	for _, name := range []string{
+		"Notification", "NotificationSummary", "NotificationRequest", "BatchItem", "EditRequest", "Job", "JobRequest", "JobProgress",
+		"JobCompletion",
+	} {
 		members := schemas[name].Properties
 		if members["activity"] != nil {
 			members["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}

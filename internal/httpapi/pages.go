@@ -19,7 +19,9 @@ type list byte
 
 const (
 	listConversations list = 'c'
+	listDeliveries    list = 'd'
 	listJobs          list = 'j'
+	listNotifications list = 'n'
 )
 
 // cursorVersion begins every cursor, so that a later form can be told from this one.
