@@ -46,6 +46,13 @@ class Chat {
     return found.innerText();
   }
 
+  /** Resolves with the newest message that matches. */
+  async message(pattern) {
+    const found = this.#messages(pattern).last();
+    await found.waitFor();
+    return found;
+  }
+
   /** How many messages match. */
   count(pattern) {
     return this.#messages(pattern).count();

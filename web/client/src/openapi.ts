@@ -44,6 +44,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See the deliveries
+         * @description Lists deliveries, newest first, a page at a time. Filters may be combined. Only so many are looked at for one page, so a page may hold fewer than the limit, even none, although there are more: the last page is the one without next_cursor.
+         */
+        get: operations["list-deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See one delivery
+         * @description Returns a delivery with every change of it.
+         */
+        get: operations["get-delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try it again
+         * @description Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as often as a new one. Its history goes on. What is unknown may be delivered twice.
+         */
+        post: operations["replay-delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{id}/settle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what became of it
+         * @description Makes a delivery whose outcome is unknown delivered or failed, because you know.
+         */
+        post: operations["settle-delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try many again
+         * @description Tries deliveries again that have ended without success and match all that the body gives, oldest first: failed, unknown, expired, suppressed and cancelled ones. What is unknown may be delivered twice.
+         */
+        post: operations["replay-deliveries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -108,7 +208,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/notifications": {
+    "/v1/jobs/{number}/progress": {
         parameters: {
             query?: never;
             header?: never;
@@ -116,6 +216,30 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
+        put?: never;
+        /**
+         * Tell how far a job has come
+         * @description Tells the job's conversation. The first progress is a message of its own; each later one changes that message where the channel can do so, else it is a new message, at most one every 5 s. What is not said yet is replaced.
+         */
+        post: operations["report-job-progress"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what was said
+         * @description Lists notifications, newest first, a page at a time. Filters may be combined. Only so many are looked at for one page, so a page may hold fewer than the limit, even none, although there are more: the last page is the one without next_cursor.
+         */
+        get: operations["list-notifications"];
         put?: never;
         /**
          * Say something
@@ -168,6 +292,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/notifications/{id}/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say something else
+         * @description Changes what a notification says. Deliveries that are not being sent yet say the new content; where the old one was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported.
+         */
+        post: operations["edit-notification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications/{id}/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unsay it
+         * @description Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. It may be repeated.
+         */
+        post: operations["recall-notification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications/{id}/reschedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say it at another time
+         * @description Moves what is not being sent yet to another time, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is.
+         */
+        post: operations["reschedule-notification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notifications/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say many things
+         * @description Accepts up to 1,000 notifications in one request, with at most 10,000 deliveries together. Each is accepted or refused by itself, and the results are in their order: 202 when all were accepted, 207 when some were refused. All that are accepted are stored durably, in one step, before the answer leaves.
+         */
+        post: operations["create-notifications"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -204,6 +408,95 @@ export interface components {
             value?: unknown;
         } & {
             [key: string]: unknown;
+        };
+        BatchItem: {
+            activity?: components["schemas"]["Activity"];
+            /**
+             * Format: date-time
+             * @description When to say it. Now, if neither at nor in is given; not both.
+             * @example 2026-12-24T18:00:00Z
+             */
+            at?: string;
+            /**
+             * @description new opens a new conversation with the person, where the channel can. existing, if not given.
+             * @enum {string}
+             */
+            conversation?: "existing" | "new";
+            /**
+             * Format: date-time
+             * @description What is not delivered by then is not delivered any more.
+             */
+            expires_at?: string;
+            /** @description The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused. */
+            idempotency_key?: string;
+            /**
+             * @description How long from now to say it: a number with unit ms, s, m or h, or several.
+             * @example 1h30m
+             */
+            in?: string;
+            /**
+             * @description How pressing it is; normal, if not given.
+             * @enum {string}
+             */
+            lane?: "urgent" | "normal" | "bulk";
+            /**
+             * @description The message's language, BCP 47.
+             * @example en-GB
+             */
+            locale?: string;
+            /**
+             * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
+             * @enum {string}
+             */
+            on_unknown?: "retry" | "hold";
+            /**
+             * @description What to say, as a plain message. Exactly one of text and activity.
+             * @example Your build is done.
+             */
+            text?: string;
+            /** @description Whom to tell. Exactly one member. */
+            to: components["schemas"]["Target"];
+            /**
+             * @description Groups notifications of one kind.
+             * @example builds
+             */
+            topic?: string;
+            /** @description Your own data. Any JSON; it is kept and shown with the notification. */
+            value?: unknown;
+        };
+        BatchItemResult: {
+            /**
+             * @description Names the notification.
+             * @example ntf_0zk3v9q2m7r4x
+             */
+            id?: string;
+            /** @description Why it was refused. */
+            problem?: components["schemas"]["Problem"];
+            /** @description It had been accepted before under its key. */
+            replayed?: boolean;
+            /**
+             * @description Where it stands.
+             * @enum {string}
+             */
+            state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+        };
+        BatchRequest: {
+            /** @description Each is accepted or refused by itself. */
+            notifications: components["schemas"]["BatchItem"][] | null;
+        };
+        BatchResult: {
+            /**
+             * Format: int64
+             * @description How many were accepted, those included that had been before.
+             */
+            accepted: number;
+            /**
+             * Format: int64
+             * @description How many were not.
+             */
+            refused: number;
+            /** @description One for each notification, in their order. */
+            results: components["schemas"]["BatchItemResult"][] | null;
         };
         Change: {
             /**
@@ -292,6 +585,12 @@ export interface components {
             /** @description Where the next page starts; not given on the last one. */
             next_cursor?: string;
         };
+        Deliveries: {
+            /** @description Newest first. A page may hold fewer than the limit, even none, although there are more. */
+            deliveries: components["schemas"]["Delivery"][] | null;
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+        };
         Delivery: {
             /** @description The id that the channel gave the message. */
             activity_id?: string;
@@ -309,6 +608,11 @@ export interface components {
             conversation: string;
             /**
              * Format: date-time
+             * @description When it was accepted.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
              * @description When it is tried next.
              */
             due_at?: string;
@@ -320,15 +624,43 @@ export interface components {
              */
             id: string;
             /**
+             * @description The notification that it is of.
+             * @example ntf_0zk3v9q2m7r4x
+             */
+            notification: string;
+            /**
              * @description Why, as a stable word.
              * @example not_found
              */
             reason?: string;
             /**
+             * @description The delivery that said what is changed or removed.
+             * @example dlv_0zk3v9q2m7r4w
+             */
+            revises?: string;
+            /**
              * @description Where it stands.
              * @enum {string}
              */
             state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            updated_at: string;
+            /**
+             * @description What it does: send says it, update changes what was said, delete removes it.
+             * @enum {string}
+             */
+            verb: "send" | "update" | "delete";
+        };
+        EditRequest: {
+            activity?: components["schemas"]["Activity"];
+            /**
+             * @description What to say, as a plain message.
+             * @example Your build is done after all.
+             */
+            text?: string;
         };
         Job: {
             /**
@@ -356,6 +688,8 @@ export interface components {
              * @example 7
              */
             number: number;
+            /** @description What was told of its progress last. */
+            progress?: components["schemas"]["JobReport"];
             /**
              * Format: date-time
              * @description When it was started.
@@ -375,6 +709,39 @@ export interface components {
              * @description What the job's conversation is told, as a plain message. Not both text and activity.
              * @example Your build is done.
              */
+            text?: string;
+        };
+        JobProgress: {
+            activity?: components["schemas"]["Activity"];
+            /**
+             * Format: int64
+             * @description How much is done. It is kept with the job.
+             * @example 50
+             */
+            percent?: number;
+            /**
+             * @description What the job's conversation is told, as a plain message. Exactly one of text and activity.
+             * @example Half of the tests have passed.
+             */
+            text?: string;
+        };
+        JobReport: {
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            at: string;
+            /**
+             * @description The notification that tells it.
+             * @example ntf_0zk3v9q2m7r4x
+             */
+            notification: string;
+            /**
+             * Format: int64
+             * @description How much is done.
+             */
+            percent?: number;
+            /** @description What was told. */
             text?: string;
         };
         JobRequest: {
@@ -413,8 +780,13 @@ export interface components {
              * @description When it was accepted.
              */
             created_at: string;
-            /** @description One per conversation. */
+            /** @description One per conversation, and one for every change of what was said there. */
             deliveries: components["schemas"]["Delivery"][] | null;
+            /**
+             * Format: date-time
+             * @description When what it says was changed last.
+             */
+            edited_at?: string;
             /**
              * Format: date-time
              * @description As it was given.
@@ -435,6 +807,11 @@ export interface components {
              * @enum {string}
              */
             on_unknown: "retry" | "hold";
+            /**
+             * Format: date-time
+             * @description When it was recalled.
+             */
+            recalled_at?: string;
             /**
              * @description The state that all deliveries share, or the least settled one among them.
              * @enum {string}
@@ -500,6 +877,65 @@ export interface components {
             /** @description Your own data. Any JSON; it is kept and shown with the notification. */
             value?: unknown;
         };
+        Notifications: {
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+            /** @description Newest first. A page may hold fewer than the limit, even none, although there are more. */
+            notifications: components["schemas"]["NotificationSummary"][] | null;
+        };
+        NotificationSummary: {
+            activity: components["schemas"]["Activity"];
+            /** @description How many of its deliveries are in each state that any is in. */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Format: date-time
+             * @description When it was accepted.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When what it says was changed last.
+             */
+            edited_at?: string;
+            /**
+             * Format: date-time
+             * @description As it was given.
+             */
+            expires_at?: string;
+            /**
+             * @description Names the notification.
+             * @example ntf_0zk3v9q2m7r4x
+             */
+            id: string;
+            /**
+             * @description How pressing it is.
+             * @enum {string}
+             */
+            lane: "urgent" | "normal" | "bulk";
+            /**
+             * @description What happens when the channel's answer is lost.
+             * @enum {string}
+             */
+            on_unknown: "retry" | "hold";
+            /**
+             * Format: date-time
+             * @description When it was recalled.
+             */
+            recalled_at?: string;
+            /**
+             * @description The state that all deliveries share, or the least settled one among them.
+             * @enum {string}
+             */
+            state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            /** @description As it was asked for. */
+            to: components["schemas"]["Target"];
+            /** @description As it was given. */
+            topic?: string;
+            /** @description As it was given. */
+            value?: unknown;
+        };
         Problem: {
             /**
              * @description A stable word for programs.
@@ -528,6 +964,55 @@ export interface components {
             field: string;
             /** @description What is wrong with it. */
             message: string;
+        };
+        ReplayRequest: {
+            /** @description Those to this conversation, by its id on the channel. */
+            conversation?: string;
+            /**
+             * Format: int64
+             * @description How many at most, oldest first; 1000, if not given.
+             * @default 1000
+             */
+            limit: number;
+            /** @description Those of this notification. */
+            notification?: string;
+            /**
+             * @description Those with this reason.
+             * @example not_found
+             */
+            reason?: string;
+            /**
+             * @description Those in this state.
+             * @enum {string}
+             */
+            state?: "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+        };
+        ReplayResult: {
+            /**
+             * Format: int64
+             * @description How many are ready again.
+             */
+            replayed: number;
+        };
+        RescheduleRequest: {
+            /**
+             * Format: date-time
+             * @description When to say it; now, if that is past.
+             * @example 2026-12-24T18:00:00Z
+             */
+            at?: string;
+            /**
+             * @description How long from now to say it: a number with unit ms, s, m or h, or several.
+             * @example 1h30m
+             */
+            in?: string;
+        };
+        SettleRequest: {
+            /**
+             * @description What became of it.
+             * @enum {string}
+             */
+            state: "delivered" | "failed";
         };
         Target: {
             /**
@@ -636,6 +1121,379 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-deliveries": {
+        parameters: {
+            query?: {
+                /** @description Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last. */
+                conversation?: string;
+                /** @description Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given. */
+                cursor?: string;
+                /** @description How many at most. A page may hold fewer, even none, although there are more. */
+                limit?: number;
+                /** @description Those of this notification. */
+                notification?: string;
+                /** @description Those with this reason. */
+                reason?: string;
+                /** @description Those in this state. */
+                state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replay-delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "settle-delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettleRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replay-deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayResult"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -976,6 +1834,167 @@ export interface operations {
             };
         };
     };
+    "report-job-progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's number. */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobProgress"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-notifications": {
+        parameters: {
+            query?: {
+                /** @description Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last. */
+                conversation?: string;
+                /** @description Those accepted at this time or later. */
+                created_after?: string;
+                /** @description Those accepted before this time. */
+                created_before?: string;
+                /** @description Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given. */
+                cursor?: string;
+                /** @description How many at most. A page may hold fewer, even none, although there are more. */
+                limit?: number;
+                /** @description Those in this state. */
+                state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+                /** @description Those of this topic. */
+                topic?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notifications"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "create-notification": {
         parameters: {
             query?: never;
@@ -1150,6 +2169,350 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "edit-notification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The notification's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "recall-notification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The notification's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "reschedule-notification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The notification's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RescheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notification"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResult"];
+                };
+            };
+            /** @description Multi-Status */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResult"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

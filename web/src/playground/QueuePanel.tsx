@@ -98,6 +98,11 @@ function Row({ delivery, now }: { delivery: Delivery; now: number }) {
       await queries.invalidateQueries({ queryKey: ['deliveries'] });
     }, done);
   const path = { params: { path: { id: delivery.notification } } };
+  const settle = (state: 'delivered' | 'failed') =>
+    doing(
+      () => headsup.post('/v1/deliveries/{id}/settle', { params: { path: { id: delivery.id } }, body: { state } }),
+      'Noted',
+    );
 
   return (
     <li className={panel.item}>
@@ -118,7 +123,10 @@ function Row({ delivery, now }: { delivery: Delivery; now: number }) {
           <Button
             size="small"
             aria-label={`Send now: ${name}`}
-            onClick={() => doing(() => headsup.post('/v1/notifications/{id}/reschedule', { ...path, body: { in: '0s' } }), 'It is due now')}
+            onClick={() => doing(
+                () => headsup.post('/v1/notifications/{id}/reschedule', { ...path, body: { at: new Date().toISOString() } }),
+                'It is due now',
+              )}
           >
             Send now
           </Button>
@@ -132,15 +140,33 @@ function Row({ delivery, now }: { delivery: Delivery; now: number }) {
             Cancel
           </Button>
         )}
+        {can.settle && (
+          <>
+            <Button size="small" aria-label={`It arrived: ${name}`} onClick={() => settle('delivered')}>
+              It arrived
+            </Button>
+            <Button size="small" aria-label={`It did not arrive: ${name}`} onClick={() => settle('failed')}>
+              It did not
+            </Button>
+          </>
+        )}
         {can.replay && (
           <Button
             size="small"
             aria-label={`Replay: ${name}`}
-            onClick={() =>
-              doing(() => headsup.post('/v1/deliveries/{id}/replay', { params: { path: { id: delivery.id } } }), 'It is tried again')
-            }
+            onClick={() => doing(() => headsup.post('/v1/deliveries/{id}/replay', { params: { path: { id: delivery.id } } }), 'It is tried again')}
           >
             Replay
+          </Button>
+        )}
+        {can.recall && (
+          <Button
+            size="small"
+            appearance="subtle"
+            aria-label={`Recall: ${name}`}
+            onClick={() => doing(() => headsup.post('/v1/notifications/{id}/recall', path), 'It is being recalled')}
+          >
+            Recall
           </Button>
         )}
         <Button size="small" appearance="subtle" aria-expanded={open} aria-label={`History: ${name}`} onClick={() => setOpen(!open)}>
@@ -174,11 +200,15 @@ function History({ delivery }: { delivery: Delivery }) {
 }
 
 /** What a person can do about a delivery. */
-function possible({ state, verb }: Delivery): { hurry: boolean; cancel: boolean; replay: boolean } {
+function possible({ state, verb, due_at }: Delivery) {
+  const waits = isWaiting(state) && due_at !== undefined;
+  const stuck = state === 'unknown' && !waits;
   return {
-    hurry: state === 'scheduled' && verb === 'send',
-    cancel: state === 'scheduled' || state === 'ready' || state === 'held',
-    replay: state === 'failed' || state === 'expired' || state === 'unknown',
+    hurry: waits && Date.parse(due_at) > Date.now(),
+    cancel: ['scheduled', 'ready', 'held'].includes(state),
+    settle: stuck,
+    replay: stuck || ['failed', 'expired', 'suppressed', 'cancelled'].includes(state),
+    recall: state === 'delivered' && verb === 'send',
   };
 }
 

@@ -1,5 +1,5 @@
 // A delivery's state, in words and a colour.
-import { Badge, type BadgeProps } from '@fluentui/react-components';
+import { Badge, type BadgeProps, makeStyles } from '@fluentui/react-components';
 
 const colors: Record<string, BadgeProps['color']> = {
   scheduled: 'informative',
@@ -14,9 +14,12 @@ const colors: Record<string, BadgeProps['color']> = {
   cancelled: 'subtle',
 };
 
+const useStyles = makeStyles({ badge: { flexShrink: 0 } });
+
 export function StateBadge({ state }: { state: string }) {
+  const styles = useStyles();
   return (
-    <Badge appearance="tint" size="small" color={colors[state] ?? 'informative'} data-state={state}>
+    <Badge className={styles.badge} appearance="tint" size="small" color={colors[state] ?? 'informative'} data-state={state}>
       {state}
     </Badge>
   );

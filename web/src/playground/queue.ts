@@ -1,11 +1,11 @@
 // The bot's outbox as the page sees it: asked for once a second while the page is visible.
 import { useQuery } from '@tanstack/react-query';
-import type { Schemas } from 'headsup-client';
+import type { Delivery } from 'headsup-client';
 import { useEffect, useState } from 'react';
 
 import { headsup } from '../server';
 
-export type Delivery = Schemas['Deliveries']['deliveries'][number];
+export type { Delivery };
 
 const waiting = new Set(['scheduled', 'ready', 'held', 'sending']);
 
