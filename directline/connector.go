@@ -90,10 +90,55 @@ func (c *Channel) tellOpened(ctx context.Context, p activity.ConversationParamet
 // refusal is what an error of the channel's own methods means over HTTP.
 func refusal(err error) error {
 	e, ok := errors.AsType[*headsup.SendError](err)
-	if !ok || e.Meaning != headsup.MeaningPermanent || e.Reason != "bad_argument" {
+	switch {
+	case ok && e.Meaning == headsup.MeaningUnsupported:
+		return errNotAllowed
+	case !ok || e.Meaning != headsup.MeaningPermanent || e.Reason != "bad_argument":
 		return err // what it wraps is known
 	}
 	return badArgument("%s", e.Err)
+}
+
+// address is the reference of the conversation that a bot's request names.
+func address(id activity.ConversationID) activity.Reference {
+	return activity.Reference{
+		ChannelID: activity.ChannelDirectLine, Conversation: activity.ConversationAccount{ID: id},
+	}
+}
+
+// botUpdates replaces something that a bot has said.
+func (c *Channel) botUpdates(w http.ResponseWriter, r *http.Request) error {
+	_, id, err := c.spot(r)
+	if err != nil {
+		return err
+	}
+	body, err := readJSON(w, r, activity.DefaultBytes)
+	if err != nil {
+		return err
+	}
+	a, err := decode(body)
+	if err != nil {
+		return err
+	}
+	a.ID = activity.ID(r.PathValue("aid"))
+	resource, err := c.Update(r.Context(), headsup.Outgoing{Reference: address(id), Activity: a})
+	if err != nil {
+		return refusal(err)
+	}
+	return reply(w, http.StatusOK, resource)
+}
+
+// botDeletes removes something that a bot has said.
+func (c *Channel) botDeletes(w http.ResponseWriter, r *http.Request) error {
+	_, id, err := c.spot(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Delete(r.Context(), address(id), activity.ID(r.PathValue("aid"))); err != nil {
+		return refusal(err)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // botSends takes in what a bot says, as a reply or not: both add to the end.

@@ -51,7 +51,7 @@ type OpenRequest struct {
 	Creator activity.AccountID
 }
 
-// ArgumentError: a request names what cannot be.
+// ArgumentError says that a request names what cannot be.
 type ArgumentError struct {
 	// Field is what is wrong: "kind", "name", "members" or "creator".
 	Field  string
@@ -198,7 +198,7 @@ func (c *Channel) RemoveMember(ctx context.Context, id activity.ConversationID, 
 // Rename gives somebody another name in all their conversations; what they say next has it.
 func (c *Channel) Rename(ctx context.Context, user activity.ChannelAccount) error {
 	if err := checkTokenUser(user); err != nil {
-		return &ArgumentError{"name", err.Error()}
+		return &ArgumentError{"user", err.Error()}
 	}
 	if err := c.cfg.Store.RenameUser(ctx, c.cfg.AppID, user.ID, user.Name); err != nil {
 		return fmt.Errorf("rename: %w", err)

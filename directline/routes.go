@@ -55,7 +55,7 @@ func (c *Channel) connectorRoutes() []route {
 		{conversation + "/activities", map[string]handle{post: c.fromBots(c.botSends)}, private},
 		{conversation + "/activities/history", map[string]handle{post: c.fromBots(c.botSendsHistory)}, private},
 		{conversation + "/activities/{aid}", map[string]handle{
-			post: c.fromBots(c.botSends), http.MethodPut: no, http.MethodDelete: no}, private},
+			post: c.fromBots(c.botSends), http.MethodPut: c.fromBots(c.botUpdates), http.MethodDelete: c.fromBots(c.botDeletes)}, private},
 		{conversation + "/activities/{aid}/members", map[string]handle{get: c.fromBots(c.listMembers)}, private},
 		{conversation + "/members", map[string]handle{get: c.fromBots(c.listMembers)}, private},
 		{conversation + "/members/{uid}", map[string]handle{get: c.fromBots(c.member), http.MethodDelete: no}, private},

@@ -80,8 +80,8 @@ type Store interface {
 	OpenConversation(ctx context.Context, c Conversation) (Conversation, bool, error)
 	// DirectLineConversation returns a conversation, or ErrNotFound.
 	DirectLineConversation(ctx context.Context, id activity.ConversationID) (Conversation, error)
-	// DirectLineConversations lists the conversations that were opened for a user id or that it is a member of, or all
-	// when it is empty, oldest first, at most limit.
+	// DirectLineConversations lists the personal conversations that were opened for a user id and the groups and
+	// channels that it is a member of, or all when it is empty, oldest first, at most limit.
 	DirectLineConversations(ctx context.Context, appID string, user activity.AccountID, limit int) ([]Conversation, error)
 	// StartConversation marks it started and reports whether it was not before. ErrNotFound, ErrEnded.
 	StartConversation(ctx context.Context, id activity.ConversationID) (bool, error)

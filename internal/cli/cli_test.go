@@ -63,6 +63,9 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"public URL with path": {[]string{"serve", "--public-url", "http://localhost/x", "--data", dir}, 1, "public-url"},
 		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 1, "web-dir"},
 		"data is a file":       {[]string{"serve", "--data", file}, 1, "file"},
+		"playground, no bot":   {[]string{"playground"}, 2, "--bot"},
+		"bot is no URL":        {[]string{"playground", "--bot", "localhost:3979", "--listen", "127.0.0.1:0"}, 1, "bot: "},
+		"open playground":      {[]string{"playground", "--bot", "http://localhost:3979", "--listen", ":3978"}, 1, "loopback only"},
 		"corrupt database":     {[]string{"serve", "--data", corrupt}, 1, "headsup.db"},
 	}
 	for name, c := range cases {
@@ -94,7 +97,7 @@ func TestSeveralProblemsComeAtOnce(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"version"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"playground", "--help"}, {"version"}} {
 		code, stdout, stderr := run(t, args...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "headsup") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
@@ -153,6 +156,34 @@ func TestServeTellsWhereItListensAndStopsCleanly(t *testing.T) {
 	stop()
 	if code := <-done; code != 0 || stderr.Len() > 0 {
 		t.Errorf("exit code %d, %q", code, &stderr)
+	}
+}
+
+func TestPlaygroundLeavesNothingBehind(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	ctx, stop := context.WithCancel(t.Context())
+	out := &output{line: make(chan string, 1)}
+	var stderr bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"playground", "--bot", "http://127.0.0.1:9/api/messages", "--listen", "127.0.0.1:0"},
+			strings.NewReader(""), out, &stderr)
+	}()
+	select {
+	case <-out.line:
+	case code := <-done:
+		t.Fatalf("ended with %d: %s", code, &stderr)
+	}
+	if kept, err := os.ReadDir(temp); err != nil || len(kept) != 1 {
+		t.Errorf("while it runs there is %v, %v; want one folder", kept, err)
+	}
+	stop()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d, %q", code, &stderr)
+	}
+	if kept, err := os.ReadDir(temp); err != nil || len(kept) != 0 {
+		t.Errorf("afterwards there is %v, %v", kept, err)
 	}
 }
 

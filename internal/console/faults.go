@@ -63,29 +63,29 @@ const (
 	mostDelay  = 120_000 // milliseconds
 )
 
-func (f fault) validate(at int) error {
+func (x fault) validate(at int) error {
 	bad := func(field, reason string) error {
 		return &httpError{http.StatusBadRequest, "bad_fault", fmt.Sprintf("faults[%d].%s: %s", at, field, reason)}
 	}
-	if len(f.On) == 0 {
+	if len(x.On) == 0 {
 		return bad("on", "is missing")
 	}
-	for _, op := range f.On {
+	for _, op := range x.On {
 		if !slices.Contains([]operation{opSend, opUpdate, opDelete, opCreate, opMembers}, op) {
 			return bad("on", `must be some of "send", "update", "delete", "create" and "members"`)
 		}
 	}
-	switch f.Kind {
+	switch x.Kind {
 	case faultStatus:
-		if f.Status < 400 || f.Status > 599 {
+		if x.Status < 400 || x.Status > 599 {
 			return bad("status", "must be between 400 and 599")
 		}
 	case faultLostAnswer:
-		if f.Status != 0 && (f.Status < 500 || f.Status > 599) {
+		if x.Status != 0 && (x.Status < 500 || x.Status > 599) {
 			return bad("status", "must be between 500 and 599")
 		}
 	case faultSlow:
-		if f.Delay == 0 {
+		if x.Delay == 0 {
 			return bad("delay_ms", "is missing")
 		}
 	case faultOutage:
@@ -93,13 +93,13 @@ func (f fault) validate(at int) error {
 		return bad("kind", `must be "status", "slow", "outage" or "lost_answer"`)
 	}
 	switch {
-	case f.Delay < 0 || f.Delay > mostDelay:
+	case x.Delay < 0 || x.Delay > mostDelay:
 		return bad("delay_ms", fmt.Sprintf("must be between 0 and %d", mostDelay))
-	case f.RetryAfter < 0 || f.RetryAfter > 3600:
+	case x.RetryAfter < 0 || x.RetryAfter > 3600:
 		return bad("retry_after_s", "must be between 0 and 3600")
-	case f.Remaining != nil && *f.Remaining < 1:
+	case x.Remaining != nil && *x.Remaining < 1:
 		return bad("remaining", "must be at least 1")
-	case len(f.ID) > 64 || len(f.Code) > 64 || len(f.Message) > 1024:
+	case len(x.ID) > 64 || len(x.Code) > 64 || len(x.Message) > 1024:
 		return bad("id", "it, code (64 bytes) or message (1024 bytes) is too long")
 	}
 	return nil

@@ -157,7 +157,7 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.MarshalWrite(w, v)
+	_ = json.MarshalWrite(w, v, json.Deterministic(true))
 }
 
 type person struct {

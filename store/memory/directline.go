@@ -50,6 +50,14 @@ func (l *line) has(user activity.AccountID) bool {
 	return slices.ContainsFunc(l.Members, func(m activity.ChannelAccount) bool { return m.ID == user })
 }
 
+// with reports whether somebody takes part.
+func (l *line) with(user activity.AccountID) bool {
+	if l.Kind == directline.KindGroup || l.Kind == directline.KindChannel {
+		return l.has(user)
+	}
+	return l.User.ID == user
+}
+
 // find returns a conversation. s.mu is held.
 func (s *Store) find(id activity.ConversationID) (*line, error) {
 	l, known := s.line.conversations[id]
@@ -94,7 +102,7 @@ func (s *Store) DirectLineConversations(
 	defer s.mu.Unlock()
 	var found []directline.Conversation
 	for _, l := range s.line.opened {
-		if l.AppID == appID && (user == "" || l.User.ID == user || l.has(user)) {
+		if l.AppID == appID && (user == "" || l.with(user)) {
 			found = append(found, l.copy())
 		}
 	}

@@ -93,7 +93,7 @@ func (s *Store) DirectLineConversation(
 func (s *Store) DirectLineConversations(
 	ctx context.Context, appID string, user activity.AccountID, limit int,
 ) ([]directline.Conversation, error) {
-	query, args := selectLine+`WHERE app_id = ?1 AND (user_id = ?2
+	query, args := selectLine+`WHERE app_id = ?1 AND (user_id = ?2 AND kind NOT IN ('group', 'channel')
 			OR number IN (SELECT conversation FROM dl_members WHERE user_id = ?2))
 		ORDER BY created_at, number LIMIT +?3`, []any{text(appID), text(user), limit}
 	if user == "" {

@@ -24,7 +24,7 @@ func membersComeAndGo(e *env) {
 	g := e.opens(e.group("g", ann, bob))
 	e.isLine(g)
 	late := e.group("late", bob)
-	late.CreatedAt, late.User, late.Kind = e.at(time.Minute), activity.ChannelAccount{}, directline.KindChannel
+	late.CreatedAt, late.User, late.Kind = e.at(time.Minute), account("dl_dan", "Dan"), directline.KindChannel // who has left it
 	late = e.opens(late)
 
 	added, err := e.AddMembers(e.ctx, "g", []activity.ChannelAccount{bob, cem, cem})

@@ -6,12 +6,12 @@ import { test } from 'node:test';
 
 import { assertQuiet, openBrowser, openPage, screenshot } from './browser.mjs';
 import { chatOf } from './chat.mjs';
-import { startFor } from './server.mjs';
+import { startPlayground } from './server.mjs';
 import { until } from './until.mjs';
 
 test('a bot that runs by itself is tried with the same page: chat, wire and faults', async (t) => {
   const bot = await startEcho(t);
-  const server = await startFor(t, bot.url);
+  const server = await startPlayground(t, bot.url);
   const page = await openPage(await openBrowser(t), server.origin);
   await page.goto(`${server.origin}/playground/`);
   const ann = chatOf(page, 'Ann');

@@ -13,17 +13,17 @@ export function startServer(t) {
   return start(t, ['serve', '--demo']);
 }
 
-/** Starts `$HEADSUP_BIN playground` for a bot that runs by itself at that messaging endpoint. */
-export function startFor(t, bot) {
-  return start(t, ['playground', '--bot', bot]);
+/** Starts `$HEADSUP_BIN playground` likewise, for a bot at that address. */
+export function startPlayground(t, bot, listen) {
+  return start(t, ['playground', '--bot', bot], listen);
 }
 
-async function start(t, command) {
+async function start(t, command, listen) {
   const binary = process.env.HEADSUP_BIN;
   if (!binary) throw new Error('HEADSUP_BIN must name the headsup binary under test');
 
   const data = await mkdtemp(join(tmpdir(), 'headsup-test-'));
-  const server = new Server(binary, command, data);
+  const server = new Server(binary, data, command, listen);
   t.after(async () => {
     await server.kill();
     await rm(data, { recursive: true, force: true });
@@ -34,17 +34,18 @@ async function start(t, command) {
 
 class Server {
   #binary;
-  #command;
   #data;
   #process;
-  #listen = '127.0.0.1:0';
+  #listen;
+  #command;
   /** Where it listens: `http://127.0.0.1:PORT`, the same after a restart. */
   origin;
 
-  constructor(binary, command, data) {
+  constructor(binary, data, command, listen = '127.0.0.1:0') {
     this.#binary = binary;
-    this.#command = command;
     this.#data = data;
+    this.#command = command;
+    this.#listen = listen;
   }
 
   async start() {
@@ -79,11 +80,14 @@ class Server {
     return (await response.json()).conversations;
   }
 
-  /** Posts JSON, as curl would from a terminal: without an Origin header. Fails unless the answer is a success. */
-  async post(path, body) {
+  /**
+   * Posts JSON, as curl would from a terminal: without an Origin header, and with a token if there is one. Fails unless
+   * the answer is a success.
+   */
+  async post(path, body, token) {
     const response = await fetch(this.origin + path, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
+      headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
