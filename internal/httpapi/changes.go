@@ -14,14 +14,9 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 )
 
-// manyRequest asks for one page of a long list.
-type manyRequest struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may hold fewer, even none, although there are more."`
-	Cursor string `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given."`
-}
-
 type notificationsRequest struct {
-	manyRequest
+	Limit         int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may hold fewer, even none, although there are more."`
+	Cursor        string    `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given."`
 	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
 	Conversation  string    `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`
 	Topic         string    `query:"topic" maxLength:"255" doc:"Those of this topic."`
@@ -34,12 +29,12 @@ type notificationsAnswer struct {
 }
 
 type rescheduleRequest struct {
-	one
+	ID   string `path:"id" maxLength:"64" doc:"The notification's id."`
 	Body api.RescheduleRequest
 }
 
 type editRequest struct {
-	one
+	ID   string `path:"id" maxLength:"64" doc:"The notification's id."`
 	Body api.EditRequest
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,6 +77,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.SchemasPath, doc.DocsPath = "", ""
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
 	operations.UseMiddleware(wantJSON(operations))
 	s := &service{cfg: cfg}
