@@ -40,16 +40,18 @@ for (const colorScheme of ['light', 'dark']) {
     await waiting.getByRole('button', { name: /^History/ }).click();
     await check('queue');
 
+    await page.getByRole('button', { name: 'Stop all faults' }).click();
+    await page.getByText('The channel misbehaves on purpose.').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'New group or channel' }).click();
-    await page.getByRole('dialog').waitFor();
+    await page.getByRole('dialog', { name: 'New conversation' }).waitFor();
     await check('new group or channel');
     await page.keyboard.press('Escape');
     await ann.choose('Name and colour…');
-    await page.getByRole('dialog').waitFor();
+    await page.getByRole('dialog', { name: 'Change Ann' }).waitFor();
     await check('name and colour');
     await page.keyboard.press('Escape');
     await ann.choose('Members of this chat…');
-    await page.getByRole('dialog').waitFor();
+    await page.getByRole('dialog', { name: 'Members of General' }).waitFor();
     await check('members');
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'More', exact: true }).click();
@@ -108,7 +110,7 @@ test('everything can be done by keyboard: write, open a row, make a group, start
 
   await tabTo(page.getByRole('button', { name: 'New group or channel' }));
   await keyboard.press('Enter');
-  const dialog = page.getByRole('dialog');
+  const dialog = page.getByRole('dialog').and(page.locator('[aria-modal=true]'));
   await tabTo(dialog.getByLabel('Name'));
   await keyboard.type('Keys');
   await keyboard.press('Enter');

@@ -9,6 +9,7 @@ const guards = '[data-tabster-dummy]';
 
 /** Fails when the page, Web Chat included, has a serious or critical finding as it is now. */
 export async function assertAccessible(page, view) {
+  await settled(page);
   await page.evaluate(axe.source); // through the debugger, which the content security policy does not bind
   const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
   const { violations } = await page.evaluate(
@@ -20,4 +21,10 @@ export async function assertAccessible(page, view) {
     .flatMap(({ id, help, nodes }) => nodes.map(({ html, target }) => ({ id, help, html, target: target.join(' ') })))
     .map(({ id, help, html, target }) => `${view}: ${id}, ${help}: ${target} ${html.slice(0, 200)}`);
   assert.deepEqual(found, []);
+}
+
+/** Resolves when what fades or slides in has arrived: half way, its colours are not its own. */
+function settled(page) {
+  const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime);
+  return page.evaluate(`Promise.all(document.getAnimations().filter(${ends}).map(({ finished }) => finished.catch(() => {})))`);
 }

@@ -25,7 +25,7 @@ export async function startJob(chat) {
 /** Opens a group or a channel with everybody on the page, and resolves when all given chats are in it and welcomed. */
 export async function openRoom(page, kind, name, chats) {
   await page.getByRole('button', { name: 'New group or channel' }).click();
-  const dialog = page.getByRole('dialog');
+  const dialog = page.getByRole('dialog').and(page.locator('[aria-modal=true]'));
   await dialog.getByRole('radio', { name: new RegExp(`^${kind}`) }).check();
   await dialog.getByLabel('Name').fill(name);
   await dialog.getByRole('button', { name: 'Create' }).click();

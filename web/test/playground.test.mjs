@@ -173,6 +173,30 @@ test('the wire shows what the bot heard and said', async (t) => {
   assertQuiet(page);
 });
 
+test('a message whose answer was lost is shown as sent, since the server has it', async (t) => {
+  const { page, ann } = await openPlayground(t);
+
+  let lost = false;
+  await page.outage(async () => {
+    await page.route('**/v3/directline/conversations/*/activities', async (route) => {
+      if (route.request().method() !== 'POST' || lost) return route.continue();
+      lost = true;
+      await route.fetch(); // the server has it
+      return route.abort('connectionreset');
+    });
+    const failed = page.waitForEvent('requestfailed');
+    await ann.send('run');
+    await failed;
+    await ann.sees(started);
+    await ann.send('show'); // after which the client has dealt with the failure
+    await ann.table();
+    await ann.seesOnce(/^run$/);
+    assert.equal(await ann.card.getByText(/Send failed/).count(), 0);
+    await page.reload(); // the outage ends with a new wire
+  });
+  assertQuiet(page);
+});
+
 test('a conversation that the server has forgotten gives way to a new one', async (t) => {
   const { server, page, ann } = await openPlayground(t);
 

@@ -16,11 +16,10 @@ test('a 429 with Retry-After: the queue says when it is tried next, and then it 
   await view(page, 'Queue');
   const row = waiting.filter({ hasText: 'Patience.' });
   await row.getByText(/tried once, next try in \d s/).waitFor();
-  await row.getByText(/429/).first().waitFor();
+  await row.getByText('throttled, status 429').waitFor();
   await ann.card.getByRole('status').getByText(/1 waiting, tried once, next try in \d s/).waitFor();
   await row.getByRole('button', { name: /^History/ }).click();
   await row.getByText(/attempt 1.*status 429/).waitFor();
-  await screenshot(page, 'playground-queue');
   assert.equal(await ann.count(/Patience/), 0);
 
   await ann.seesOnce(/^Patience\.$/);
@@ -40,7 +39,6 @@ test('a 403 fails with its reason, and is replayed when the channel behaves', as
   assert.match(await row.innerText(), /403/);
   await ann.card.getByText(/The last message did not arrive/).waitFor();
   assert.equal(await ann.count(/May I/), 0);
-  await screenshot(page, 'playground-queue-failed');
   await row.getByRole('button', { name: /^Replay/ }).click();
   await ann.seesOnce(/^May I\?$/);
   assertQuiet(page);
@@ -55,6 +53,7 @@ test('an outage holds messages up until it is over, and the page says all the wh
 
   await view(page, 'Queue');
   await until('two that wait', async () => (await waiting.filter({ hasText: 'Are you there?' }).count()) === 2);
+  await screenshot(page, 'playground-queue');
   await page.getByRole('button', { name: 'Stop all faults' }).click();
   await page.getByText('The channel misbehaves on purpose.').waitFor({ state: 'detached' });
   await Promise.all([ann, ben].map((chat) => chat.seesOnce(/^Are you there\?$/)));

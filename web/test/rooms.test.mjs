@@ -64,7 +64,7 @@ test('members come and go, and so does the bot', async (t) => {
   const tab = ben.card.getByRole('tab', { name: 'Crew' });
   const change = async (what) => {
     await ann.choose('Members of this chat…');
-    const dialog = page.getByRole('dialog');
+    const dialog = page.getByRole('dialog').and(page.locator('[aria-modal=true]'));
     await dialog.getByRole('button', { name: what, exact: true }).click();
     await dialog.getByRole('button', { name: what, exact: true }).waitFor({ state: 'detached' });
     await dialog.getByRole('button', { name: 'Close' }).click();
@@ -89,7 +89,7 @@ test('a person has another name and colour, which the bot hears and a reload kee
   const { page, ann } = await openPlayground(t);
 
   await ann.choose('Name and colour…');
-  const dialog = page.getByRole('dialog');
+  const dialog = page.getByRole('dialog').and(page.locator('[aria-modal=true]'));
   await dialog.getByLabel('Name').fill("Ann O'Neil");
   await dialog.getByLabel('forest').check();
   await dialog.getByRole('button', { name: 'Save' }).click();

@@ -77,7 +77,7 @@ export function QueuePanel({ conversation, onConversation }: Props) {
 const useStyles = makeStyles({
   end: { marginLeft: 'auto' },
   buttons: { display: 'flex', flexWrap: 'wrap', gap: tokens.spacingHorizontalXS, paddingTop: tokens.spacingVerticalXS },
-  reason: { color: tokens.colorStatusDangerForeground1 },
+  reason: { color: tokens.colorStatusDangerForeground3 },
   history: { margin: 0, padding: `${tokens.spacingVerticalXS} 0 0 ${tokens.spacingHorizontalL}` },
   link: { fontSize: tokens.fontSizeBase200, alignSelf: 'center', marginLeft: 'auto' },
 });
@@ -225,10 +225,10 @@ function isWaiting(state: string): boolean {
   return ['scheduled', 'ready', 'held', 'unknown'].includes(state);
 }
 
-/** The reason, with what the channel said last. */
+/** The reason, with the channel's last status. What it said is in the history. */
 function why({ reason = '', history }: Delivery): string {
-  const last = history?.findLast(({ status, detail }) => status || detail);
-  return [words(reason), last?.status, last?.detail].filter(Boolean).join(', ');
+  const status = history?.findLast(({ status }) => status)?.status;
+  return status ? `${words(reason)}, status ${status}` : words(reason);
 }
 
 /** A stable word, for people. */

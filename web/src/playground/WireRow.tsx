@@ -43,7 +43,7 @@ const useStyles = makeStyles({
   direction: { fontWeight: tokens.fontWeightSemibold },
   heard: { color: tokens.colorPaletteGreenForeground1 },
   said: { color: tokens.colorBrandForeground1 },
-  error: { color: tokens.colorStatusDangerForeground1 },
+  error: { color: tokens.colorStatusDangerForeground3 },
   place: { minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis' },
   status: { marginLeft: 'auto', fontVariantNumeric: 'tabular-nums' },
   text: {

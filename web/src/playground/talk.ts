@@ -12,6 +12,8 @@ export class Talk {
   #threads: Thread[] = [];
   #seen = new Set<string>();
   #listeners = new Set<() => void>();
+  /** Ids that the server gave to what this client posted, by the client's own ids. */
+  arrived = new Map<string, string>();
 
   /** Oldest first. The same array until something changes. */
   threads = (): Thread[] => this.#threads;
@@ -52,7 +54,13 @@ export function through(talk: Talk, me: string): StoreMiddleware {
   return ({ dispatch }) =>
     (next) =>
     (action) => {
-      const { type, payload } = action;
+      const { type, payload, meta } = action;
+      if (type === 'DIRECT_LINE/POST_ACTIVITY_REJECTED') {
+        const result = next(action);
+        const id = talk.arrived.get(meta?.clientActivityID ?? '');
+        if (id) markSent(dispatch, id);
+        return result;
+      }
       if (!payload?.activity) return next(action);
       if (type === 'DIRECT_LINE/POST_ACTIVITY') return next(withActivity(action, inThread(payload.activity, talk.thread)));
       if (!incoming.includes(type)) return next(action);
@@ -62,7 +70,11 @@ export function through(talk: Talk, me: string): StoreMiddleware {
       const result = next(mine ? action : withActivity(action, asTheirs(activity)));
       if (type === incoming[1]) {
         talk.take(activity);
-        if (mine && activity.id) markSent(dispatch, activity.id);
+        const clientId = activity.channelData?.clientActivityID;
+        if (mine && activity.id && clientId) {
+          talk.arrived.set(clientId, activity.id);
+          markSent(dispatch, activity.id);
+        }
       }
       return result;
     };

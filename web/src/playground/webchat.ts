@@ -13,7 +13,11 @@ export type DirectLine = {
 };
 
 /** An action of Web Chat's store; most of them carry an activity. */
-export type StoreAction = { type: string; payload?: { activity?: Activity; [name: string]: unknown } };
+export type StoreAction = {
+  type: string;
+  payload?: { activity?: Activity; [name: string]: unknown };
+  meta?: { clientActivityID?: string };
+};
 export type Dispatch = (action: StoreAction) => unknown;
 export type Store = { dispatch: Dispatch };
 export type StoreMiddleware = (store: { dispatch: Dispatch }) => (next: Dispatch) => Dispatch;
