@@ -29,8 +29,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/headsup-bot/headsup/api"
 )
 
@@ -97,37 +95,29 @@ func IdempotencyKey(key string) CallOption {
 // CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
 // ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
 func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
+	key, err := keyOf(opts)
+	if err != nil {
+		return api.Notification{}, fmt.Errorf("create notification: %w", err)
+	}
+	return post(ctx, c, "create notification", notifications, r, key, isNotification)
+}
+
+// keyOf is the idempotency key of a call, the caller's or one that is made for the call.
+func keyOf(opts []CallOption) (string, error) {
 	var o call
 	for _, opt := range opts {
 		opt(&o)
 	}
 	if strings.ContainsFunc(o.key, control) {
-		return api.Notification{}, fmt.Errorf("create notification: idempotency key %q has control characters", o.key)
+		return "", fmt.Errorf("idempotency key %q has control characters", o.key)
 	}
-	body, err := json.Marshal(r)
-	if err != nil {
-		return api.Notification{}, fmt.Errorf("create notification: %w", err)
-	}
-	n, err := c.do(ctx, request{
-		method: http.MethodPost, path: notifications, body: body, key: cmp.Or(o.key, rand.Text()),
-	})
-	if err != nil {
-		return n, fmt.Errorf("create notification: %w", err)
-	}
-	return n, nil
+	return cmp.Or(o.key, rand.Text()), nil
 }
 
 // Notification returns a notification with its deliveries and their history. One that does not exist is an [*Error] with
 // [api.CodeNotFound].
 func (c *Client) Notification(ctx context.Context, id string) (api.Notification, error) {
-	if strings.Trim(id, ".") == "" { // which is no name in a path
-		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
-	}
-	n, err := c.do(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
-	if err != nil {
-		return n, fmt.Errorf("notification %s: %w", id, err)
-	}
-	return n, nil
+	return get(ctx, c, "notification "+id, notifications, id, isNotification)
 }
 
 // Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx

@@ -35,14 +35,24 @@ type request struct {
 	method, path string
 	body         []byte
 	key          string
+	// single: a repeat of what was done means something else, so that only a refusal for the moment is repeated.
+	single bool
 }
 
-// do calls the server until it answers, or it has been tried often enough.
-func (c *Client) do(ctx context.Context, r request) (api.Notification, error) {
+// do calls the server until it answers, or it has been tried often enough. The answer is a T that holds.
+func do[T any](ctx context.Context, c *Client, r request, holds func(T) bool) (T, error) {
 	for n := 1; ; n++ {
-		answer, err := c.once(ctx, r)
+		var answer T
+		body, err := c.once(ctx, r)
+		if err == nil {
+			if err = json.Unmarshal(body, &answer); err != nil || !holds(answer) {
+				var none T
+				return none, errors.Join(errAnswer, err)
+			}
+			return answer, nil
+		}
 		wait, again := retry(err, n)
-		if !again || n == attempts || ctx.Err() != nil {
+		if _, refused := errors.AsType[*Error](err); !again || n == attempts || ctx.Err() != nil || r.single && !refused {
 			return answer, err
 		}
 		if sleep(ctx, wait) != nil {
@@ -72,41 +82,38 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request) (n api.Notification, err error) {
+// once asks and returns the body of an answer that is no problem.
+func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
 	if r.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return n, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return n, problemOf(resp)
+		return nil, problemOf(resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return n, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return n, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return nil, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	if err := json.Unmarshal(body, &n); err != nil {
-		return api.Notification{}, fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	if n.ID == "" {
-		return api.Notification{}, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return n, nil
+	return body, nil
 }
 
 // problemOf reads a refusal, whoever it is from.

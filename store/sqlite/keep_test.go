@@ -404,6 +404,8 @@ func everythingElse(t *testing.T, s *sqlite.Store) {
 	check(err)
 	_, _, err = s.Append(ctx, "a", "k", []byte(`{}`), now)
 	check(err)
+	_, err = s.Replace(ctx, "a", 1, []byte(`{"x":1}`), now)
+	check(err)
 	_, err = s.History(ctx, "a", 0, 10)
 	check(err)
 	_, err = s.DirectLineConversation(ctx, "a")

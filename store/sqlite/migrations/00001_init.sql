@@ -261,6 +261,7 @@ CREATE TABLE dl_activities (
 	conversation INTEGER NOT NULL,
 	seq          INTEGER NOT NULL,
 	key          TEXT,
+	again        INTEGER, -- the seq of the one whose body this has; NULL for one of its own
 	body         BLOB    NOT NULL,
 	at           INTEGER NOT NULL,
 	PRIMARY KEY (conversation, seq)
