@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 
 import axe from 'axe-core';
 
+import { settled } from './browser.mjs';
+
 // Fluent UI's focus management puts invisible elements around tab lists and dialogs: the focus that reaches one is moved on
 // at once, so nobody ever rests there. axe-core cannot know that; Fluent's own tests leave them out as well.
 const guards = '[data-tabster-dummy]';
@@ -21,10 +23,4 @@ export async function assertAccessible(page, view) {
     .flatMap(({ id, help, nodes }) => nodes.map(({ html, target }) => ({ id, help, html, target: target.join(' ') })))
     .map(({ id, help, html, target }) => `${view}: ${id}, ${help}: ${target} ${html.slice(0, 200)}`);
   assert.deepEqual(found, []);
-}
-
-/** Resolves when what fades or slides in has arrived: half way, its colours are not its own. */
-function settled(page) {
-  const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime);
-  return page.evaluate(`Promise.all(document.getAnimations().filter(${ends}).map(({ finished }) => finished.catch(() => {})))`);
 }

@@ -46,6 +46,7 @@ const useStyles = makeStyles({
   error: { color: tokens.colorStatusDangerForeground3 },
   place: { minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis' },
   status: { marginLeft: 'auto', fontVariantNumeric: 'tabular-nums' },
+  ms: { '@media (max-width: 699px)': { display: 'none' } },
   text: {
     display: '-webkit-box',
     overflow: 'hidden',
@@ -89,7 +90,7 @@ export const WireRow = memo(function WireRow({ event, name, place, open, current
           {answer && (
             <span className={mergeClasses(styles.status, (answer.status ?? 500) >= 400 && styles.error)}>
               {answer.status || 'no answer'}
-              {answer.ms !== undefined && `, ${Math.round(answer.ms)} ms`}
+              {answer.ms !== undefined && <span className={styles.ms}>, {Math.round(answer.ms)} ms</span>}
             </span>
           )}
         </span>
