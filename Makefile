@@ -50,6 +50,10 @@ screenshots: build examples/bots/node_modules/.installed ## the pictures in docs
 	scripts/need.sh chromium
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
 
+.PHONY: generate
+generate: ## what is written from source: the configuration's reference and sample
+	$(GO) generate ./...
+
 .PHONY: vet
 vet: ## what the compiler and gofmt complain of
 	$(GO) vet ./...
@@ -65,7 +69,7 @@ $(LINT):
 
 .PHONY: unit
 unit: ## Go tests with the race detector
-	scripts/need.sh gcc:gcc
+	scripts/need.sh gcc:gcc curl python3
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 .PHONY: fuzz

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,41 +22,32 @@ func isNotification(n api.Notification) bool { return n.ID != "" }
 func isDelivery(d api.Delivery) bool         { return d.ID != "" }
 func isJob(j api.Job) bool                   { return j.Number > 0 }
 
-// post sends a request with a body, and says what it was for in its error. Without body there is none.
-func post[T any](
-	ctx context.Context, c *Client, what, path string, body any, key string, holds func(T) bool,
-) (answer T, err error) {
-	return send(ctx, c, what, request{method: http.MethodPost, path: path, key: key}, body, holds)
-}
-
-func send[T any](ctx context.Context, c *Client, what string, r request, body any, holds func(T) bool) (answer T, err error) {
+// send sends a request, with a body if there is one, and returns the answer, which is one of this API if it holds. The
+// error says what it was for.
+func send[T any](ctx context.Context, c *Client, what string, r request, body any, holds func(T) bool) (T, error) {
+	var answer, none T
+	err := error(nil)
 	if body != nil {
 		r.body, err = json.Marshal(body)
 	}
 	if err == nil {
-		answer, err = do(ctx, c, r, holds)
+		err = c.do(ctx, r, &answer)
+	}
+	if err == nil && !holds(answer) {
+		err = fmt.Errorf("%w: it has no id", errAnswer)
 	}
 	if err != nil {
-		return answer, fmt.Errorf("%s: %w", what, err)
+		return none, fmt.Errorf("%s: %w", what, err)
 	}
 	return answer, nil
 }
 
 // get asks for what has an id below a path.
 func get[T any](ctx context.Context, c *Client, what, path, id string, holds func(T) bool) (answer T, err error) {
-	path, err = below(path, id)
-	if err != nil {
+	if path, err = below(path, id); err != nil {
 		return answer, fmt.Errorf("%s: %w", what, err)
 	}
 	return send(ctx, c, what, request{method: http.MethodGet, path: path}, nil, holds)
-}
-
-// list asks for a page.
-func list[T any](ctx context.Context, c *Client, what, path string, query url.Values) (T, error) {
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return send(ctx, c, what, request{method: http.MethodGet, path: path}, nil, func(T) bool { return true })
 }
 
 // change does something to what has an id below a path. single is as in [request].
@@ -63,8 +55,7 @@ func change[T any](
 	ctx context.Context, c *Client, path, id, verb string, body any, single bool, holds func(T) bool,
 ) (answer T, err error) {
 	what := verb + " " + id
-	path, err = below(path, id)
-	if err != nil {
+	if path, err = below(path, id); err != nil {
 		return answer, fmt.Errorf("%s: %w", what, err)
 	}
 	return send(ctx, c, what, request{method: http.MethodPost, path: path + "/" + verb, single: single}, body, holds)
@@ -76,4 +67,35 @@ func below(path, id string) (string, error) {
 		return "", fmt.Errorf("%q is not an id", id)
 	}
 	return path + "/" + url.PathEscape(id), nil
+}
+
+// list asks for a page.
+func list[T any](ctx context.Context, c *Client, what, path string, pairs ...string) (T, error) {
+	r := request{method: http.MethodGet, path: path + parameters(pairs...)}
+	return send(ctx, c, what, r, nil, func(T) bool { return true })
+}
+
+// largestPage is how many the lists of many return at most.
+const largestPage = 200
+
+// over goes over a list, page by page.
+func over[T any](read func(cursor string) (page []T, next string, err error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for cursor := ""; ; {
+			page, next, err := read(cursor)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, one := range page {
+				if !yield(one, nil) {
+					return
+				}
+			}
+			if cursor = next; cursor == "" {
+				return
+			}
+		}
+	}
 }

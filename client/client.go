@@ -99,7 +99,7 @@ func (c *Client) CreateNotification(ctx context.Context, r api.NotificationReque
 	if err != nil {
 		return api.Notification{}, fmt.Errorf("create notification: %w", err)
 	}
-	return post(ctx, c, "create notification", notifications, r, key, isNotification)
+	return send(ctx, c, "create notification", request{method: http.MethodPost, path: notifications, key: key}, r, isNotification)
 }
 
 // keyOf is the idempotency key of a call, the caller's or one that is made for the call.

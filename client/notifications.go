@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"net/url"
+	"fmt"
+	"iter"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -21,33 +23,35 @@ func (c *Client) CreateNotifications(ctx context.Context, all []api.BatchItem) (
 			all[i].IdempotencyKey = rand.Text()
 		}
 	}
-	return post(ctx, c, "create notifications", notifications+"/batch", api.BatchRequest{Notifications: all}, "",
+	r := request{method: http.MethodPost, path: notifications + "/batch"}
+	return send(ctx, c, "create notifications", r, api.BatchRequest{Notifications: all},
 		func(r api.BatchResult) bool { return len(r.Results) == len(all) })
 }
 
-// NotificationQuery says which notifications are listed: those that match every member that is set.
-type NotificationQuery struct {
-	State        string
-	Topic        string
-	Conversation string
+// NotificationFilter chooses notifications: those that fit all members that are set. The zero value chooses all.
+type NotificationFilter struct {
+	State, Topic, Conversation string
 	// CreatedAfter and CreatedBefore bound when they were accepted: not before the one, before the other.
 	CreatedAfter, CreatedBefore time.Time
-	// Limit is how many at most, up to 200; 0 leaves it to the server. Cursor is next_cursor of the page before.
-	Limit  int
-	Cursor string
 }
 
-// Notifications lists notifications, newest first, a page at a time. A page may hold fewer than the limit, even none,
-// although there are more: the last page is the one without next cursor.
-func (c *Client) Notifications(ctx context.Context, q NotificationQuery) (api.Notifications, error) {
-	v := make(url.Values)
-	set(v, "state", q.State)
-	set(v, "topic", q.Topic)
-	set(v, "conversation", q.Conversation)
-	setTime(v, "created_after", q.CreatedAfter)
-	setTime(v, "created_before", q.CreatedBefore)
-	setPage(v, q.Limit, q.Cursor)
-	return list[api.Notifications](ctx, c, "list notifications", notifications, v)
+// NotificationsPage returns a page of notifications, newest first. It may hold fewer than the limit, even none, although
+// there are more. The first page has an empty cursor; each names the next one's, the last one none. A limit of 0 leaves
+// the size to the server.
+func (c *Client) NotificationsPage(
+	ctx context.Context, f NotificationFilter, cursor string, limit int,
+) (api.Notifications, error) {
+	return list[api.Notifications](ctx, c, "notifications", notifications,
+		"state", f.State, "topic", f.Topic, "conversation", f.Conversation, "created_after", instant(f.CreatedAfter),
+		"created_before", instant(f.CreatedBefore), "cursor", cursor, "limit", positive(limit))
+}
+
+// Notifications goes over notifications, newest first, asking for a page at a time. It ends with the first error.
+func (c *Client) Notifications(ctx context.Context, f NotificationFilter) iter.Seq2[api.NotificationSummary, error] {
+	return over(func(cursor string) ([]api.NotificationSummary, string, error) {
+		page, err := c.NotificationsPage(ctx, f, cursor, largestPage)
+		return page.Notifications, page.NextCursor, err
+	})
 }
 
 // Cancel stops what is not being sent yet, and returns what became of each delivery.
@@ -71,27 +75,26 @@ func (c *Client) Recall(ctx context.Context, id string) (api.Notification, error
 	return change(ctx, c, notifications, id, "recall", nil, false, isNotification)
 }
 
-// DeliveryQuery says which deliveries are listed: those that match every member that is set.
-type DeliveryQuery struct {
-	State        string
-	Reason       string
-	Conversation string
-	Notification string
-	// Limit is how many at most, up to 200; 0 leaves it to the server. Cursor is next_cursor of the page before.
-	Limit  int
-	Cursor string
+// DeliveryFilter chooses deliveries: those that fit all members that are set. The zero value chooses all.
+type DeliveryFilter struct {
+	State, Reason, Conversation, Notification string
 }
 
-// Deliveries lists deliveries, newest first, a page at a time. A page may hold fewer than the limit, even none, although
-// there are more: the last page is the one without next cursor.
-func (c *Client) Deliveries(ctx context.Context, q DeliveryQuery) (api.Deliveries, error) {
-	v := make(url.Values)
-	set(v, "state", q.State)
-	set(v, "reason", q.Reason)
-	set(v, "conversation", q.Conversation)
-	set(v, "notification", q.Notification)
-	setPage(v, q.Limit, q.Cursor)
-	return list[api.Deliveries](ctx, c, "list deliveries", deliveries, v)
+// DeliveriesPage returns a page of deliveries, newest first. It may hold fewer than the limit, even none, although there
+// are more. The first page has an empty cursor; each names the next one's, the last one none. A limit of 0 leaves the size
+// to the server.
+func (c *Client) DeliveriesPage(ctx context.Context, f DeliveryFilter, cursor string, limit int) (api.Deliveries, error) {
+	return list[api.Deliveries](ctx, c, "deliveries", deliveries,
+		"state", f.State, "reason", f.Reason, "conversation", f.Conversation, "notification", f.Notification,
+		"cursor", cursor, "limit", positive(limit))
+}
+
+// Deliveries goes over deliveries, newest first, asking for a page at a time. It ends with the first error.
+func (c *Client) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[api.Delivery, error] {
+	return over(func(cursor string) ([]api.Delivery, string, error) {
+		page, err := c.DeliveriesPage(ctx, f, cursor, largestPage)
+		return page.Deliveries, page.NextCursor, err
+	})
 }
 
 // Delivery returns a delivery with its history.
@@ -122,9 +125,9 @@ func (c *Client) ReplayDeliveries(ctx context.Context, r api.ReplayRequest) (int
 func (c *Client) CreateJob(ctx context.Context, r api.JobRequest, opts ...CallOption) (api.Job, error) {
 	key, err := keyOf(opts)
 	if err != nil {
-		return api.Job{}, err
+		return api.Job{}, fmt.Errorf("create job: %w", err)
 	}
-	return post(ctx, c, "create job", jobs, r, key, isJob)
+	return send(ctx, c, "create job", request{method: http.MethodPost, path: jobs, key: key}, r, isJob)
 }
 
 // Job returns a job.
@@ -142,27 +145,16 @@ func (c *Client) ReportProgress(ctx context.Context, number int64, p api.JobProg
 func (c *Client) CompleteJob(ctx context.Context, number int64, r api.JobCompletion, opts ...CallOption) (api.Job, error) {
 	key, err := keyOf(opts)
 	if err != nil {
-		return api.Job{}, err
+		return api.Job{}, fmt.Errorf("complete job: %w", err)
 	}
 	id := strconv.FormatInt(number, 10)
-	return post(ctx, c, "complete job "+id, jobs+"/"+id+"/complete", r, key, isJob)
+	return send(ctx, c, "complete job "+id, request{method: http.MethodPost, path: jobs + "/" + id + "/complete", key: key}, r, isJob)
 }
 
-func set(v url.Values, name, value string) {
-	if value != "" {
-		v.Set(name, value)
+// instant is a time as the API reads it; empty for none.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
 	}
-}
-
-func setTime(v url.Values, name string, t time.Time) {
-	if !t.IsZero() {
-		v.Set(name, t.UTC().Format(time.RFC3339Nano))
-	}
-}
-
-func setPage(v url.Values, limit int, cursor string) {
-	set(v, "cursor", cursor)
-	if limit != 0 {
-		v.Set("limit", strconv.Itoa(limit))
-	}
+	return t.UTC().Format(time.RFC3339Nano)
 }

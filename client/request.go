@@ -39,24 +39,20 @@ type request struct {
 	single bool
 }
 
-// do calls the server until it answers, or it has been tried often enough. The answer is a T that holds.
-func do[T any](ctx context.Context, c *Client, r request, holds func(T) bool) (T, error) {
+// do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
+// answer without a body.
+func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
-		var answer T
-		body, err := c.once(ctx, r)
-		if err == nil {
-			if err = json.Unmarshal(body, &answer); err != nil || !holds(answer) {
-				var none T
-				return none, errors.Join(errAnswer, err)
-			}
-			return answer, nil
-		}
+		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
-		if _, refused := errors.AsType[*Error](err); !again || n == attempts || ctx.Err() != nil || r.single && !refused {
-			return answer, err
+		if _, refused := errors.AsType[*Error](err); r.single && !refused {
+			again = false
+		}
+		if !again || n == attempts || ctx.Err() != nil {
+			return err
 		}
 		if sleep(ctx, wait) != nil {
-			return answer, errors.Join(err, ctx.Err())
+			return errors.Join(err, ctx.Err())
 		}
 	}
 }
@@ -82,17 +78,16 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-// once asks and returns the body of an answer that is no problem.
-func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
+func (c *Client) once(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.method == http.MethodPost {
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {
@@ -100,20 +95,26 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, problemOf(resp)
+		return problemOf(resp)
+	}
+	if out == nil {
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	return body, nil
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return nil
 }
 
 // problemOf reads a refusal, whoever it is from.

@@ -113,7 +113,7 @@ func TestFailedDeliveryIsSeenAndTriedAgain(t *testing.T) {
 	if d.Reason != "blocked" || last.Status != 403 || last.Detail != "they blocked it" || d.ActivityID != "" {
 		t.Errorf("shown as %+v", d)
 	}
-	page, err := l.Deliveries(t.Context(), client.DeliveryQuery{State: "failed", Reason: "blocked", Conversation: "c", Notification: n.ID, Limit: 1})
+	page, err := l.DeliveriesPage(t.Context(), client.DeliveryFilter{State: "failed", Reason: "blocked", Conversation: "c", Notification: n.ID}, "", 1)
 	if err != nil || len(page.Deliveries) != 1 || page.Deliveries[0].ID != d.ID {
 		t.Errorf("listed %+v, %v", page, err)
 	}
@@ -221,19 +221,37 @@ func TestBatchAndListOfNotifications(t *testing.T) {
 		t.Error("the caller's items were changed")
 	}
 	l.settled(t, r.Results[6].ID, "delivered")
+	f := client.NotificationFilter{
+		Topic: "t", Conversation: "c", CreatedAfter: time.Now().Add(-time.Hour), CreatedBefore: time.Now().Add(time.Hour), State: "delivered",
+	}
 	var got []string
-	q := client.NotificationQuery{Topic: "t", Conversation: "c", CreatedAfter: time.Now().Add(-time.Hour), CreatedBefore: time.Now().Add(time.Hour), State: "delivered", Limit: 2}
-	for {
-		page, err := l.Notifications(t.Context(), q)
+	for cursor := ""; ; {
+		page, err := l.NotificationsPage(t.Context(), f, cursor, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range page.Notifications {
 			got = append(got, n.ID)
 		}
-		if q.Cursor = page.NextCursor; q.Cursor == "" {
+		if cursor = page.NextCursor; cursor == "" {
 			break
 		}
+	}
+	var gone, tried []string
+	for n, err := range l.Notifications(t.Context(), client.NotificationFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone = append(gone, n.ID)
+	}
+	for d, err := range l.Deliveries(t.Context(), client.DeliveryFilter{Conversation: "c"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried = append(tried, d.Notification)
+	}
+	if !slices.Equal(gone, got) || !slices.Equal(tried, got) {
+		t.Errorf("gone over %q and %q, listed %q", gone, tried, got)
 	}
 	var want []string
 	for _, i := range []int{6, 5, 4, 2, 1, 0} {
@@ -244,7 +262,7 @@ func TestBatchAndListOfNotifications(t *testing.T) {
 	}
 	_, err = l.CreateNotifications(t.Context(), nil)
 	refused(t, "batch of none", err, 422, api.CodeInvalidField)
-	_, err = l.Notifications(t.Context(), client.NotificationQuery{Limit: 201})
+	_, err = l.NotificationsPage(t.Context(), client.NotificationFilter{}, "", 201)
 	refused(t, "a page too large", err, 422, api.CodeInvalidField)
 }
 

@@ -203,3 +203,11 @@ func (h *hub) each(do func(*socket)) {
 func (h *hub) closeAll(why ending) { h.each(func(s *socket) { s.end(why) }) }
 
 func (h *hub) cutAll() { h.each(func(s *socket) { s.cut() }) }
+
+// Connections counts the open sockets, and the conversations that have any.
+func (c *Channel) Connections() (sockets, conversations int) {
+	c.hub.each(func(*socket) { sockets++ })
+	c.hub.mu.Lock()
+	defer c.hub.mu.Unlock()
+	return sockets, len(c.hub.rooms)
+}

@@ -90,6 +90,9 @@ func (c *Channel) serve(routes []route) http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, normal)
+		if normal.Pattern != "/" {
+			r.Pattern = normal.Pattern // for those outside who look at which route it was
+		}
 	})
 }
 

@@ -113,6 +113,8 @@ type Message struct {
 	CreatedAt time.Time
 	// EditedAt is when the body was replaced last, RecalledAt when the message was recalled; zero for never.
 	EditedAt, RecalledAt time.Time
+	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
+	Trace string
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -166,6 +168,7 @@ type Attempt struct {
 	Lane      Lane
 	ExpiresAt time.Time
 	CreatedAt time.Time
+	Trace     string
 	// Fence must be given back with the outcome.
 	Fence int64
 	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.

@@ -64,14 +64,15 @@ type Store interface {
 	// are not handed out yet, and adds a delivery with [VerbUpdate] for each that is being sent or delivered, unless one
 	// waits for it already. A recall cancels what is not handed out, with [ReasonRecalled], and adds a delivery with
 	// [VerbDelete] for each that is being sent or delivered. Those that are added are ready, in the lane of the message,
-	// and get their ids in the order of those that they revise. It returns the record as it is then. An edit of a
+	// and get their ids in the order of those that they revise; in a conversation that is not in the book any more there
+	// are none. It returns the record as it is then. An edit of a
 	// recalled message is refused with [ErrRecalled]; a second recall changes nothing.
 	ReviseMessage(ctx context.Context, r Revision) (Record, error)
 
 	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
 	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
 	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] if its message was recalled, unless
-	// it is a [VerbDelete].
+	// it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
 	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
@@ -100,6 +101,15 @@ type Store interface {
 
 	// Counts tells how many deliveries are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)
+
+	// OldestDue tells since when the delivery that has waited longest could have been handed out: since its time, its
+	// next try's, or when it became ready. Heads only, of which a driver may look at the first hundred of each lane; zero
+	// when none is due at now.
+	OldestDue(ctx context.Context, now time.Time) (time.Time, error)
+
+	// Observe has o told, from now on, of every message that is accepted and every delivery that ends, once what it is
+	// told is durable. It is called before anything else uses the store, if at all.
+	Observe(o Observer)
 
 	// Wakeups is signalled when there may be something to claim that there was not before, or when the next one may be
 	// due earlier than Claim has told. Signals are joined.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -76,6 +77,9 @@ func refusal(err error) bool {
 }
 
 func resultOf(sub outbox.Submission, a outbox.SubmitResult) Result {
+	if errors.Is(a.Err, book.ErrNotFound) { // it was forgotten after the target was looked up
+		return Result{Err: ErrNoTarget}
+	}
 	if a.Err != nil {
 		return Result{Err: a.Err}
 	}

@@ -56,12 +56,6 @@ func fieldOf(at time.Time) string {
 	return "at"
 }
 
-// Content is what a notification says: exactly one member is set.
-type Content struct {
-	Text     string
-	Activity *activity.Activity
-}
-
 // Edit changes what a notification says: at once for deliveries that are not being sent yet, and where it was said
 // already by a delivery of its own, which changes it there. A channel that cannot do that ends such a delivery as failed,
 // with [ReasonNotSupported]. [ErrNotFound], [ErrRecalled], and a [*FieldError] for what cannot be said.
@@ -70,15 +64,10 @@ func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content)
 	if err != nil {
 		return Status{}, err
 	}
-	n := headsup.Notification{
-		To: headsup.Target{Everyone: true}, Text: c.Text, Activity: c.Activity, // the target is not looked at
-	}
+	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Summary: c.Summary}
 	var old activity.Activity
 	if json.Unmarshal(s.Message.Body, &old) == nil {
 		n.Locale = old.Locale
-	}
-	if err := check(n); err != nil {
-		return Status{}, err
 	}
 	body, err := encode(n)
 	if err != nil {

@@ -145,8 +145,16 @@ func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error)
 	return e.told(e.cfg.Store.ReplayDelivery(ctx, d.ID, e.cfg.Now()))
 }
 
-// ReplayAll tries deliveries again that have ended without success and match f, oldest first, and returns how many.
+// ReplayAll tries deliveries again that have ended without success and match f, oldest first, and returns how many. The
+// error is a [*FieldError] for what nothing can be called.
 func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter) (int, error) {
+	for _, name := range [...]struct{ field, value string }{
+		{"reason", f.Reason}, {"conversation", string(f.Conversation)}, {"notification", string(f.Notification)},
+	} {
+		if err := checkText(name.field, name.value, MaxBody); err != nil {
+			return 0, err
+		}
+	}
 	of, found, err := e.filter(ctx, f)
 	if err != nil || !found {
 		return 0, err

@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/relay"
@@ -27,6 +30,27 @@ type Config struct {
 
 	// PublicURL is the address by which others reach the server. Empty means the address that it listens on.
 	PublicURL string
+
+	// TrustedProxies are addresses and networks (CIDR) of reverse proxies. What they say in X-Forwarded-For, -Proto and
+	// -Host, or in Forwarded, is believed; from anybody else these headers are dropped.
+	TrustedProxies []string
+
+	// TLS makes the server speak TLS. The zero value is plain HTTP.
+	TLS TLS
+
+	// Admin is the listener for operators. The zero value has none.
+	Admin Admin
+
+	// Trace says where traces go. The zero value sends none. TracerProvider, when set, is used instead; its owner shuts
+	// it down.
+	Trace          Trace
+	TracerProvider trace.TracerProvider
+
+	// DrainTimeout is how long requests and deliveries that run may go on when Run's context has ended. Zero means 10 s.
+	DrainTimeout time.Duration
+
+	// DrainDelay is how long the server goes on taking requests after /readyz has begun to say that it stops.
+	DrainDelay time.Duration
 
 	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens. Empty accepts none.
 	DirectLineSecret string
@@ -64,12 +88,48 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 10 * time.Second
+	}
+	c.TLS = c.TLS.withDefaults()
 	return c
 }
 
-// validate reports everything that is wrong, not only the first.
-func (c Config) validate() error {
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), c.validateBotURL())
+// ConfigError is one thing that is wrong with a [Config].
+type ConfigError struct {
+	// Field is the setting by its name in the configuration file, such as tls.cert_file.
+	Field string
+	Err   error
+}
+
+func (e *ConfigError) Error() string { return e.Field + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// ConfigField returns Field.
+func (e *ConfigError) ConfigField() string { return e.Field }
+
+// wrong makes a [ConfigError] of a format.
+func wrong(field, format string, args ...any) error {
+	return &ConfigError{field, fmt.Errorf(format, args...)}
+}
+
+// Validate reports everything that is wrong, not only the first: [*ConfigError] values, joined. It reads the files that
+// the configuration names, and neither writes nor listens.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	_, proxies := parseProxies(c.TrustedProxies)
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), c.validateBotURL(), proxies, c.validateDrain(),
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
+}
+
+func (c Config) validateDrain() error {
+	switch {
+	case c.DrainTimeout < 0:
+		return wrong("drain_timeout", "is negative")
+	case c.DrainDelay < 0:
+		return wrong("drain_delay", "is negative")
+	}
+	return nil
 }
 
 // ErrOpen: the server would take messages from anybody.
@@ -78,10 +138,10 @@ var ErrOpen = errors.New("without credentials the server runs in development mod
 func (c Config) validateListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %q is not host:port: %w", c.Listen, err)
+		return wrong("listen", "%q is not host:port", c.Listen)
 	}
 	if !loopback(host) {
-		return fmt.Errorf("listen: %q: %w", c.Listen, ErrOpen)
+		return wrong("listen", "%q: %w", c.Listen, ErrOpen)
 	}
 	return nil
 }
@@ -102,13 +162,13 @@ func (c Config) validatePublicURL() error {
 	u, err := url.Parse(c.PublicURL)
 	switch {
 	case err != nil:
-		return fmt.Errorf("public-url: %w", err)
+		return wrong("public_url", "%w", err)
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("public-url: %q is not an http or https URL", c.PublicURL)
+		return wrong("public_url", "%q is not an http or https URL", c.PublicURL)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return fmt.Errorf("public-url: %q must be scheme and host only", c.PublicURL)
+		return wrong("public_url", "%q must be scheme and host only", c.PublicURL)
 	case !loopback(u.Hostname()):
-		return fmt.Errorf("public-url: %q: %w", c.PublicURL, ErrOpen)
+		return wrong("public_url", "%q: %w", c.PublicURL, ErrOpen)
 	}
 	return nil
 }
@@ -118,7 +178,7 @@ func (c Config) validateWebDir() error {
 		return nil
 	}
 	if !web.Built(os.DirFS(c.WebDir)) {
-		return fmt.Errorf("web-dir: %q holds no built pages (playground/index.html is missing)", c.WebDir)
+		return wrong("web_dir", "%q holds no built pages (playground/index.html is missing)", c.WebDir)
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/headsup-bot/headsup/api"
 )
 
@@ -19,13 +17,17 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	if err != nil {
 		public = &url.URL{} // it was made or checked by us; match nothing
 	}
+	usual := "80"
+	if public.Scheme == "https" {
+		usual = "443"
+	}
 	ours := func(host string) bool {
 		if host == public.Host {
 			return true
 		}
 		name, port, err := net.SplitHostPort(host)
 		if err != nil { // browsers leave out the port that is the scheme's own
-			name, port = strings.Trim(host, "[]"), "80"
+			name, port = strings.Trim(host, "[]"), usual
 		}
 		return loopback(name) && port == portOf(s.listener)
 	}
@@ -63,11 +65,5 @@ func portOf(l net.Listener) string {
 }
 
 func refuse(w http.ResponseWriter, why string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusForbidden)
-	_ = json.MarshalWrite(w, api.Problem{
-		Type: "about:blank", Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
-		Code: api.CodeForbidden, Detail: why,
-	}, json.OmitZeroStructFields(true))
+	writeProblem(w, http.StatusForbidden, api.CodeForbidden, why)
 }

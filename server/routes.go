@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/headsup-bot/headsup"
@@ -15,7 +14,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 	mux.Handle("/api/messages", wire.Inbound(bot))
 	mux.HandleFunc("GET /api/notify", s.notify)
 	mux.HandleFunc("POST /api/notify", s.notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Version: s.cfg.Version, Logger: s.log})
+	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	connector := wire.Connector(faults.Connector(s.channel.ConnectorHandler()))
 	mux.Handle("/v3/conversations", connector)
@@ -26,7 +25,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 		Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
 	}
 	playground.Register(mux)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("/", pages)
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.Handle("/", fallback(mux, pages))
 	return mux
 }

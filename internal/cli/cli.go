@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"runtime/debug"
 	"strings"
@@ -28,7 +29,10 @@ type commands struct {
 	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Config        configuration `cmd:"" help:"Look at the configuration."`
 	Version       version       `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // streams are where commands read and write.
@@ -51,28 +55,37 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		kong.Name("headsup"),
 		kong.Description("Headsup lets a bot speak first."),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "headsup " + buildVersion()},
 		kong.Exit(func(code int) { left = code }),
-		kong.Configuration(config.File),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
 		panic(err) // the grammar is fixed; a test parses every command
 	}
+	loader := config.NewLoader(os.Environ())
+	loader.Attach(parser)
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
 		return left
+	}
+	if err == nil && parsed.Command() != "version" && !loader.Loads(parsed) { // which tells it with all the rest
+		if unknown := loader.Unknown(); len(unknown) > 0 {
+			err = unknown
+		}
 	}
 	if err != nil {
 		complain(stderr, err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(streams{stdin, stdout, stderr})
+	parsed.Bind(streams{stdin, stdout, stderr}, loader)
 	if err := parsed.Run(); err != nil {
 		complain(stderr, err)
+		if _, wrong := config.ProblemsOf(err); wrong {
+			return exitUsage
+		}
 		if _, wrong := errors.AsType[usageError](err); wrong {
 			return exitUsage
 		}
@@ -81,8 +94,33 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return exitOK
 }
 
-// complain writes an error as one line.
+// untilSignal returns a context that ends when the process is asked to stop. By then signals do again what they do to
+// any process, so that the next one kills.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGINT, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer cancel()
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
+		signal.Stop(asked)
+	}()
+	return ctx, func() { cancel(); <-ended }
+}
+
+// complain writes an error as one line, and problems of the configuration as one each.
 func complain(w io.Writer, err error) {
+	if problems, ok := config.ProblemsOf(err); ok && len(problems) > 1 {
+		for _, p := range problems {
+			complain(w, p)
+		}
+		return
+	}
 	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // maxBatchBody bounds a batch in bytes.
-const maxBatchBody = 8 << 20
+const maxBatchBody = 2 << 20
 
 type batchRequest struct {
 	Body batch
@@ -29,9 +29,26 @@ type batch struct {
 	Notifications []stdjson.RawMessage `json:"notifications"`
 }
 
-// Schema implements [huma.SchemaProvider].
-func (batch) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[api.BatchRequest](), true, "")
+// Schema implements [huma.SchemaProvider]: it is what is checked of the body as a whole.
+func (batch) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: false, Required: []string{"notifications"},
+		Properties: map[string]*huma.Schema{
+			"notifications": {Type: huma.TypeArray, Items: &huma.Schema{}, MinItems: new(1), MaxItems: new(proactive.MaxBatch)},
+		},
+	}
+	s.PrecomputeMessages()
+	return s
+}
+
+// describeBatch tells of the body as it is checked item by item, and of both answers.
+func describeBatch(a huma.API) {
+	operation := a.OpenAPI().Paths["/v1/notifications/batch"].Post
+	operation.RequestBody.Content["application/json"].Schema = a.OpenAPI().Components.Schemas.Schema(
+		reflect.TypeFor[api.BatchRequest](), true, "")
+	some := *operation.Responses["202"]
+	some.Description = http.StatusText(http.StatusMultiStatus)
+	operation.Responses["207"] = &some
 }
 
 type batchAnswer struct {
@@ -41,11 +58,6 @@ type batchAnswer struct {
 
 func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswer, error) {
 	raws := r.Body.Notifications
-	if len(raws) == 0 || len(raws) > proactive.MaxBatch {
-		return nil, s.problemOf(ctx, &proactive.FieldError{
-			Field: "notifications", Reason: fmt.Sprintf("has %d; it must have 1 to %d", len(raws), proactive.MaxBatch),
-		})
-	}
 	out := &batchAnswer{Status: http.StatusAccepted, Body: api.BatchResult{Results: make([]api.BatchItemResult, len(raws))}}
 	var all []headsup.Notification
 	var places []int // of those among the items

@@ -14,9 +14,14 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 )
 
+// Many is [Paging] for lists of which only so much is looked at for a page.
+type Many struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may hold fewer, even none, although there are more."`
+	Cursor string `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given."`
+}
+
 type notificationsRequest struct {
-	Limit         int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may hold fewer, even none, although there are more."`
-	Cursor        string    `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given."`
+	Many
 	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
 	Conversation  string    `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`
 	Topic         string    `query:"topic" maxLength:"255" doc:"Those of this topic."`
@@ -54,19 +59,15 @@ func (s *service) changes(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "create-notifications", Method: http.MethodPost, Path: "/v1/notifications/batch",
 		Summary: "Say many things",
-		Description: "Accepts up to 1,000 notifications in one request, with at most 10,000 deliveries together. Each is accepted or " +
+		Description: "Accepts up to 1,000 notifications in one request of up to 2 MiB, with at most 10,000 deliveries together. Each is accepted or " +
 			"refused by itself, and the results are in their order: 202 when all were accepted, 207 when some were refused. All that " +
 			"are accepted are stored durably, in one step, before the answer leaves.",
-		Tags:             tags,
-		DefaultStatus:    http.StatusAccepted,
-		MaxBodyBytes:     maxBatchBody,
-		SkipValidateBody: true,
-		Errors:           []int{400, 413, 415, 422, 503},
+		Tags:          tags,
+		DefaultStatus: http.StatusAccepted,
+		MaxBodyBytes:  maxBatchBody,
+		Errors:        []int{400, 413, 415, 422, 503},
 	}, s.createBatch)
-	operation := a.OpenAPI().Paths["/v1/notifications/batch"].Post
-	some := *operation.Responses["202"]
-	some.Description = http.StatusText(http.StatusMultiStatus)
-	operation.Responses["207"] = &some
+	describeBatch(a)
 	huma.Register(a, huma.Operation{
 		OperationID: "reschedule-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/reschedule",
 		Summary: "Say it at another time",
@@ -130,11 +131,14 @@ func (s *service) reschedule(ctx context.Context, r *rescheduleRequest) (*answer
 }
 
 func (s *service) edit(ctx context.Context, r *editRequest) (*answer, error) {
-	a, err := optionalActivity(r.Body.Activity)
+	b := r.Body
+	said, err := content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.decode()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	return s.answerWith(ctx)(s.cfg.Engine.Edit(ctx, headsup.NotificationID(r.ID), proactive.Content{Text: r.Body.Text, Activity: a}))
+	return s.answerWith(ctx)(s.cfg.Engine.Edit(ctx, headsup.NotificationID(r.ID), said))
 }
 
 func (s *service) recall(ctx context.Context, r *one) (*answer, error) {

@@ -334,7 +334,7 @@ func TestWrongChangesAreRefused(t *testing.T) {
 		"after its expiry": invalid("POST", own+"/reschedule", `{"in":"3h"}`, "body.in"),
 		"no duration":      invalid("POST", own+"/reschedule", `{"in":"soon"}`, "body.in"),
 		"no content":       invalid("POST", own+"/edit", `{}`, "body.text"),
-		"two contents":     invalid("POST", own+"/edit", `{"text":"x","activity":{"text":"y"}}`, "body.text"),
+		"two contents":     invalid("POST", own+"/edit", `{"text":"x","activity":{"text":"y"}}`, "body.activity"),
 		"bad activity":     invalid("POST", own+"/edit", `{"activity":{"text":1}}`, "body.activity.text"),
 	} {
 		w := f.call(t, c.method, c.path, c.body)

@@ -15,8 +15,7 @@ import (
 )
 
 type deliveriesRequest struct {
-	Limit        int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most. A page may hold fewer, even none, although there are more."`
-	Cursor       string `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before, with the same filters. From the newest, if not given."`
+	Many
 	State        string `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
 	Reason       string `query:"reason" maxLength:"64" doc:"Those with this reason."`
 	Conversation string `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`

@@ -42,8 +42,11 @@ type Engine interface {
 	ReplayAll(ctx context.Context, f proactive.DeliveryFilter) (int, error)
 	Settle(ctx context.Context, id string, to outbox.State) (outbox.Delivery, error)
 
-	Conversation(ctx context.Context, id activity.ConversationID) (book.Conversation, error)
-	Conversations(ctx context.Context, after book.Row, limit int) ([]book.Conversation, error)
+	ConversationOn(ctx context.Context, channel activity.ChannelID, id activity.ConversationID) (book.Conversation, error)
+	Conversations(ctx context.Context, f book.Filter, after book.Row, limit int) ([]book.Conversation, error)
+	Details(ctx context.Context, of ...book.Conversation) (map[book.Row]book.Details, error)
+	Label(ctx context.Context, key headsup.ConversationKey, l book.Labels) error
+	Forget(ctx context.Context, key headsup.ConversationKey) error
 
 	Job(ctx context.Context, n proactive.JobNumber) (proactive.Job, error)
 	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)
@@ -56,6 +59,8 @@ type Engine interface {
 type Config struct {
 	// Engine is required.
 	Engine Engine
+	// Transcripts is the history of the conversations that have one. Nil: none has.
+	Transcripts Transcripts
 	// Version is shown in the OpenAPI document.
 	Version string
 	// Logger receives internal errors, once each. Nil discards them.
@@ -65,7 +70,7 @@ type Config struct {
 // maxBody bounds request bodies in bytes (reliability: 256 kB for a notification, with room for its other members).
 const maxBody = 512 << 10
 
-// Register adds the API and /openapi.json to mux.
+// Register adds the API, /openapi.json and the page /docs to mux.
 func Register(mux *http.ServeMux, cfg Config) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -79,7 +84,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
-	operations.UseMiddleware(wantJSON(operations))
+	operations.UseMiddleware(wantJSON(operations), plainParameters)
 	s := &service{cfg: cfg}
 	s.notifications(operations)
 	s.changes(operations)
@@ -87,6 +92,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.conversations(operations)
 	s.jobs(operations)
 	describeActivities(operations)
+	describeSamples(operations)
+	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
 	mux.Handle(rest, otherRoutes(mux))
 }
 
@@ -105,10 +112,15 @@ func otherRoutes(mux *http.ServeMux) http.Handler {
 				p = newProblem(http.StatusMethodNotAllowed, api.CodeMethodNotAllowed, r.Method+" is not allowed here")
 			}
 		}
-		w.Header().Set("Content-Type", p.ContentType(""))
-		w.WriteHeader(p.Status)
-		_ = json.MarshalWrite(w, p.Problem)
+		writeProblem(w, p)
 	})
+}
+
+// writeProblem answers without an operation's help.
+func writeProblem(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.MarshalWrite(w, p.Problem)
 }
 
 // jsonFormat reads and writes bodies with the JSON package that the rest of the program uses: duplicate members,
@@ -123,7 +135,7 @@ var jsonFormat = huma.Format{
 func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
-		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; r.Method == http.MethodPost && !empty {
+		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; r.Method != http.MethodGet && !empty {
 			if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 				_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "the content type must be application/json")
 				return
@@ -163,17 +175,42 @@ func describeActivities(api huma.API) {
 		AdditionalProperties: true,
 	}
 	schemas["Activity"] = activity
-	for _, name := range []string{
-		"Notification", "NotificationSummary", "NotificationRequest", "BatchItem", "EditRequest", "Job", "JobRequest", "JobProgress",
-		"JobCompletion",
-	} {
-		members := schemas[name].Properties
-		if members["activity"] != nil {
-			members["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}
-		}
-		if value := members["value"]; value != nil {
-			members["value"] = &huma.Schema{Description: value.Description}
-		}
-		schemas[name].PrecomputeMessages()
+	schemas["AdaptiveCard"] = &huma.Schema{
+		Type:        huma.TypeObject,
+		Description: "An Adaptive Card. What is in it is for the channel to judge.",
+		Properties: map[string]*huma.Schema{
+			"type":    {Type: huma.TypeString, Enum: []any{"AdaptiveCard"}},
+			"version": {Type: huma.TypeString, Pattern: cardVersion, Examples: []any{"1.5"}},
+			"body":    {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+			"actions": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+		},
+		Required:             []string{"type", "version"},
+		AdditionalProperties: true,
 	}
+	for _, s := range schemas {
+		for name, member := range s.Properties {
+			if !rawMember(member) {
+				continue
+			}
+			switch name {
+			case "activity":
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity", Description: member.Description}
+			case "card":
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard", Description: member.Description}
+			case "reference":
+				s.Properties[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: member.Description}
+			default:
+				s.Properties[name] = &huma.Schema{Description: member.Description}
+			}
+		}
+		s.PrecomputeMessages()
+	}
+}
+
+// cardVersion is what versions of the Adaptive Cards schema look like.
+const cardVersion = `^[1-9][0-9]?\.[0-9]{1,2}$`
+
+// rawMember reports whether a member was made from raw JSON, which the generator takes for bytes.
+func rawMember(s *huma.Schema) bool {
+	return s.Ref == "" && (s.ContentEncoding == "base64" || s.Type == "" && s.Items == nil && s.OneOf == nil && s.AnyOf == nil)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
@@ -60,8 +62,27 @@ func newAPI(t *testing.T) fixture {
 			t.Error(err)
 		}
 	})
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Version: "test"})
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Transcripts: transcripts{}, Version: "test"})
 	return f
+}
+
+// transcripts is a channel that keeps one conversation, "line", of five activities.
+type transcripts struct{}
+
+func (transcripts) Takes(channel activity.ChannelID, _ activity.ConversationID) bool {
+	return channel == "kept"
+}
+
+func (transcripts) Transcript(
+	_ context.Context, id activity.ConversationID, after int64, limit int,
+) (page []directline.Stored, err error) {
+	if id != "line" {
+		return nil, directline.ErrNotFound
+	}
+	for n := after + 1; n <= 5 && len(page) < limit; n++ {
+		page = append(page, directline.Stored{Seq: n, Body: jsontext.Value(fmt.Sprintf(`{"type":"message","text":"%d"}`, n))})
+	}
+	return page, nil
 }
 
 func (f fixture) call(t *testing.T, method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -207,7 +228,7 @@ func TestWrongRequests(t *testing.T) {
 		"wrong type":            {`{"to":{"user":7},"text":"x"}`, 422, api.CodeInvalidField, "body.to.user"},
 		"no target":             {`{"to":{},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"two targets":           {`{"to":{"user":"ann","everyone":true},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
-		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body"},
+		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"unknown person":        {`{"to":{"user":"eve"},"text":"x"}`, 422, api.CodeNoTarget, "body.to"},
 		"nothing to say":        {`{"to":{"user":"ann"}}`, 422, api.CodeInvalidField, "body.text"},
 		"bad lane":              {`{"to":{"user":"ann"},"text":"x","lane":"fast"}`, 422, api.CodeInvalidField, "body.lane"},

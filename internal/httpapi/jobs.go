@@ -100,6 +100,7 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 	}
 	to := headsup.Target{
 		Conversation: activity.ConversationID(r.Body.To.Conversation), User: activity.AccountID(r.Body.To.User),
+		ExternalID: r.Body.To.ExternalID,
 	}
 	job, err := s.cfg.Engine.StartJobIn(ctx, to, proactive.NewJob{Name: r.Body.Name, Value: []byte(r.Body.Value), Once: once})
 	if err != nil {
@@ -108,21 +109,14 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 	return &started{Location: "/v1/jobs/" + strconv.FormatInt(int64(job.Number), 10), Body: renderJob(job)}, nil
 }
 
-func (s *service) listJobs(ctx context.Context, r *pageRequest) (*jobsAnswer, error) {
-	after, err := listJobs.after(r.Cursor)
+func (s *service) listJobs(ctx context.Context, r *Paging) (*jobsAnswer, error) {
+	found, next, err := page(ctx, s, listJobs, *r, func(after int64, limit int) ([]proactive.Job, error) {
+		return s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), limit)
+	}, func(j proactive.Job) int64 { return int64(j.Number) })
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), r.Limit+1)
-	if err != nil {
-		return nil, s.problemOf(ctx, err)
-	}
-	found, next := page(listJobs, found, r.Limit, func(j proactive.Job) int64 { return int64(j.Number) })
-	out := api.Jobs{Jobs: make([]api.Job, 0, len(found)), NextCursor: next}
-	for _, j := range found {
-		out.Jobs = append(out.Jobs, renderJob(j))
-	}
-	return &jobsAnswer{Body: out}, nil
+	return &jobsAnswer{Body: api.Jobs{Jobs: each(found, renderJob), NextCursor: next}}, nil
 }
 
 func (s *service) getJob(ctx context.Context, r *jobRequest) (*jobAnswer, error) {
@@ -146,12 +140,15 @@ func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnsw
 }
 
 func (s *service) reportProgress(ctx context.Context, r *progressRequest) (*jobAnswer, error) {
-	tell, err := optionalActivity(r.Body.Activity)
+	b := r.Body
+	tell, err := content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.message()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	job, err := s.cfg.Engine.Progress(ctx, proactive.JobNumber(r.Number), proactive.Progress{
-		Tell: tell, Text: r.Body.Text, Percent: r.Body.Percent,
+		Tell: tell, Percent: r.Body.Percent,
 	})
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -164,13 +161,10 @@ func completionOf(r *completeRequest) (c proactive.Completion, err error) {
 	if c.Once, err = onceOf(r.IdempotencyKey); err != nil || r.Body == nil {
 		return c, err
 	}
-	c.Text = r.Body.Text
-	if len(r.Body.Activity) > 0 {
-		c.Tell, err = decodeActivity(r.Body.Activity)
-	}
-	if err == nil && c.Tell != nil && c.Text != "" {
-		err = &proactive.FieldError{Field: "text", Reason: "give at most one of text and activity"}
-	}
+	b := r.Body
+	c.Tell, err = content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.message()
 	return c, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	stdjson "encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -107,24 +106,27 @@ func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
 func notification(r *createRequest) (headsup.Notification, error) {
 	b := r.Body
 	n := headsup.Notification{
-		To: headsup.Target{
-			Conversation: activity.ConversationID(b.To.Conversation), User: activity.AccountID(b.To.User), Everyone: b.To.Everyone,
-		},
-		Text: b.Text, Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale,
-		Lane: headsup.Lane(b.Lane), OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation),
-		Value: []byte(b.Value),
+		Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane),
+		OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation), Value: []byte(b.Value),
 	}
+	var err error
+	if n.To, err = targetOf(b.To); err != nil {
+		return n, err
+	}
+	said, err := content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.decode()
+	if err != nil {
+		return n, err
+	}
+	n.Text, n.Markdown, n.Summary, n.Activity, n.Card = said.Text, said.Markdown, said.Summary, said.Activity, said.Card
 	if b.At != nil {
 		n.At = *b.At
 	}
 	if b.ExpiresAt != nil {
 		n.ExpiresAt = *b.ExpiresAt
 	}
-	var err error
-	if n.In, err = decodeDuration(b.In); err != nil {
-		return n, err
-	}
-	n.Activity, err = optionalActivity(b.Activity)
+	n.In, err = decodeDuration(b.In)
 	return n, err
 }
 
@@ -140,53 +142,10 @@ func decodeDuration(in string) (time.Duration, error) {
 	return d, nil
 }
 
-// optionalActivity reads an activity, if there is one.
-func optionalActivity(raw []byte) (*activity.Activity, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	return decodeActivity(raw)
-}
-
-// decodeActivity reads an activity as strictly as one from a channel, but for its type, which may be left out.
-func decodeActivity(raw []byte) (*activity.Activity, error) {
-	a, err := activity.Decode(raw)
-	if err == nil {
-		return a, nil
-	}
-	bad, ok := errors.AsType[*activity.DecodeError](err)
-	if !ok {
-		return nil, &proactive.FieldError{Field: "activity", Reason: err.Error()}
-	}
-	if bad.Path == "/type" {
-		var members map[string]stdjson.RawMessage
-		if json.Unmarshal(raw, &members) == nil && members["type"] == nil {
-			members["type"] = stdjson.RawMessage(`"message"`)
-			if typed, err := json.Marshal(members); err == nil {
-				if a, err := activity.Decode(typed); err == nil {
-					return a, nil
-				}
-			}
-		}
-	}
-	return nil, &proactive.FieldError{Field: "activity" + dotted(bad.Path), Reason: bad.Reason}
-}
-
-// dotted makes a JSON pointer a path as the API writes it.
-func dotted(pointer string) string {
-	path := []byte(pointer)
-	for i, c := range path {
-		if c == '/' {
-			path[i] = '.'
-		}
-	}
-	return string(path)
-}
-
 func render(s proactive.Status) api.Notification {
 	m := s.Message
 	n := api.Notification{
-		ID: string(s.ID), State: string(s.State()), To: targetOf(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
+		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
 		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
@@ -200,7 +159,7 @@ func render(s proactive.Status) api.Notification {
 func renderSummary(s proactive.Summary) api.NotificationSummary {
 	m := s.Message
 	n := api.NotificationSummary{
-		ID: string(s.ID), State: string(s.State()), To: targetOf(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
+		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
 		RecalledAt: optional(m.RecalledAt), Counts: make(map[string]int, len(s.Counts)),
@@ -211,7 +170,7 @@ func renderSummary(s proactive.Summary) api.NotificationSummary {
 	return n
 }
 
-func targetOf(m outbox.Message) (to api.Target) {
+func askedFor(m outbox.Message) (to api.Target) {
 	_ = json.Unmarshal([]byte(m.Target), &to) // the engine wrote it
 	return to
 }
@@ -239,15 +198,16 @@ func renderDelivery(d outbox.Delivery) api.Delivery {
 func unread(id headsup.NotificationID, n headsup.Notification, b api.NotificationRequest) api.Notification {
 	now := time.Now().UTC()
 	out := api.Notification{
-		ID: string(id), State: string(outbox.StateReady), To: b.To, Activity: b.Activity,
+		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
 		Topic: b.Topic, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)
 	}
-	if n.Activity == nil {
-		out.Activity, _ = activity.Encode(activity.Message(n.Text)) // it was encoded before
+	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card}
+	if a, err := said.Message(); err == nil { // it was said before
+		out.Activity, _ = activity.Encode(a)
 	}
 	return out
 }

@@ -23,6 +23,8 @@ type queue struct {
 	heads   heads // those that may be handed out when their conversation is free
 	later   later // those that wait for a time
 	ready   int64 // the last place that was given out
+
+	observer outbox.Observer // may be nil
 }
 
 func newQueue() queue {
@@ -54,6 +56,8 @@ type delivery struct {
 	conversation *entry
 	// place is where it stands among those that are ready; 0 before it was.
 	place int64
+	// wantedAt is when it was to be delivered at first, since when it could have been handed out.
+	wantedAt, since time.Time
 
 	fence int64
 	lease *lease
@@ -98,6 +102,9 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	q.counts[c.State]++
 	d.State, d.Reason, d.DueAt, d.UpdatedAt = c.State, c.Reason, time.Time{}, c.At
 	d.History = append(d.History, c)
+	if q.observer != nil && c.State.Final() {
+		q.observer.Ended(outbox.End{Lane: d.message.Lane, State: c.State, Reason: c.Reason, WantedAt: d.wantedAt, At: c.At})
+	}
 }
 
 // enqueue gives a delivery that is ready its place, and reports whether that is the head's.

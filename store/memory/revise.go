@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -51,7 +52,10 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 		if d.Verb != outbox.VerbSend || d.State != outbox.StateSending && d.State != outbox.StateDelivered || coming[d.ID] {
 			continue
 		}
-		n := &delivery{message: m, conversation: d.conversation, Delivery: outbox.Delivery{
+		if _, known := s.book.row(d.Conversation); !known {
+			continue
+		}
+		n := &delivery{wantedAt: r.At, since: r.At, message: m, conversation: d.conversation, Delivery: outbox.Delivery{
 			ID: r.NextID(), Message: m.ID, Conversation: d.Conversation, Key: d.Key, Verb: verb, Revises: d.ID, CreatedAt: r.At,
 		}}
 		m.deliveries = append(m.deliveries, n)
@@ -90,11 +94,13 @@ func (s *Store) reschedule(d *delivery, due, at time.Time) {
 		}
 		c.State = outbox.StateScheduled
 		q.change(d, c)
-		d.DueAt = due
+		d.DueAt, d.wantedAt, d.since = due, due, due
 		heap.Push(&q.later, timer{due, d})
 	case d.State != outbox.StateReady:
+		d.wantedAt, d.since = at, at
 		q.becomeReady(d, c)
 	case !d.DueAt.IsZero():
+		d.since = at
 		q.change(d, c)
 		q.offer(d)
 	}
@@ -113,6 +119,9 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 	case !d.replayable():
 		return outbox.Delivery{}, outbox.ErrRecalled
 	}
+	if _, known := s.book.row(d.Conversation); !known {
+		return outbox.Delivery{}, book.ErrNotFound
+	}
 	s.replay(d, at)
 	return d.copy(), nil
 }
@@ -128,7 +137,7 @@ func (s *Store) replay(d *delivery, at time.Time) {
 		l := s.queue.laneOf(d)
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
 	}
-	d.Failures, d.replayed = 0, true
+	d.Failures, d.replayed, d.wantedAt, d.since = 0, true, at, at
 	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
 	s.wake()
 }
@@ -139,7 +148,7 @@ func (s *Store) ReplayDeliveries(_ context.Context, f outbox.DeliveryFilter, at 
 	defer s.mu.Unlock()
 	n := 0
 	for _, d := range s.queue.byID() {
-		if n < f.Limit && d.replayable() && d.matches(f) {
+		if _, known := s.book.row(d.Conversation); known && n < f.Limit && d.replayable() && d.matches(f) {
 			s.replay(d, at)
 			n++
 		}
@@ -163,6 +172,7 @@ func (s *Store) SettleDelivery(
 	case d.State != outbox.StateUnknown:
 		return outbox.Delivery{}, outbox.ErrState
 	}
+	d.wantedAt = at // who knows when it was delivered
 	s.queue.change(d, outbox.Change{At: at, State: to, Attempt: d.Claims, Reason: outbox.ReasonSettled})
 	return d.copy(), nil
 }

@@ -26,13 +26,13 @@ import (
 )
 
 var (
-	_ headsup.Turns      = (*Store)(nil)
-	_ state.Store        = (*Store)(nil)
-	_ book.Store         = (*Store)(nil)
-	_ outbox.Store       = (*Store)(nil)
-	_ directline.Store   = (*Store)(nil)
-	_ proactive.JobStore = (*Store)(nil)
-	_ headsup.Lease      = (*lease)(nil)
+	_ headsup.Turns    = (*Store)(nil)
+	_ state.Store      = (*Store)(nil)
+	_ book.Store       = (*Store)(nil)
+	_ outbox.Store     = (*Store)(nil)
+	_ directline.Store = (*Store)(nil)
+	_ proactive.Store  = (*Store)(nil)
+	_ headsup.Lease    = (*lease)(nil)
 )
 
 // lease is a conversation's lease.

@@ -101,9 +101,8 @@ func (q query) deliveries(c *conn, f outbox.DeliveryFilter, floor int64, to *[]o
 		d, err := scanDelivery(r)
 		*to = append(*to, d)
 		return err
-	}, "SELECT "+columns+" FROM "+q.from+` d CROSS JOIN messages m ON m.id = d.message
-		LEFT JOIN conversations c ON c.id = d.conversation
-		WHERE `+q.where+" AND d.id >= +? AND m.app_id = ? ORDER BY d.id DESC LIMIT +?",
+	}, "SELECT "+columns+" FROM "+q.from+` d CROSS JOIN messages m ON m.id = d.message `+withConversation+
+		" WHERE "+q.where+" AND d.id >= +? AND m.app_id = ? ORDER BY d.id DESC LIMIT +?",
 		append(q.args, floor, text(f.AppID), f.Limit+1)...)
 }
 

@@ -45,6 +45,8 @@ type Store struct {
 	cache     *cache
 	touches   touches
 
+	observer outbox.Observer // may be nil
+
 	// seq, version, lanes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
@@ -75,6 +77,10 @@ type Config struct {
 
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
+
+	// Committed is told of every transaction that has written: how many operations shared it, and how long its commit,
+	// which syncs, took. It must not block. May be nil.
+	Committed func(operations int, took time.Duration)
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -236,12 +242,9 @@ func (s *Store) shut() error {
 	return nil
 }
 
-// Check reports whether the store can write. After a failure of the disk it tries a commit.
+// Check reports whether the store can write: it commits something.
 func (s *Store) Check(ctx context.Context) error {
 	return s.writer.do(ctx, func(t *tx) error {
-		if !s.writer.sick {
-			return nil
-		}
 		_, err := t.exec("UPDATE counters SET id = id")
 		return err
 	})

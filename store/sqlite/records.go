@@ -39,9 +39,9 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
-	m.alone`
+	m.trace, m.alone`
 
-const messageCount = 19
+const messageCount = 20
 
 // readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
 // tables come from one statement, so what is read was so at one time.
@@ -87,8 +87,8 @@ var (
 // selectDeliveries is a query for each of the tables.
 func selectDeliveries(which string) []string {
 	return []string{
-		"SELECT " + hotDelivery + " FROM deliveries d LEFT JOIN conversations c ON c.id = d.conversation WHERE " + which,
-		"SELECT " + finishedDelivery + " FROM finished d LEFT JOIN conversations c ON c.id = d.conversation WHERE " + which,
+		"SELECT " + hotDelivery + " FROM deliveries d " + withConversation + " WHERE " + which,
+		"SELECT " + finishedDelivery + " FROM finished d " + withConversation + " WHERE " + which,
 	}
 }
 
@@ -96,7 +96,11 @@ const (
 	hotDelivery      = "d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0), " + deliveryRest
 	finishedDelivery = "d.id, d.message, d.conversation, d.state, 0, " + deliveryRest
 	deliveryRest     = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
-		c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, d.created_at, d.verb, d.revises`
+		ifnull(c.app_id, g.app_id), ifnull(c.tenant_id, g.tenant_id), ifnull(c.channel_id, g.channel_id),
+		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id), d.created_at, d.verb, d.revises`
+
+	withConversation = `LEFT JOIN conversations c ON c.id = d.conversation
+		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL`
 )
 
 func scanMessage(r row) (m outbox.Message, alone int64) {
@@ -105,8 +109,8 @@ func scanMessage(r row) (m outbox.Message, alone int64) {
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
-		EditedAt: r.time(16), RecalledAt: r.time(17),
-	}, r.int(18)
+		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18),
+	}, r.int(19)
 }
 
 func scanDelivery(r row) (outbox.Delivery, error) {

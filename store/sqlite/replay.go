@@ -13,7 +13,7 @@ import (
 
 // finishedColumns are a row of the table finished as [scanHot] reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, NULL, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, d.verb, d.revises, d.replayed`
+	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none.
 func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {
@@ -58,6 +58,9 @@ func (t *tx) replay(h *hot, at time.Time) error {
 			return outbox.ErrRecalled
 		}
 	}
+	if _, err := t.conversation(h.conversation); err != nil {
+		return err
+	}
 	c := outbox.Change{At: at, State: outbox.StateReady, Attempt: int(h.claims), Reason: outbox.ReasonReplayed}
 	h.change(c)
 	if _, err := t.exec("DELETE FROM finished WHERE id = ?", int64(h.id)); err != nil {
@@ -66,11 +69,11 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	t.count(h.state, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
-	_, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, due_at, lease_until,
-			fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb, revises, replayed)
-		VALUES (?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1)`,
+	_, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at,
+			lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb, revises, replayed)
+		VALUES (?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1)`,
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
-		int64(h.conversation), int64(h.lane), h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
+		int64(h.conversation), int64(h.lane), at, h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
 		orNull(h.verb), orNull(int64(h.revises)))
 	return err
 }
@@ -116,7 +119,8 @@ func (t *tx) replayNext(
 	var found []hot
 	for _, q := range queries {
 		q.narrow(f)
-		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL)", int64(after), text(f.AppID))
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL) "+
+			"AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = d.conversation)", int64(after), text(f.AppID))
 		if err == nil {
 			err = t.each(func(r row) error {
 				found = append(found, scanHot(r))
@@ -159,7 +163,10 @@ func (s *Store) SettleDelivery(
 			return err
 		}
 		t.count(unknown, code, 1)
-		line := changeLine(outbox.Change{At: at, State: to, Attempt: int(h.claims), Reason: outbox.ReasonSettled})
+		c := outbox.Change{At: at, State: to, Attempt: int(h.claims), Reason: outbox.ReasonSettled}
+		h.wantedAt = at // who knows when it was delivered
+		t.ended(&h, code, c)
+		line := changeLine(c)
 		_, err = t.exec("UPDATE finished SET state = ?, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
 			code, outbox.ReasonSettled, at, line, int64(id))
 		return err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/headsup-bot/headsup/book"
@@ -141,10 +142,17 @@ func (t *tx) hotByID(id outbox.DeliveryID) (h hot, found bool, err error) {
 	return h, found, err
 }
 
-// insertRevision adds a delivery that revises p, behind all that waits in its lane.
+// insertRevision adds a delivery that revises p, behind all that waits in its lane; none in a conversation that is
+// forgotten.
 func (t *tx) insertRevision(rev *outbox.Revision, l outbox.Lane, p part, verb int64) error {
+	switch _, err := t.conversation(p.conversation); {
+	case errors.Is(err, book.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
 	h := hot{
-		id: rev.NextID(), message: rev.Message, conversation: p.conversation, lane: l, createdAt: rev.At,
+		id: rev.NextID(), message: rev.Message, conversation: p.conversation, lane: l, wantedAt: rev.At, createdAt: rev.At,
 	}
 	if err := t.insertReady(&h, rev.At); err != nil {
 		return err
@@ -186,8 +194,8 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	c := outbox.Change{At: at, State: outbox.StateScheduled, Attempt: int(h.claims), Reason: outbox.ReasonRescheduled}
 	if due.After(at) {
 		t.count(h.state, scheduled, 1)
-		if _, err := t.exec(`UPDATE deliveries SET state = 1, seq = NULL, waits = 2, due_at = ?, reason = ?, updated_at = ?,
-				history = history || ? WHERE id = ?`, due, c.Reason, at, changeLine(c), int64(h.id)); err != nil {
+		if _, err := t.exec(`UPDATE deliveries SET state = 1, seq = NULL, waits = 2, wanted_at = ?, due_at = ?, reason = ?,
+				updated_at = ?, history = history || ? WHERE id = ?`, due, due, c.Reason, at, changeLine(c), int64(h.id)); err != nil {
 			return err
 		}
 		return t.vacates(h)
@@ -206,7 +214,7 @@ func (t *tx) becomesReady(h *hot, c outbox.Change) error {
 	t.count(h.state, ready, 1)
 	t.enters(h.conversation, h.lane)
 	_, err := t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
-		", due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-		t.nextSeq(), int64(h.conversation), int64(h.lane), c.Reason, c.At, changeLine(c), int64(h.id))
+		", wanted_at = ?, due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
+		t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
 	return err
 }

@@ -38,6 +38,7 @@ type Store interface {
 	outbox.Store
 	directline.Store
 	proactive.JobStore
+	proactive.Forgetter
 }
 
 // Options describes a driver. The functions close what they open with t.Cleanup.
@@ -82,9 +83,11 @@ func Run(t *testing.T, o Options) {
 	t.Run("Revise", s.revise)
 	t.Run("Replay", s.replay)
 	t.Run("List", s.list)
+	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("Progress", s.progress)
+	t.Run("Forget", s.forget)
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)

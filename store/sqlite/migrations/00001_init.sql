@@ -77,6 +77,7 @@ CREATE TABLE people (
 	updated_at    INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX people_key ON people (app_id, user_id, channel_id, tenant_id);
+CREATE INDEX people_external ON people (app_id, external_id) WHERE external_id IS NOT NULL;
 
 CREATE TABLE members (
 	person       INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -84,6 +85,23 @@ CREATE TABLE members (
 	PRIMARY KEY (person, conversation)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_conversation ON members (conversation);
+
+CREATE TABLE tags (
+	tag          TEXT    NOT NULL,
+	conversation INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+	PRIMARY KEY (tag, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_conversation ON tags (conversation, tag);
+
+-- Conversations that were removed from the book, for the deliveries that went there.
+CREATE TABLE forgotten (
+	id              INTEGER PRIMARY KEY,
+	app_id          TEXT    NOT NULL,
+	tenant_id       TEXT    NOT NULL,
+	channel_id      TEXT    NOT NULL,
+	bot_id          TEXT    NOT NULL,
+	conversation_id TEXT    NOT NULL
+) STRICT;
 
 CREATE TABLE state (
 	app_id    TEXT    NOT NULL,
@@ -123,6 +141,7 @@ CREATE TABLE messages (
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
+	trace        TEXT,    -- traceparent of what it was accepted under
 	alone        INTEGER, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    INTEGER,
 	recalled_at  INTEGER
@@ -143,7 +162,8 @@ CREATE TABLE deliveries (
 	seq          INTEGER,
 	state        INTEGER NOT NULL,
 	waits        INTEGER NOT NULL,
-	due_at       INTEGER NOT NULL,
+	wanted_at    INTEGER NOT NULL, -- when it was to be delivered at first
+	due_at       INTEGER NOT NULL, -- when it could be handed out, if not when it became ready
 	lease_until  INTEGER NOT NULL,
 	fence        INTEGER NOT NULL,
 	claims       INTEGER NOT NULL,
@@ -160,7 +180,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
-CREATE INDEX deliveries_apart ON deliveries (conversation) WHERE seq IS NULL; -- with deliveries_lane: all of a conversation
+CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
 
 -- Deliveries that are final. part counts up with every few thousand rows, so that the index by conversation grows at its
@@ -222,6 +242,8 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE UNIQUE INDEX jobs_started_once
 	ON jobs (app_id, conversation_id, channel_id, bot_id, tenant_id, started_once) WHERE started_once IS NOT NULL;
+
+CREATE INDEX jobs_running ON jobs (app_id, conversation_id) WHERE completed_at = 0;
 
 -- The highest number that a job of the app ever had.
 CREATE TABLE job_numbers (
