@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * See whom the bot knows
-         * @description Lists the reference book: every conversation that the bot has seen, a page at a time.
+         * @description Lists the reference book, which has every conversation that the bot has seen, a page at a time. Of several filters all must fit.
          */
         get: operations["list-conversations"];
         put?: never;
@@ -33,9 +33,37 @@ export interface paths {
         };
         /**
          * See one conversation
-         * @description Returns a conversation of the reference book. When several channels use the id, it is the one that was seen last.
+         * @description Returns a conversation of the reference book, with those who take part.
          */
         get: operations["get-conversation"];
+        put?: never;
+        post?: never;
+        /**
+         * Forget a conversation
+         * @description Removes a conversation from the reference book. What waits to be said there is cancelled, jobs that run there end and tell nothing, and what the bot remembers of the conversation is deleted; whoever is in no other conversation is forgotten too. What stays: notifications with their deliveries, finished jobs, and the history that a channel keeps itself. If somebody speaks there again, the bot meets them for the first time.
+         */
+        delete: operations["delete-conversation"];
+        options?: never;
+        head?: never;
+        /**
+         * File a conversation under your own words
+         * @description Sets the tags of a conversation, and the id that its person has in your own system. Both can be targets of notifications.
+         */
+        patch: operations["update-conversation"];
+        trace?: never;
+    };
+    "/v1/conversations/{id}/activities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what was said
+         * @description Returns the transcript of a conversation, a page at a time. The embedded Direct Line channel keeps one; a channel that keeps none is answered with 404 and the code no_transcript.
+         */
+        get: operations["get-transcript"];
         put?: never;
         post?: never;
         delete?: never;
@@ -363,7 +391,7 @@ export interface paths {
         put?: never;
         /**
          * Say many things
-         * @description Accepts up to 1,000 notifications in one request, with at most 10,000 deliveries together. Each is accepted or refused by itself, and the results are in their order: 202 when all were accepted, 207 when some were refused. All that are accepted are stored durably, in one step, before the answer leaves.
+         * @description Accepts up to 1,000 notifications in one request of up to 2 MiB, with at most 10,000 deliveries together. Each is accepted or refused by itself, and the results are in their order: 202 when all were accepted, 207 when some were refused. All that are accepted are stored durably, in one step, before the answer leaves.
          */
         post: operations["create-notifications"];
         delete?: never;
@@ -409,7 +437,23 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description An Adaptive Card. What is in it is for the channel to judge. */
+        AdaptiveCard: {
+            actions?: {
+                [key: string]: unknown;
+            }[];
+            body?: {
+                [key: string]: unknown;
+            }[];
+            /** @enum {string} */
+            type: "AdaptiveCard";
+            /** @example 1.5 */
+            version: string;
+        } & {
+            [key: string]: unknown;
+        };
         BatchItem: {
+            /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
             /**
              * Format: date-time
@@ -417,6 +461,8 @@ export interface components {
              * @example 2026-12-24T18:00:00Z
              */
             at?: string;
+            /** @description What to show, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
             /**
              * @description new opens a new conversation with the person, where the channel can. existing, if not given.
              * @enum {string}
@@ -445,12 +491,22 @@ export interface components {
              */
             locale?: string;
             /**
+             * @description What to say, as Markdown, which channels show as far as they can.
+             * @example Your build is **done**.
+             */
+            markdown?: string;
+            /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
              */
             on_unknown?: "retry" | "hold";
             /**
-             * @description What to say, as a plain message. Exactly one of text and activity.
+             * @description The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own.
+             * @example Build 7 is done
+             */
+            summary?: string;
+            /**
+             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
              * @example Your build is done.
              */
             text?: string;
@@ -482,7 +538,7 @@ export interface components {
         };
         BatchRequest: {
             /** @description Each is accepted or refused by itself. */
-            notifications: components["schemas"]["BatchItem"][] | null;
+            notifications: components["schemas"]["BatchItem"][];
         };
         BatchResult: {
             /**
@@ -496,7 +552,7 @@ export interface components {
              */
             refused: number;
             /** @description One for each notification, in their order. */
-            results: components["schemas"]["BatchItemResult"][] | null;
+            results: components["schemas"]["BatchItemResult"][];
         };
         Change: {
             /**
@@ -540,6 +596,11 @@ export interface components {
              */
             created_at: string;
             /**
+             * @description The person's id in your own system, if you have told it.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /**
              * @description The conversation's id on the channel. Another channel may use the same one.
              * @example Kq3TzPd8aLx5mWn0-hu
              */
@@ -559,11 +620,15 @@ export interface components {
              * @example en-GB
              */
             locale?: string;
+            /** @description Who is known to take part, in the order in which the bot met them, at most 500. Only shown when a single conversation is asked for. */
+            members?: components["schemas"]["User"][];
             /**
              * @description Whether it can be written to.
              * @enum {string}
              */
             reach: "active" | "uninstalled" | "blocked";
+            /** @description Your tags, in alphabetical order. */
+            tags: string[];
             /** @description The Entra tenant, on channels that have tenants. */
             tenant?: string;
             /**
@@ -581,13 +646,27 @@ export interface components {
         };
         Conversations: {
             /** @description In the order in which the bot first knew of them. */
-            conversations: components["schemas"]["Conversation"][] | null;
+            conversations: components["schemas"]["Conversation"][];
             /** @description Where the next page starts; not given on the last one. */
             next_cursor?: string;
         };
+        ConversationUpdate: {
+            /**
+             * @description The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /**
+             * @description Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once.
+             * @example [
+             *       "on-call"
+             *     ]
+             */
+            tags?: string[];
+        };
         Deliveries: {
             /** @description Newest first. A page may hold fewer than the limit, even none, although there are more. */
-            deliveries: components["schemas"]["Delivery"][] | null;
+            deliveries: components["schemas"]["Delivery"][];
             /** @description Where the next page starts; not given on the last one. */
             next_cursor?: string;
         };
@@ -617,7 +696,7 @@ export interface components {
              */
             due_at?: string;
             /** @description Every change, oldest first. */
-            history: components["schemas"]["Change"][] | null;
+            history: components["schemas"]["Change"][];
             /**
              * @description Names the delivery.
              * @example dlv_0zk3v9q2m7r4y
@@ -655,9 +734,22 @@ export interface components {
             verb: "send" | "update" | "delete";
         };
         EditRequest: {
+            /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
+            /** @description What to show, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
             /**
-             * @description What to say, as a plain message.
+             * @description What to say, as Markdown, which channels show as far as they can.
+             * @example Your build is **done** after all.
+             */
+            markdown?: string;
+            /**
+             * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
+             * @example Build 7 is done
+             */
+            summary?: string;
+            /**
+             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
              * @example Your build is done after all.
              */
             text?: string;
@@ -704,15 +796,36 @@ export interface components {
             value?: unknown;
         };
         JobCompletion: {
+            /** @description What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
+            /** @description What it is shown, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
             /**
-             * @description What the job's conversation is told, as a plain message. Not both text and activity.
+             * @description What it is told, as Markdown, which channels show as far as they can.
+             * @example Your build is **done**.
+             */
+            markdown?: string;
+            /**
+             * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
+             * @example Build 7 is done
+             */
+            summary?: string;
+            /**
+             * @description What the job's conversation is told, as plain text. At most one of text, markdown, activity and card.
              * @example Your build is done.
              */
             text?: string;
         };
         JobProgress: {
+            /** @description What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
+            /** @description What it is shown, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
+            /**
+             * @description What it is told, as Markdown, which channels show as far as they can.
+             * @example **Half** of the tests have passed.
+             */
+            markdown?: string;
             /**
              * Format: int64
              * @description How much is done. It is kept with the job.
@@ -720,7 +833,12 @@ export interface components {
              */
             percent?: number;
             /**
-             * @description What the job's conversation is told, as a plain message. Exactly one of text and activity.
+             * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
+             * @example Build 7 is half done
+             */
+            summary?: string;
+            /**
+             * @description What the job's conversation is told, as plain text. Exactly one of text, markdown, activity and card.
              * @example Half of the tests have passed.
              */
             text?: string;
@@ -757,7 +875,7 @@ export interface components {
         };
         Jobs: {
             /** @description By number, lowest first. */
-            jobs: components["schemas"]["Job"][] | null;
+            jobs: components["schemas"]["Job"][];
             /** @description Where the next page starts; not given on the last one. */
             next_cursor?: string;
         };
@@ -768,12 +886,18 @@ export interface components {
              */
             conversation?: string;
             /**
+             * @description A person in the reference book, by the id that they have in your own system: the latest conversation with that person alone.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /**
              * @description A person in the reference book, by channel user id: the latest conversation with that person alone.
              * @example dl_ann
              */
             user?: string;
         };
         Notification: {
+            /** @description What is said. */
             activity: components["schemas"]["Activity"];
             /**
              * Format: date-time
@@ -781,7 +905,7 @@ export interface components {
              */
             created_at: string;
             /** @description One per conversation, and one for every change of what was said there. */
-            deliveries: components["schemas"]["Delivery"][] | null;
+            deliveries: components["schemas"]["Delivery"][];
             /**
              * Format: date-time
              * @description When what it says was changed last.
@@ -817,7 +941,7 @@ export interface components {
              * @enum {string}
              */
             state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
-            /** @description As it was asked for. */
+            /** @description As it was asked for; instead of a reference or an address, the conversation that it names. */
             to: components["schemas"]["Target"];
             /** @description As it was given. */
             topic?: string;
@@ -825,6 +949,7 @@ export interface components {
             value?: unknown;
         };
         NotificationRequest: {
+            /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
             /**
              * Format: date-time
@@ -832,6 +957,8 @@ export interface components {
              * @example 2026-12-24T18:00:00Z
              */
             at?: string;
+            /** @description What to show, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
             /**
              * @description new opens a new conversation with the person, where the channel can. existing, if not given.
              * @enum {string}
@@ -858,12 +985,22 @@ export interface components {
              */
             locale?: string;
             /**
+             * @description What to say, as Markdown, which channels show as far as they can.
+             * @example Your build is **done**.
+             */
+            markdown?: string;
+            /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
              */
             on_unknown?: "retry" | "hold";
             /**
-             * @description What to say, as a plain message. Exactly one of text and activity.
+             * @description The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own.
+             * @example Build 7 is done
+             */
+            summary?: string;
+            /**
+             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
              * @example Your build is done.
              */
             text?: string;
@@ -881,9 +1018,10 @@ export interface components {
             /** @description Where the next page starts; not given on the last one. */
             next_cursor?: string;
             /** @description Newest first. A page may hold fewer than the limit, even none, although there are more. */
-            notifications: components["schemas"]["NotificationSummary"][] | null;
+            notifications: components["schemas"]["NotificationSummary"][];
         };
         NotificationSummary: {
+            /** @description What is said. */
             activity: components["schemas"]["Activity"];
             /** @description How many of its deliveries are in each state that any is in. */
             counts: {
@@ -945,7 +1083,7 @@ export interface components {
             /** @description One sentence for people. */
             detail: string;
             /** @description The fields at fault. */
-            errors?: components["schemas"]["ProblemField"][] | null;
+            errors?: components["schemas"]["ProblemField"][];
             /**
              * Format: int64
              * @description The HTTP status.
@@ -1015,6 +1153,8 @@ export interface components {
             state: "delivered" | "failed";
         };
         Target: {
+            /** @description An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference. */
+            address?: unknown;
             /**
              * @description A conversation in the reference book, by its id on the channel.
              * @example Kq3TzPd8aLx5mWn0-hu
@@ -1023,12 +1163,37 @@ export interface components {
             /** @description Every conversation in the reference book that can be reached. */
             everyone?: boolean;
             /**
+             * @description A person in the reference book, by the id that they have in your own system (see update-conversation): the latest conversation with that person alone.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /** @description A ConversationReference as one of the Microsoft SDKs stores it. A conversation that the reference book knows is told where the book has it; another is added to the book. */
+            reference?: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Every conversation with this tag that can be reached.
+             * @example on-call
+             */
+            tag?: string;
+            /**
              * @description A person in the reference book, by channel user id: the latest conversation with that person alone.
              * @example dl_ann
              */
             user?: string;
         };
+        Transcript: {
+            /** @description In the order in which the channel took them in. */
+            activities: components["schemas"]["Utterance"][];
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+        };
         User: {
+            /**
+             * @description The person's id in your own system, if you have told it.
+             * @example employee-4711
+             */
+            external_id?: string;
             /**
              * @description The channel user id.
              * @example dl_ann
@@ -1036,6 +1201,15 @@ export interface components {
             id: string;
             /** @description The name that the channel told. */
             name?: string;
+        };
+        Utterance: {
+            /** @description The activity, by the person or by the bot. */
+            activity: components["schemas"]["Activity"];
+            /**
+             * Format: int64
+             * @description Its place in the conversation, counting from 1.
+             */
+            number: number;
         };
     };
     responses: never;
@@ -1049,10 +1223,22 @@ export interface operations {
     "list-conversations": {
         parameters: {
             query?: {
+                /** @description Only conversations on this channel. */
+                channel?: string;
                 /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
                 cursor?: string;
+                /** @description Only conversations that the person with this id in your own system takes part in. */
+                external_id?: string;
+                /** @description Only conversations of this kind. */
+                kind?: "personal" | "group" | "channel";
                 /** @description How many at most. */
                 limit?: number;
+                /** @description Only conversations that can, or cannot, be written to. */
+                reach?: "active" | "uninstalled" | "blocked";
+                /** @description Only conversations with this tag. */
+                tag?: string;
+                /** @description Only conversations that this channel user id takes part in. */
+                user?: string;
             };
             header?: never;
             path?: never;
@@ -1100,10 +1286,13 @@ export interface operations {
     };
     "get-conversation": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
             header?: never;
             path: {
-                /** @description The conversation's id on the channel. */
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
                 id: string;
             };
             cookie?: never;
@@ -1117,6 +1306,233 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-conversation": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "update-conversation": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "external_id": "employee-4711",
+                 *       "tags": [
+                 *         "on-call"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConversationUpdate"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-transcript": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transcript"];
                 };
             };
             /** @description Not Found */
@@ -1461,6 +1877,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "limit": 100,
+                 *       "state": "failed"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ReplayRequest"];
             };
         };
@@ -1594,6 +2016,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "build",
+                 *       "to": {
+                 *         "user": "dl_ann"
+                 *       },
+                 *       "value": {
+                 *         "number": 7
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobRequest"];
             };
         };
@@ -1747,6 +2180,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "text": "Your build is done."
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobCompletion"];
             };
         };
@@ -1846,6 +2284,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "percent": 50,
+                 *       "text": "Half of the tests have passed."
+                 *     }
+                 */
                 "application/json": components["schemas"]["JobProgress"];
             };
         };
@@ -2007,6 +2451,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "text": "Your build is done.",
+                 *       "to": {
+                 *         "user": "dl_ann"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["NotificationRequest"];
             };
         };
@@ -2226,6 +2678,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "text": "Your build is done after all."
+                 *     }
+                 */
                 "application/json": components["schemas"]["EditRequest"];
             };
         };
@@ -2393,6 +2850,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "in": "1h30m"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RescheduleRequest"];
             };
         };
@@ -2480,6 +2942,26 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "notifications": [
+                 *         {
+                 *           "idempotency_key": "build-1234",
+                 *           "text": "Your build is done.",
+                 *           "to": {
+                 *             "user": "dl_ann"
+                 *           }
+                 *         },
+                 *         {
+                 *           "in": "10s",
+                 *           "text": "Ann's build is done.",
+                 *           "to": {
+                 *             "user": "dl_ben"
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["BatchRequest"];
             };
         };
