@@ -118,3 +118,9 @@ func numberIn(id activity.ConversationID, of activity.ID) (seq int64, ok bool) {
 	seq, err := strconv.ParseInt(number, 10, 64)
 	return seq, ok && err == nil && seq > 0 && activityID(id, seq) == of
 }
+
+// gone reports whether nothing is left of what was said.
+func gone(s Stored) bool {
+	kind, _ := activity.Member(s.Body, "type")
+	return string(kind) == `"`+string(activity.TypeMessageDelete)+`"`
+}

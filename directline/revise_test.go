@@ -72,6 +72,10 @@ func TestWhatChangesIsSeenInItsPlace(t *testing.T) {
 	if *set.Watermark != "6" {
 		t.Errorf("the watermark is %s", *set.Watermark)
 	}
+	said, err := r.ch.Transcript(t.Context(), o.ConversationID, 0, 2)
+	if err != nil || len(said) != 2 || said[0].Seq != 1 || said[1].Seq != 3 || !strings.Contains(string(said[0].Body), `"best"`) {
+		t.Errorf("the transcript has %+v, %v", said, err)
+	}
 	for _, a := range set.Activities {
 		if strings.Contains(a.Text, "two") || strings.Contains(a.Text, "one") || strings.Contains(a.Text, "better") {
 			t.Errorf("the history still says %q", a.Text)
