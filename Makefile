@@ -51,7 +51,7 @@ screenshots: build examples/bots/node_modules/.installed ## the pictures in docs
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
 
 .PHONY: generate
-generate: ## what is written from source: the configuration's reference and sample
+generate: ## what is written from source: the references of configuration and command line, the sample
 	$(GO) generate ./...
 
 .PHONY: vet
@@ -75,6 +75,7 @@ unit: ## Go tests with the race detector
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
+	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
 
 .PHONY: bench
 bench: ## deliveries per second, as ratios to Go's HTTP client in the same run

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"iter"
 	"net/http"
@@ -9,93 +11,92 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
-
-	"github.com/headsup-bot/headsup/api"
 )
 
-const (
-	deliveries = "/v1/deliveries"
-	jobs       = "/v1/jobs"
-)
+// largestPage is how many entries a list that is gone over asks for at once; every list gives as many.
+const largestPage = 200
 
-func isNotification(n api.Notification) bool { return n.ID != "" }
-func isDelivery(d api.Delivery) bool         { return d.ID != "" }
-func isJob(j api.Job) bool                   { return j.Number > 0 }
+// ask gets what a path has, for a method without a body. What is not valid is not from a Headsup server.
+func ask[T any](ctx context.Context, c *Client, method, path string, valid func(T) bool) (T, error) {
+	return answered(ctx, c, request{method: method, path: path}, valid)
+}
 
-// send sends a request, with a body if there is one, and returns the answer, which is one of this API if it holds. The
-// error says what it was for.
-func send[T any](ctx context.Context, c *Client, what string, r request, body any, holds func(T) bool) (T, error) {
-	var answer, none T
-	err := error(nil)
+// post sends a body to a path, which needs no idempotency key because it may be done again.
+func post[T any](ctx context.Context, c *Client, path string, body any, valid func(T) bool) (T, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return answered(ctx, c, request{method: http.MethodPost, path: path, body: raw}, valid)
+}
+
+// once is post for what must not be done again when it may have been done already. Without body there is none.
+func once[T any](ctx context.Context, c *Client, path string, body any, valid func(T) bool) (answer T, err error) {
+	r := request{method: http.MethodPost, path: path, once: true}
 	if body != nil {
-		r.body, err = json.Marshal(body)
+		if r.body, err = json.Marshal(body); err != nil {
+			return answer, err
+		}
 	}
-	if err == nil {
-		err = c.do(ctx, r, &answer)
+	return answered(ctx, c, r, valid)
+}
+
+// create posts a body under the caller's idempotency key, or one for this call.
+func create[T any](ctx context.Context, c *Client, path string, body any, opts []CallOption, valid func(T) bool) (T, error) {
+	var o call
+	for _, opt := range opts {
+		opt(&o)
 	}
-	if err == nil && !holds(answer) {
-		err = fmt.Errorf("%w: it has no id", errAnswer)
+	var none T
+	if strings.ContainsFunc(o.key, control) {
+		return none, fmt.Errorf("idempotency key %q has control characters", o.key)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return none, err
+	}
+	return answered(ctx, c, request{method: http.MethodPost, path: path, body: raw, key: cmp.Or(o.key, rand.Text())}, valid)
+}
+
+func answered[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (answer T, err error) {
+	if err = c.do(ctx, r, &answer); err == nil && !valid(answer) {
+		err = fmt.Errorf("%w: it has no id, or no list", errAnswer)
 	}
 	if err != nil {
-		return none, fmt.Errorf("%s: %w", what, err)
+		var none T
+		return none, err
 	}
 	return answer, nil
 }
 
-// get asks for what has an id below a path.
-func get[T any](ctx context.Context, c *Client, what, path, id string, holds func(T) bool) (answer T, err error) {
-	if path, err = below(path, id); err != nil {
-		return answer, fmt.Errorf("%s: %w", what, err)
+// segment is an id as a part of a path. Dots alone are no name there, and no id.
+func segment(what, id string) (string, error) {
+	if strings.Trim(id, ".") == "" {
+		return "", fmt.Errorf("%s: %q is not an id", what, id)
 	}
-	return send(ctx, c, what, request{method: http.MethodGet, path: path}, nil, holds)
+	return url.PathEscape(id), nil
 }
 
-// change does something to what has an id below a path. single is as in [request].
-func change[T any](
-	ctx context.Context, c *Client, path, id, verb string, body any, single bool, holds func(T) bool,
-) (answer T, err error) {
-	what := verb + " " + id
-	if path, err = below(path, id); err != nil {
-		return answer, fmt.Errorf("%s: %w", what, err)
-	}
-	return send(ctx, c, what, request{method: http.MethodPost, path: path + "/" + verb, single: single}, body, holds)
-}
-
-// below is the path of what has an id.
-func below(path, id string) (string, error) {
-	if strings.Trim(id, ".") == "" { // which is no name in a path
-		return "", fmt.Errorf("%q is not an id", id)
-	}
-	return path + "/" + url.PathEscape(id), nil
-}
-
-// list asks for a page.
-func list[T any](ctx context.Context, c *Client, what, path string, pairs ...string) (T, error) {
-	r := request{method: http.MethodGet, path: path + parameters(pairs...)}
-	return send(ctx, c, what, r, nil, func(T) bool { return true })
-}
-
-// largestPage is how many the lists of many return at most.
-const largestPage = 200
-
-// over goes over a list, page by page.
-func over[T any](read func(cursor string) (page []T, next string, err error)) iter.Seq2[T, error] {
+// all goes over the entries of one page after another.
+func all[T any](page func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for cursor := ""; ; {
-			page, next, err := read(cursor)
+			found, next, err := page(cursor)
 			if err != nil {
 				var none T
 				yield(none, err)
 				return
 			}
-			for _, one := range page {
-				if !yield(one, nil) {
+			for _, entry := range found {
+				if !yield(entry, nil) {
 					return
 				}
 			}
-			if cursor = next; cursor == "" {
+			if next == "" {
 				return
 			}
+			cursor = next
 		}
 	}
 }

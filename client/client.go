@@ -21,8 +21,7 @@ package client
 
 import (
 	"cmp"
-	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -45,6 +44,10 @@ type Config struct {
 	// Redirects are not followed, whatever it says.
 	HTTPClient *http.Client
 
+	// Key is the API key, hup_<id>_<secret>, that is sent with every request. Empty sends none, which is enough for a server
+	// in development mode.
+	Key string
+
 	// UserAgent is sent with every request. Empty means headsup-client.
 	UserAgent string
 }
@@ -54,6 +57,7 @@ type Client struct {
 	base  string // without a slash at the end
 	http  http.Client
 	agent string
+	key   string
 }
 
 // New makes a client. It does not call the server; the error is about the configuration.
@@ -67,10 +71,12 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: base URL %q is not an http or https URL", base)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, fmt.Errorf("client: base URL %q must be scheme, host and path only", u.Redacted())
+	case strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return nil, errors.New("client: the key has characters that no key has") // and is a secret
 	case strings.ContainsFunc(cfg.UserAgent, control):
 		return nil, fmt.Errorf("client: user agent %q has control characters", cfg.UserAgent)
 	}
-	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client")}
+	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client"), key: cfg.Key}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}
@@ -90,62 +96,6 @@ type call struct {
 // over several calls and restarts of the caller; an empty key is as good as none.
 func IdempotencyKey(key string) CallOption {
 	return func(c *call) { c.key = key }
-}
-
-// CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
-// ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
-func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
-	key, err := keyOf(opts)
-	if err != nil {
-		return api.Notification{}, fmt.Errorf("create notification: %w", err)
-	}
-	return send(ctx, c, "create notification", request{method: http.MethodPost, path: notifications, key: key}, r, isNotification)
-}
-
-// keyOf is the idempotency key of a call, the caller's or one that is made for the call.
-func keyOf(opts []CallOption) (string, error) {
-	var o call
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if strings.ContainsFunc(o.key, control) {
-		return "", fmt.Errorf("idempotency key %q has control characters", o.key)
-	}
-	return cmp.Or(o.key, rand.Text()), nil
-}
-
-// Notification returns a notification with its deliveries and their history. One that does not exist is an [*Error] with
-// [api.CodeNotFound].
-func (c *Client) Notification(ctx context.Context, id string) (api.Notification, error) {
-	return get(ctx, c, "notification "+id, notifications, id, isNotification)
-}
-
-// Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx
-// ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
-func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
-	var last api.Notification
-	for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-		n, err := c.Notification(ctx, id)
-		if err != nil {
-			return last, err
-		}
-		last = n
-		if Settled(n.State) {
-			return last, nil
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return last, fmt.Errorf("notification %s is %s: %w", id, n.State, err)
-		}
-	}
-}
-
-// Settled reports whether a state, of a notification or a delivery, is an outcome. States that are not known are not.
-func Settled(state string) bool {
-	switch state {
-	case "delivered", "failed", "unknown", "expired", "suppressed", "cancelled":
-		return true
-	}
-	return false
 }
 
 // Error is what the server answered instead of what was asked for. Get at it with [errors.As].

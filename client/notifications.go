@@ -1,160 +1,176 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"iter"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/headsup-bot/headsup/api"
 )
 
-// CreateNotifications has the server accept up to 1,000 notifications in one step. Each is accepted or refused by itself,
-// and the results are in their order; the error is about all of them. Those without an idempotency key get one for the
-// call, so that a repeat says nothing twice.
-func (c *Client) CreateNotifications(ctx context.Context, all []api.BatchItem) (api.BatchResult, error) {
-	all = slices.Clone(all)
-	for i := range all {
-		if all[i].IdempotencyKey == "" {
-			all[i].IdempotencyKey = rand.Text()
-		}
+// CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
+// ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
+func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
+	n, err := create(ctx, c, notifications, r, opts, isNotification)
+	if err != nil {
+		return n, fmt.Errorf("create notification: %w", err)
 	}
-	r := request{method: http.MethodPost, path: notifications + "/batch"}
-	return send(ctx, c, "create notifications", r, api.BatchRequest{Notifications: all},
-		func(r api.BatchResult) bool { return len(r.Results) == len(all) })
+	return n, nil
 }
 
-// NotificationFilter chooses notifications: those that fit all members that are set. The zero value chooses all.
+// CreateNotifications has the server accept up to 1,000 notifications in one step. Each is accepted or refused by itself:
+// the results are in their order, and say which. Those with an idempotency key of their own may be sent again.
+func (c *Client) CreateNotifications(ctx context.Context, items []api.BatchItem) (api.BatchResult, error) {
+	for i := range items {
+		if items[i].IdempotencyKey == "" { // the call may have to be repeated
+			items = withKeys(items)
+			break
+		}
+	}
+	out, err := post(ctx, c, notifications+"/batch", api.BatchRequest{Notifications: items},
+		func(r api.BatchResult) bool { return len(r.Results) == len(items) })
+	if err != nil {
+		return out, fmt.Errorf("create notifications: %w", err)
+	}
+	return out, nil
+}
+
+// Notification returns a notification with its deliveries and their history. One that does not exist is an [*Error] with
+// [api.CodeNotFound].
+func (c *Client) Notification(ctx context.Context, id string) (api.Notification, error) {
+	return c.notification(ctx, http.MethodGet, id, "", nil)
+}
+
+// Cancel cancels what is not being sent yet.
+func (c *Client) Cancel(ctx context.Context, id string) (api.Notification, error) {
+	return c.notification(ctx, http.MethodPost, id, "/cancel", nil)
+}
+
+// Reschedule moves what is not being sent yet to another time.
+func (c *Client) Reschedule(ctx context.Context, id string, r api.RescheduleRequest) (api.Notification, error) {
+	return c.notification(ctx, http.MethodPost, id, "/reschedule", r)
+}
+
+// Edit changes what a notification says, and what it has said already where the channel can. One that was recalled is an
+// [*Error] with [api.CodeRecalled].
+func (c *Client) Edit(ctx context.Context, id string, r api.EditRequest) (api.Notification, error) {
+	return c.notification(ctx, http.MethodPost, id, "/edit", r)
+}
+
+// Recall takes a notification back: what is not being sent yet is cancelled, and what was said is removed
+// where the channel can. It may be repeated.
+func (c *Client) Recall(ctx context.Context, id string) (api.Notification, error) {
+	return c.notification(ctx, http.MethodPost, id, "/recall", nil)
+}
+
+// NotificationFilter says which notifications are meant: those that match every member that is set.
 type NotificationFilter struct {
-	State, Topic, Conversation string
-	// CreatedAfter and CreatedBefore bound when they were accepted: not before the one, before the other.
+	// State is a state of one of its deliveries at least, Topic as it was given.
+	State, Topic string
+	// Conversation is the id of one that it went to, on the channel.
+	Conversation string
+	// CreatedAfter and CreatedBefore bound when it was accepted: at the first or later, and before the second.
 	CreatedAfter, CreatedBefore time.Time
 }
 
-// NotificationsPage returns a page of notifications, newest first. It may hold fewer than the limit, even none, although
-// there are more. The first page has an empty cursor; each names the next one's, the last one none. A limit of 0 leaves
-// the size to the server.
-func (c *Client) NotificationsPage(
-	ctx context.Context, f NotificationFilter, cursor string, limit int,
-) (api.Notifications, error) {
-	return list[api.Notifications](ctx, c, "notifications", notifications,
-		"state", f.State, "topic", f.Topic, "conversation", f.Conversation, "created_after", instant(f.CreatedAfter),
-		"created_before", instant(f.CreatedBefore), "cursor", cursor, "limit", positive(limit))
+// when is an instant as a parameter; empty for none.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// NotificationsPage returns a page of notifications, newest first. The first page has an empty cursor; each names the
+// next one's, the last one none. A page may hold fewer than the limit, even none, although there are more. A limit of 0
+// leaves the size to the server.
+func (c *Client) NotificationsPage(ctx context.Context, f NotificationFilter, cursor string, limit int) (api.Notifications, error) {
+	page, err := ask(ctx, c, http.MethodGet, notifications+parameters(
+		"state", f.State, "topic", f.Topic, "conversation", f.Conversation,
+		"created_after", when(f.CreatedAfter), "created_before", when(f.CreatedBefore), "cursor", cursor, "limit", positive(limit),
+	), func(p api.Notifications) bool { return p.Notifications != nil })
+	if err != nil {
+		return page, fmt.Errorf("notifications: %w", err)
+	}
+	return page, nil
 }
 
 // Notifications goes over notifications, newest first, asking for a page at a time. It ends with the first error.
 func (c *Client) Notifications(ctx context.Context, f NotificationFilter) iter.Seq2[api.NotificationSummary, error] {
-	return over(func(cursor string) ([]api.NotificationSummary, string, error) {
+	return all(func(cursor string) ([]api.NotificationSummary, string, error) {
 		page, err := c.NotificationsPage(ctx, f, cursor, largestPage)
 		return page.Notifications, page.NextCursor, err
 	})
 }
 
-// Cancel stops what is not being sent yet, and returns what became of each delivery.
-func (c *Client) Cancel(ctx context.Context, id string) (api.Notification, error) {
-	return change(ctx, c, notifications, id, "cancel", nil, false, isNotification)
+// Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx
+// ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
+func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
+	var last api.Notification
+	for n, err := range c.Watch(ctx, id) {
+		if err != nil {
+			return last, err
+		}
+		last = n
+	}
+	return last, nil
 }
 
-// Reschedule moves what is not being sent yet to another time, and returns what became of each delivery.
-func (c *Client) Reschedule(ctx context.Context, id string, r api.RescheduleRequest) (api.Notification, error) {
-	return change(ctx, c, notifications, id, "reschedule", r, false, isNotification)
+// Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
+// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
+	return func(yield func(api.Notification, error) bool) {
+		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
+			n, err := c.Notification(ctx, id)
+			if !yield(n, err) || err != nil || Settled(n.State) {
+				return
+			}
+			if err := sleep(ctx, pause); err != nil {
+				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))
+				return
+			}
+		}
+	}
 }
 
-// Edit changes what a notification says, also where it was said already. One that was recalled is refused with
-// [api.CodeRecalled].
-func (c *Client) Edit(ctx context.Context, id string, r api.EditRequest) (api.Notification, error) {
-	return change(ctx, c, notifications, id, "edit", r, false, isNotification)
+// Settled reports whether a state, of a notification or a delivery, is an outcome. States that are not known are not.
+func Settled(state string) bool {
+	switch state {
+	case "delivered", "failed", "unknown", "expired", "suppressed", "cancelled":
+		return true
+	}
+	return false
 }
 
-// Recall takes a notification back, also where it was said already.
-func (c *Client) Recall(ctx context.Context, id string) (api.Notification, error) {
-	return change(ctx, c, notifications, id, "recall", nil, false, isNotification)
-}
-
-// DeliveryFilter chooses deliveries: those that fit all members that are set. The zero value chooses all.
-type DeliveryFilter struct {
-	State, Reason, Conversation, Notification string
-}
-
-// DeliveriesPage returns a page of deliveries, newest first. It may hold fewer than the limit, even none, although there
-// are more. The first page has an empty cursor; each names the next one's, the last one none. A limit of 0 leaves the size
-// to the server.
-func (c *Client) DeliveriesPage(ctx context.Context, f DeliveryFilter, cursor string, limit int) (api.Deliveries, error) {
-	return list[api.Deliveries](ctx, c, "deliveries", deliveries,
-		"state", f.State, "reason", f.Reason, "conversation", f.Conversation, "notification", f.Notification,
-		"cursor", cursor, "limit", positive(limit))
-}
-
-// Deliveries goes over deliveries, newest first, asking for a page at a time. It ends with the first error.
-func (c *Client) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[api.Delivery, error] {
-	return over(func(cursor string) ([]api.Delivery, string, error) {
-		page, err := c.DeliveriesPage(ctx, f, cursor, largestPage)
-		return page.Deliveries, page.NextCursor, err
-	})
-}
-
-// Delivery returns a delivery with its history.
-func (c *Client) Delivery(ctx context.Context, id string) (api.Delivery, error) {
-	return get(ctx, c, "delivery "+id, deliveries, id, isDelivery)
-}
-
-// ReplayDelivery tries a delivery again that has ended without success. Another one is refused with
-// [api.CodeWrongState]. It is not repeated when the answer is lost.
-func (c *Client) ReplayDelivery(ctx context.Context, id string) (api.Delivery, error) {
-	return change(ctx, c, deliveries, id, "replay", nil, true, isDelivery)
-}
-
-// SettleDelivery says what became of a delivery whose outcome is unknown. Another one is refused with
-// [api.CodeWrongState]. It is not repeated when the answer is lost.
-func (c *Client) SettleDelivery(ctx context.Context, id string, r api.SettleRequest) (api.Delivery, error) {
-	return change(ctx, c, deliveries, id, "settle", r, true, isDelivery)
-}
-
-// ReplayDeliveries tries deliveries again that have ended without success and match r, and returns how many. It is not
-// repeated when the answer is lost.
-func (c *Client) ReplayDeliveries(ctx context.Context, r api.ReplayRequest) (int, error) {
-	result, err := change(ctx, c, "/v1", "deliveries", "replay", r, true, func(api.ReplayResult) bool { return true })
-	return result.Replayed, err
-}
-
-// CreateJob starts a job in a conversation.
-func (c *Client) CreateJob(ctx context.Context, r api.JobRequest, opts ...CallOption) (api.Job, error) {
-	key, err := keyOf(opts)
+// notification does something with one and returns how it stands then.
+func (c *Client) notification(ctx context.Context, method, id, action string, body any) (n api.Notification, err error) {
+	name, err := segment("notification", id)
+	switch {
+	case err != nil:
+		return n, err
+	case body == nil:
+		n, err = ask(ctx, c, method, notifications+"/"+name+action, isNotification)
+	default:
+		n, err = post(ctx, c, notifications+"/"+name+action, body, isNotification)
+	}
 	if err != nil {
-		return api.Job{}, fmt.Errorf("create job: %w", err)
+		return n, fmt.Errorf("notification %s: %w", id, err)
 	}
-	return send(ctx, c, "create job", request{method: http.MethodPost, path: jobs, key: key}, r, isJob)
+	return n, nil
 }
 
-// Job returns a job.
-func (c *Client) Job(ctx context.Context, number int64) (api.Job, error) {
-	id := strconv.FormatInt(number, 10)
-	return get(ctx, c, "job "+id, jobs, id, isJob)
-}
+func isNotification(n api.Notification) bool { return n.ID != "" }
 
-// ReportProgress tells how far a job has come.
-func (c *Client) ReportProgress(ctx context.Context, number int64, p api.JobProgress) (api.Job, error) {
-	return change(ctx, c, jobs, strconv.FormatInt(number, 10), "progress", p, false, isJob)
-}
-
-// CompleteJob completes a job and tells its end.
-func (c *Client) CompleteJob(ctx context.Context, number int64, r api.JobCompletion, opts ...CallOption) (api.Job, error) {
-	key, err := keyOf(opts)
-	if err != nil {
-		return api.Job{}, fmt.Errorf("complete job: %w", err)
+// withKeys gives those items a key that have none.
+func withKeys(items []api.BatchItem) []api.BatchItem {
+	items = slices.Clone(items)
+	for i := range items {
+		items[i].IdempotencyKey = cmp.Or(items[i].IdempotencyKey, rand.Text())
 	}
-	id := strconv.FormatInt(number, 10)
-	return send(ctx, c, "complete job "+id, request{method: http.MethodPost, path: jobs + "/" + id + "/complete", key: key}, r, isJob)
-}
-
-// instant is a time as the API reads it; empty for none.
-func instant(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
+	return items
 }

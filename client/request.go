@@ -17,7 +17,13 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-const notifications = "/v1/notifications"
+// Paths of the API.
+const (
+	notifications = "/v1/notifications"
+	deliveries    = "/v1/deliveries"
+	jobs          = "/v1/jobs"
+	keys          = "/v1/keys"
+)
 
 // Limits of a call.
 const (
@@ -34,9 +40,8 @@ const (
 type request struct {
 	method, path string
 	body         []byte
-	key          string
-	// single: a repeat of what was done means something else, so that only a refusal for the moment is repeated.
-	single bool
+	key          string // idempotency key
+	once         bool   // a repeat of what was done means something else: only what was refused for the moment is repeated
 }
 
 // do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
@@ -45,10 +50,8 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
 		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
-		if _, refused := errors.AsType[*Error](err); r.single && !refused {
-			again = false
-		}
-		if !again || n == attempts || ctx.Err() != nil {
+		refused := refusedForNow(err)
+		if !again || n == attempts || r.once && !refused || ctx.Err() != nil {
 			return err
 		}
 		if sleep(ctx, wait) != nil {
@@ -57,8 +60,14 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	}
 }
 
-// retry reports whether the n-th attempt's error may pass, and how long to wait then. 502 and 504 are how a proxy says
-// that it could not reach the server.
+// refusedForNow reports whether the server itself has said that it did nothing and may be asked again.
+func refusedForNow(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Problem.Status == http.StatusTooManyRequests || e.Problem.Status == http.StatusServiceUnavailable)
+}
+
+// retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and
+// 504 are how a proxy says that it could not reach the server.
 func retry(err error, n int) (time.Duration, bool) {
 	if err == nil {
 		return 0, false
@@ -67,7 +76,7 @@ func retry(err error, n int) (time.Duration, bool) {
 	backoff = backoff/2 + rand.N(backoff/2)
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Problem.Status {
-		case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
 			return max(backoff, e.RetryAfter), e.RetryAfter <= longestWait
 		}
 		return 0, false
@@ -87,7 +96,10 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.body != nil {
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if r.method == http.MethodPost || r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/client"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
@@ -63,8 +64,12 @@ func goLive(t *testing.T) *live {
 			t.Error(err)
 		}
 	})
+	keys, err := access.New(access.Config{AppID: "app", Store: store, Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
-	httpapi.Register(mux, httpapi.Config{Engine: engine})
+	httpapi.Register(mux, httpapi.Config{Engine: engine, Keys: keys})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	if l.Client, err = client.New(client.Config{BaseURL: srv.URL, HTTPClient: srv.Client()}); err != nil {
@@ -269,7 +274,7 @@ func TestBatchAndListOfNotifications(t *testing.T) {
 func TestJobIsStartedReportedAndCompleted(t *testing.T) {
 	t.Parallel()
 	l := goLive(t)
-	j, err := l.CreateJob(t.Context(), api.JobRequest{To: api.JobTarget{User: "ann"}, Name: "build"}, client.IdempotencyKey("k"))
+	j, err := l.StartJob(t.Context(), api.JobRequest{To: api.JobTarget{User: "ann"}, Name: "build"}, client.IdempotencyKey("k"))
 	if err != nil || j.Number != 1 {
 		t.Fatalf("%+v, %v", j, err)
 	}

@@ -21,15 +21,21 @@ import (
 
 // Config makes a [Server].
 type Config struct {
-	// Listen is the address to listen on. Empty means 127.0.0.1:3978; port 0 picks a free one. As long as the server
-	// has no credentials it runs in development mode, and that only on loopback.
+	// Listen is the address to listen on. Empty means 127.0.0.1:3978; port 0 picks a free one. On loopback the server runs
+	// in development mode. On any other address, or with a PublicURL that is not this machine's own, it asks for API keys
+	// and has no playground; see [Server.Exposed].
 	Listen string
 
 	// DataDir is where everything is kept. Empty means ./headsup-data. It is created if it is missing.
 	DataDir string
 
-	// PublicURL is the address by which others reach the server. Empty means the address that it listens on.
-	PublicURL string
+	// PublicURL is the address by which others reach the server. Empty means the address that it listens on, which must be
+	// loopback then. Others must reach it by https, unless InsecureHTTP allows http too.
+	PublicURL    string
+	InsecureHTTP bool
+
+	// RequireKey makes the HTTP API ask for API keys in development mode too.
+	RequireKey bool
 
 	// TrustedProxies are addresses and networks (CIDR) of reverse proxies. What they say in X-Forwarded-For, -Proto and
 	// -Host, or in Forwarded, is believed; from anybody else these headers are dropped.
@@ -118,7 +124,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), c.validateBotURL(), proxies, c.validateDrain(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
 }
 
@@ -132,18 +138,28 @@ func (c Config) validateDrain() error {
 	return nil
 }
 
-// ErrOpen: the server would take messages from anybody.
-var ErrOpen = errors.New("without credentials the server runs in development mode, on loopback only (127.0.0.1, [::1] or localhost)")
+// ErrNoPublicURL: others can reach the server, and nobody said by which address.
+var ErrNoPublicURL = errors.New("others can reach it, so public_url must say by which address they do")
 
 func (c Config) validateListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return wrong("listen", "%q is not host:port", c.Listen)
 	}
-	if !loopback(host) {
-		return wrong("listen", "%q: %w", c.Listen, ErrOpen)
+	if !loopback(host) && c.PublicURL == "" {
+		return wrong("listen", "%q: %w", c.Listen, ErrNoPublicURL)
 	}
 	return nil
+}
+
+// exposed reports whether others than this machine's own programs can reach the server.
+func (c Config) exposed() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || !loopback(host) {
+		return true
+	}
+	public, err := url.Parse(c.PublicURL)
+	return err != nil || c.PublicURL != "" && !loopback(public.Hostname())
 }
 
 // loopback reports whether a host is this machine's own. Names are not looked up.
@@ -167,8 +183,9 @@ func (c Config) validatePublicURL() error {
 		return wrong("public_url", "%q is not an http or https URL", c.PublicURL)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
 		return wrong("public_url", "%q must be scheme and host only", c.PublicURL)
-	case !loopback(u.Hostname()):
-		return wrong("public_url", "%q: %w", c.PublicURL, ErrOpen)
+	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.InsecureHTTP:
+		return wrong("public_url", "%q is not https: keys and messages could be read on their way. Have the server speak TLS, or a "+
+			"reverse proxy before it; insecure_http allows it all the same", c.PublicURL)
 	}
 	return nil
 }
@@ -187,8 +204,11 @@ func (c Config) validateBotURL() error {
 	if c.BotURL == "" {
 		return nil
 	}
+	if c.exposed() {
+		return wrong("bot", "a bot in another process is for development, on loopback only")
+	}
 	if err := relay.CheckURL(c.BotURL); err != nil {
-		return fmt.Errorf("bot: %w", err)
+		return wrong("bot", "%w", err)
 	}
 	return nil
 }

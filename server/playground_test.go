@@ -58,25 +58,25 @@ func (c chat) names() string {
 	return strings.Join(names, " ")
 }
 
-// client is one person's client of one conversation.
-type client struct {
+// seat is one person's client of one conversation.
+type seat struct {
 	page
 	conversation, token string
 }
 
-func (p page) enter(user, conversation string) client {
+func (p page) enter(user, conversation string) seat {
 	p.Helper()
 	var t struct {
 		ConversationID string `json:"conversationId"`
 		Token          string `json:"token"`
 	}
 	p.do("POST", "/playground/api/token", fmt.Sprintf(`{"user":{"id":%q},"conversationId":%q}`, user, conversation), 200, &t)
-	c := client{p, t.ConversationID, t.Token}
+	c := seat{p, t.ConversationID, t.Token}
 	c.call("POST", "/v3/directline/conversations", "{}", nil)
 	return c
 }
 
-func (c client) call(method, path, body string, into any) int {
+func (c seat) call(method, path, body string, into any) int {
 	c.Helper()
 	resp, answer := request(c.T, method, c.url+path, body, "Authorization", "Bearer "+c.token)
 	if into != nil && resp.StatusCode < 300 {
@@ -87,7 +87,7 @@ func (c client) call(method, path, body string, into any) int {
 	return resp.StatusCode
 }
 
-func (c client) post(activity string) string {
+func (c seat) post(activity string) string {
 	c.Helper()
 	var sent struct{ ID string }
 	if status := c.call("POST", "/v3/directline/conversations/"+c.conversation+"/activities", activity, &sent); status != 200 {
@@ -96,12 +96,12 @@ func (c client) post(activity string) string {
 	return sent.ID
 }
 
-func (c client) say(text string) string {
+func (c seat) say(text string) string {
 	c.Helper()
 	return c.post(fmt.Sprintf(`{"type":"message","text":%q}`, text))
 }
 
-func (c client) history() []*activity.Activity {
+func (c seat) history() []*activity.Activity {
 	c.Helper()
 	var set struct{ Activities []*activity.Activity }
 	if status := c.call("GET", "/v3/directline/conversations/"+c.conversation+"/activities", "", &set); status != 200 {
@@ -111,7 +111,7 @@ func (c client) history() []*activity.Activity {
 }
 
 // sees waits for messages with texts, as often as they are given.
-func (c client) sees(texts ...string) {
+func (c seat) sees(texts ...string) {
 	c.Helper()
 	var got []string
 	eventually(c.T, func() string { return fmt.Sprintf("%q, have %q", texts, got) }, func() bool {
@@ -252,7 +252,7 @@ func TestPlaygroundGroups(t *testing.T) {
 	}
 	ann, again, ben := p.enter("dl_ann", group.ID), p.enter("dl_ann", group.ID), p.enter("dl_ben", group.ID)
 	ann.say("hi")
-	for _, c := range []client{ann, again, ben} {
+	for _, c := range []seat{ann, again, ben} {
 		c.sees("hi")
 	}
 	heard := bot.last(t, activity.TypeMessage)
@@ -445,7 +445,7 @@ func TestFaultsHappenToBotsElsewhere(t *testing.T) {
 	t.Parallel()
 	p, _ := playing(t)
 	ann, ben := p.enter("dl_ann", ""), p.enter("dl_ben", "")
-	send := func(c client) (*http.Response, string) {
+	send := func(c seat) (*http.Response, string) {
 		return request(t, "POST", p.url+"/v3/conversations/"+c.conversation+"/activities", `{"type":"message","text":"x"}`)
 	}
 	p.fault(fmt.Sprintf(`{"id":"f","on":["send","members"],"conversation":%q,"kind":"status","status":429,"retry_after_s":7,"message":"slow down","remaining":2}`, ann.conversation))

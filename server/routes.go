@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 )
@@ -11,20 +12,30 @@ import (
 // routes is every path that the server answers.
 func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faults *console.Faults, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/messages", wire.Inbound(bot))
-	mux.HandleFunc("GET /api/notify", s.notify)
-	mux.HandleFunc("POST /api/notify", s.notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
+	var inbound, connector http.Handler = bot, s.channel.ConnectorHandler()
+	if !s.Exposed() {
+		inbound, connector = wire.Inbound(bot), wire.Connector(faults.Connector(connector))
+	}
+	mux.Handle("/api/messages", inbound)
+	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
+	mux.Handle("POST /api/notify", notify)
+	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
-	connector := wire.Connector(faults.Connector(s.channel.ConnectorHandler()))
 	mux.Handle("/v3/conversations", connector)
 	mux.Handle("/v3/conversations/", connector)
 	mux.Handle("/v3/attachments/", s.channel.ConnectorHandler())
-	playground := &console.Playground{
-		Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
-		Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
+	if s.Exposed() {
+		mux.Handle("GET /api/notify", forDevelopment("GET /api/notify"))
+		mux.Handle("/playground", forDevelopment("the playground"))
+		mux.Handle("/playground/", forDevelopment("the playground"))
+	} else {
+		mux.Handle("GET /api/notify", notify)
+		playground := &console.Playground{
+			Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
+			Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
+		}
+		playground.Register(mux)
 	}
-	playground.Register(mux)
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", fallback(mux, pages))
 	return mux

@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ import (
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/adminkey"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
@@ -63,6 +66,9 @@ type Server struct {
 	phase    phase
 	http     *http.Server
 	closing  chan struct{}
+
+	keys  *access.Keyring
+	local access.Secret // for commands on this machine
 }
 
 // New opens the data directory and the listening sockets; all fail here, not in Run. A server that is not run must be
@@ -152,15 +158,19 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("direct line key: %w", err)
 	}
+	if err := s.openKeyring(appID); err != nil {
+		return err
+	}
+	development := !s.Exposed()
 	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
 		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID),
-		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: true, AllowAnonymousBots: true, Logger: s.log,
+		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: development, AllowAnonymousBots: development, Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	client, err := connector.New(connector.Config{AllowLoopback: true, Logger: s.log})
+	client, err := connector.New(connector.Config{AllowLoopback: development, Logger: s.log})
 	if err != nil {
 		return err
 	}
@@ -168,7 +178,10 @@ func (s *Server) wire(ctx context.Context) error {
 	ways.Way(s.channel.Takes, s.channel)
 	ways.Otherwise(headsup.NewConnectorChannel(client))
 	wire, faults := &console.Wire{}, &console.Faults{}
-	out := wire.Tap(faults.Around(&ways), s.url)
+	var out headsup.Channel = &ways
+	if development { // the wire keeps messages in memory, for the playground
+		out = wire.Tap(faults.Around(out), s.url)
+	}
 
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Logger: s.log,
@@ -177,19 +190,23 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var verifier auth.Verifier // none lets nobody in: channels need credentials
+	if development {
+		verifier = auth.Development{}
+	}
 	handler, err := s.handler(wire)
 	if err != nil {
 		return err
 	}
 	bot, err := headsup.New(headsup.Config{
-		AppID: appID, Verifier: auth.Development{}, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
+		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
 		Middleware: []headsup.Middleware{s.engine.Middleware(), state.Middleware(s.store)},
 	}, handler)
 	if err != nil {
 		return err
 	}
-	if s.relay != nil { // its transport is tapped
+	if s.relay != nil || !development { // its transport is tapped
 		s.channel.Serve(bot)
 	} else {
 		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
@@ -234,10 +251,14 @@ func (s *Server) Run(ctx context.Context) error {
 		defer s.phase.delivering.Store(false)
 		delivered <- s.engine.Run(work)
 	}()
+	keep, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer endKeeping()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.keys.Run(keep) })
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 	s.log.InfoContext(ctx, "started", "address", s.url, "listen", s.listener.Addr().String(), "admin", s.AdminURL(),
-		"version", s.cfg.Version, "data", s.cfg.DataDir, "mode", "development")
+		"version", s.cfg.Version, "data", s.cfg.DataDir, "exposed", s.Exposed(), "keys_required", s.KeysRequired())
 
 	var failure error
 	select {
@@ -258,6 +279,8 @@ func (s *Server) Run(ctx context.Context) error {
 	stop() // claims no more; what is being sent goes on
 	clean := s.drain(context.WithoutCancel(ctx))
 	failure = errors.Join(failure, <-delivered)
+	endKeeping()
+	keeping.Wait()
 	s.log.InfoContext(ctx, "drain ended", "clean", clean, "took", time.Since(began).Round(time.Millisecond).String())
 	stopBeside()
 	stopAdmin()
@@ -303,6 +326,9 @@ func (s *Server) release() error {
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.local != (access.Secret{}) {
+		errs = append(errs, adminkey.Remove(s.cfg.DataDir, s.local))
 	}
 	if s.flush != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushPatience)

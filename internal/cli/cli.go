@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -25,12 +24,17 @@ const (
 )
 
 type commands struct {
-	Serve         serve         `cmd:"" help:"Run the server."`
-	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
-	Send          send          `cmd:"" help:"Make the bot say something."`
-	Notifications notifications `cmd:"" help:"See what became of what was said."`
-	Config        configuration `cmd:"" help:"Look at the configuration."`
-	Version       version       `cmd:"" help:"Print the version."`
+	Serve         serve                `cmd:"" help:"Run the server."`
+	Playground    playground           `cmd:"" help:"Try any bot in the browser, without a cloud."`
+	Send          send                 `cmd:"" help:"Make the bot say something."`
+	Jobs          jobCommands          `cmd:"" help:"Start long work, and tell its end."`
+	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
+	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
+	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
+	Config        configuration        `cmd:"" help:"Look at the configuration."`
+	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
+	Version       version              `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
@@ -51,16 +55,16 @@ type usageError struct {
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
-	parser, err := kong.New(&cmd,
-		kong.Name("headsup"),
-		kong.Description("Headsup lets a bot speak first."),
-		kong.Writers(stdout, stderr),
-		kong.Vars{"version": "headsup " + buildVersion()},
-		kong.Exit(func(code int) { left = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) // the grammar is fixed; a test parses every command
+	parser := newParser(&cmd, stdout, stderr, func(code int) { left = code })
+	if len(args) > 0 && args[0] == completeWord {
+		if err := complete(stdout, parser.Model, args[1:]); err != nil {
+			return exitError
+		}
+		return exitOK
+	}
+	if err := noKeyIn(args); err != nil {
+		complain(stderr, err)
+		return exitUsage
 	}
 	loader := config.NewLoader(os.Environ())
 	loader.Attach(parser)
@@ -68,7 +72,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if left >= 0 {
 		return left
 	}
-	if err == nil && parsed.Command() != "version" && !loader.Loads(parsed) { // which tells it with all the rest
+	if err == nil && !bystander(parsed) && !loader.Loads(parsed) { // which tells it with all the rest
 		if unknown := loader.Unknown(); len(unknown) > 0 {
 			err = unknown
 		}
@@ -92,6 +96,28 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		return exitError
 	}
 	return exitOK
+}
+
+// bystander reports whether a command has nothing to do with settings, and works whatever is wrong with them.
+func bystander(parsed *kong.Context) bool {
+	name, _, _ := strings.Cut(parsed.Command(), " ")
+	return name == "version" || name == "completion"
+}
+
+// newParser knows every command; it fills cmd.
+func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *kong.Kong {
+	parser, err := kong.New(cmd,
+		kong.Name("headsup"),
+		kong.Description("Headsup lets a bot speak first."),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "headsup " + buildVersion()},
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		panic(err) // the grammar is fixed; a test parses every command
+	}
+	return parser
 }
 
 // untilSignal returns a context that ends when the process is asked to stop. By then signals do again what they do to
@@ -122,20 +148,4 @@ func complain(w io.Writer, err error) {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
-}
-
-type version struct{}
-
-// Run prints the version.
-func (version) Run(s streams) error {
-	_, err := fmt.Fprintln(s.out, "headsup", buildVersion())
-	return err
-}
-
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

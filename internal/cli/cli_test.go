@@ -56,16 +56,16 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"bad config value":     {[]string{"serve", "--config", yaml("5.yaml", "log_level: loud\n")}, 2, "5.yaml:1: log_level"},
 		"other command's key":  {[]string{"serve", "--config", yaml("6.yaml", "everyone: true\n")}, 2, "6.yaml:1: everyone: unknown setting"},
 		"missing config":       {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, 2, "none.yaml"},
-		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--data", dir}, 2, "loopback only"},
-		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--data", dir}, 2, "loopback only"},
+		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--data", dir}, 2, "public_url"},
+		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--data", dir}, 2, "public_url"},
 		"no port":              {[]string{"serve", "--listen", "127.0.0.1", "--data", dir}, 2, "listen"},
-		"public URL elsewhere": {[]string{"serve", "--public-url", "https://bot.example.com", "--data", dir}, 2, "public_url"},
+		"public URL elsewhere": {[]string{"serve", "--public-url", "http://bot.example.com", "--data", dir}, 2, "public_url"},
 		"public URL with path": {[]string{"serve", "--public-url", "http://localhost/x", "--data", dir}, 2, "public_url"},
 		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 2, "web_dir"},
 		"data is a file":       {[]string{"serve", "--data", file}, 1, "file"},
 		"playground, no bot":   {[]string{"playground"}, 2, "--bot"},
 		"bot is no URL":        {[]string{"playground", "--bot", "localhost:3979", "--listen", "127.0.0.1:0"}, 1, "bot: "},
-		"open playground":      {[]string{"playground", "--bot", "http://localhost:3979", "--listen", ":3978"}, 1, "loopback only"},
+		"open playground":      {[]string{"playground", "--bot", "http://localhost:3979", "--listen", ":3978"}, 1, "public_url"},
 		"corrupt database":     {[]string{"serve", "--data", corrupt}, 1, "headsup.db"},
 	}
 	for name, c := range cases {
@@ -89,7 +89,7 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 
 func TestSeveralProblemsComeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, _, stderr := run(t, "serve", "--listen", ":1", "--public-url", "x", "--data", t.TempDir())
+	_, _, stderr := run(t, "serve", "--listen", "everywhere", "--public-url", "x", "--data", t.TempDir())
 	if !strings.Contains(stderr, "headsup: listen (--listen): ") || !strings.Contains(stderr, "\nheadsup: public_url (--public-url): ") {
 		t.Errorf("says %q, want both problems", stderr)
 	}

@@ -16,7 +16,7 @@ func TestConfigCheckTellsWhatTheServerWouldTell(t *testing.T) {
 		t.Errorf("good: %d, %q, %q", code, stdout, stderr)
 	}
 	bad := write(t, filepath.Join(dir, "bad.yaml"), strings.Join([]string{
-		"listen: 0.0.0.0:1", "public_url: http://localhost/x", "trusted_proxies: [10.0.0.0/33]",
+		"listen: everywhere", "public_url: http://localhost/x", "trusted_proxies: [10.0.0.0/33]",
 		"tls:", "  cert_file: none.pem", "  key_file: none.key",
 		"admin:", "  listen: 0.0.0.0:2", "trace:", "  endpoint: collector", "  sample: 2",
 		"log_level: loud",

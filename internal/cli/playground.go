@@ -14,10 +14,13 @@ type playground struct {
 	config.Playground
 }
 
-// Help is what --help adds.
+// Help shows examples.
 func (playground) Help() string {
-	return "The bot runs by itself, in any language, without an app id; this program is the channel that it talks on.\n\n" +
-		"Example:\n\n  headsup playground --bot http://localhost:3979/api/messages\n"
+	return `Examples:
+
+    headsup playground --bot http://localhost:3979/api/messages
+
+The bot runs by itself, in any language, without an app id; this program is the channel that it talks on.`
 }
 
 // Run hosts conversations for a bot in another process until ctx ends.

@@ -21,6 +21,17 @@ type serve struct {
 	config.Flags
 }
 
+// Help shows examples.
+func (serve) Help() string {
+	return `Examples:
+
+    headsup serve
+    headsup serve --demo --listen 127.0.0.1:4000 --data /var/lib/headsup
+    headsup serve --config headsup.yaml
+
+The first line of the output says where the server listens. SIGTERM or SIGINT ends it in good order, a second one at once.`
+}
+
 // Run serves until ctx ends.
 func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	loaded, err := loadServer(l)
@@ -44,7 +55,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.out, banner(srv.URL(), srv.AdminURL(), srv.Pages())); err != nil {
+	if _, err := fmt.Fprint(s.out, banner(srv)); err != nil {
 		return err
 	}
 	return srv.Run(ctx)
@@ -79,24 +90,4 @@ func cut(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
-}
-
-// banner says where things are. Its first line is for programs too.
-func banner(url, admin string, pages bool) string {
-	text := "headsup: listening on " + url + "\n" +
-		"headsup: DEVELOPMENT MODE: no credentials; everybody on this machine may use it, nobody else can\n\n"
-	if pages {
-		text += "  Chat with the bot   " + url + "/playground\n"
-	} else {
-		text += "  The pages have not been built; \"make run\" builds them.\n"
-	}
-	text += "  Messaging endpoint  " + url + "/api/messages\n" +
-		"  API document        " + url + "/openapi.json\n"
-	if admin != "" {
-		text += "  Readiness, metrics  " + admin + "/readyz, " + admin + "/metrics\n"
-	}
-	return text + "\n" +
-		"Once somebody has opened a chat, make the bot speak to everybody it knows:\n\n" +
-		"  curl -X POST " + url + "/v1/notifications -H 'Content-Type: application/json' \\\n" +
-		"    -d '{\"to\": {\"everyone\": true}, \"text\": \"Heads up!\"}'\n\n"
 }

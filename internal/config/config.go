@@ -14,9 +14,11 @@ import "time"
 // flag, which every user of the machine could read; it comes from the environment, the file, or a file of its own, which
 // the setting with _file after its name tells.
 type Serve struct {
-	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. Without credentials only loopback is allowed."`
+	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. On others than loopback the server asks for API keys, needs public_url, and has no playground."`
 	Data           string        `default:"./headsup-data" placeholder:"DIR" help:"Directory that everything is kept in; created if missing."`
 	PublicURL      string        `name:"public-url" placeholder:"URL" help:"Address by which others reach the server, scheme and host only. The listening address, if not given."`
+	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http, where keys and messages can be read on their way."`
+	RequireKey     bool          `name:"require-key" help:"Ask for API keys on loopback too. Anywhere else they are always asked for."`
 	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are."`
 	DrainTimeout   time.Duration `name:"drain-timeout" default:"10s" placeholder:"DURATION" help:"How long requests and deliveries that run may go on when the server is asked to stop."`
 	DrainDelay     time.Duration `name:"drain-delay" default:"0s" placeholder:"DURATION" help:"How long the server goes on taking requests after /readyz says that it stops, so that a load balancer sees it in time."`

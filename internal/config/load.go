@@ -30,9 +30,12 @@ type Loader struct {
 // binVariable names the program for the browser tests; the program inherits it and reads it not.
 const binVariable = "HEADSUP_BIN"
 
+// keyVariable holds an API key, for commands that call a server.
+const keyVariable = "HEADSUP_KEY"
+
 // NewLoader makes a loader that sees an environment, as [os.Environ] gives it.
 func NewLoader(environ []string) *Loader {
-	known := map[string]bool{configVariable: true, binVariable: true}
+	known := map[string]bool{configVariable: true, binVariable: true, keyVariable: true}
 	return &Loader{environ: environ, flags: make(map[string]string), known: known}
 }
 

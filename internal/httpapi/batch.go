@@ -107,7 +107,7 @@ func (s *service) item(ctx context.Context, i int, raw []byte) (headsup.Notifica
 	if err := json.Unmarshal(raw, &item, json.RejectUnknownMembers(true)); err != nil {
 		return headsup.Notification{}, inItem(i, huma.NewError(http.StatusUnprocessableEntity, err.Error()))
 	}
-	n, err := notification(&createRequest{IdempotencyKey: item.IdempotencyKey, Body: item.NotificationRequest})
+	n, err := notification(ctx, &createRequest{IdempotencyKey: item.IdempotencyKey, Body: item.NotificationRequest})
 	if err != nil {
 		return headsup.Notification{}, inItem(i, s.problemOf(ctx, err))
 	}

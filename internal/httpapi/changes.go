@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -49,7 +50,8 @@ func (s *service) changes(a huma.API) {
 	s.registry = a.OpenAPI().Components.Schemas
 	huma.Register(a, huma.Operation{
 		OperationID: "list-notifications", Method: http.MethodGet, Path: "/v1/notifications",
-		Summary: "See what was said",
+		Security: needs(access.Read),
+		Summary:  "See what was said",
 		Description: "Lists notifications, newest first, a page at a time. Filters may be combined. Only so many are looked at for one " +
 			"page, so a page may hold fewer than the limit, even none, although there are more: the last page is the one without " +
 			"next_cursor.",
@@ -58,7 +60,8 @@ func (s *service) changes(a huma.API) {
 	}, s.listNotifications)
 	huma.Register(a, huma.Operation{
 		OperationID: "create-notifications", Method: http.MethodPost, Path: "/v1/notifications/batch",
-		Summary: "Say many things",
+		Security: needs(access.Send),
+		Summary:  "Say many things",
 		Description: "Accepts up to 1,000 notifications in one request of up to 2 MiB, with at most 10,000 deliveries together. Each is accepted or " +
 			"refused by itself, and the results are in their order: 202 when all were accepted, 207 when some were refused. All that " +
 			"are accepted are stored durably, in one step, before the answer leaves.",
@@ -70,7 +73,8 @@ func (s *service) changes(a huma.API) {
 	describeBatch(a)
 	huma.Register(a, huma.Operation{
 		OperationID: "reschedule-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/reschedule",
-		Summary: "Say it at another time",
+		Security: needs(access.Manage),
+		Summary:  "Say it at another time",
 		Description: "Moves what is not being sent yet to another time, and returns what became of each delivery: one that is being " +
 			"sent, or that has its outcome, stays as it is.",
 		Tags:         tags,
@@ -79,7 +83,8 @@ func (s *service) changes(a huma.API) {
 	}, s.reschedule)
 	huma.Register(a, huma.Operation{
 		OperationID: "edit-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/edit",
-		Summary: "Say something else",
+		Security: needs(access.Manage),
+		Summary:  "Say something else",
 		Description: "Changes what a notification says. Deliveries that are not being sent yet say the new content; where the old one " +
 			"was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported.",
 		Tags:         tags,
@@ -88,7 +93,8 @@ func (s *service) changes(a huma.API) {
 	}, s.edit)
 	huma.Register(a, huma.Operation{
 		OperationID: "recall-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/recall",
-		Summary: "Unsay it",
+		Security: needs(access.Manage),
+		Summary:  "Unsay it",
 		Description: "Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with " +
 			"the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. It may be repeated.",
 		Tags:   tags,

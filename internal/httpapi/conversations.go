@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 )
 
 // Transcripts is the history that a channel keeps; *directline.Channel implements it.
@@ -78,6 +79,7 @@ func (s *service) conversations(a huma.API) {
 		OperationID: "list-conversations", Method: http.MethodGet, Path: "/v1/conversations",
 		Summary:     "See whom the bot knows",
 		Description: "Lists the reference book, which has every conversation that the bot has seen, a page at a time. Of several filters all must fit.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listConversations)
@@ -85,6 +87,7 @@ func (s *service) conversations(a huma.API) {
 		OperationID: "get-conversation", Method: http.MethodGet, Path: path,
 		Summary:     "See one conversation",
 		Description: "Returns a conversation of the reference book, with those who take part.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getConversation)
@@ -92,6 +95,7 @@ func (s *service) conversations(a huma.API) {
 		OperationID: "update-conversation", Method: http.MethodPatch, Path: path,
 		Summary:      "File a conversation under your own words",
 		Description:  "Sets the tags of a conversation, and the id that its person has in your own system. Both can be targets of notifications.",
+		Security:     needs(access.Manage),
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 413, 415, 422, 503},
@@ -103,6 +107,7 @@ func (s *service) conversations(a huma.API) {
 			"end and tell nothing, and what the bot remembers of the conversation is deleted; whoever is in no other conversation " +
 			"is forgotten too. What stays: notifications with their deliveries, finished jobs, and the history that a channel keeps " +
 			"itself. If somebody speaks there again, the bot meets them for the first time.",
+		Security:      needs(access.Manage),
 		Tags:          tags,
 		DefaultStatus: http.StatusNoContent,
 		Errors:        []int{404, 422, 503},
@@ -112,8 +117,9 @@ func (s *service) conversations(a huma.API) {
 		Summary: "Read what was said",
 		Description: "Returns the transcript of a conversation, a page at a time. The embedded Direct Line channel keeps one; a " +
 			"channel that keeps none is answered with 404 and the code no_transcript.",
-		Tags:   tags,
-		Errors: []int{404, 422, 503},
+		Security: needs(access.Read),
+		Tags:     tags,
+		Errors:   []int{404, 422, 503},
 	}, s.getTranscript)
 }
 

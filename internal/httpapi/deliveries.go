@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -51,7 +52,8 @@ func (s *service) deliveries(a huma.API) {
 	tags := []string{"deliveries"}
 	huma.Register(a, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/deliveries",
-		Summary: "See the deliveries",
+		Security: needs(access.Read),
+		Summary:  "See the deliveries",
 		Description: "Lists deliveries, newest first, a page at a time. Filters may be combined. Only so many are looked at for one page, " +
 			"so a page may hold fewer than the limit, even none, although there are more: the last page is the one without next_cursor.",
 		Tags:   tags,
@@ -59,6 +61,7 @@ func (s *service) deliveries(a huma.API) {
 	}, s.listDeliveries)
 	huma.Register(a, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}",
+		Security:    needs(access.Read),
 		Summary:     "See one delivery",
 		Description: "Returns a delivery with every change of it.",
 		Tags:        tags,
@@ -66,7 +69,8 @@ func (s *service) deliveries(a huma.API) {
 	}, s.getDelivery)
 	huma.Register(a, huma.Operation{
 		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/deliveries/replay",
-		Summary: "Try many again",
+		Security: needs(access.Manage),
+		Summary:  "Try many again",
 		Description: "Tries deliveries again that have ended without success and match all that the body gives, oldest first: failed, " +
 			"unknown, expired, suppressed and cancelled ones. What is unknown may be delivered twice.",
 		Tags:         tags,
@@ -75,7 +79,8 @@ func (s *service) deliveries(a huma.API) {
 	}, s.replayAll)
 	huma.Register(a, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/replay",
-		Summary: "Try it again",
+		Security: needs(access.Manage),
+		Summary:  "Try it again",
 		Description: "Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as " +
 			"often as a new one. Its history goes on. What is unknown may be delivered twice.",
 		Tags:   tags,
@@ -83,6 +88,7 @@ func (s *service) deliveries(a huma.API) {
 	}, s.replay)
 	huma.Register(a, huma.Operation{
 		OperationID: "settle-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/settle",
+		Security:     needs(access.Manage),
 		Summary:      "Say what became of it",
 		Description:  "Makes a delivery whose outcome is unknown delivered or failed, because you know.",
 		Tags:         tags,

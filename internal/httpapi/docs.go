@@ -92,6 +92,7 @@ type docsGroup struct {
 type docsOperation struct {
 	ID, Method, Path, Summary string
 	Description               string
+	Scope                     string // that a key must have
 	Parameters                []docsMember
 	Body                      *docsBody
 	Key                       bool // it takes an idempotency key
@@ -177,6 +178,7 @@ type docsMaker struct {
 func (d *docsMaker) operation(op *huma.Operation) docsOperation {
 	out := docsOperation{
 		ID: op.OperationID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description,
+		Scope: string(needed(op)),
 	}
 	for _, p := range op.Parameters {
 		m := d.member(p.Name, p.Schema)

@@ -75,6 +75,7 @@ func TestDocsPageHasEverything(t *testing.T) {
 		for _, op := range operations {
 			has("an operation", ` id="`+op.ID+`"`)
 			has("a path", "<code>"+path+"</code>")
+			has("a scope", "A key needs the scope <code>"+op.Security[0]["key"][0]+"</code>")
 			for _, p := range op.Parameters {
 				has("a parameter", "<code>"+p.Name+"</code>")
 			}

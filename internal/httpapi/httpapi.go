@@ -21,6 +21,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -59,6 +60,8 @@ type Engine interface {
 type Config struct {
 	// Engine is required.
 	Engine Engine
+	// Keys says who calls and what they may do. Nil lets nobody in.
+	Keys *access.Keyring
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
 	// Version is shown in the OpenAPI document.
@@ -82,27 +85,32 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.SchemasPath, doc.DocsPath = "", ""
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	describeAccess(doc.OpenAPI)
 	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
-	operations.UseMiddleware(wantJSON(operations), plainParameters)
 	s := &service{cfg: cfg}
+	operations.UseMiddleware(s.authorise, wantJSON(operations), plainParameters)
 	s.notifications(operations)
 	s.changes(operations)
 	s.deliveries(operations)
 	s.conversations(operations)
 	s.jobs(operations)
+	s.keys(operations)
 	describeActivities(operations)
 	describeSamples(operations)
 	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
-	mux.Handle(rest, otherRoutes(mux))
+	mux.Handle(rest, s.otherRoutes(mux))
 }
 
 // rest is the pattern of what no operation takes.
 const rest = "/v1/"
 
-// otherRoutes answers what no operation takes: 405 where another method would do, else 404.
-func otherRoutes(mux *http.ServeMux) http.Handler {
+// otherRoutes answers what no operation takes, to callers who may know: 405 where another method would do, else 404.
+func (s *service) otherRoutes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := enter(w, r, s.cfg.Keys, "", s.cfg.Logger); !ok {
+			return
+		}
 		p := newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such route")
 		for _, method := range []string{
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,

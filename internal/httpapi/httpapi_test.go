@@ -21,6 +21,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
@@ -30,6 +31,8 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 type fixture struct {
 	mux     *http.ServeMux
+	keys    *access.Keyring
+	engine  *proactive.Engine
 	channel *bottest.Recorder
 	store   *memory.Store
 }
@@ -62,8 +65,19 @@ func newAPI(t *testing.T) fixture {
 			t.Error(err)
 		}
 	})
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Transcripts: transcripts{}, Version: "test"})
+	f.engine, f.keys = engine, everybody(t, store)
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Version: "test"})
 	return f
+}
+
+// everybody lets callers without a key do everything.
+func everybody(t *testing.T, store access.Store) *access.Keyring {
+	t.Helper()
+	keys, err := access.New(access.Config{AppID: "app", Store: store, Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 // transcripts is a channel that keeps one conversation, "line", of five activities.
@@ -314,7 +328,7 @@ func (broken) Notify(context.Context, headsup.Notification) (proactive.Accepted,
 func TestWhatIsAcceptedIsCalledAccepted(t *testing.T) {
 	t.Parallel()
 	f := fixture{mux: http.NewServeMux()}
-	httpapi.Register(f.mux, httpapi.Config{Engine: broken{}})
+	httpapi.Register(f.mux, httpapi.Config{Engine: broken{}, Keys: everybody(t, memory.New())})
 	w := f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"x"}`)
 	if n := decode[api.Notification](t, w); w.Code != http.StatusAccepted || n.ID != "ntf_0000000000001" ||
 		w.Header().Get("Location") != "/v1/notifications/ntf_0000000000001" {
@@ -380,7 +394,7 @@ func TestNobodyToTellIsSaidInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := fixture{mux: http.NewServeMux()}
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Version: "test"})
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Keys: everybody(t, memory.New()), Version: "test"})
 	w := f.call(t, "POST", "/v1/notifications", `{"to":{"everyone":true},"text":"x"}`)
 	p := decode[api.Problem](t, w)
 	if w.Code != http.StatusUnprocessableEntity || p.Code != api.CodeNoTarget || !strings.Contains(p.Detail, "nobody has talked to the bot yet") {

@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -54,6 +55,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "create-job", Method: http.MethodPost, Path: "/v1/jobs",
 		Summary:       "Start a job",
 		Description:   "Starts a job in a conversation, where its end is told when it is completed. It is stored before the answer leaves.",
+		Security:      needs(access.Send),
 		Tags:          tags,
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxBody,
@@ -63,6 +65,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
 		Summary:     "See the jobs",
 		Description: "Lists jobs by number, a page at a time.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listJobs)
@@ -70,12 +73,14 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{number}",
 		Summary:     "See one job",
 		Description: "Returns a job. The notification that it names tells how far the news of its end has come.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getJob)
 	huma.Register(a, huma.Operation{
 		OperationID: "report-job-progress", Method: http.MethodPost, Path: "/v1/jobs/{number}/progress",
-		Summary: "Tell how far a job has come",
+		Security: needs(access.Send),
+		Summary:  "Tell how far a job has come",
 		Description: "Tells the job's conversation. The first progress is a message of its own; each later one changes that message " +
 			"where the channel can do so, else it is a new message, at most one every 5 s. What is not said yet is replaced.",
 		Tags:         tags,
@@ -87,6 +92,7 @@ func (s *service) jobs(a huma.API) {
 		Summary: "Complete a job",
 		Description: "Completes a job and accepts what its conversation is told in one step: either both are stored before the " +
 			"answer leaves, or neither. Without text and activity it completes silently.",
+		Security:     needs(access.Send),
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},

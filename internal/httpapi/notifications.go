@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -40,8 +41,10 @@ type answer struct {
 func (s *service) notifications(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "create-notification", Method: http.MethodPost, Path: "/v1/notifications",
-		Summary:       "Say something",
-		Description:   "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once.",
+		Summary: "Say something",
+		Description: "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once. " +
+			"Speaking to everyone or to a tag needs the scope broadcast, a raw reference or address the scope admin.",
+		Security:      needs(access.Send),
 		Tags:          []string{"notifications"},
 		DefaultStatus: http.StatusAccepted,
 		MaxBodyBytes:  maxBody,
@@ -51,6 +54,7 @@ func (s *service) notifications(a huma.API) {
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
 		Summary:     "See what became of it",
 		Description: "Returns a notification with its deliveries and every change of each.",
+		Security:    needs(access.Read),
 		Tags:        []string{"notifications"},
 		Errors:      []int{404, 503},
 	}, s.get)
@@ -59,13 +63,14 @@ func (s *service) notifications(a huma.API) {
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
 			"has its outcome, stays as it is. It may be repeated.",
-		Tags:   []string{"notifications"},
-		Errors: []int{404, 415, 503},
+		Security: needs(access.Manage),
+		Tags:     []string{"notifications"},
+		Errors:   []int{404, 415, 503},
 	}, s.cancel)
 }
 
 func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
-	n, err := notification(r)
+	n, err := notification(ctx, r)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -102,9 +107,12 @@ func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
 	return &answer{Body: render(status)}, nil
 }
 
-// notification reads a request.
-func notification(r *createRequest) (headsup.Notification, error) {
+// notification reads a request, and refuses it where the caller may not speak to its target.
+func notification(ctx context.Context, r *createRequest) (headsup.Notification, error) {
 	b := r.Body
+	if err := permitTarget(ctx, "body.to", b.To); err != nil {
+		return headsup.Notification{}, err
+	}
 	n := headsup.Notification{
 		Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane),
 		OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation), Value: []byte(b.Value),

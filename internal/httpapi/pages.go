@@ -22,6 +22,7 @@ const (
 	listConversations list = 'c'
 	listDeliveries    list = 'd'
 	listJobs          list = 'j'
+	listKeys          list = 'k'
 	listNotifications list = 'n'
 	listTranscript    list = 't'
 )

@@ -92,6 +92,9 @@ func codeOf(status int) string {
 
 // problemOf turns an error of the engine into an answer.
 func (s *service) problemOf(ctx context.Context, err error) error {
+	if missing, ok := errors.AsType[*missingScope](err); ok {
+		return missing.problem()
+	}
 	if field, ok := errors.AsType[*proactive.FieldError](err); ok {
 		f := api.ProblemField{Field: "body." + field.Field, Message: field.Reason}
 		if field.Field == "idempotency_key" {
@@ -129,7 +132,5 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusConflict, api.CodeJobCompleted, "the job is already completed")
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
-	return huma.ErrorWithHeaders(
-		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the store is not available at the moment; try again"),
-		http.Header{"Retry-After": {"1"}})
+	return huma.ErrorWithHeaders(unavailable(), http.Header{"Retry-After": {"1"}})
 }

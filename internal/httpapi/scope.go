@@ -1,27 +1,43 @@
 package httpapi
 
-import "github.com/headsup-bot/headsup/api"
+import (
+	"context"
 
-// Words of scopes that a target may need beside the right to send.
-const (
-	scopeAdmin     = "admin"
-	scopeBroadcast = "broadcast"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 )
 
-// targetScopes returns the scopes that a request to a target needs beside send, outside of development mode.
-func targetScopes(to api.Target) []string {
-	var scopes []string
-	if needsAdmin(to) {
-		scopes = append(scopes, scopeAdmin)
-	}
-	if needsBroadcast(to) {
-		scopes = append(scopes, scopeBroadcast)
-	}
-	return scopes
+// need is a scope that only the body of a request makes necessary, and the member that does.
+type need struct {
+	scope access.Scope
+	field string
 }
 
-// needsAdmin reports whether a target says itself where messages are sent, instead of the reference book.
-func needsAdmin(to api.Target) bool { return given(to.Reference) || given(to.Address) }
+// targetNeeds lists what a target needs beside the right to send: to say itself where messages are sent, instead of the
+// reference book, is for admins; what may be many conversations is a broadcast.
+func targetNeeds(to api.Target) (needs []need) {
+	for _, n := range []struct {
+		given bool
+		need  need
+	}{
+		{given(to.Reference), need{access.Admin, "reference"}},
+		{given(to.Address), need{access.Admin, "address"}},
+		{to.Tag != "", need{access.Broadcast, "tag"}},
+		{to.Everyone, need{access.Broadcast, "everyone"}},
+	} {
+		if n.given {
+			needs = append(needs, n.need)
+		}
+	}
+	return needs
+}
 
-// needsBroadcast reports whether a target may be many conversations.
-func needsBroadcast(to api.Target) bool { return to.Tag != "" || to.Everyone }
+// permitTarget refuses callers who may not speak to a target, which is at a path in the request such as body.to.
+func permitTarget(ctx context.Context, path string, to api.Target) error {
+	for _, n := range targetNeeds(to) {
+		if err := permit(ctx, n.scope, path+"."+n.field); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -25,7 +25,11 @@ func TestScopesOfTargets(t *testing.T) {
 		"address":      {api.Target{Address: raw}, []string{"admin"}},
 		"both":         {api.Target{Address: raw, Everyone: true}, []string{"admin", "broadcast"}},
 	} {
-		if got := targetScopes(c.to); !slices.Equal(got, c.want) {
+		var got []string
+		for _, n := range targetNeeds(c.to) {
+			got = append(got, string(n.scope))
+		}
+		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

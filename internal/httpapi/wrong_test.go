@@ -27,6 +27,7 @@ type document struct {
 
 type operation struct {
 	ID          string                    `json:"operationId"`
+	Security    []map[string][]string     `json:"security"`
 	Parameters  []parameter               `json:"parameters"`
 	Responses   map[string]jsontext.Value `json:"responses"`
 	RequestBody *struct {

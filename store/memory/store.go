@@ -19,6 +19,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -32,6 +33,7 @@ var (
 	_ outbox.Store     = (*Store)(nil)
 	_ directline.Store = (*Store)(nil)
 	_ proactive.Store  = (*Store)(nil)
+	_ access.Store     = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
 
@@ -52,6 +54,7 @@ type Store struct {
 	queue   queue
 	line    lineTables
 	jobs    jobTables
+	apiKeys []access.Key // row n is at n-1
 }
 
 type answerKey struct {

@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -67,6 +68,7 @@ var (
 	_ outbox.Store       = (*Store)(nil)
 	_ directline.Store   = (*Store)(nil)
 	_ proactive.JobStore = (*Store)(nil)
+	_ access.Store       = (*Store)(nil)
 )
 
 // Config says where the data is.

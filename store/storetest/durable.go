@@ -32,6 +32,7 @@ func (s suite) durable(t *testing.T) {
 		"OutcomesFromBeforeAreRefused":         outcomesFromBefore,
 		"HistoryOfTheEmbeddedChannelIsThere":   linesAreThere,
 		"JobsAreThereAndNumbersAreNotReused":   jobsAreThere,
+		"KeysAreThereAndStayRevoked":           apiKeysAreThere,
 		"WhatWasAcceptedByManyAtOnceIsThere":   acceptedByManyIsThere,
 		"ReopeningAgainAndAgainChangesNothing": reopeningChangesNothing,
 	} {

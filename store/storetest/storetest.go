@@ -25,6 +25,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -38,6 +39,7 @@ type Store interface {
 	outbox.Store
 	directline.Store
 	proactive.JobStore
+	access.Store
 	proactive.Forgetter
 }
 
@@ -86,6 +88,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
+	t.Run("APIKeys", s.apiKeys)
 	t.Run("Progress", s.progress)
 	t.Run("Forget", s.forget)
 	t.Run("Memory", s.memory)

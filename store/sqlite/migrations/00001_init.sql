@@ -26,6 +26,22 @@ CREATE TABLE settings (
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- API keys. hash is the SHA-256 of the key's text, which is kept nowhere.
+CREATE TABLE api_keys (
+	number          INTEGER PRIMARY KEY AUTOINCREMENT,
+	id              TEXT    NOT NULL UNIQUE,
+	app_id          TEXT    NOT NULL,
+	name            TEXT    NOT NULL,
+	scopes          TEXT    NOT NULL, -- separated by spaces
+	hash            BLOB    NOT NULL,
+	rate_per_minute INTEGER NOT NULL,
+	created_by      TEXT,
+	created_at      INTEGER NOT NULL,
+	expires_at      INTEGER NOT NULL,
+	revoked_at      INTEGER NOT NULL,
+	last_used_at    INTEGER NOT NULL
+) STRICT;
+
 -- The reference book. The row also owns the conversation's turn: lease, busy and the order of what is said.
 CREATE TABLE conversations (
 	id              INTEGER PRIMARY KEY AUTOINCREMENT,
