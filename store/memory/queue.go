@@ -22,6 +22,8 @@ type queue struct {
 	heads   heads // those that may be handed out when their conversation is free
 	later   later // those that wait for a time
 	ready   int64 // the last place that was given out
+
+	ended func(d *delivery, c outbox.Change) // is told of final states
 }
 
 func newQueue() queue {
@@ -93,6 +95,9 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	q.counts[c.State]++
 	d.State, d.Reason, d.DueAt, d.UpdatedAt = c.State, c.Reason, time.Time{}, c.At
 	d.History = append(d.History, c)
+	if c.State.Final() {
+		q.ended(d, c)
+	}
 }
 
 // enqueue gives a delivery that is ready its place, and reports whether that is the head's.

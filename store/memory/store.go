@@ -19,6 +19,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -32,6 +33,7 @@ var (
 	_ outbox.Store       = (*Store)(nil)
 	_ directline.Store   = (*Store)(nil)
 	_ proactive.JobStore = (*Store)(nil)
+	_ event.Store        = (*Store)(nil)
 	_ headsup.Lease      = (*lease)(nil)
 )
 
@@ -52,6 +54,7 @@ type Store struct {
 	queue   queue
 	line    lineTables
 	jobs    jobTables
+	events  eventTables
 }
 
 type answerKey struct {
@@ -72,7 +75,9 @@ func newStore(leaseTime time.Duration) *Store {
 		queue:     newQueue(),
 		line:      newLineTables(),
 		jobs:      newJobTables(),
+		events:    newEventTables(),
 	}
+	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	return s
 }
@@ -154,6 +159,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case event.Heard:
+		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:
 		return fmt.Errorf("memory: commit: unknown op %T", op)
 	}

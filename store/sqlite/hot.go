@@ -93,6 +93,9 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
 		return err
 	}
+	if err := t.tellOutcome(h, c); err != nil {
+		return err
+	}
 	if h.seq == 0 || !t.store.lanes.behind(h.conversation, h.lane, h.seq) {
 		return nil
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -44,6 +45,7 @@ type Store struct {
 	wakeups   chan struct{}
 	cache     *cache
 	touches   touches
+	events    eventLog
 
 	// seq, version and lanes belong to the writer.
 	seq, version int64
@@ -64,6 +66,7 @@ var (
 	_ outbox.Store       = (*Store)(nil)
 	_ directline.Store   = (*Store)(nil)
 	_ proactive.JobStore = (*Store)(nil)
+	_ event.Store        = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -159,6 +162,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
+	s.events.news = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
@@ -186,6 +190,9 @@ func (s *Store) connect(path string) error {
 		s.seq, s.version = r.int(0), r.int(1)
 		s.lanes = newLanes(s.seq, r.int(2))
 	}, "SELECT next_seq, next_version, ready + sending FROM counters"); err != nil {
+		return err
+	}
+	if err := s.events.load(c); err != nil {
 		return err
 	}
 	for range readersCount {

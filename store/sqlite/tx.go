@@ -17,6 +17,7 @@ type tx struct {
 
 	onCommit, onRollback []func()
 	wake                 bool // there may be something to claim
+	news                 bool // there are events
 }
 
 func (t *tx) exec(sql string, args ...any) (int64, error) {
@@ -70,6 +71,9 @@ func (t *tx) committed() {
 	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {
 		t.store.wake()
+	}
+	if t.news {
+		t.store.events.signal()
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -38,6 +39,7 @@ type Store interface {
 	outbox.Store
 	directline.Store
 	proactive.JobStore
+	event.Store
 }
 
 // Options describes a driver. The functions close what they open with t.Cleanup.
@@ -79,6 +81,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Cancel", s.cancel)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
+	t.Run("Events", s.events)
+	t.Run("Webhooks", s.webhooks)
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
