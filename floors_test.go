@@ -50,6 +50,8 @@ var floors = map[string]int{
 
 // sameFloor lists the arrows within a floor, each with its reason.
 var sameFloor = map[string]string{
+	"internal/httpapi → internal/webhook": "the API is how webhooks are managed",
+
 	"outbox → book": "an attempt carries the conversation that it goes to",
 }
 

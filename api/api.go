@@ -161,6 +161,7 @@ const (
 	CodeNotFound         = "not_found"
 	CodeKeyReused        = "idempotency_key_reused"
 	CodeJobCompleted     = "job_completed"
+	CodeTooMany          = "too_many"
 	CodeTooLarge         = "too_large"
 	CodeUnsupported      = "unsupported_media_type"
 	CodeInternal         = "internal"

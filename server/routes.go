@@ -15,7 +15,9 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, page
 	mux.Handle("/api/messages", bot)
 	mux.HandleFunc("GET /api/notify", s.notify)
 	mux.HandleFunc("POST /api/notify", s.notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Version: s.cfg.Version, Logger: s.log})
+	httpapi.Register(mux, httpapi.Config{
+		Engine: s.engine, Webhooks: s.webhooks, Closing: s.closing, Version: s.cfg.Version, Logger: s.log,
+	})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
 	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())

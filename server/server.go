@@ -27,6 +27,8 @@ import (
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/event"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -50,6 +52,7 @@ type Server struct {
 	store    *sqlite.Store
 	engine   *proactive.Engine
 	channel  *directline.Channel
+	webhooks *webhook.Service
 	listener net.Listener
 	http     *http.Server
 	closing  chan struct{}
@@ -82,6 +85,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	return s, s.wire(ctx)
 }
+
+// development reports whether the server takes messages from anybody, which it does on loopback only.
+func (s *Server) development() bool { return true }
 
 // URL is where the server is reached.
 func (s *Server) URL() string { return s.url }
@@ -122,10 +128,17 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.webhooks, err = webhook.New(webhook.Config{
+		AppID: appID, Store: s.store, Private: s.cfg.WebhookPrivate || s.development(), Retention: s.cfg.WebhookRetention,
+		UserAgent: "Headsup/" + strings.Trim(s.cfg.Version, "()"), Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
 	bot, err := headsup.New(headsup.Config{
 		AppID: appID, Verifier: auth.Development{}, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
-		Middleware: []headsup.Middleware{wire.Middleware, s.engine.Middleware(), state.Middleware(s.store)},
-	}, s.cfg.Bot(s.engine))
+		Middleware: []headsup.Middleware{wire.Middleware, s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store)},
+	}, s.handler(appID))
 	if err != nil {
 		return err
 	}
@@ -139,6 +152,14 @@ func (s *Server) wire(ctx context.Context) error {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// handler is what the bot does.
+func (s *Server) handler(appID string) headsup.Handler {
+	if s.cfg.Bot != nil {
+		return s.cfg.Bot(s.engine)
+	}
+	return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) })
 }
 
 // placeholderAppID is a GUID for a bot that is registered nowhere.
@@ -157,6 +178,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	delivered := make(chan error, 1)
 	go func() { delivered <- s.engine.Run(work) }()
+	posted := make(chan error, 1)
+	go func() { posted <- s.webhooks.Run(work) }()
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 
@@ -177,7 +200,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.http.Close()
 	}
 	stop()
-	failure = errors.Join(failure, <-delivered)
+	failure = errors.Join(failure, <-delivered, <-posted)
 	return errors.Join(failure, s.release())
 }
 

@@ -27,6 +27,8 @@ type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
+	Webhooks      webhooks      `cmd:"" help:"Say where events are posted to."`
+	Listen        listen        `cmd:"" help:"Print events as they happen."`
 	Version       version       `cmd:"" help:"Print the version."`
 }
 

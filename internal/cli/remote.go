@@ -20,7 +20,7 @@ import (
 // remote are the flags of a command that goes through the running server.
 type remote struct {
 	Server string `default:"http://127.0.0.1:3978" env:"HEADSUP_SERVER" placeholder:"URL" help:"The running server (${default})."`
-	JSON   bool   `name:"json" help:"Print the notification as JSON."`
+	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
 func (r remote) client() (*client.Client, error) {

@@ -27,8 +27,8 @@ type serve struct {
 func (c serve) Run(ctx context.Context, s streams) error {
 	cfg := server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, WebDir: c.WebDir,
-		DirectLineSecret: c.DirectLineSecret,
-		Version:          buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
+		DirectLineSecret: c.DirectLineSecret, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
+		Version: buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
 	}
 	if c.Demo {
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
@@ -15,14 +16,16 @@ import (
 
 // Serve configures "headsup serve". The file's keys are the flags' names with underscores.
 type Serve struct {
-	Listen           string `default:"127.0.0.1:3978" env:"HEADSUP_LISTEN" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. Without credentials only loopback is allowed (${default})."`
-	Data             string `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Directory that everything is kept in; created if missing (${default})."`
-	PublicURL        string `name:"public-url" env:"HEADSUP_PUBLIC_URL" placeholder:"URL" help:"Address by which others reach the server. The listening address, if not given."`
-	DirectLineSecret string `name:"directline-secret" env:"HEADSUP_DIRECTLINE_SECRET" placeholder:"SECRET" help:"Secret by which other servers ask the embedded Direct Line channel for tokens; better set in the environment."`
-	WebDir           string `name:"web-dir" env:"HEADSUP_WEB_DIR" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
-	LogLevel         string `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"HEADSUP_LOG_LEVEL" help:"What to log, to standard error: ${enum} (${default})."`
-	LogFormat        string `name:"log-format" default:"text" enum:"text,json" env:"HEADSUP_LOG_FORMAT" help:"How to log: ${enum} (${default})."`
-	Demo             bool   `env:"HEADSUP_DEMO" help:"Host the job bot, to try things with."`
+	Listen           string        `default:"127.0.0.1:3978" env:"HEADSUP_LISTEN" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. Without credentials only loopback is allowed (${default})."`
+	Data             string        `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Directory that everything is kept in; created if missing (${default})."`
+	PublicURL        string        `name:"public-url" env:"HEADSUP_PUBLIC_URL" placeholder:"URL" help:"Address by which others reach the server. The listening address, if not given."`
+	DirectLineSecret string        `name:"directline-secret" env:"HEADSUP_DIRECTLINE_SECRET" placeholder:"SECRET" help:"Secret by which other servers ask the embedded Direct Line channel for tokens; better set in the environment."`
+	WebDir           string        `name:"web-dir" env:"HEADSUP_WEB_DIR" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
+	WebhookPrivate   bool          `name:"webhook-private" env:"HEADSUP_WEBHOOK_PRIVATE" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
+	WebhookRetention time.Duration `name:"webhook-retention" default:"72h" env:"HEADSUP_WEBHOOK_RETENTION" placeholder:"DURATION" help:"How long events are kept for webhooks that do not take them (${default})."`
+	LogLevel         string        `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"HEADSUP_LOG_LEVEL" help:"What to log, to standard error: ${enum} (${default})."`
+	LogFormat        string        `name:"log-format" default:"text" enum:"text,json" env:"HEADSUP_LOG_FORMAT" help:"How to log: ${enum} (${default})."`
+	Demo             bool          `env:"HEADSUP_DEMO" help:"Host the job bot, to try things with."`
 }
 
 // File reads a YAML file as a source of flags. An unknown key, a key given twice and a value that is not a plain one

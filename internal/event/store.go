@@ -44,7 +44,7 @@ type Webhook struct {
 
 	// Cursor: every event up to it was posted, or has a [Post], or is none of the webhook's types.
 	Cursor ID
-	// Away counts the failures in a row that tell that nothing can be posted there now, and NotBefore is when to try
+	// Away counts the failures since the last success that tell that nobody is there, and NotBefore is when to try
 	// again. Until something gets through, one post is tried at a time.
 	Away      int
 	NotBefore time.Time
@@ -74,6 +74,9 @@ type Post struct {
 	Attempts []Attempt
 }
 
+// Outage is how many failures in a row tell that the webhook was away, and not that it cannot cope with one event.
+const Outage = 3
+
 // KeepAttempts is how many attempts of a post are remembered.
 const KeepAttempts = 20
 
@@ -93,8 +96,9 @@ type Outcome struct {
 	Attempt Attempt
 	// NextAt is when the post is tried next; zero when it was delivered.
 	NextAt time.Time
-	// Away: nothing can be posted there before NotBefore.
-	Away      bool
+	// Away: it seems that nobody is there.
+	Away bool
+	// NotBefore is when to try the webhook again, with whatever there is; zero for at once.
 	NotBefore time.Time
 	// Disable, if not empty, is why the webhook is disabled from now on.
 	Disable string
@@ -155,7 +159,7 @@ type Store interface {
 	Work(ctx context.Context, id WebhookID, now time.Time, limit int) (Work, error)
 
 	// RecordPost adds an attempt to the post of an event, which it makes if there is none. The first success after
-	// failures makes posts due at once whose last failure was Away.
+	// [Outage] failures in a row that were Away, or more, makes posts due at once whose last failure was Away.
 	RecordPost(ctx context.Context, o Outcome) error
 
 	// Advance moves the cursor forward, never back.

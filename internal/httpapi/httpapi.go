@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -19,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -41,6 +43,10 @@ type Engine interface {
 type Config struct {
 	// Engine is required.
 	Engine Engine
+	// Webhooks keeps webhooks and knows of events. Required.
+	Webhooks *webhook.Service
+	// Closing is closed when streams are to end; nil is never.
+	Closing <-chan struct{}
 	// Version is shown in the OpenAPI document.
 	Version string
 	// Logger receives internal errors, once each. Nil discards them.
@@ -68,6 +74,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.notifications(operations)
 	s.conversations(operations)
 	s.jobs(operations)
+	s.webhooks(operations)
+	s.events(operations)
 	describeActivities(operations)
 	mux.Handle(rest, otherRoutes(mux))
 }
@@ -105,7 +113,7 @@ var jsonFormat = huma.Format{
 func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
-		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; r.Method == http.MethodPost && !empty {
+		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; (r.Method == http.MethodPost || r.Method == http.MethodPatch) && !empty {
 			if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 				_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "the content type must be application/json")
 				return
@@ -116,7 +124,8 @@ func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 }
 
 type service struct {
-	cfg Config
+	cfg     Config
+	readers atomic.Int64 // streams of events that are open
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought

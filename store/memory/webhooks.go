@@ -164,7 +164,7 @@ func (w *webhook) health(o event.Outcome) {
 			return
 		}
 		for _, p := range w.posts {
-			if !p.Delivered && p.away && p.NextAt.After(o.Attempt.At) {
+			if w.Away >= event.Outage && !p.Delivered && p.away && p.NextAt.After(o.Attempt.At) {
 				p.NextAt = o.Attempt.At
 			}
 		}
@@ -176,9 +176,9 @@ func (w *webhook) health(o event.Outcome) {
 	}
 	if o.Away {
 		w.Away++
-		if o.NotBefore.After(w.NotBefore) {
-			w.NotBefore = o.NotBefore
-		}
+	}
+	if o.NotBefore.After(w.NotBefore) {
+		w.NotBefore = o.NotBefore
 	}
 	if o.Disable != "" && w.Disabled == "" {
 		w.Disabled, w.DisabledAt = o.Disable, o.Attempt.At

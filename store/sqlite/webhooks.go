@@ -274,9 +274,11 @@ func (t *tx) writeHealth(w *event.Webhook, o *event.Outcome) error {
 		if w.FailingSince.IsZero() && w.Away == 0 {
 			return nil
 		}
-		if _, err := t.exec("UPDATE webhook_posts SET next_at = ? WHERE webhook = ? AND delivered = 0 AND away = 1 AND next_at > ?",
-			o.Attempt.At, int64(w.ID), o.Attempt.At); err != nil {
-			return err
+		if w.Away >= event.Outage {
+			if _, err := t.exec("UPDATE webhook_posts SET next_at = ? WHERE webhook = ? AND delivered = 0 AND away = 1 AND next_at > ?",
+				o.Attempt.At, int64(w.ID), o.Attempt.At); err != nil {
+				return err
+			}
 		}
 		w.FailingSince, w.Away, w.NotBefore = time.Time{}, 0, time.Time{}
 		return t.writeWebhook(w)
@@ -286,9 +288,9 @@ func (t *tx) writeHealth(w *event.Webhook, o *event.Outcome) error {
 	}
 	if o.Away {
 		w.Away++
-		if o.NotBefore.After(w.NotBefore) {
-			w.NotBefore = o.NotBefore
-		}
+	}
+	if o.NotBefore.After(w.NotBefore) {
+		w.NotBefore = o.NotBefore
 	}
 	if o.Disable != "" && w.Disabled == "" {
 		w.Disabled, w.DisabledAt = o.Disable, o.Attempt.At

@@ -195,22 +195,34 @@ func postIsDue(e *env) {
 
 func successMakesDue(e *env) {
 	w := e.hooks()
-	events := e.says(3, e.start)
+	events := e.says(4, e.start)
 	away := func(ev event.Event, notBefore time.Duration) {
 		e.posted(event.Outcome{
 			Webhook: w.ID, Event: ev.ID, Attempt: event.Attempt{At: e.start, Error: "timeout"}, NextAt: e.at(time.Hour),
 			Away: true, NotBefore: e.at(notBefore),
 		})
 	}
-	away(events[0], time.Minute)
-	away(events[1], time.Second)
-	e.posted(event.Outcome{Webhook: w.ID, Event: events[2].ID, Attempt: event.Attempt{At: e.at(time.Second), Status: 400, Error: "refused"}, NextAt: e.at(time.Hour)})
-	if got := e.hook(w.ID); got.Away != 2 || !got.NotBefore.Equal(e.at(time.Minute)) || !got.FailingSince.Equal(e.start) {
+	went := func(ev event.Event, at time.Duration) {
+		e.posted(event.Outcome{Webhook: w.ID, Event: ev.ID, Attempt: event.Attempt{At: e.at(at), Status: 200}})
+	}
+	// One that fails between others that do not is no outage.
+	for range event.Outage {
+		away(events[1], time.Second)
+		went(events[0], time.Second)
+	}
+	e.works(w.ID, e.at(time.Minute), 0, 2)
+
+	away(events[1], time.Minute)
+	for range event.Outage - 1 {
+		away(events[2], time.Second)
+	}
+	e.posted(event.Outcome{Webhook: w.ID, Event: events[3].ID, Attempt: event.Attempt{At: e.at(time.Second), Status: 400, Error: "refused"}, NextAt: e.at(time.Hour)})
+	if got := e.hook(w.ID); got.Away != event.Outage || !got.NotBefore.Equal(e.at(time.Minute)) || !got.FailingSince.Equal(e.start) {
 		e.Errorf("health is %+v", got)
 	}
 	e.works(w.ID, e.at(time.Minute), 0, 0)
-	e.posted(event.Outcome{Webhook: w.ID, Event: events[0].ID, Attempt: event.Attempt{At: e.at(time.Minute), Status: 200}})
-	if work := e.works(w.ID, e.at(time.Minute), 1, 0); work.Again[0].Event.ID != events[1].ID {
+	went(events[1], time.Minute)
+	if work := e.works(w.ID, e.at(time.Minute), 1, 0); work.Again[0].Event.ID != events[2].ID {
 		e.Errorf("due is %v", work.Again[0].Event.ID)
 	}
 	if got := e.hook(w.ID); got.Away != 0 || !got.NotBefore.IsZero() || !got.FailingSince.IsZero() {
