@@ -20,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
 )
@@ -51,16 +52,23 @@ func newAPI(t *testing.T) fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hooks, err := webhook.New(webhook.Config{AppID: "app", Store: store, Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() { done <- engine.Run(ctx) }()
+	go func() { done <- hooks.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	})
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Version: "test"})
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Webhooks: hooks, Closing: ctx.Done(), Version: "test"})
 	return f
 }
 

@@ -27,22 +27,22 @@ type webhookRequest struct {
 }
 
 type changeWebhookRequest struct {
-	webhookRequest
+	ID   string `path:"id" maxLength:"64" doc:"The webhook's id."`
 	Body api.WebhookChange
 }
 
 type rotateRequest struct {
-	webhookRequest
+	ID   string `path:"id" maxLength:"64" doc:"The webhook's id."`
 	Body *api.SecretRotation
 }
 
 type replayRequest struct {
-	webhookRequest
+	ID   string `path:"id" maxLength:"64" doc:"The webhook's id."`
 	Body api.WebhookReplay
 }
 
 type postsRequest struct {
-	webhookRequest
+	ID     string `path:"id" maxLength:"64" doc:"The webhook's id."`
 	Cursor string `query:"cursor" maxLength:"64" doc:"Where the page starts: next_cursor of the one before."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most."`
 }
@@ -116,9 +116,9 @@ func invalid(field, reason string) error {
 	return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
 }
 
-// id reads a webhook's id. What is none names none.
-func (r webhookRequest) id() event.WebhookID {
-	id, err := event.ParseWebhookID(r.ID)
+// hookID reads a webhook's id. What is none names none.
+func hookID(text string) event.WebhookID {
+	id, err := event.ParseWebhookID(text)
 	if err != nil {
 		return 0
 	}
@@ -155,7 +155,7 @@ func (s *service) listWebhooks(ctx context.Context, _ *struct{}) (*webhooksAnswe
 }
 
 func (s *service) getWebhook(ctx context.Context, r *webhookRequest) (*webhookAnswer, error) {
-	w, err := s.cfg.Webhooks.Webhook(ctx, r.id())
+	w, err := s.cfg.Webhooks.Webhook(ctx, hookID(r.ID))
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -170,7 +170,7 @@ func (s *service) changeWebhook(ctx context.Context, r *changeWebhookRequest) (*
 			return nil, invalid("body.events", err.Error())
 		}
 	}
-	w, err := s.cfg.Webhooks.Change(ctx, r.id(), c)
+	w, err := s.cfg.Webhooks.Change(ctx, hookID(r.ID), c)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -178,14 +178,14 @@ func (s *service) changeWebhook(ctx context.Context, r *changeWebhookRequest) (*
 }
 
 func (s *service) deleteWebhook(ctx context.Context, r *webhookRequest) (*struct{}, error) {
-	if err := s.cfg.Webhooks.Delete(ctx, r.id()); err != nil {
+	if err := s.cfg.Webhooks.Delete(ctx, hookID(r.ID)); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
 	return nil, nil
 }
 
 func (s *service) testWebhook(ctx context.Context, r *webhookRequest) (*testAnswer, error) {
-	a, err := s.cfg.Webhooks.Test(ctx, r.id())
+	a, err := s.cfg.Webhooks.Test(ctx, hookID(r.ID))
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -203,7 +203,7 @@ func (s *service) rotateWebhook(ctx context.Context, r *rotateRequest) (*rotateA
 			return nil, invalid("body.keep", "is not a duration")
 		}
 	}
-	secret, w, err := s.cfg.Webhooks.Rotate(ctx, r.id(), keep)
+	secret, w, err := s.cfg.Webhooks.Rotate(ctx, hookID(r.ID), keep)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -222,7 +222,7 @@ func (s *service) listPosts(ctx context.Context, r *postsRequest) (*postsAnswer,
 			return nil, invalid("query.cursor", "is not a cursor of this list")
 		}
 	}
-	found, err := s.cfg.Webhooks.Posts(ctx, r.id(), before, r.Limit+1)
+	found, err := s.cfg.Webhooks.Posts(ctx, hookID(r.ID), before, r.Limit+1)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -242,7 +242,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayRequest) (*replayA
 	case (r.Body.Event == "") == (r.Body.Since == nil):
 		return nil, invalid("body", "must have exactly one of event and since")
 	case r.Body.Since != nil:
-		n, err := s.cfg.Webhooks.ReplaySince(ctx, r.id(), *r.Body.Since)
+		n, err := s.cfg.Webhooks.ReplaySince(ctx, hookID(r.ID), *r.Body.Since)
 		if err != nil {
 			return nil, s.webhookProblem(ctx, err)
 		}
@@ -252,7 +252,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayRequest) (*replayA
 	if err != nil {
 		return nil, invalid("body.event", "is not an id of an event")
 	}
-	if err := s.cfg.Webhooks.ReplayEvent(ctx, r.id(), id); err != nil {
+	if err := s.cfg.Webhooks.ReplayEvent(ctx, hookID(r.ID), id); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
 	return &replayAnswer{api.WebhookReplayed{Events: 1}}, nil
