@@ -32,19 +32,27 @@ web/dist/playground/index.html: $(WEB_SOURCES) web/node_modules/.installed
 	cd web && npm run build
 	@touch $@
 
+examples/bots/node_modules/.installed: examples/bots/package.json examples/bots/package-lock.json
+	cd examples/bots && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 web/node_modules/.installed: web/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
 
 .PHONY: browser
-browser: build ## the official clients, and the pages in a real browser
+browser: build examples/bots/node_modules/.installed ## the official clients, and the pages in a real browser
 	scripts/need.sh chromium
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) npm test
 
 .PHONY: screenshots
-screenshots: build ## the pictures in docs/
+screenshots: build examples/bots/node_modules/.installed ## the pictures in docs/
 	scripts/need.sh chromium
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) SCREENSHOTS=$(CURDIR)/docs/screenshots npm test
+
+.PHONY: generate
+generate: ## what is written from source: the references of configuration and command line, the sample
+	$(GO) generate ./...
 
 .PHONY: vet
 vet: ## what the compiler and gofmt complain of
@@ -61,12 +69,13 @@ $(LINT):
 
 .PHONY: unit
 unit: ## Go tests with the race detector
-	scripts/need.sh gcc:gcc
+	scripts/need.sh gcc:gcc curl python3
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
+	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
 
 .PHONY: bench
 bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
@@ -74,5 +83,5 @@ bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin .tools web/node_modules web/vendor
+	rm -rf bin .tools web/node_modules examples/bots/node_modules web/vendor
 	cd web/dist && find . -mindepth 1 ! -name README.md -delete

@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
@@ -49,6 +51,12 @@ type Config struct {
 
 	// Now is the clock. Nil is time.Now.
 	Now func() time.Time
+
+	// Observer is told about turns. May be nil.
+	Observer Observer
+
+	// TracerProvider makes the spans of turns. Nil makes none.
+	TracerProvider trace.TracerProvider
 }
 
 func (c Config) withDefaults() Config {
@@ -63,6 +71,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.TracerProvider == nil {
+		c.TracerProvider = noop.NewTracerProvider()
 	}
 	return c
 }
@@ -85,6 +96,7 @@ func (c Config) validate() error {
 type Bot struct {
 	cfg     Config
 	handler Handler
+	tracer  trace.Tracer
 }
 
 // New makes a bot that handles its turns with h.
@@ -96,7 +108,7 @@ func New(cfg Config, h Handler) (*Bot, error) {
 	if h == nil {
 		return nil, errors.New("headsup: config: the handler is nil")
 	}
-	return &Bot{cfg: cfg, handler: h}, nil
+	return &Bot{cfg: cfg, handler: h, tracer: cfg.TracerProvider.Tracer(tracerName)}, nil
 }
 
 // turnKey finds the turn that runs in a context.
@@ -126,22 +138,30 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	if answer, bad := badInvoke(a); bad {
 		return answer, nil
 	}
+	ctx, seen := b.observe(ctx, TurnInbound, a)
+	answer, repeated, err := b.process(ctx, id, a)
+	seen.end(repeated, err)
+	return answer, err
+}
+
+// process is Process for an activity that is in order. It also reports whether the answer is an earlier one.
+func (b *Bot) process(ctx context.Context, id auth.Identity, a *activity.Activity) (_ Answer, repeated bool, _ error) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
 
 	ref, said, kind := ReferenceOf(a), a.ID, a.Type // the handler may change a
 	lease, err := b.cfg.Turns.Lease(ctx, KeyOf(b.cfg.AppID, ref))
 	if err != nil {
-		return Answer{}, fmt.Errorf("wait for the conversation: %w", err)
+		return Answer{}, false, fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
 	if said != "" {
 		answer, done, err := b.cfg.Turns.Answered(ctx, lease.Key(), said)
 		if err != nil {
-			return Answer{}, fmt.Errorf("look for an earlier answer: %w", err)
+			return Answer{}, false, fmt.Errorf("look for an earlier answer: %w", err)
 		}
 		if done {
-			return answer, nil
+			return answer, true, nil
 		}
 	}
 	t := &Turn{
@@ -150,16 +170,16 @@ func (b *Bot) Process(ctx context.Context, id auth.Identity, a *activity.Activit
 	}
 	ops, err := b.run(ctx, t, b.handler)
 	if err != nil {
-		return Answer{}, &handlerError{err}
+		return Answer{}, false, &handlerError{err}
 	}
 	answer, err := t.answer(kind)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, false, err
 	}
 	if said != "" {
 		ops = append(ops, RecordAnswer{Activity: said, Answer: answer, At: b.cfg.Now()})
 	}
-	return answer, b.commit(ctx, lease, ops)
+	return answer, false, b.commit(ctx, lease, ops)
 }
 
 // handlerError is what a handler returned. It says nothing about the request, whatever it wraps.
@@ -167,6 +187,11 @@ type handlerError struct{ err error }
 
 func (e *handlerError) Error() string { return e.err.Error() }
 func (e *handlerError) Unwrap() error { return e.err }
+
+// panicError is a panic of a handler.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("headsup: handler panicked: %v", e.value) }
 
 var errTurnTimeout = errors.New("headsup: the turn took too long")
 
@@ -176,7 +201,7 @@ func (b *Bot) run(ctx context.Context, t *Turn, h Handler) (ops []Op, err error)
 		if p := recover(); p != nil {
 			b.cfg.Logger.ErrorContext(ctx, "handler panicked", "panic", fmt.Sprint(p),
 				"activity_type", string(t.activity.Type), "stack", string(debug.Stack()))
-			err = fmt.Errorf("headsup: handler panicked: %v", p)
+			err = &panicError{p}
 		}
 		ops = t.end()
 	}()

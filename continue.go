@@ -125,6 +125,14 @@ func (b *Bot) proact(ctx context.Context, ref activity.Reference, event *activit
 		}
 		return outer.stage(ops...)
 	}
+	ctx, seen := b.observe(ctx, TurnProactive, event)
+	err := b.proactAlone(ctx, key, t, h)
+	seen.end(false, err)
+	return err
+}
+
+// proactAlone runs a proactive turn that nests in no other.
+func (b *Bot) proactAlone(ctx context.Context, key ConversationKey, t *Turn, h Handler) error {
 	lease, err := b.cfg.Turns.Lease(ctx, key)
 	if err != nil {
 		return fmt.Errorf("wait for the conversation: %w", err)

@@ -78,6 +78,9 @@ func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, 
 // refuse answers a request that did not become a finished turn. Only what the caller can mend is told in words.
 func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := refusal(err)
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		b.refused(err)
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")

@@ -47,10 +47,18 @@ type Notification struct {
 	// To is whom. Exactly one of its members is set.
 	To Target
 
-	// Text is what to say, as a plain message. Exactly one of Text and Activity is set.
+	// Text is what to say, as plain text: no channel is to find markup in it. Exactly one of Text, Markdown, Activity and
+	// Card is set.
 	Text string
+	// Markdown is what to say, as text that channels format as far as they can.
+	Markdown string
 	// Activity is what to say, as an activity without address: the conversation's reference is applied when it is sent.
 	Activity *activity.Activity
+	// Card is what to show: an Adaptive Card, the JSON object with "type": "AdaptiveCard" and a version.
+	Card jsontext.Value
+	// Summary says it in a few words where the message itself cannot be shown, such as a pop-up or a channel without
+	// cards. May be empty; not with Activity, which has its own.
+	Summary string
 
 	// Key makes the notification idempotent: the same key with the same content is accepted once and answered with the
 	// same id for at least 24 hours; with other content it is refused. Empty means no key. At most 255 bytes.
@@ -80,12 +88,18 @@ type Notification struct {
 
 // Target says to whom. Set exactly one member.
 type Target struct {
-	// Reference is one conversation, known or not.
+	// Reference is one conversation. If the book knows it, the book says where it is; if not, it is added to the book as
+	// one that was imported, which receives no token until its channel has vouched for it.
 	Reference *activity.Reference
 	// Conversation is a conversation in the reference book by its id on the channel.
 	Conversation activity.ConversationID
 	// User is a person in the reference book by channel user id: the latest conversation with that person alone.
 	User activity.AccountID
+	// ExternalID is a person by the id that they have in the caller's own system, as far as the book was told it: the
+	// latest conversation with that person alone.
+	ExternalID string
+	// Tag is every conversation with the tag that can be reached.
+	Tag string
 	// Everyone is every conversation in the reference book that can be reached.
 	Everyone bool
 }

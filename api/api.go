@@ -13,14 +13,22 @@ import (
 type Target struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+	ExternalID   string `json:"external_id,omitempty" maxLength:"255" doc:"A person in the reference book, by the id that they have in your own system (see update-conversation): the latest conversation with that person alone." example:"employee-4711"`
+	Tag          string `json:"tag,omitempty" maxLength:"64" doc:"Every conversation with this tag that can be reached." example:"on-call"`
 	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
+
+	Reference json.RawMessage `json:"reference,omitzero" doc:"A ConversationReference as one of the Microsoft SDKs stores it. A conversation that the reference book knows is told where the book has it; another is added to the book."`
+	Address   json.RawMessage `json:"address,omitzero" doc:"An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference."`
 }
 
-// NotificationRequest asks for a notification. Exactly one of Text and Activity is set.
+// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity and Card is set.
 type NotificationRequest struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
-	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as a plain message. Exactly one of text and activity." example:"Your build is done."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"Your build is done."`
+	Markdown     string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card         json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Summary      string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own." example:"Build 7 is done"`
 	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 	ExpiresAt    *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
@@ -36,7 +44,7 @@ type NotificationRequest struct {
 type Notification struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
 	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
-	To         Target          `json:"to" doc:"As it was asked for."`
+	To         Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
 	Activity   json.RawMessage `json:"activity" doc:"What is said."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
 	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
@@ -77,6 +85,9 @@ type Conversation struct {
 	Channel       string     `json:"channel" doc:"The channel." example:"directline"`
 	Kind          string     `json:"kind" enum:"personal,group,channel" doc:"What it is."`
 	User          *User      `json:"user,omitempty" doc:"The person, in a personal conversation."`
+	ExternalID    string     `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
+	Tags          []string   `json:"tags" doc:"Your tags, in alphabetical order."`
+	Members       []User     `json:"members,omitempty" doc:"Who is known to take part, in the order in which the bot met them, at most 500. Only shown when a single conversation is asked for."`
 	Tenant        string     `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
 	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
 	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
@@ -89,8 +100,27 @@ type Conversation struct {
 
 // User is a person on a channel.
 type User struct {
-	ID   string `json:"id" doc:"The channel user id." example:"dl_ann"`
-	Name string `json:"name,omitempty" doc:"The name that the channel told."`
+	ID         string `json:"id" doc:"The channel user id." example:"dl_ann"`
+	Name       string `json:"name,omitempty" doc:"The name that the channel told."`
+	ExternalID string `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
+}
+
+// ConversationUpdate changes what you have noted of a conversation. A member that is left out stays as it is.
+type ConversationUpdate struct {
+	Tags       []string `json:"tags,omitzero" maxItems:"50" doc:"Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once." example:"[\"on-call\"]"`
+	ExternalID *string  `json:"external_id,omitzero" nullable:"false" maxLength:"255" doc:"The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations." example:"employee-4711"`
+}
+
+// Transcript is one page of what was said in a conversation.
+type Transcript struct {
+	Activities []Utterance `json:"activities" doc:"In the order in which the channel took them in."`
+	NextCursor string      `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
+// Utterance is one activity of a transcript.
+type Utterance struct {
+	Number   int64           `json:"number" minimum:"1" doc:"Its place in the conversation, counting from 1."`
+	Activity json.RawMessage `json:"activity" doc:"The activity, by the person or by the bot."`
 }
 
 // Conversations is one page of conversations.
@@ -103,6 +133,7 @@ type Conversations struct {
 type JobTarget struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
+	ExternalID   string `json:"external_id,omitempty" maxLength:"255" doc:"A person in the reference book, by the id that they have in your own system: the latest conversation with that person alone." example:"employee-4711"`
 }
 
 // JobRequest asks for a job: long work whose end is told in a conversation.
@@ -112,10 +143,13 @@ type JobRequest struct {
 	Value json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the job."`
 }
 
-// JobCompletion says how a job ends. With neither member nothing is told.
+// JobCompletion says how a job ends. Without members nothing is told.
 type JobCompletion struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as a plain message. Not both text and activity." example:"Your build is done."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity and card." example:"Your build is done."`
+	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
+	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
 }
 
 // Job is long work that was started in a conversation.
@@ -136,36 +170,3 @@ type Jobs struct {
 	Jobs       []Job  `json:"jobs" doc:"By number, lowest first."`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
 }
-
-// Problem is an error answer (RFC 9457, "Problem Details for HTTP APIs").
-type Problem struct {
-	Type   string         `json:"type" doc:"Always about:blank; code tells problems apart."`
-	Title  string         `json:"title" doc:"The HTTP status in words."`
-	Status int            `json:"status" doc:"The HTTP status."`
-	Code   string         `json:"code" doc:"A stable word for programs." example:"invalid_field"`
-	Detail string         `json:"detail" doc:"One sentence for people."`
-	Errors []ProblemField `json:"errors,omitempty" doc:"The fields at fault."`
-}
-
-// ProblemField is one field at fault.
-type ProblemField struct {
-	Field   string `json:"field" doc:"Its path in the request, such as body.to.user." example:"body.text"`
-	Message string `json:"message" doc:"What is wrong with it."`
-}
-
-// Codes of problems. They do not change.
-const (
-	CodeBadRequest       = "bad_request"
-	CodeInvalidField     = "invalid_field"
-	CodeNoTarget         = "no_target"
-	CodeNotFound         = "not_found"
-	CodeKeyReused        = "idempotency_key_reused"
-	CodeJobCompleted     = "job_completed"
-	CodeTooMany          = "too_many"
-	CodeTooLarge         = "too_large"
-	CodeUnsupported      = "unsupported_media_type"
-	CodeInternal         = "internal"
-	CodeUnavailable      = "unavailable"
-	CodeForbidden        = "forbidden"
-	CodeMethodNotAllowed = "method_not_allowed"
-)

@@ -70,7 +70,7 @@ type AnswerEvent struct {
 // WebhookRequest asks for a webhook.
 type WebhookRequest struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2048" doc:"Where events are posted to: https. http and hosts that are not public only where the operator allows it." example:"https://example.com/headsup"`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" uniqueItems:"true" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"Which types of events it receives. All, if not given."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"Which types of events it receives. All, if not given."`
 	Description string   `json:"description,omitempty" maxLength:"255" doc:"What it is for, in your words."`
 	Secret      string   `json:"secret,omitempty" maxLength:"128" doc:"The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given."`
 }
@@ -78,7 +78,7 @@ type WebhookRequest struct {
 // WebhookChange changes a webhook. What is not given stays as it is.
 type WebhookChange struct {
 	URL         *string  `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"As when it was made."`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" uniqueItems:"true" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"As when it was made."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"As when it was made."`
 	Description *string  `json:"description,omitempty" maxLength:"255" doc:"As when it was made."`
 	Enabled     *bool    `json:"enabled,omitempty" doc:"false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept."`
 }

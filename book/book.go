@@ -17,6 +17,9 @@ import (
 // ErrNotFound: the book has no such conversation.
 var ErrNotFound = errors.New("book: no such conversation")
 
+// ErrNoPerson: a conversation is not with one person alone, or nobody knows with whom.
+var ErrNoPerson = errors.New("book: the conversation is not with one person")
+
 // Row is the store's own number for a conversation. It never changes and is never used again.
 type Row int64
 
@@ -72,6 +75,14 @@ type Conversation struct {
 	CreatedAt, UpdatedAt time.Time
 }
 
+// Person is whom a personal conversation is with; empty for other conversations, and while nobody knows.
+func (c Conversation) Person() activity.AccountID {
+	if u := c.Reference.User; c.Kind == KindPersonal && u != nil && u.ID != c.Key.Bot {
+		return u.ID
+	}
+	return ""
+}
+
 // Sighting is what one activity tells of its conversation.
 type Sighting struct {
 	Key        headsup.ConversationKey
@@ -100,6 +111,55 @@ type Store interface {
 	ConversationsByID(ctx context.Context, appID string, id activity.ConversationID) ([]Conversation, error)
 	// ConversationsByUser returns the entries that the channel user id takes part in, newest sighting first.
 	ConversationsByUser(ctx context.Context, appID string, user activity.AccountID) ([]Conversation, error)
-	// Conversations lists entries in the order of their rows, those after a row, at most limit.
-	Conversations(ctx context.Context, appID string, after Row, limit int) ([]Conversation, error)
+	// Conversations lists an app's entries that the filter lets through in the order of their rows, those after a row, at
+	// most limit.
+	Conversations(ctx context.Context, appID string, f Filter, after Row, limit int) ([]Conversation, error)
+
+	// ConversationsByExternalID returns the personal entries of whoever has that external id, newest sighting first.
+	ConversationsByExternalID(ctx context.Context, appID, externalID string) ([]Conversation, error)
+	// Details returns what the book keeps beside entries. An entry that it does not have is left out.
+	Details(ctx context.Context, rows []Row) (map[Row]Details, error)
+	// Label changes what the operator has noted of a conversation, durably; all of it or nothing. ErrNotFound, and
+	// ErrNoPerson for an external id where there is no one person. It is not a sighting.
+	Label(ctx context.Context, key headsup.ConversationKey, l Labels, at time.Time) error
+}
+
+// Filter chooses conversations: those that fit all members that are set. The zero value chooses all.
+type Filter struct {
+	Kind    Kind
+	Channel activity.ChannelID
+	Reach   Reach
+	Tag     string
+	// User and ExternalID are of somebody who takes part, in conversations of any kind.
+	User       activity.AccountID
+	ExternalID string
+}
+
+// Details is what the book keeps beside a conversation's entry.
+type Details struct {
+	// Tags are in the order of their bytes.
+	Tags []string
+	// People are those who are known to take part, in the order in which the book first knew of them, at most
+	// [MaxPeople].
+	People []Person
+}
+
+// MaxPeople bounds how many people of one conversation are told.
+const MaxPeople = 500
+
+// Person is somebody on a channel.
+type Person struct {
+	ID   activity.AccountID
+	Name string
+	// ExternalID is the person's id in the operator's own system. It is the person's in all conversations of the channel
+	// and tenant, and several people may have the same: one human on several channels.
+	ExternalID string
+}
+
+// Labels is a change of what the operator has noted of a conversation. A nil member stays as it is.
+type Labels struct {
+	// Tags replaces all tags. Repeats count once; an empty slice removes all.
+	Tags *[]string
+	// ExternalID is the id of a personal conversation's person in the operator's own system; empty removes it.
+	ExternalID *string
 }

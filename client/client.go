@@ -23,7 +23,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,6 +49,10 @@ type Config struct {
 	// Redirects are not followed, whatever it says.
 	HTTPClient *http.Client
 
+	// Key is the API key, hup_<id>_<secret>, that is sent with every request. Empty sends none, which is enough for a server
+	// in development mode.
+	Key string
+
 	// UserAgent is sent with every request. Empty means headsup-client.
 	UserAgent string
 }
@@ -56,6 +62,7 @@ type Client struct {
 	base  string // without a slash at the end
 	http  http.Client
 	agent string
+	key   string
 }
 
 // New makes a client. It does not call the server; the error is about the configuration.
@@ -69,10 +76,12 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: base URL %q is not an http or https URL", base)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, fmt.Errorf("client: base URL %q must be scheme, host and path only", u.Redacted())
+	case strings.ContainsFunc(cfg.Key, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return nil, errors.New("client: the key has characters that no key has") // and is a secret
 	case strings.ContainsFunc(cfg.UserAgent, control):
 		return nil, fmt.Errorf("client: user agent %q has control characters", cfg.UserAgent)
 	}
-	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client")}
+	c := &Client{base: strings.TrimRight(u.String(), "/"), agent: cmp.Or(cfg.UserAgent, "headsup-client"), key: cfg.Key}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}
@@ -97,20 +106,7 @@ func IdempotencyKey(key string) CallOption {
 // CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
 // ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
 func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
-	var o call
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if strings.ContainsFunc(o.key, control) {
-		return api.Notification{}, fmt.Errorf("create notification: idempotency key %q has control characters", o.key)
-	}
-	body, err := json.Marshal(r)
-	if err != nil {
-		return api.Notification{}, fmt.Errorf("create notification: %w", err)
-	}
-	n, err := c.do(ctx, request{
-		method: http.MethodPost, path: notifications, body: body, key: cmp.Or(o.key, rand.Text()),
-	})
+	n, err := create(ctx, c, notifications, r, opts, isNotification)
 	if err != nil {
 		return n, fmt.Errorf("create notification: %w", err)
 	}
@@ -123,28 +119,58 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	if strings.Trim(id, ".") == "" { // which is no name in a path
 		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
 	}
-	n, err := c.do(ctx, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)})
+	n, err := ask(ctx, c, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)}, isNotification)
 	if err != nil {
 		return n, fmt.Errorf("notification %s: %w", id, err)
 	}
 	return n, nil
 }
 
+func isNotification(n api.Notification) bool { return n.ID != "" }
+
+// create posts a request under the caller's idempotency key, or one for this call.
+func create[T any](ctx context.Context, c *Client, path string, body any, opts []CallOption, valid func(T) bool) (T, error) {
+	var o call
+	for _, opt := range opts {
+		opt(&o)
+	}
+	var none T
+	if strings.ContainsFunc(o.key, control) {
+		return none, fmt.Errorf("idempotency key %q has control characters", o.key)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return none, err
+	}
+	return ask(ctx, c, request{method: http.MethodPost, path: path, body: raw, key: cmp.Or(o.key, rand.Text())}, valid)
+}
+
 // Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx
 // ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
 func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
 	var last api.Notification
-	for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-		n, err := c.Notification(ctx, id)
+	for n, err := range c.Watch(ctx, id) {
 		if err != nil {
 			return last, err
 		}
 		last = n
-		if Settled(n.State) {
-			return last, nil
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return last, fmt.Errorf("notification %s is %s: %w", id, n.State, err)
+	}
+	return last, nil
+}
+
+// Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
+// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
+func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
+	return func(yield func(api.Notification, error) bool) {
+		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
+			n, err := c.Notification(ctx, id)
+			if !yield(n, err) || err != nil || Settled(n.State) {
+				return
+			}
+			if err := sleep(ctx, pause); err != nil {
+				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))
+				return
+			}
 		}
 	}
 }

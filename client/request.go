@@ -17,7 +17,12 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-const notifications = "/v1/notifications"
+// Paths of the API.
+const (
+	notifications = "/v1/notifications"
+	jobs          = "/v1/jobs"
+	keys          = "/v1/keys"
+)
 
 // Limits of a call.
 const (
@@ -34,24 +39,38 @@ const (
 type request struct {
 	method, path string
 	body         []byte
-	key          string
+	key          string // idempotency key
+	once         bool   // what it does must not be done twice, and has no idempotency key
 }
 
-// do calls the server until it answers, or it has been tried often enough.
-func (c *Client) do(ctx context.Context, r request) (api.Notification, error) {
+// ask calls the server and reads the answer. One that is valid JSON and still not valid is from something else.
+func ask[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (T, error) {
+	var answer, none T
+	if err := c.do(ctx, r, &answer); err != nil {
+		return none, err
+	}
+	if !valid(answer) {
+		return none, fmt.Errorf("%w: it has no id", errAnswer)
+	}
+	return answer, nil
+}
+
+// do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
+// answer without a body.
+func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
-		answer, err := c.once(ctx, r)
+		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
-		if !again || n == attempts || ctx.Err() != nil {
-			return answer, err
+		if !again || n == attempts || r.once || ctx.Err() != nil {
+			return err
 		}
 		if sleep(ctx, wait) != nil {
-			return answer, errors.Join(err, ctx.Err())
+			return errors.Join(err, ctx.Err())
 		}
 	}
 }
 
-// retry reports whether the n-th attempt's error may pass, and how long to wait then. 502 and 504 are how a proxy says
+// retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and 504 are how a proxy says
 // that it could not reach the server.
 func retry(err error, n int) (time.Duration, bool) {
 	if err == nil {
@@ -61,7 +80,7 @@ func retry(err error, n int) (time.Duration, bool) {
 	backoff = backoff/2 + rand.N(backoff/2)
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Problem.Status {
-		case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
 			return max(backoff, e.RetryAfter), e.RetryAfter <= longestWait
 		}
 		return 0, false
@@ -72,41 +91,46 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
-func (c *Client) once(ctx context.Context, r request) (n api.Notification, err error) {
+func (c *Client) once(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return n, err
+		return err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", c.agent)
-	if r.method == http.MethodPost {
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return n, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return n, problemOf(resp)
+		return problemOf(resp)
+	}
+	if out == nil {
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return n, fmt.Errorf("read the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return n, fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
+		return fmt.Errorf("%w: it is larger than %d MiB", errAnswer, maxAnswer>>20)
 	}
-	if err := json.Unmarshal(body, &n); err != nil {
-		return api.Notification{}, fmt.Errorf("%w: %w", errAnswer, err)
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %w", errAnswer, err)
 	}
-	if n.ID == "" {
-		return api.Notification{}, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return n, nil
+	return nil
 }
 
 // problemOf reads a refusal, whoever it is from.

@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -42,7 +40,7 @@ func (c *Client) ChangeWebhook(ctx context.Context, id string, r api.WebhookChan
 
 // DeleteWebhook forgets a webhook.
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
-	_, err := callWebhooks[none](ctx, c, "delete webhook "+id, http.MethodDelete, webhooks+"/"+url.PathEscape(id), nil)
+	_, err := callWebhooks[struct{}](ctx, c, "delete webhook "+id, http.MethodDelete, webhooks+"/"+url.PathEscape(id), nil)
 	return err
 }
 
@@ -73,62 +71,23 @@ func (c *Client) ReplayWebhook(ctx context.Context, id string, r api.WebhookRepl
 	return callWebhooks[api.WebhookReplayed](ctx, c, "replay webhook "+id, http.MethodPost, webhooks+"/"+url.PathEscape(id)+"/replay", r)
 }
 
-// none is an answer without a body.
-type none struct{}
-
 // callWebhooks calls the server and says in an error what for. What can be repeated without harm is, when the server is
 // not there for a moment.
 func callWebhooks[T any](ctx context.Context, c *Client, what, method, path string, body any) (answer T, err error) {
-	var raw []byte
+	r := request{method: method, path: path, once: method != http.MethodGet && method != http.MethodDelete}
 	if body != nil {
-		if raw, err = json.Marshal(body); err != nil {
-			return answer, fmt.Errorf("%s: %w", what, err)
-		}
+		r.body, err = json.Marshal(body)
 	}
-	harmless := method == http.MethodGet || method == http.MethodDelete
-	for n := 1; ; n++ {
-		err = c.callOnce(ctx, method, path, raw, &answer)
-		if err == nil {
-			return answer, nil
-		}
-		wait, again := retry(err, n)
-		if !again || !harmless || n == attempts || sleep(ctx, wait) != nil {
-			return answer, fmt.Errorf("%s: %w", what, err)
-		}
+	if err == nil && method == http.MethodDelete {
+		err = c.do(ctx, r, nil)
+	} else if err == nil {
+		err = c.do(ctx, r, &answer)
 	}
-}
-
-func (c *Client) callOnce(ctx context.Context, method, path string, body []byte, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, perAttempt)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return answer, fmt.Errorf("%s: %w", what, err)
 	}
-	req.Header.Set("Accept", "application/json, application/problem+json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	c.dress(req)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return problemOf(resp)
-	case resp.StatusCode == http.StatusNoContent:
-		return nil
-	}
-	if err := json.UnmarshalRead(io.LimitReader(resp.Body, maxAnswer), answer); err != nil {
-		return fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	return nil
+	return answer, nil
 }
-
-// dress says who calls.
-func (c *Client) dress(r *http.Request) { r.Header.Set("User-Agent", c.agent) }
 
 // VerifyWebhook checks that a request that a webhook has received was sent by the server that knows one of secrets, not
 // more than five minutes from now, and returns its event. body is the request's, byte by byte. Give several secrets while

@@ -66,6 +66,9 @@ func (c *Channel) enter(r *http.Request) (caller, Conversation, error) {
 	}
 	who.Conversation = id
 	conv, err := c.conversation(r.Context(), id)
+	if err == nil && !who.site && kindOf(id) != KindPersonal && !conv.has(who.User) {
+		return who, conv, errNotMember
+	}
 	return who, conv, err
 }
 

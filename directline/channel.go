@@ -61,6 +61,10 @@ type Config struct {
 	// otherwise the bots' side answers 401.
 	AllowAnonymousBots bool
 
+	// Opened is told of every conversation and thread that a bot in another process opens, before the bot is. Nil tells
+	// nobody.
+	Opened func(ctx context.Context, ref activity.Reference) error
+
 	// BotTimeout is how long the bot has to take in what somebody said. Zero means 15 s.
 	BotTimeout time.Duration
 
@@ -132,8 +136,10 @@ type Channel struct {
 	keys  keys
 	hub   hub
 	lines lines
-	spent spent
-	known known
+	// storing has the order in which what clients say is stored; lines, behind it, that in which the bot hears it.
+	storing lines
+	spent   spent
+	known   known
 
 	mu     sync.Mutex
 	bot    Endpoint // guarded by mu
@@ -201,7 +207,8 @@ func (c *Channel) Close(ctx context.Context) error {
 // Takes reports whether a conversation lives here; it is the predicate for headsup.Switch. An empty conversation id asks
 // about opening one.
 func (c *Channel) Takes(ch activity.ChannelID, id activity.ConversationID) bool {
-	return ch == activity.ChannelDirectLine && (id == "" || minted(id))
+	base, _ := split(id)
+	return ch == activity.ChannelDirectLine && (id == "" || minted(base))
 }
 
 // Capabilities implements headsup.Channel.
@@ -217,7 +224,7 @@ func (c *Channel) Send(ctx context.Context, out headsup.Outgoing) (activity.Reso
 		return activity.ResourceResponse{}, permanent("bad_argument", http.StatusBadRequest, errors.New("nothing to send"))
 	}
 	id := out.Reference.Conversation.ID
-	if !minted(id) {
+	if base, _ := split(id); !minted(base) {
 		return activity.ResourceResponse{}, permanent("not_found", http.StatusNotFound, ErrNotFound)
 	}
 	key := ""
@@ -235,23 +242,28 @@ func (c *Channel) Send(ctx context.Context, out headsup.Outgoing) (activity.Reso
 func (c *Channel) say(
 	ctx context.Context, id activity.ConversationID, key string, a *activity.Activity,
 ) (activity.ID, error) {
-	a = c.fromBot(id, a)
+	base, root := split(id)
+	if err := c.admitBot(ctx, base, root); err != nil {
+		return "", err
+	}
+	a = c.fromBot(base, a)
+	a.ChannelData = withThread(a.ChannelData, root)
 	switch {
 	case a.Type == activity.TypeTyping:
-		return "", c.showTyping(id, a, "")
+		return "", c.showTyping(base, a, "")
 	case !shown(a.Type):
 		return "", nil
 	}
-	seq, err := c.append(ctx, id, key, a)
+	seq, err := c.append(ctx, base, key, a)
 	if err != nil {
 		return "", err
 	}
-	if a.Type == activity.TypeEndOfConversation {
-		if err := c.end(ctx, id); err != nil {
+	if a.Type == activity.TypeEndOfConversation && kindOf(base) == KindPersonal {
+		if err := c.end(ctx, base); err != nil {
 			return "", err
 		}
 	}
-	return activityID(id, seq), nil
+	return activityID(base, seq), nil
 }
 
 // fromBot returns a copy of a as clients see it.
@@ -277,7 +289,7 @@ func (c *Channel) fromBot(id activity.ConversationID, a *activity.Activity) *act
 func (c *Channel) place(id activity.ConversationID, a *activity.Activity) {
 	a.ID, a.ServiceURL = "", ""
 	a.ChannelID = activity.ChannelDirectLine
-	a.Conversation = &activity.ConversationAccount{ID: id}
+	a.Conversation = accountOf(id)
 	a.Timestamp = activity.TimeOf(c.cfg.Now())
 }
 
@@ -332,20 +344,23 @@ func (c *Channel) Delete(context.Context, activity.Reference, activity.ID) error
 	return unsupported("delete")
 }
 
-// Create implements headsup.Channel: it opens a conversation for the one member that is not the bot. The member finds it
-// when somebody gives it a token ([Channel.MintToken]). A repeat with the same key finds the same conversation.
+// Create implements headsup.Channel: it opens a conversation for the one member that is not the bot, or a group of
+// several if the parameters say so. Members find it when somebody gives them tokens ([Channel.MintToken]). Channel data
+// that names a channel makes a thread there, which begins with the activity. A repeat with the same key finds the same
+// conversation.
 func (c *Channel) Create(ctx context.Context, cr headsup.Creation) (activity.ConversationResource, error) {
-	user, err := c.onlyMember(cr.Parameters.Members)
+	if channel := channelIn(cr.Parameters.ChannelData); channel != "" {
+		return c.createThread(ctx, channel, cr)
+	}
+	conv, err := c.conversationFor(cr)
 	if err != nil {
 		return activity.ConversationResource{}, permanent("bad_argument", http.StatusBadRequest, err)
 	}
-	id, first := newConversationID(), ""
+	first := ""
 	if cr.Key != "" {
-		id, first = c.keys.conversationID(c.cfg.AppID, user.ID, cr.Key), "first"
+		first = "first"
 	}
-	conv, _, err := c.cfg.Store.OpenConversation(ctx, Conversation{
-		ID: id, AppID: c.cfg.AppID, User: user, ByBot: true, CreatedAt: c.cfg.Now(),
-	})
+	conv, _, err = c.cfg.Store.OpenConversation(ctx, conv)
 	if err != nil {
 		return activity.ConversationResource{}, asSendError(fmt.Errorf("open a conversation: %w", err), cr.Key != "")
 	}
@@ -405,6 +420,10 @@ func asSendError(err error, keyed bool) *headsup.SendError {
 		return permanent("not_found", http.StatusNotFound, err)
 	case errors.Is(err, ErrEnded):
 		return permanent("ended", http.StatusNotFound, err)
+	case errors.Is(err, errBlocked):
+		return permanent("blocked", http.StatusForbidden, err)
+	case errors.Is(err, errNotInRoster):
+		return permanent("not_in_conversation", http.StatusForbidden, err)
 	case errors.Is(err, errTooLarge):
 		return permanent("too_large", http.StatusRequestEntityTooLarge, err)
 	}

@@ -102,6 +102,8 @@ func (c *Channel) refresh(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case conv.Ended:
 		return ErrEnded
+	case kindOf(conv.ID) != KindPersonal && !conv.has(who.User):
+		return errNotMember
 	}
 	return reply(w, http.StatusOK, c.opened(who.claims))
 }
@@ -129,6 +131,8 @@ func (c *Channel) startConversation(w http.ResponseWriter, r *http.Request) erro
 		return fmt.Errorf("open a conversation: %w", err)
 	case conv.Ended:
 		return ErrEnded
+	case kindOf(conv.ID) != KindPersonal && !conv.has(who.User):
+		return errNotMember
 	}
 	first, err := c.start(context.WithoutCancel(r.Context()), conv, p.Locale)
 	if err != nil {

@@ -31,7 +31,19 @@ func notHere(w http.ResponseWriter, _ *http.Request) error {
 
 // talk finds the conversation that the path names.
 func (c *Channel) talk(r *http.Request) (Conversation, error) {
-	return c.conversation(r.Context(), activity.ConversationID(r.PathValue("cid")))
+	conv, _, err := c.spot(r)
+	return conv, err
+}
+
+// spot finds the conversation that the path names, and the thread in it.
+func (c *Channel) spot(r *http.Request) (conv Conversation, id activity.ConversationID, err error) {
+	id = activity.ConversationID(r.PathValue("cid"))
+	base, root := split(id)
+	conv, err = c.conversation(r.Context(), base)
+	if err == nil {
+		err = c.checkRoot(r.Context(), base, root)
+	}
+	return conv, id, err
 }
 
 // createConversation opens a conversation for one member.
@@ -48,21 +60,90 @@ func (c *Channel) createConversation(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return refusal(err)
 	}
+	if err := c.tellOpened(r.Context(), p, resource); err != nil {
+		return err
+	}
 	return reply(w, http.StatusCreated, resource)
+}
+
+// tellOpened lets the bot's host know where the bot can continue what it has opened.
+func (c *Channel) tellOpened(ctx context.Context, p activity.ConversationParameters, r activity.ConversationResource) error {
+	if c.cfg.Opened == nil {
+		return nil
+	}
+	conversation := accountOf(r.ID)
+	conversation.ID = r.ID
+	ref := activity.Reference{
+		ChannelID: activity.ChannelDirectLine, ServiceURL: c.publicURL(), Bot: new(c.botAccount()), Conversation: *conversation,
+	}
+	if kindOf(r.ID) == KindPersonal {
+		if user, err := c.onlyMember(p.Members); err == nil {
+			ref.User = &user
+		}
+	}
+	if err := c.cfg.Opened(ctx, ref); err != nil {
+		return fmt.Errorf("note a conversation: %w", err)
+	}
+	return nil
 }
 
 // refusal is what an error of the channel's own methods means over HTTP.
 func refusal(err error) error {
 	e, ok := errors.AsType[*headsup.SendError](err)
-	if !ok || e.Meaning != headsup.MeaningPermanent || e.Reason != "bad_argument" {
+	switch {
+	case ok && e.Meaning == headsup.MeaningUnsupported:
+		return errNotAllowed
+	case !ok || e.Meaning != headsup.MeaningPermanent || e.Reason != "bad_argument":
 		return err // what it wraps is known
 	}
 	return badArgument("%s", e.Err)
 }
 
+// address is the reference of the conversation that a bot's request names.
+func address(id activity.ConversationID) activity.Reference {
+	return activity.Reference{
+		ChannelID: activity.ChannelDirectLine, Conversation: activity.ConversationAccount{ID: id},
+	}
+}
+
+// botUpdates replaces something that a bot has said.
+func (c *Channel) botUpdates(w http.ResponseWriter, r *http.Request) error {
+	_, id, err := c.spot(r)
+	if err != nil {
+		return err
+	}
+	body, err := readJSON(w, r, activity.DefaultBytes)
+	if err != nil {
+		return err
+	}
+	a, err := decode(body)
+	if err != nil {
+		return err
+	}
+	a.ID = activity.ID(r.PathValue("aid"))
+	resource, err := c.Update(r.Context(), headsup.Outgoing{Reference: address(id), Activity: a})
+	if err != nil {
+		return refusal(err)
+	}
+	return reply(w, http.StatusOK, resource)
+}
+
+// botDeletes removes something that a bot has said.
+func (c *Channel) botDeletes(w http.ResponseWriter, r *http.Request) error {
+	_, id, err := c.spot(r)
+	if err != nil {
+		return err
+	}
+	if err := c.Delete(r.Context(), address(id), activity.ID(r.PathValue("aid"))); err != nil {
+		return refusal(err)
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
 // botSends takes in what a bot says, as a reply or not: both add to the end.
 func (c *Channel) botSends(w http.ResponseWriter, r *http.Request) error {
-	conv, err := c.talk(r)
+	_, id, err := c.spot(r)
 	if err != nil {
 		return err
 	}
@@ -77,11 +158,11 @@ func (c *Channel) botSends(w http.ResponseWriter, r *http.Request) error {
 	if a.ReplyToID == "" {
 		a.ReplyToID = activity.ID(r.PathValue("aid"))
 	}
-	id, err := c.say(r.Context(), conv.ID, "", a)
+	sent, err := c.say(r.Context(), id, "", a)
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, activity.ResourceResponse{ID: id})
+	return reply(w, http.StatusOK, activity.ResourceResponse{ID: sent})
 }
 
 // botSendsHistory adds a transcript. Who said what, and when, stays as the bot tells it.
@@ -146,10 +227,7 @@ func (c *Channel) listConversations(w http.ResponseWriter, r *http.Request) erro
 	}
 	result := activity.ConversationsResult{Conversations: []activity.ConversationMembers{}}
 	for _, conv := range convs {
-		members := []activity.ChannelAccount{c.botAccount()}
-		if conv.User.ID != "" {
-			members = append(members, conv.User)
-		}
+		members := append([]activity.ChannelAccount{c.botAccount()}, conv.people()...)
 		result.Conversations = append(result.Conversations, activity.ConversationMembers{ID: conv.ID, Members: members})
 	}
 	return reply(w, http.StatusOK, result)
@@ -157,9 +235,9 @@ func (c *Channel) listConversations(w http.ResponseWriter, r *http.Request) erro
 
 // members is the bot, who the conversation was opened for, and everybody who has spoken.
 func (c *Channel) members(ctx context.Context, conv Conversation) ([]activity.ChannelAccount, error) {
-	members := []activity.ChannelAccount{c.botAccount()}
-	if conv.User.ID != "" {
-		members = append(members, conv.User)
+	members := append([]activity.ChannelAccount{c.botAccount()}, conv.people()...)
+	if kindOf(conv.ID) != KindPersonal {
+		return members, nil
 	}
 	speakers, err := c.speakers(ctx, conv.ID, math.MaxInt64)
 	if err != nil {

@@ -28,6 +28,7 @@ type room struct {
 type socket struct {
 	conversation activity.ConversationID
 	session      string
+	user         activity.AccountID // empty when nobody is known
 	wake         chan struct{}      // has room for one
 	stop         chan ending        // has room for one: the first reason counts
 	cut          context.CancelFunc // ends the connection at once
@@ -58,6 +59,7 @@ var (
 	closing   = ending{websocket.StatusGoingAway, "shutdown"}
 	finished  = ending{websocket.StatusNormalClosure, "ended"}
 	lost      = ending{websocket.StatusNormalClosure, ""}
+	removed   = ending{websocket.StatusPolicyViolation, "removed"}
 	noisy     = ending{websocket.StatusPolicyViolation, "too many messages"}
 )
 
@@ -158,6 +160,19 @@ func (h *hub) end(id activity.ConversationID) {
 	}
 }
 
+// drop closes the sockets of somebody who is not in a conversation any more.
+func (h *hub) drop(id activity.ConversationID, user activity.AccountID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[id]; r != nil {
+		for _, s := range r.sockets {
+			if s.user == user {
+				s.end(removed)
+			}
+		}
+	}
+}
+
 // take hands over what has passed since the last time, and whether the conversation had ended then.
 func (h *hub) take(s *socket) (shown []passing, ended bool) {
 	h.mu.Lock()
@@ -188,3 +203,11 @@ func (h *hub) each(do func(*socket)) {
 func (h *hub) closeAll(why ending) { h.each(func(s *socket) { s.end(why) }) }
 
 func (h *hub) cutAll() { h.each(func(s *socket) { s.cut() }) }
+
+// Connections counts the open sockets, and the conversations that have any.
+func (c *Channel) Connections() (sockets, conversations int) {
+	c.hub.each(func(*socket) { sockets++ })
+	c.hub.mu.Lock()
+	defer c.hub.mu.Unlock()
+	return sockets, len(c.hub.rooms)
+}

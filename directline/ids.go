@@ -15,20 +15,50 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 )
 
-// Conversation ids are 26 letters and digits, which hold 130 random bits, and a suffix by which they are recognised.
-// Clients put them into URLs as they are.
+// Conversation ids are 26 letters and digits, which hold 130 random bits, and a suffix by which they are recognised and
+// which tells what the conversation is. Clients put them into URLs as they are.
 const (
 	idText   = 26
 	idSuffix = "-hu"
+	// Groups and channels.
+	idGroup   = "-hg"
+	idChannel = "-hc"
 )
 
 func newConversationID() activity.ConversationID {
 	return activity.ConversationID(rand.Text() + idSuffix)
 }
 
+func newIDOf(k Kind) activity.ConversationID {
+	return activity.ConversationID(rand.Text() + suffixOf(k))
+}
+
+func suffixOf(k Kind) string {
+	switch k {
+	case KindGroup:
+		return idGroup
+	case KindChannel:
+		return idChannel
+	case KindPersonal:
+	}
+	return idSuffix
+}
+
+// kindOf reads what a conversation is out of its id, which may be a thread's.
+func kindOf(id activity.ConversationID) Kind {
+	base, _ := split(id)
+	switch {
+	case strings.HasSuffix(string(base), idGroup):
+		return KindGroup
+	case strings.HasSuffix(string(base), idChannel):
+		return KindChannel
+	}
+	return KindPersonal
+}
+
 // minted reports whether a conversation id has the form of those made here.
 func minted(id activity.ConversationID) bool {
-	text, ok := strings.CutSuffix(string(id), idSuffix)
+	text, ok := strings.CutSuffix(string(id), suffixOf(kindOf(id)))
 	return ok && isRandomText(text)
 }
 
@@ -46,17 +76,21 @@ func isRandomText(s string) bool {
 }
 
 // conversationID names the conversation that a bot opens under a key, so that a repeat finds it.
-func (k keys) conversationID(appID string, user activity.AccountID, key string) activity.ConversationID {
+func (k keys) conversationID(appID string, user activity.AccountID, key, suffix string) activity.ConversationID {
 	mac := hmac.New(sha256.New, k.conversation)
 	for _, part := range []string{appID, string(user), key} {
 		fmt.Fprintf(mac, "%d:%s", len(part), part)
 	}
 	text := base32.StdEncoding.EncodeToString(mac.Sum(nil))
-	return activity.ConversationID(text[:idText] + idSuffix)
+	return activity.ConversationID(text[:idText] + suffix)
 }
 
-// activityID is the id of the activity with a number: ids order as watermarks do.
+// activityID is the id of the activity with a number: ids order as watermarks do. In a channel it is a plain number, since
+// it names a thread if it is the first there, and SDKs take only numbers for that (see [threadID]).
 func activityID(id activity.ConversationID, seq int64) activity.ID {
+	if kindOf(id) == KindChannel {
+		return activity.ID(strconv.FormatInt(channelIDs+seq, 10))
+	}
 	return activity.ID(fmt.Sprintf("%s|%07d", id, seq))
 }
 

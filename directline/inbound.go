@@ -1,6 +1,7 @@
 package directline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,21 +28,19 @@ func (c *Channel) receive(
 	if err := c.begin(); err != nil {
 		return "", err
 	}
-	at := c.lines.enter(conv.ID)
-	leave := func() { at.leave(); c.work.Done() }
 	c.place(conv.ID, a)
-	seq, err := c.keep(ctx, who, conv.ID, a)
+	toBot, at, err := c.keepInOrder(ctx, who, conv, a)
 	if err != nil {
-		leave()
+		c.work.Done()
 		return "", err
 	}
-	toBot := a.Clone()
-	toBot.ID, toBot.ServiceURL, toBot.Recipient = passingID(conv.ID), c.publicURL(), new(c.botAccount())
-	if seq > 0 {
-		toBot.ID = activityID(conv.ID, seq)
+	leave := func() { at.leave(); c.work.Done() }
+	id, seq := toBot.ID, toBot.seq
+	if conv.Uninstalled {
+		leave()
+		return id, nil
 	}
-	id := toBot.ID
-	handed := c.hand(ctx, at, conv.ID, toBot)
+	handed := c.hand(ctx, at, toBot.Activity)
 	newcomer, err := c.newcomer(ctx, conv, a, seq)
 	if err != nil {
 		c.cfg.Logger.ErrorContext(ctx, "history not readable", "conversation_id", string(conv.ID), "error", err.Error())
@@ -50,7 +49,7 @@ func (c *Channel) receive(
 		go func() { // Close waits for it; the bot has a deadline
 			defer leave()
 			<-at.turn
-			c.joins(ctx, conv.ID, *a.From, *a.From, a.Locale)
+			c.joins(ctx, conv, *a.From, *a.From, a.Locale)
 		}()
 	} else {
 		leave()
@@ -59,6 +58,54 @@ func (c *Channel) receive(
 		return "", handed
 	}
 	return id, nil
+}
+
+// kept is what a client said, as the bot hears it.
+type kept struct {
+	*activity.Activity
+	// seq is its number, 0 when it is not stored.
+	seq int64
+}
+
+// keepInOrder stores what a client says and puts it in line for the bot. It does both while nobody else does either in
+// this conversation, so that the bot hears in the order of the history. The caller leaves the place.
+func (c *Channel) keepInOrder(ctx context.Context, who caller, conv Conversation, a *activity.Activity) (kept, *place, error) {
+	root := threadIn(a.ChannelData)
+	if kindOf(conv.ID) != KindChannel {
+		root = ""
+	}
+	if err := c.checkRoot(ctx, conv.ID, root); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			err = badArgument("channelData.headsup.thread names no thread of this channel")
+		}
+		return kept{}, nil, err
+	}
+	a.ChannelData = withThread(a.ChannelData, root)
+	first := c.storing.enter(conv.ID)
+	defer first.leave()
+	if err := first.wait(ctx); err != nil {
+		return kept{}, nil, err
+	}
+	seq, err := c.keep(ctx, who, conv.ID, a)
+	if err != nil {
+		return kept{}, nil, err
+	}
+	toBot := a.Clone()
+	toBot.ID, toBot.ServiceURL, toBot.Recipient = passingID(conv.ID), c.publicURL(), new(c.botAccount())
+	if seq > 0 {
+		toBot.ID = activityID(conv.ID, seq)
+	}
+	switch {
+	case kindOf(conv.ID) != KindChannel:
+	case root == "" && seq > 0:
+		root = toBot.ID
+		toBot.ChannelData = withThread(toBot.ChannelData, root)
+	case root != "" && toBot.ReplyToID == "":
+		toBot.ReplyToID = root
+	}
+	toBot.Conversation = conv.account(root)
+	toBot.ChannelData = conv.channelData(toBot.ChannelData)
+	return kept{toBot, seq}, c.lines.enter(toBot.Conversation.ID), nil
 }
 
 // keep stores what is shown and lets those who are connected see what is shown and not kept.
@@ -75,7 +122,8 @@ func (c *Channel) keep(ctx context.Context, who caller, id activity.Conversation
 }
 
 // hand gives the bot an activity when its turn has come, and puts the replies that it answers with into the history.
-func (c *Channel) hand(ctx context.Context, at *place, id activity.ConversationID, a *activity.Activity) error {
+func (c *Channel) hand(ctx context.Context, at *place, a *activity.Activity) error {
+	id := a.Conversation.ID
 	waiting, cancel := context.WithTimeoutCause(ctx, c.cfg.BotTimeout, errBotTimeout)
 	defer cancel()
 	err := at.wait(waiting)
@@ -97,7 +145,7 @@ func (c *Channel) hand(ctx context.Context, at *place, id activity.ConversationI
 			return err
 		}
 	}
-	if a.Type == activity.TypeEndOfConversation {
+	if a.Type == activity.TypeEndOfConversation && kindOf(id) == KindPersonal {
 		return c.end(ctx, id)
 	}
 	return nil
@@ -194,8 +242,8 @@ func (c *Channel) sender(who caller, conv Conversation, claimed *activity.Channe
 	switch {
 	case who.User != "":
 		from.ID = who.User
-		if who.Name != "" {
-			from.Name = who.Name
+		if name := cmp.Or(conv.nameOf(who.User), who.Name); name != "" {
+			from.Name = name
 		}
 		return &from, nil
 	case from.ID == "" && conv.User.ID != "":
@@ -247,7 +295,7 @@ func (c *Channel) start(ctx context.Context, conv Conversation, locale string) (
 	if err != nil {
 		return false, err
 	}
-	timer := time.NewTimer(startWait)
+	timer := c.patience()
 	defer timer.Stop()
 	select {
 	case r := <-done:
@@ -256,6 +304,9 @@ func (c *Channel) start(ctx context.Context, conv Conversation, locale string) (
 		return true, nil
 	}
 }
+
+// patience is how long callers wait for what the bot is told.
+func (c *Channel) patience() *time.Timer { return time.NewTimer(startWait) }
 
 type startResult struct {
 	first bool
@@ -295,9 +346,12 @@ func (c *Channel) join(ctx context.Context, id activity.ConversationID, locale s
 		from.ID = activity.AccountID(id) // an activity has a sender, and nobody is known
 	}
 	if !conv.ByBot { // a bot that opened it knows who is there, and a welcome after its first word would be odd
-		c.joins(ctx, id, from, c.botAccount(), locale)
-		if conv.User.ID != "" {
-			c.joins(ctx, id, from, conv.User, locale)
+		c.joins(ctx, conv, from, c.botAccount(), locale)
+		switch {
+		case kindOf(id) != KindPersonal:
+			c.tell(ctx, conv, c.memberUpdate(conv, from, conv.Members, nil))
+		case conv.User.ID != "":
+			c.joins(ctx, conv, from, conv.User, locale)
 		}
 	}
 	return c.cfg.Store.StartConversation(ctx, id)
@@ -305,14 +359,16 @@ func (c *Channel) join(ctx context.Context, id activity.ConversationID, locale s
 
 // joins tells the bot that somebody is in the conversation now.
 func (c *Channel) joins(
-	ctx context.Context, id activity.ConversationID, from, who activity.ChannelAccount, locale string,
+	ctx context.Context, conv Conversation, from, who activity.ChannelAccount, locale string,
 ) {
+	id := conv.ID
 	update := &activity.Activity{
 		Type: activity.TypeConversationUpdate, From: &from, Recipient: new(c.botAccount()),
 		MembersAdded: []activity.ChannelAccount{who}, Locale: locale,
 	}
 	c.place(id, update)
 	update.ID, update.ServiceURL = c.joinID(id, who.ID), c.publicURL()
+	update.Conversation, update.ChannelData = conv.account(""), conv.channelData(nil)
 	if _, err := c.ask(ctx, update); err != nil {
 		c.cfg.Logger.WarnContext(ctx, "bot did not take an activity",
 			"conversation_id", string(id), "activity_type", string(update.Type), "error", err.Error())

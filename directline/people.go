@@ -19,7 +19,7 @@ const historyPage = 32
 // newcomer reports whether an activity is the first content of somebody who was not announced when the conversation
 // started. seq is its number, 0 when it is not kept and so no content.
 func (c *Channel) newcomer(ctx context.Context, conv Conversation, a *activity.Activity, seq int64) (bool, error) {
-	if seq == 0 || a.From.ID == conv.User.ID {
+	if seq == 0 || kindOf(conv.ID) != KindPersonal || a.From.ID == conv.User.ID {
 		return false, nil
 	}
 	if a.Type == activity.TypeEndOfConversation {

@@ -55,7 +55,7 @@ func (c *Channel) connectorRoutes() []route {
 		{conversation + "/activities", map[string]handle{post: c.fromBots(c.botSends)}, private},
 		{conversation + "/activities/history", map[string]handle{post: c.fromBots(c.botSendsHistory)}, private},
 		{conversation + "/activities/{aid}", map[string]handle{
-			post: c.fromBots(c.botSends), http.MethodPut: no, http.MethodDelete: no}, private},
+			post: c.fromBots(c.botSends), http.MethodPut: c.fromBots(c.botUpdates), http.MethodDelete: c.fromBots(c.botDeletes)}, private},
 		{conversation + "/activities/{aid}/members", map[string]handle{get: c.fromBots(c.listMembers)}, private},
 		{conversation + "/members", map[string]handle{get: c.fromBots(c.listMembers)}, private},
 		{conversation + "/members/{uid}", map[string]handle{get: c.fromBots(c.member), http.MethodDelete: no}, private},
@@ -90,6 +90,9 @@ func (c *Channel) serve(routes []route) http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, normal)
+		if normal.Pattern != "/" {
+			r.Pattern = normal.Pattern // for those outside who look at which route it was
+		}
 	})
 }
 
@@ -195,6 +198,7 @@ var (
 	errForbidden    = &apiError{http.StatusForbidden, "BadArgument", "the secret or token is not valid"}
 	errExpired      = &apiError{http.StatusForbidden, "TokenExpired", "the token has expired"}
 
+	errNotMember         = &apiError{http.StatusForbidden, "BadArgument", "the user is not in the conversation"}
 	errOtherConversation = &apiError{http.StatusForbidden, "BadArgument", "the token is for another conversation"}
 )
 

@@ -18,13 +18,34 @@ var (
 	ErrEnded = errors.New("directline: the conversation has ended")
 )
 
+// Kind is what a conversation is.
+type Kind string
+
+const (
+	// KindPersonal: one person and the bot. An empty kind is this one.
+	KindPersonal Kind = "personal"
+	// KindGroup: several people and the bot.
+	KindGroup Kind = "group"
+	// KindChannel: several people and the bot, who talk in threads.
+	KindChannel Kind = "channel"
+)
+
 // Conversation is one conversation of the channel.
 type Conversation struct {
 	ID activity.ConversationID
 	// AppID is the bot's.
 	AppID string
-	// User is who the conversation was opened for; its id is empty while nobody is known.
+	// Kind is what it is; empty is personal.
+	Kind Kind
+	// Name is what people call it; empty for most.
+	Name string
+	// User is who the conversation was opened for, or by in a group or a channel; its id is empty while nobody is known.
 	User activity.ChannelAccount
+	// Members are the people in a group or a channel, in the order in which they came. A personal conversation has none
+	// but its user.
+	Members []activity.ChannelAccount
+	// Uninstalled: the bot was taken out of it. It hears nothing from here and says nothing until it is back.
+	Uninstalled bool
 	// ByBot: the bot opened it, not the user.
 	ByBot bool
 	// Started: a client has started it; before, only its token exists.
@@ -59,13 +80,24 @@ type Store interface {
 	OpenConversation(ctx context.Context, c Conversation) (Conversation, bool, error)
 	// DirectLineConversation returns a conversation, or ErrNotFound.
 	DirectLineConversation(ctx context.Context, id activity.ConversationID) (Conversation, error)
-	// DirectLineConversations lists the conversations opened for a user id, or all when it is empty, oldest first, at
-	// most limit.
+	// DirectLineConversations lists the personal conversations that were opened for a user id and the groups and
+	// channels that it is a member of, or all when it is empty, oldest first, at most limit.
 	DirectLineConversations(ctx context.Context, appID string, user activity.AccountID, limit int) ([]Conversation, error)
 	// StartConversation marks it started and reports whether it was not before. ErrNotFound, ErrEnded.
 	StartConversation(ctx context.Context, id activity.ConversationID) (bool, error)
 	// EndConversation marks it ended. Ending twice is not an error. ErrNotFound.
 	EndConversation(ctx context.Context, id activity.ConversationID) error
+
+	// AddMembers puts people into a group or a channel and returns those who were not in it before, in the order given.
+	// ErrNotFound, ErrEnded.
+	AddMembers(ctx context.Context, id activity.ConversationID, people []activity.ChannelAccount) ([]activity.ChannelAccount, error)
+	// RemoveMember takes somebody out of a group or a channel and reports whether they were in it. ErrNotFound.
+	RemoveMember(ctx context.Context, id activity.ConversationID, user activity.AccountID) (bool, error)
+	// RenameUser gives a person another name in all conversations of a bot that have them as user or member. That there
+	// is none is not an error.
+	RenameUser(ctx context.Context, appID string, user activity.AccountID, name string) error
+	// SetInstalled notes whether the bot is in a conversation and reports whether that is new. ErrNotFound, ErrEnded.
+	SetInstalled(ctx context.Context, id activity.ConversationID, installed bool) (bool, error)
 
 	// Append adds an activity to the end of the history and returns its number. A key that was used in this conversation
 	// before adds nothing: the earlier number is returned with added false. An empty key is never a repeat.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 		return tokenError(err)
 	case who.Conversation != id:
 		return errOtherConversation
+	case !wantsSocket(r):
+		w.Header().Set("Upgrade", "websocket")
+		return &apiError{http.StatusUpgradeRequired, "BadArgument", "a stream is opened as a WebSocket"}
 	case !c.knownOrigin(r.Header.Get("Origin")):
 		return &apiError{http.StatusForbidden, "BadArgument", "this origin may not open streams"}
 	}
@@ -65,6 +69,7 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cut()
 	s := newSocket(id, who.Session, cut)
+	s.user = who.User
 	c.hub.attach(s) // before the client knows that it is connected, so that its next socket comes after this one
 	defer c.hub.detach(s)
 	messages := &meter{now: c.cfg.Now}
@@ -84,6 +89,25 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	cut()
 	helpers.Wait()
 	return nil
+}
+
+// wantsSocket reports whether a request asks for a WebSocket. Others, such as a link that is looked at, must not use up
+// the URL (RFC 6455, section 4.2.1).
+func wantsSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && hasToken(r.Header, "Connection", "upgrade") &&
+		hasToken(r.Header, "Upgrade", "websocket") && r.Header.Get("Sec-WebSocket-Version") == "13" &&
+		r.Header.Get("Sec-WebSocket-Key") != ""
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, value := range h.Values(name) {
+		for part := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // catchUp reports whether the conversation has ended, and closes the socket if the channel has: all sockets may have been
@@ -200,7 +224,7 @@ func set(id activity.ConversationID, page []Stored, watermark string) []byte {
 		out = append(out, `{"id":"`...)
 		out = append(out, activityID(id, stored.Seq)...)
 		out = append(out, `",`...)
-		out = append(out, stored.Body[1:]...)
+		out = append(out, rooted(id, stored)[1:]...)
 	}
 	out = append(out, `],"watermark":"`...)
 	out = append(out, watermark...)

@@ -80,7 +80,7 @@ func (c *Channel) resumable(ctx context.Context, id activity.ConversationID, use
 	switch {
 	case err != nil:
 		return err
-	case conv.User.ID != user:
+	case !conv.has(user):
 		return ErrNotFound
 	case conv.Ended:
 		return ErrEnded
@@ -147,7 +147,7 @@ func (c *Channel) grant(who claims) string {
 // grantStream makes the credential in the URL of a stream.
 func (c *Channel) grantStream(who claims) string {
 	return c.sign(c.keys.stream, audienceStream, streamLife, claims{
-		Conversation: who.Conversation, Session: who.Session, ID: rand.Text(),
+		Conversation: who.Conversation, User: who.User, Session: who.Session, ID: rand.Text(),
 	})
 }
 

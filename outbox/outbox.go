@@ -93,6 +93,8 @@ type Message struct {
 	Target    string
 	ExpiresAt time.Time // zero: never
 	CreatedAt time.Time
+	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
+	Trace string
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -141,6 +143,7 @@ type Attempt struct {
 	Lane         Lane
 	ExpiresAt    time.Time
 	CreatedAt    time.Time
+	Trace        string
 	// Fence must be given back with the outcome.
 	Fence int64
 	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.

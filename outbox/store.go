@@ -55,6 +55,15 @@ type Store interface {
 	// Counts tells how many deliveries are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)
 
+	// OldestDue tells since when the delivery that has waited longest could have been handed out: since its time, its
+	// next try's, or when it became ready. Heads only, of which a driver may look at the first hundred of each lane; zero
+	// when none is due at now.
+	OldestDue(ctx context.Context, now time.Time) (time.Time, error)
+
+	// Observe has o told, from now on, of every message that is accepted and every delivery that ends, once what it is
+	// told is durable. It is called before anything else uses the store, if at all.
+	Observe(o Observer)
+
 	// Wakeups is signalled when there may be something to claim that there was not before, or when the next one may be
 	// due earlier than Claim has told. Signals are joined.
 	Wakeups() <-chan struct{}

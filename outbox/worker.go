@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/backoff"
@@ -46,6 +48,12 @@ type WorkerConfig struct {
 
 	// Done is told every recorded outcome, if set. It must not block.
 	Done func(Attempt, Outcome)
+
+	// Observer is told of attempts. May be nil.
+	Observer Observer
+
+	// TracerProvider makes the spans of attempts. Nil makes none.
+	TracerProvider trace.TracerProvider
 
 	// Logger receives structured logs. Nil discards them. Now is the clock; nil is time.Now.
 	Logger *slog.Logger
@@ -100,8 +108,10 @@ func (c WorkerConfig) validate() error {
 // Worker claims deliveries and attempts them. It never claims more than it can attempt at once, so what is claimed is
 // being sent. Safe for concurrent use.
 type Worker struct {
-	cfg  WorkerConfig
-	free chan struct{} // one token per free slot
+	cfg    WorkerConfig
+	free   chan struct{} // one token per free slot
+	tracer trace.Tracer
+	traces bool
 
 	mu      sync.Mutex
 	running map[DeliveryID]Attempt // guarded by mu
@@ -114,10 +124,14 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("outbox: worker: %w", err)
 	}
-	return &Worker{
+	w := &Worker{
 		cfg: cfg, free: make(chan struct{}, cfg.Slots),
 		running: make(map[DeliveryID]Attempt), handed: make(chan Attempt, cfg.Slots),
-	}, nil
+	}
+	if cfg.TracerProvider != nil {
+		w.tracer, w.traces = cfg.TracerProvider.Tracer(tracerName), true
+	}
+	return w, nil
 }
 
 // Reserve takes a slot, if one is free, for an attempt that will be handed in with Hand. It fails while the worker does
@@ -277,7 +291,12 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 		w.mu.Unlock()
 	}()
 	end := time.Now().Add(headsup.LeaseTime)
-	o := w.outcome(a, w.try(ctx, a))
+	ctx, span := w.trace(ctx, a)
+	began := time.Now()
+	r := w.try(ctx, a)
+	took := time.Since(began)
+	o := w.outcome(a, r)
+	w.observe(span, a, r, o, took)
 	if w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
@@ -27,6 +29,7 @@ type Store interface {
 	outbox.Store
 	book.Store
 	JobStore
+	Forgetter
 }
 
 // Config makes an [Engine].
@@ -43,6 +46,13 @@ type Config struct {
 
 	// DrainTimeout is how long running attempts may go on when the engine stops. Zero means 10 s.
 	DrainTimeout time.Duration
+
+	// Observer is told of what is accepted, attempted and ended, from New on. May be nil.
+	Observer outbox.Observer
+
+	// TracerProvider makes the spans of attempts, each linked to the trace that its notification was accepted under. Nil
+	// makes none.
+	TracerProvider trace.TracerProvider
 
 	// Logger receives structured logs. Nil discards them. Now is the clock; nil is time.Now.
 	Logger *slog.Logger
@@ -80,13 +90,16 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{})}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
-		Done:   func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
-		Logger: cfg.Logger, Now: cfg.Now,
+		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
+		Observer: cfg.Observer, TracerProvider: cfg.TracerProvider, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("proactive: %w", err)
 	}
 	e.worker = worker
+	if cfg.Observer != nil {
+		cfg.Store.Observe(cfg.Observer)
+	}
 	return e, nil
 }
 

@@ -62,7 +62,7 @@ func (e *Engine) StartJobIn(ctx context.Context, to headsup.Target, n NewJob) (J
 
 func checkJob(to headsup.Target, n NewJob) error {
 	switch {
-	case to.Everyone:
+	case to.Everyone || to.Tag != "":
 		return &FieldError{"to", "is more than one conversation"}
 	case targets(to) != 1:
 		return &FieldError{"to", "name exactly one target"}
@@ -72,7 +72,7 @@ func checkJob(to headsup.Target, n NewJob) error {
 	if err := checkName("name", n.Name); err != nil {
 		return err
 	}
-	return checkValue(n.Value)
+	return checkJSON("value", n.Value)
 }
 
 // sameJSON compares texts of JSON but for white space and the order of members. Numbers are compared as they are written.
@@ -125,7 +125,9 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 		return Job{}, "", err
 	}
 	end := JobEnd{AppID: e.cfg.AppID, Number: n, At: e.cfg.Now(), Once: c.Once}
-	if c.Tell != nil || c.Text != "" {
+	// Of one that is completed nothing more is told, and its conversation may have been forgotten: it is not to be met
+	// again by that.
+	if (c.Tell != nil || c.Text != "") && !job.Completed() {
 		sub, err := e.submission(ctx, headsup.Notification{
 			To: headsup.ToConversation(job.Reference), Activity: c.Tell, Text: c.Text,
 		})

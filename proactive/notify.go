@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -46,7 +45,11 @@ const (
 	// MaxText is the largest text in bytes, MaxBody the largest encoded activity.
 	MaxText = 64 << 10
 	MaxBody = 256 << 10
-	// MaxName bounds keys and topics, in bytes.
+	// MaxCard is the largest Adaptive Card in bytes; Teams takes messages of about that size.
+	MaxCard = 100 << 10
+	// MaxSummary is the longest summary in bytes.
+	MaxSummary = 1024
+	// MaxName bounds keys, topics and external ids, in bytes.
 	MaxName = 255
 	// MaxAhead is how far ahead a notification may be scheduled.
 	MaxAhead = 5 * 365 * 24 * time.Hour
@@ -64,6 +67,14 @@ type Accepted struct {
 // Notify accepts a notification. It is stored durably when Notify returns, and will be delivered as long as some engine
 // runs on the store. A notification that is wrong gives a [*FieldError]; a target that nobody answers to [ErrNoTarget].
 func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
+	accepted, err := e.notify(ctx, n)
+	if errors.Is(err, book.ErrNotFound) { // one was forgotten after the target was looked up
+		accepted, err = e.notify(ctx, n)
+	}
+	return accepted, err
+}
+
+func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
 	sub, err := e.submission(ctx, n)
 	if err != nil {
 		if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
@@ -141,7 +152,7 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	sub := outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
-		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now,
+		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err := checkTimes(n, now)
 	if err != nil {
@@ -168,14 +179,6 @@ func check(n headsup.Notification) error {
 	switch {
 	case targets(n.To) != 1:
 		return &FieldError{"to", "name exactly one target"}
-	case (n.Text == "") == (n.Activity == nil):
-		return &FieldError{"text", "give exactly one of text and activity"}
-	case len(n.Text) > MaxText:
-		return &FieldError{"text", fmt.Sprintf("is longer than %d bytes", MaxText)}
-	case !utf8.ValidString(n.Text):
-		return &FieldError{"text", "is not valid UTF-8"}
-	case strings.Contains(n.Text, "\x00"):
-		return &FieldError{"text", "contains NUL"}
 	case n.Lane != "" && n.Lane != headsup.LaneUrgent && n.Lane != headsup.LaneNormal && n.Lane != headsup.LaneBulk:
 		return &FieldError{"lane", "is none of urgent, normal, bulk"}
 	case n.OnUnknown != "" && n.OnUnknown != headsup.OnUnknownRetry && n.OnUnknown != headsup.OnUnknownHold:
@@ -185,7 +188,10 @@ func check(n headsup.Notification) error {
 	case len(n.Value) > MaxBody:
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
-	if err := checkValue(n.Value); err != nil {
+	if err := contentOf(n).check(); err != nil {
+		return err
+	}
+	if err := checkJSON("value", n.Value); err != nil {
 		return err
 	}
 	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"locale", n.Locale}} {
@@ -199,7 +205,9 @@ func check(n headsup.Notification) error {
 // targets counts the members that are set.
 func targets(to headsup.Target) int {
 	set := 0
-	for _, given := range []bool{to.Reference != nil, to.Conversation != "", to.User != "", to.Everyone} {
+	for _, given := range []bool{
+		to.Reference != nil, to.Conversation != "", to.User != "", to.ExternalID != "", to.Tag != "", to.Everyone,
+	} {
 		if given {
 			set++
 		}
@@ -207,8 +215,8 @@ func targets(to headsup.Target) int {
 	return set
 }
 
-// checkValue holds a value to the rules of activities: depth, NUL, lone surrogates, duplicate members.
-func checkValue(v jsontext.Value) error {
+// checkJSON holds a member to the rules of activities: depth, NUL, lone surrogates, duplicate members.
+func checkJSON(field string, v jsontext.Value) error {
 	if len(v) == 0 {
 		return nil
 	}
@@ -217,9 +225,9 @@ func checkValue(v jsontext.Value) error {
 		return nil
 	}
 	if bad, ok := errors.AsType[*activity.DecodeError](err); ok {
-		return &FieldError{"value", bad.Reason}
+		return &FieldError{field, bad.Reason}
 	}
-	return &FieldError{"value", err.Error()}
+	return &FieldError{field, err.Error()}
 }
 
 // checkName refuses what cannot be a name: too long, or with characters that nobody can see.
@@ -263,9 +271,9 @@ func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error
 
 // encode returns the activity to send, without an address.
 func encode(n headsup.Notification) (jsontext.Value, error) {
-	a := n.Activity.Clone()
-	if a == nil {
-		a = activity.Message(n.Text)
+	a, err := contentOf(n).Message()
+	if err != nil {
+		return nil, err
 	}
 	if a.Type == "" {
 		a.Type = activity.TypeMessage
@@ -352,9 +360,12 @@ func describe(to headsup.Target) (string, error) {
 	var d struct {
 		Conversation activity.ConversationID `json:"conversation,omitzero"`
 		User         activity.AccountID      `json:"user,omitzero"`
+		ExternalID   string                  `json:"external_id,omitzero"`
+		Tag          string                  `json:"tag,omitzero"`
 		Everyone     bool                    `json:"everyone,omitzero"`
 	}
 	d.Conversation, d.User, d.Everyone = to.Conversation, to.User, to.Everyone
+	d.ExternalID, d.Tag = to.ExternalID, to.Tag
 	if to.Reference != nil {
 		d.Conversation = to.Reference.Conversation.ID
 	}
@@ -377,8 +388,13 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 	case to.User != "":
 		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
 		return first(found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
+	case to.ExternalID != "":
+		found, err := e.cfg.Store.ConversationsByExternalID(ctx, e.cfg.AppID, to.ExternalID)
+		return first(found, err, func(book.Conversation) bool { return true })
+	case to.Tag != "":
+		return e.all(ctx, book.Filter{Tag: to.Tag, Reach: book.ReachActive}, ErrNoTarget)
 	}
-	return e.everyone(ctx)
+	return e.all(ctx, book.Filter{Reach: book.ReachActive}, ErrNobody)
 }
 
 // first picks the first of found that can be written to and fits.
@@ -413,26 +429,22 @@ func (e *Engine) known(ctx context.Context, ref activity.Reference) (book.Conver
 	return c, nil
 }
 
-func (e *Engine) everyone(ctx context.Context) ([]book.Conversation, error) {
+// all lists the conversations that a filter lets through; none is the error that is given.
+func (e *Engine) all(ctx context.Context, f book.Filter, none error) ([]book.Conversation, error) {
 	const page = 1000
 	var all []book.Conversation
-	for after := book.Row(0); ; {
-		found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, after, page)
+	for after := book.Row(0); ; after = all[len(all)-1].Row {
+		found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, f, after, page)
 		if err != nil {
 			return nil, fmt.Errorf("proactive: look in the book: %w", err)
 		}
-		for _, c := range found {
-			after = c.Row
-			if c.Reach == book.ReachActive {
-				all = append(all, c)
-			}
-		}
+		all = append(all, found...)
 		if len(found) < page {
 			break
 		}
 	}
 	if len(all) == 0 {
-		return nil, ErrNobody
+		return nil, none
 	}
 	return all, nil
 }

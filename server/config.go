@@ -11,22 +11,52 @@ import (
 	"os"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/web"
 )
 
 // Config makes a [Server].
 type Config struct {
-	// Listen is the address to listen on. Empty means 127.0.0.1:3978; port 0 picks a free one. As long as the server
-	// has no credentials it runs in development mode, and that only on loopback.
+	// Listen is the address to listen on. Empty means 127.0.0.1:3978; port 0 picks a free one. On loopback the server runs
+	// in development mode. On any other address, or with a PublicURL that is not this machine's own, it asks for API keys
+	// and has no playground; see [Server.Exposed].
 	Listen string
 
 	// DataDir is where everything is kept. Empty means ./headsup-data. It is created if it is missing.
 	DataDir string
 
-	// PublicURL is the address by which others reach the server. Empty means the address that it listens on.
-	PublicURL string
+	// PublicURL is the address by which others reach the server. Empty means the address that it listens on, which must be
+	// loopback then. Others must reach it by https, unless InsecureHTTP allows http too.
+	PublicURL    string
+	InsecureHTTP bool
+
+	// RequireKey makes the HTTP API ask for API keys in development mode too.
+	RequireKey bool
+
+	// TrustedProxies are addresses and networks (CIDR) of reverse proxies. What they say in X-Forwarded-For, -Proto and
+	// -Host, or in Forwarded, is believed; from anybody else these headers are dropped.
+	TrustedProxies []string
+
+	// TLS makes the server speak TLS. The zero value is plain HTTP.
+	TLS TLS
+
+	// Admin is the listener for operators. The zero value has none.
+	Admin Admin
+
+	// Trace says where traces go. The zero value sends none. TracerProvider, when set, is used instead; its owner shuts
+	// it down.
+	Trace          Trace
+	TracerProvider trace.TracerProvider
+
+	// DrainTimeout is how long requests and deliveries that run may go on when Run's context has ended. Zero means 10 s.
+	DrainTimeout time.Duration
+
+	// DrainDelay is how long the server goes on taking requests after /readyz has begun to say that it stops.
+	DrainDelay time.Duration
 
 	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens. Empty accepts none.
 	DirectLineSecret string
@@ -43,6 +73,13 @@ type Config struct {
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
 	// know of it (message.received).
 	Bot func(*proactive.Engine) headsup.Handler
+
+	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
+	// embedded channel then is that bot's, in place of Bot. Empty is no such bot.
+	BotURL string
+
+	// Demo says that Bot is the one to try things with; the pages tell so.
+	Demo bool
 
 	// Version is shown in the API's document.
 	Version string
@@ -61,26 +98,72 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 10 * time.Second
+	}
+	c.TLS = c.TLS.withDefaults()
 	return c
 }
 
-// validate reports everything that is wrong, not only the first.
-func (c Config) validate() error {
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir())
+// ConfigError is one thing that is wrong with a [Config].
+type ConfigError struct {
+	// Field is the setting by its name in the configuration file, such as tls.cert_file.
+	Field string
+	Err   error
 }
 
-// ErrOpen: the server would take messages from anybody.
-var ErrOpen = errors.New("without credentials the server runs in development mode, on loopback only (127.0.0.1, [::1] or localhost)")
+func (e *ConfigError) Error() string { return e.Field + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// ConfigField returns Field.
+func (e *ConfigError) ConfigField() string { return e.Field }
+
+// wrong makes a [ConfigError] of a format.
+func wrong(field, format string, args ...any) error {
+	return &ConfigError{field, fmt.Errorf(format, args...)}
+}
+
+// Validate reports everything that is wrong, not only the first: [*ConfigError] values, joined. It reads the files that
+// the configuration names, and neither writes nor listens.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	_, proxies := parseProxies(c.TrustedProxies)
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateBotURL(),
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
+}
+
+func (c Config) validateDrain() error {
+	switch {
+	case c.DrainTimeout < 0:
+		return wrong("drain_timeout", "is negative")
+	case c.DrainDelay < 0:
+		return wrong("drain_delay", "is negative")
+	}
+	return nil
+}
+
+// ErrNoPublicURL: others can reach the server, and nobody said by which address.
+var ErrNoPublicURL = errors.New("others can reach it, so public_url must say by which address they do")
 
 func (c Config) validateListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %q is not host:port: %w", c.Listen, err)
+		return wrong("listen", "%q is not host:port", c.Listen)
 	}
-	if !loopback(host) {
-		return fmt.Errorf("listen: %q: %w", c.Listen, ErrOpen)
+	if !loopback(host) && c.PublicURL == "" {
+		return wrong("listen", "%q: %w", c.Listen, ErrNoPublicURL)
 	}
 	return nil
+}
+
+// exposed reports whether others than this machine's own programs can reach the server.
+func (c Config) exposed() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || !loopback(host) {
+		return true
+	}
+	public, err := url.Parse(c.PublicURL)
+	return err != nil || c.PublicURL != "" && !loopback(public.Hostname())
 }
 
 // loopback reports whether a host is this machine's own. Names are not looked up.
@@ -99,13 +182,14 @@ func (c Config) validatePublicURL() error {
 	u, err := url.Parse(c.PublicURL)
 	switch {
 	case err != nil:
-		return fmt.Errorf("public-url: %w", err)
+		return wrong("public_url", "%w", err)
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("public-url: %q is not an http or https URL", c.PublicURL)
+		return wrong("public_url", "%q is not an http or https URL", c.PublicURL)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return fmt.Errorf("public-url: %q must be scheme and host only", c.PublicURL)
-	case !loopback(u.Hostname()):
-		return fmt.Errorf("public-url: %q: %w", c.PublicURL, ErrOpen)
+		return wrong("public_url", "%q must be scheme and host only", c.PublicURL)
+	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.InsecureHTTP:
+		return wrong("public_url", "%q is not https: keys and messages could be read on their way. Have the server speak TLS, or a "+
+			"reverse proxy before it; insecure_http allows it all the same", c.PublicURL)
 	}
 	return nil
 }
@@ -115,7 +199,20 @@ func (c Config) validateWebDir() error {
 		return nil
 	}
 	if !web.Built(os.DirFS(c.WebDir)) {
-		return fmt.Errorf("web-dir: %q holds no built pages (playground/index.html is missing)", c.WebDir)
+		return wrong("web_dir", "%q holds no built pages (playground/index.html is missing)", c.WebDir)
+	}
+	return nil
+}
+
+func (c Config) validateBotURL() error {
+	if c.BotURL == "" {
+		return nil
+	}
+	if c.exposed() {
+		return wrong("bot", "a bot in another process is for development, on loopback only")
+	}
+	if err := relay.CheckURL(c.BotURL); err != nil {
+		return wrong("bot", "%w", err)
 	}
 	return nil
 }

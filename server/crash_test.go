@@ -62,6 +62,7 @@ type program struct {
 	binary string
 	data   string
 	listen string
+	env    []string
 	cmd    *exec.Cmd
 }
 

@@ -6,38 +6,23 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/headsup-bot/headsup/api"
 )
 
-// guard keeps other pages away from a server that trusts whoever reaches it: the Host must be a loopback name or the
-// public URL's, which a rebound DNS name is not, and a request with an Origin must come from our own pages. Where a browser
-// sends no Origin (images, links) it tells how far away the page is; one on another port of this machine is another's too.
+// guard keeps other pages away from a server that may trust whoever reaches it: the Host must be the public URL's, a
+// loopback name or the address that it listens on, which a rebound DNS name is not, and a request with an Origin must come
+// from our own pages. Where a browser sends no Origin (images, links) it tells how far away the page is; one on another
+// port of this machine is another's too.
 func (s *Server) guard(next http.Handler) http.Handler {
-	public, err := url.Parse(s.url)
-	if err != nil {
-		public = &url.URL{} // it was made or checked by us; match nothing
-	}
-	ours := func(host string) bool {
-		if host == public.Host {
-			return true
-		}
-		name, port, err := net.SplitHostPort(host)
-		if err != nil { // browsers leave out the port that is the scheme's own
-			name, port = strings.Trim(host, "[]"), "80"
-		}
-		return loopback(name) && port == portOf(s.listener)
-	}
+	homes := s.homes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !ours(r.Host) {
-			refuse(w, "the Host header names another machine; development mode answers on loopback only")
+		if !homes.host(r.Host) {
+			refuse(w, "the Host header names another machine than this one, and is not that of public_url")
 			return
 		}
 		foreign := false
 		if origin := r.Header.Get("Origin"); origin != "" {
-			u, err := url.Parse(origin)
-			foreign = err != nil || !ours(u.Host) || u.Scheme != "http" && u.Scheme != public.Scheme
+			foreign = !homes.origin(origin)
 		} else if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 			foreign = !navigation(r)
 		}
@@ -47,6 +32,61 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// homes are the places that are ours.
+type homes struct {
+	public       place
+	listens      place
+	scheme, port string // of the listener
+}
+
+// place is a part of a URL: what browsers call an origin.
+type place struct{ scheme, host, port string }
+
+// placeOf reads a host as headers have it, without the port that is the scheme's own.
+func placeOf(scheme, host string) place {
+	u := url.URL{Host: host}
+	p := place{scheme, strings.ToLower(u.Hostname()), u.Port()}
+	if p.port == "" {
+		p.port = "80"
+		if scheme == "https" {
+			p.port = "443"
+		}
+	}
+	return p
+}
+
+func (s *Server) homes() homes {
+	h := homes{scheme: "http", port: portOf(s.listener)}
+	if s.cfg.TLS.on() {
+		h.scheme = "https"
+	}
+	if public, err := url.Parse(s.url); err == nil { // it was made or checked by us
+		h.public = placeOf(public.Scheme, public.Host)
+	}
+	h.listens = placeOf(h.scheme, s.listener.Addr().String())
+	return h
+}
+
+// host reports whether a Host header names us.
+func (h homes) host(host string) bool {
+	return placeOf(h.public.scheme, host) == h.public || h.here(placeOf(h.scheme, host))
+}
+
+// here reports whether a place is that of the listener, by a name that is this machine's own.
+func (h homes) here(p place) bool {
+	return p == h.listens || p.scheme == h.scheme && p.port == h.port && loopback(p.host)
+}
+
+// origin reports whether an Origin header is that of our pages.
+func (h homes) origin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	p := placeOf(u.Scheme, u.Host)
+	return p == h.public || h.here(p)
 }
 
 // navigation reports whether a person follows a link to a page, which may start on another site and does nothing.
@@ -63,11 +103,5 @@ func portOf(l net.Listener) string {
 }
 
 func refuse(w http.ResponseWriter, why string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusForbidden)
-	_ = json.MarshalWrite(w, api.Problem{
-		Type: "about:blank", Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
-		Code: api.CodeForbidden, Detail: why,
-	}, json.OmitZeroStructFields(true))
+	writeProblem(w, http.StatusForbidden, api.CodeForbidden, why)
 }

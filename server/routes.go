@@ -1,32 +1,45 @@
 package server
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 )
 
 // routes is every path that the server answers.
-func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, pages http.Handler) http.Handler {
+func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faults *console.Faults, pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/messages", bot)
-	mux.HandleFunc("GET /api/notify", s.notify)
-	mux.HandleFunc("POST /api/notify", s.notify)
+	var inbound, connector http.Handler = bot, s.channel.ConnectorHandler()
+	if !s.Exposed() {
+		inbound, connector = wire.Inbound(bot), wire.Connector(faults.Connector(connector))
+	}
+	mux.Handle("/api/messages", inbound)
+	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
+	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{
-		Engine: s.engine, Webhooks: s.webhooks, Closing: s.closing, Version: s.cfg.Version, Logger: s.log,
+		Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Webhooks: s.webhooks, Closing: s.closing,
+		Version: s.cfg.Version, Logger: s.log,
 	})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
-	mux.Handle("/v3/conversations", s.channel.ConnectorHandler())
-	mux.Handle("/v3/conversations/", s.channel.ConnectorHandler())
+	mux.Handle("/v3/conversations", connector)
+	mux.Handle("/v3/conversations/", connector)
 	mux.Handle("/v3/attachments/", s.channel.ConnectorHandler())
-	playground := &console.Playground{
-		AppID: appID, Minter: s.channel, Conversations: s.store, Wire: wire, Logger: s.log, Closing: s.closing,
+	if s.Exposed() {
+		mux.Handle("GET /api/notify", forDevelopment("GET /api/notify"))
+		mux.Handle("/playground", forDevelopment("the playground"))
+		mux.Handle("/playground/", forDevelopment("the playground"))
+	} else {
+		mux.Handle("GET /api/notify", notify)
+		playground := &console.Playground{
+			Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
+			Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
+		}
+		playground.Register(mux)
 	}
-	playground.Register(mux)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("/", pages)
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.Handle("/", fallback(mux, pages))
 	return mux
 }

@@ -12,6 +12,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,24 +20,27 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/adminkey"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/event"
+	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
 	"github.com/headsup-bot/headsup/web"
 )
-
-// drainTimeout is how long requests and deliveries may finish when the server stops.
-const drainTimeout = 10 * time.Second
 
 // botName and botID are what people see on the embedded channel.
 const (
@@ -53,44 +57,96 @@ type Server struct {
 	engine   *proactive.Engine
 	channel  *directline.Channel
 	webhooks *webhook.Service
+	relay    *relay.Bot // nil unless the bot runs in another process
 	listener net.Listener
+	admin    net.Listener // may be nil
+	plain    net.Listener // for TLS.HTTPListen; may be nil
+	redirect http.Handler // what plain serves
+	proxies  proxies
+	metrics  *metrics
+	tracing  trace.TracerProvider
+	flush    func(context.Context) error // sends the last traces
+	phase    phase
 	http     *http.Server
 	closing  chan struct{}
+
+	keys  *access.Keyring
+	local access.Secret // for commands on this machine
 }
 
-// New opens the data directory and the listening socket; both fail here, not in Run. A server that is not run must be
-// closed.
+// New opens the data directory and the listening sockets; all fail here, not in Run. A server that is not run must be
+// closed. What is wrong with the configuration are [*ConfigError] values, joined.
 func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, closing: make(chan struct{})}
+	s := &Server{cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), metrics: newMetrics(cfg.Version)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if s.store, err = sqlite.Open(ctx, sqlite.Config{Dir: cfg.DataDir, Logger: cfg.Logger}); err != nil {
+	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	if s.store, err = sqlite.Open(ctx, sqlite.Config{
+		Dir: cfg.DataDir, Logger: cfg.Logger, Committed: s.metrics.committed,
+	}); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("listen: %s is in use by another program; choose another address with --listen", cfg.Listen)
-		}
-		return nil, fmt.Errorf("listen: %w", err)
+	if err := s.listen(ctx); err != nil {
+		return nil, err
 	}
-	if s.url = strings.TrimSuffix(cfg.PublicURL, "/"); s.url == "" {
-		s.url = "http://" + s.listener.Addr().String()
+	if s.tracing, s.flush, err = cfg.Trace.provider(ctx, cfg.Version, s.log); err != nil {
+		return nil, err
+	}
+	if cfg.TracerProvider != nil {
+		s.tracing = cfg.TracerProvider
 	}
 	return s, s.wire(ctx)
 }
 
-// development reports whether the server takes messages from anybody, which it does on loopback only.
-func (s *Server) development() bool { return true }
+// listen opens the sockets, and finds out where the server is reached.
+func (s *Server) listen(ctx context.Context) (err error) {
+	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listen: %s is in use by another program; choose another address with --listen", s.cfg.Listen)
+		}
+		return fmt.Errorf("listen: %w", err)
+	}
+	if s.url = strings.TrimSuffix(s.cfg.PublicURL, "/"); s.url == "" {
+		s.url = "http://" + s.listener.Addr().String()
+		if s.cfg.TLS.on() {
+			s.url = "https://" + s.listener.Addr().String()
+		}
+	}
+	if s.cfg.TLS.on() {
+		c, redirect, err := s.cfg.TLS.config(s.cfg.DataDir, s.url, s.log)
+		if err != nil {
+			return err
+		}
+		s.listener, s.redirect = tls.NewListener(s.listener, c), redirect
+	}
+	if s.cfg.TLS.HTTPListen != "" {
+		if s.plain, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.TLS.HTTPListen); err != nil {
+			return fmt.Errorf("tls.http_listen: %w", err)
+		}
+	}
+	s.admin, err = s.cfg.Admin.listen(ctx, s.log)
+	return err
+}
 
 // URL is where the server is reached.
 func (s *Server) URL() string { return s.url }
+
+// AdminURL is where /readyz and /metrics are; empty when there is no admin listener.
+func (s *Server) AdminURL() string {
+	if s.admin == nil {
+		return ""
+	}
+	return "http://" + s.admin.Addr().String()
+}
 
 // Pages reports whether there are pages to open, not only the APIs.
 func (s *Server) Pages() bool { return web.Built(s.cfg.pages()) }
@@ -105,61 +161,77 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("direct line key: %w", err)
 	}
+	if err := s.openKeyring(appID); err != nil {
+		return err
+	}
+	development := !s.Exposed()
+	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: botID, BotName: botName, Store: s.store, PublicURL: s.URL,
-		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: true, AllowAnonymousBots: true, Logger: s.log,
+		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID),
+		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: development, AllowAnonymousBots: development, Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	client, err := connector.New(connector.Config{AllowLoopback: true, Logger: s.log})
+	client, err := connector.New(connector.Config{AllowLoopback: development, Logger: s.log})
 	if err != nil {
 		return err
 	}
 	var ways headsup.Switch
 	ways.Way(s.channel.Takes, s.channel)
 	ways.Otherwise(headsup.NewConnectorChannel(client))
-	wire := &console.Wire{}
-	out := wire.Tap(&ways)
+	wire, faults := &console.Wire{}, &console.Faults{}
+	var out headsup.Channel = &ways
+	if development { // the wire keeps messages in memory, for the playground
+		out = wire.Tap(faults.Around(out), s.url)
+	}
 
 	s.engine, err = proactive.New(proactive.Config{
-		AppID: appID, Store: s.store, Channel: out, DrainTimeout: drainTimeout, Logger: s.log,
+		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Logger: s.log,
+		Observer: s.metrics, TracerProvider: s.tracing,
 	})
 	if err != nil {
 		return err
 	}
 	s.webhooks, err = webhook.New(webhook.Config{
-		AppID: appID, Store: s.store, Private: s.cfg.WebhookPrivate || s.development(), Retention: s.cfg.WebhookRetention,
+		AppID: appID, Store: s.store, Private: s.cfg.WebhookPrivate || development, Retention: s.cfg.WebhookRetention,
 		UserAgent: "Headsup/" + strings.Trim(s.cfg.Version, "()"), Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	bot, err := headsup.New(headsup.Config{
-		AppID: appID, Verifier: auth.Development{}, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
-		Middleware: []headsup.Middleware{wire.Middleware, s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store)},
-	}, s.handler(appID))
+	var verifier auth.Verifier // none lets nobody in: channels need credentials
+	if development {
+		verifier = auth.Development{}
+	}
+	handler, err := s.handler(appID, wire)
 	if err != nil {
 		return err
 	}
-	s.channel.Serve(bot)
+	bot, err := headsup.New(headsup.Config{
+		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
+		Observer: s.metrics, TracerProvider: s.tracing,
+		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store)},
+	}, handler)
+	if err != nil {
+		return err
+	}
+	if s.relay != nil || !development { // its transport is tapped
+		s.channel.Serve(bot)
+	} else {
+		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
+	}
+	s.metrics.watch(s.store, s.channel)
 	pages := s.cfg.pages()
+	routes := s.routes(bot, appID, wire, faults, console.Pages(pages, web.Built(pages), s.url))
 	s.http = &http.Server{
-		Handler: s.guard(s.routes(bot, appID, wire, console.Pages(pages, web.Built(pages), s.url))),
+		Handler: s.proxies.handler(traced(s.metrics.count(headers(s.guard(routes))))),
 		// Bodies are small; streams lift the write limit for themselves.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return nil
-}
-
-// handler is what the bot does.
-func (s *Server) handler(appID string) headsup.Handler {
-	if s.cfg.Bot != nil {
-		return s.cfg.Bot(s.engine)
-	}
-	return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) })
 }
 
 // placeholderAppID is a GUID for a bot that is registered nowhere.
@@ -171,17 +243,34 @@ func placeholderAppID() string {
 	return strings.Join([]string{x[:8], x[8:12], x[12:16], x[16:20], x[20:]}, "-")
 }
 
-// Run serves and delivers until ctx ends, then drains: it takes no more requests, lets those that run and the
-// deliveries that are being sent finish, and closes the store. A clean drain returns nil. Run it once.
+// Run serves and delivers until ctx ends, then drains: /readyz says so, after DrainDelay it takes no more requests, lets
+// those that run and the deliveries that are being sent finish for at most DrainTimeout, and closes the store. A clean
+// drain returns nil. Run it once.
 func (s *Server) Run(ctx context.Context) error {
+	stopBeside := serveBeside(s.plain, s.redirect, s.log)
+	var routes http.Handler
+	if s.admin != nil {
+		routes = s.adminRoutes()
+	}
+	stopAdmin := serveBeside(s.admin, routes, s.log)
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	delivered := make(chan error, 1)
-	go func() { delivered <- s.engine.Run(work) }()
 	posted := make(chan error, 1)
 	go func() { posted <- s.webhooks.Run(work) }()
+	s.phase.delivering.Store(true)
+	go func() {
+		defer s.phase.delivering.Store(false)
+		delivered <- s.engine.Run(work)
+	}()
+	keep, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer endKeeping()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.keys.Run(keep) })
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
+	s.log.InfoContext(ctx, "started", "address", s.url, "listen", s.listener.Addr().String(), "admin", s.AdminURL(),
+		"version", s.cfg.Version, "data", s.cfg.DataDir, "exposed", s.Exposed(), "keys_required", s.KeysRequired())
 
 	var failure error
 	select {
@@ -189,29 +278,75 @@ func (s *Server) Run(ctx context.Context) error {
 	case failure = <-served:
 		failure = fmt.Errorf("serve: %w", failure)
 	}
-	close(s.closing)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := s.channel.Close(drain); err != nil {
-		s.log.WarnContext(ctx, "streams cut off", "error", err.Error())
+	began := time.Now()
+	s.phase.draining.Store(true)
+	s.log.InfoContext(ctx, "drain begun", "delay", s.cfg.DrainDelay.String(), "timeout", s.cfg.DrainTimeout.String())
+	if failure == nil && s.cfg.DrainDelay > 0 {
+		select {
+		case failure = <-served:
+			failure = fmt.Errorf("serve: %w", failure)
+		case <-time.After(s.cfg.DrainDelay):
+		}
 	}
-	if err := s.http.Shutdown(drain); err != nil {
-		s.log.WarnContext(ctx, "requests cut off", "error", err.Error())
-		_ = s.http.Close()
-	}
-	stop()
+	stop() // claims no more; what is being sent goes on
+	clean := s.drain(context.WithoutCancel(ctx))
 	failure = errors.Join(failure, <-delivered, <-posted)
+	endKeeping()
+	keeping.Wait()
+	s.log.InfoContext(ctx, "drain ended", "clean", clean, "took", time.Since(began).Round(time.Millisecond).String())
+	stopBeside()
+	stopAdmin()
 	return errors.Join(failure, s.release())
 }
+
+// drain lets requests finish and reports whether all did.
+func (s *Server) drain(ctx context.Context) (clean bool) {
+	close(s.closing)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	defer cancel()
+	clean = true
+	// Sockets are not requests that end: the channel closes them, while no new ones come in.
+	shut := make(chan error, 1)
+	go func() { shut <- s.http.Shutdown(ctx) }()
+	if err := s.channel.Close(ctx); err != nil {
+		s.log.WarnContext(ctx, "streams cut off", "error", err.Error())
+		clean = false
+	}
+	if err := <-shut; err != nil {
+		s.log.WarnContext(ctx, "requests cut off", "error", err.Error())
+		_ = s.http.Close()
+		clean = false
+	}
+	return clean
+}
+
+// flushPatience is how long the last traces may take on their way out.
+const flushPatience = 2 * time.Second
 
 // Close gives back what New took, for a server that is not run.
 func (s *Server) Close() error { return s.release() }
 
 func (s *Server) release() error {
 	var errs []error
-	if s.listener != nil {
-		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if s.relay != nil {
+		s.relay.Close()
+	}
+	for _, l := range []net.Listener{s.listener, s.admin, s.plain} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
+		}
+	}
+	if s.local != (access.Secret{}) {
+		errs = append(errs, adminkey.Remove(s.cfg.DataDir, s.local))
+	}
+	if s.flush != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushPatience)
+		defer cancel()
+		if err := s.flush(ctx); err != nil { // traces are no reason to fail
+			s.log.WarnContext(ctx, "traces not sent", "error", err.Error())
 		}
 	}
 	if s.store != nil {

@@ -66,12 +66,12 @@ func request(t *testing.T, method, url, body string, header ...string) (*http.Re
 	return resp, string(answer)
 }
 
-func TestServerDoesNotStartOpen(t *testing.T) {
+func TestServerIsToldWhereOthersReachIt(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.com:80"} {
 		_, err := server.New(t.Context(), server.Config{Listen: listen, DataDir: filepath.Join(t.TempDir(), "data")})
-		if !errors.Is(err, server.ErrOpen) {
-			t.Errorf("%s: error %v, want ErrOpen", listen, err)
+		if !errors.Is(err, server.ErrNoPublicURL) {
+			t.Errorf("%s: error %v, want ErrNoPublicURL", listen, err)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (r *receiver) await(typ string, is func(api.Event) bool) api.Event {
 	}
 }
 
-func caller(t *testing.T, url string) *client.Client {
+func clientOf(t *testing.T, url string) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{BaseURL: url})
 	if err != nil {
@@ -115,7 +115,7 @@ func caller(t *testing.T, url string) *client.Client {
 // hook makes a webhook that posts to r.
 func (r *receiver) hook(url string, types ...string) api.Webhook {
 	r.t.Helper()
-	w, err := caller(r.t, url).CreateWebhook(r.t.Context(), api.WebhookRequest{URL: r.URL + "/events?x=1", Events: types})
+	w, err := clientOf(r.t, url).CreateWebhook(r.t.Context(), api.WebhookRequest{URL: r.URL + "/events?x=1", Events: types})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestAnswersComeBack(t *testing.T) {
 		t.Errorf("heard %+v", heard)
 	}
 
-	c := caller(t, url)
+	c := clientOf(t, url)
 	n, err := c.CreateNotification(t.Context(), api.NotificationRequest{
 		To: api.Target{User: "dl_ann"}, Text: "Deploy?", Topic: "deploys", Value: []byte(`{"build":9007199254740993}`),
 	})
@@ -347,7 +347,7 @@ func TestStreamGoesOnAfterAKill(t *testing.T) {
 	defer stop()
 	texts := make(chan string, 100)
 	done := make(chan error, 1)
-	c := caller(t, "http://"+p.listen)
+	c := clientOf(t, "http://"+p.listen)
 	go func() {
 		done <- c.Events(ctx, []string{api.EventMessageReceived}, "", func(e api.Event) error {
 			texts <- payload[api.MessageEvent](t, e).Text

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 )
 
 // Scope says whose a document is.
@@ -34,11 +35,11 @@ func KeyFor(t *headsup.Turn, s Scope) (Key, error) {
 	path := ""
 	switch s {
 	case Conversation:
-		path = fmt.Sprintf("%s/conversations/%s/", key.Channel, key.Conversation)
+		path = ConversationPath(key)
 	case User:
-		path = fmt.Sprintf("%s/users/%s/", key.Channel, user)
+		path = UserPath(key.Channel, activity.AccountID(user))
 	case Private:
-		path = fmt.Sprintf("%s/conversations/%s/users/%s/", key.Channel, key.Conversation, user)
+		path = PrivatePrefix(key) + user + "/"
 	default:
 		return Key{}, fmt.Errorf("state: unknown scope %q", s)
 	}
@@ -46,6 +47,19 @@ func KeyFor(t *headsup.Turn, s Scope) (Key, error) {
 		return Key{}, ErrMissingID
 	}
 	return Key{AppID: key.AppID, Tenant: key.Tenant, Path: path}, nil
+}
+
+// ConversationPath is the path of what is remembered of a conversation.
+func ConversationPath(key headsup.ConversationKey) string {
+	return fmt.Sprintf("%s/conversations/%s/", key.Channel, key.Conversation)
+}
+
+// PrivatePrefix begins the paths of what is remembered of each person in a conversation.
+func PrivatePrefix(key headsup.ConversationKey) string { return ConversationPath(key) + "users/" }
+
+// UserPath is the path of what is remembered of a person in all conversations of a channel.
+func UserPath(channel activity.ChannelID, user activity.AccountID) string {
+	return fmt.Sprintf("%s/users/%s/", channel, user)
 }
 
 // Middleware gives every turn its state, and stages what has changed when the turn succeeds. Turns that nest share it.

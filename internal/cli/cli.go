@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -25,11 +25,18 @@ const (
 
 type commands struct {
 	Serve         serve         `cmd:"" help:"Run the server."`
+	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
 	Send          send          `cmd:"" help:"Make the bot say something."`
+	Jobs          jobCommands   `cmd:"" help:"Start long work, and tell its end."`
 	Notifications notifications `cmd:"" help:"See what became of what was said."`
 	Webhooks      webhooks      `cmd:"" help:"Say where events are posted to."`
 	Listen        listen        `cmd:"" help:"Print events as they happen."`
+	Key           keys          `cmd:"" help:"Make, list and revoke API keys."`
+	Config        configuration `cmd:"" help:"Look at the configuration."`
+	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
 	Version       version       `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // streams are where commands read and write.
@@ -48,32 +55,41 @@ type usageError struct {
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
-	parser, err := kong.New(&cmd,
-		kong.Name("headsup"),
-		kong.Description("Headsup lets a bot speak first."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { left = code }),
-		kong.Configuration(config.File),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) // the grammar is fixed; a test parses every command
+	parser := newParser(&cmd, stdout, stderr, func(code int) { left = code })
+	if len(args) > 0 && args[0] == completeWord {
+		if err := complete(stdout, parser.Model, args[1:]); err != nil {
+			return exitError
+		}
+		return exitOK
 	}
+	if err := noKeyIn(args); err != nil {
+		complain(stderr, err)
+		return exitUsage
+	}
+	loader := config.NewLoader(os.Environ())
+	loader.Attach(parser)
 	parsed, err := parser.Parse(args)
 	if left >= 0 {
 		return left
+	}
+	if err == nil && !bystander(parsed) && !loader.Loads(parsed) { // which tells it with all the rest
+		if unknown := loader.Unknown(); len(unknown) > 0 {
+			err = unknown
+		}
 	}
 	if err != nil {
 		complain(stderr, err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal kills
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	parsed.Bind(streams{stdin, stdout, stderr})
+	parsed.Bind(streams{stdin, stdout, stderr}, loader)
 	if err := parsed.Run(); err != nil {
 		complain(stderr, err)
+		if _, wrong := config.ProblemsOf(err); wrong {
+			return exitUsage
+		}
 		if _, wrong := errors.AsType[usageError](err); wrong {
 			return exitUsage
 		}
@@ -82,23 +98,54 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return exitOK
 }
 
-// complain writes an error as one line.
-func complain(w io.Writer, err error) {
-	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
+// bystander reports whether a command has nothing to do with settings, and works whatever is wrong with them.
+func bystander(parsed *kong.Context) bool {
+	name, _, _ := strings.Cut(parsed.Command(), " ")
+	return name == "version" || name == "completion"
 }
 
-type version struct{}
-
-// Run prints the version.
-func (version) Run(s streams) error {
-	_, err := fmt.Fprintln(s.out, "headsup", buildVersion())
-	return err
-}
-
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
+// newParser knows every command; it fills cmd.
+func newParser(cmd *commands, stdout, stderr io.Writer, exit func(code int)) *kong.Kong {
+	parser, err := kong.New(cmd,
+		kong.Name("headsup"),
+		kong.Description("Headsup lets a bot speak first."),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "headsup " + buildVersion()},
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		panic(err) // the grammar is fixed; a test parses every command
 	}
-	return info.Main.Version
+	return parser
+}
+
+// untilSignal returns a context that ends when the process is asked to stop. By then signals do again what they do to
+// any process, so that the next one kills.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGINT, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer cancel()
+		select {
+		case <-asked:
+		case <-ctx.Done():
+		}
+		signal.Stop(asked)
+	}()
+	return ctx, func() { cancel(); <-ended }
+}
+
+// complain writes an error as one line, and problems of the configuration as one each.
+func complain(w io.Writer, err error) {
+	if problems, ok := config.ProblemsOf(err); ok && len(problems) > 1 {
+		for _, p := range problems {
+			complain(w, p)
+		}
+		return
+	}
+	_, _ = fmt.Fprintln(w, "headsup: "+printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 }

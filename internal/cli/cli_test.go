@@ -48,21 +48,24 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"unknown command":      {[]string{"srve"}, 2, "srve"},
 		"unknown flag":         {[]string{"serve", "--lisen", "x"}, 2, "--lisen"},
 		"stray argument":       {[]string{"serve", "now"}, 2, "now"},
-		"bad log level":        {[]string{"serve", "--log-level", "loud"}, 2, "--log-level"},
-		"unknown config key":   {[]string{"serve", "--config", yaml("1.yaml", "listn: x\n")}, 2, "unknown key listn"},
+		"bad log level":        {[]string{"serve", "--log-level", "loud"}, 2, "log_level (--log-level)"},
+		"unknown config key":   {[]string{"serve", "--config", yaml("1.yaml", "listn: x\n")}, 2, "1.yaml:1: listn: unknown setting; did you mean listen?"},
 		"nested config key":    {[]string{"serve", "--config", yaml("2.yaml", "listen:\n  port: 1\n")}, 2, "listen"},
 		"config key twice":     {[]string{"serve", "--config", yaml("3.yaml", "data: a\ndata: b\n")}, 2, "data"},
 		"config is not YAML":   {[]string{"serve", "--config", yaml("4.yaml", ":\n\t- x")}, 2, "not valid YAML"},
-		"bad config value":     {[]string{"serve", "--config", yaml("5.yaml", "log_level: loud\n")}, 2, "--log-level"},
-		"other command's key":  {[]string{"serve", "--config", yaml("6.yaml", "everyone: true\n")}, 2, "unknown key everyone"},
+		"bad config value":     {[]string{"serve", "--config", yaml("5.yaml", "log_level: loud\n")}, 2, "5.yaml:1: log_level"},
+		"other command's key":  {[]string{"serve", "--config", yaml("6.yaml", "everyone: true\n")}, 2, "6.yaml:1: everyone: unknown setting"},
 		"missing config":       {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, 2, "none.yaml"},
-		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--data", dir}, 1, "loopback only"},
-		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--data", dir}, 1, "loopback only"},
-		"no port":              {[]string{"serve", "--listen", "127.0.0.1", "--data", dir}, 1, "listen"},
-		"public URL elsewhere": {[]string{"serve", "--public-url", "https://bot.example.com", "--data", dir}, 1, "public-url"},
-		"public URL with path": {[]string{"serve", "--public-url", "http://localhost/x", "--data", dir}, 1, "public-url"},
-		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 1, "web-dir"},
+		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--data", dir}, 2, "public_url"},
+		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--data", dir}, 2, "public_url"},
+		"no port":              {[]string{"serve", "--listen", "127.0.0.1", "--data", dir}, 2, "listen"},
+		"public URL elsewhere": {[]string{"serve", "--public-url", "http://bot.example.com", "--data", dir}, 2, "public_url"},
+		"public URL with path": {[]string{"serve", "--public-url", "http://localhost/x", "--data", dir}, 2, "public_url"},
+		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 2, "web_dir"},
 		"data is a file":       {[]string{"serve", "--data", file}, 1, "file"},
+		"playground, no bot":   {[]string{"playground"}, 2, "--bot"},
+		"bot is no URL":        {[]string{"playground", "--bot", "localhost:3979", "--listen", "127.0.0.1:0"}, 1, "bot: "},
+		"open playground":      {[]string{"playground", "--bot", "http://localhost:3979", "--listen", ":3978"}, 1, "public_url"},
 		"corrupt database":     {[]string{"serve", "--data", corrupt}, 1, "headsup.db"},
 	}
 	for name, c := range cases {
@@ -86,15 +89,15 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 
 func TestSeveralProblemsComeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, _, stderr := run(t, "serve", "--listen", ":1", "--public-url", "x", "--data", t.TempDir())
-	if !strings.Contains(stderr, "listen:") || !strings.Contains(stderr, "public-url:") {
+	_, _, stderr := run(t, "serve", "--listen", "everywhere", "--public-url", "x", "--data", t.TempDir())
+	if !strings.Contains(stderr, "headsup: listen (--listen): ") || !strings.Contains(stderr, "\nheadsup: public_url (--public-url): ") {
 		t.Errorf("says %q, want both problems", stderr)
 	}
 }
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"version"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"playground", "--help"}, {"version"}, {"--version"}, {"config", "--help"}} {
 		code, stdout, stderr := run(t, args...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "headsup") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
@@ -130,7 +133,7 @@ func TestServeTellsWhereItListensAndStopsCleanly(t *testing.T) {
 	done := make(chan int, 1)
 	data := filepath.Join(dir, "data")
 	go func() {
-		done <- cli.Main(ctx, []string{"serve", "--config", config, "--data", data}, strings.NewReader(""), out, &stderr)
+		done <- cli.Main(ctx, []string{"serve", "--config", config, "--data", data, "--admin-listen", "off"}, strings.NewReader(""), out, &stderr)
 	}()
 	url := ""
 	select {
@@ -156,12 +159,40 @@ func TestServeTellsWhereItListensAndStopsCleanly(t *testing.T) {
 	}
 }
 
+func TestPlaygroundLeavesNothingBehind(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	ctx, stop := context.WithCancel(t.Context())
+	out := &output{line: make(chan string, 1)}
+	var stderr bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- cli.Main(ctx, []string{"playground", "--bot", "http://127.0.0.1:9/api/messages", "--listen", "127.0.0.1:0"},
+			strings.NewReader(""), out, &stderr)
+	}()
+	select {
+	case <-out.line:
+	case code := <-done:
+		t.Fatalf("ended with %d: %s", code, &stderr)
+	}
+	if kept, err := os.ReadDir(temp); err != nil || len(kept) != 1 {
+		t.Errorf("while it runs there is %v, %v; want one folder", kept, err)
+	}
+	stop()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d, %q", code, &stderr)
+	}
+	if kept, err := os.ReadDir(temp); err != nil || len(kept) != 0 {
+		t.Errorf("afterwards there is %v, %v", kept, err)
+	}
+}
+
 func TestEnvironmentGoesBeforeTheFile(t *testing.T) {
 	dir := t.TempDir()
 	config := write(t, filepath.Join(dir, "headsup.yaml"), "listen: 127.0.0.1:0\n")
 	t.Setenv("HEADSUP_LISTEN", "192.0.2.1:1")
 	code, _, stderr := run(t, "serve", "--config", config, "--data", filepath.Join(dir, "data"))
-	if code != 1 || !strings.Contains(stderr, "192.0.2.1:1") {
+	if code != 2 || !strings.Contains(stderr, "listen (HEADSUP_LISTEN): \"192.0.2.1:1\"") {
 		t.Errorf("exit code %d, %q", code, stderr)
 	}
 }

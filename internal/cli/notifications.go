@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/headsup-bot/headsup/api"
 )
@@ -51,30 +49,22 @@ func (c getNotification) Run(ctx context.Context, s streams) error {
 
 // printNotification writes a line about the whole, a table of deliveries, and what happened to each.
 func printNotification(out io.Writer, n api.Notification) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(cells ...any) {
-		line := make([]string, len(cells))
-		for i, c := range cells {
-			line[i] = printable(fmt.Sprint(c))
-		}
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(line, "\t"), "\t")) // Flush returns the first error
+	_, err := fmt.Fprintf(out, "%s: %s, to %s, accepted %s\n\n", printable(n.ID), printable(n.State), printable(targetText(n.To)), instant(n.CreatedAt))
+	if err != nil {
+		return err
 	}
-	_, _ = fmt.Fprintf(w, "%s: %s, to %s, accepted %s\n\n", printable(n.ID), printable(n.State), printable(targetText(n.To)), instant(n.CreatedAt))
-	row("DELIVERY", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION")
+	t := newTable(out, false, "DELIVERY", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION")
 	for _, d := range n.Deliveries {
-		due := "-"
-		if d.DueAt != nil {
-			due = instant(*d.DueAt)
-		}
-		row(d.ID, d.State, dash(d.Reason), d.Attempts, due, d.Channel, d.Conversation)
+		t.row(d.ID, d.State, d.Reason, d.Attempts, optionalInstant(d.DueAt), d.Channel, d.Conversation)
 	}
 	for _, d := range n.Deliveries {
-		_, _ = fmt.Fprintf(w, "\n%s\n", printable(d.ID))
+		t.gap()
+		t.row(d.ID)
 		for _, c := range d.History {
-			row("  "+instant(c.At), c.State, changeText(c))
+			t.row("  "+instant(c.At), c.State, changeText(c))
 		}
 	}
-	return w.Flush()
+	return t.flush()
 }
 
 // changeText is what is known about a step besides when and what.
@@ -103,15 +93,10 @@ func targetText(t api.Target) string {
 		return "conversation " + t.Conversation
 	case t.User != "":
 		return "user " + t.User
+	case t.ExternalID != "":
+		return "external id " + t.ExternalID
+	case t.Tag != "":
+		return "tag " + t.Tag
 	}
 	return "everyone"
-}
-
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

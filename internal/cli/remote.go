@@ -19,12 +19,20 @@ import (
 
 // remote are the flags of a command that goes through the running server.
 type remote struct {
-	Server string `default:"http://127.0.0.1:3978" env:"HEADSUP_SERVER" placeholder:"URL" help:"The running server (${default})."`
-	JSON   bool   `name:"json" help:"Print JSON."`
+	Server  string `env:"HEADSUP_SERVER" placeholder:"URL" help:"The running server. That of --data, if not given, or http://127.0.0.1:3978."`
+	KeyFile string `name:"key-file" env:"HEADSUP_KEY_FILE" placeholder:"FILE" help:"File whose first line is the API key, closed to others. A key may also be in HEADSUP_KEY; no flag takes it, since flags are seen by all users of a machine."`
+	Data    string `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Data directory of a server on this machine: the user who runs it needs no key (${default})."`
+	JSON    bool   `name:"json" help:"Print the answer as JSON."`
+
+	own bool // the key is that of Data
 }
 
-func (r remote) client() (*client.Client, error) {
-	c, err := client.New(client.Config{BaseURL: r.Server, UserAgent: "headsup/" + strings.Trim(buildVersion(), "()")})
+func (r *remote) client() (*client.Client, error) {
+	cfg, err := r.config()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--server: %s", strings.TrimPrefix(err.Error(), "client: "))}
 	}
@@ -32,10 +40,13 @@ func (r remote) client() (*client.Client, error) {
 }
 
 // explain says what a person can do about a call's error.
-func (r remote) explain(err error) error {
+func (r *remote) explain(err error) error {
 	if e, ok := errors.AsType[*client.Error](err); ok {
-		if e.Problem.Code == "" {
+		switch e.Problem.Code {
+		case "":
 			return fmt.Errorf("%s %s", r.Server, e.Problem.Detail)
+		case api.CodeUnauthorized:
+			return fmt.Errorf("%s: %s", r.Server, r.keyHint(e.Problem.Detail))
 		}
 		return errors.New(inFlags(e.Problem))
 	}
@@ -61,10 +72,17 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
-		case "in", "at", "topic", "lane":
+		case "in", "at", "topic", "lane", "locale", "name", "value", "markdown", "card", "activity", "summary":
 			name = "--" + name
-		case "to.conversation", "to.user":
-			name = "--" + strings.TrimPrefix(name, "to.")
+		case "rate_per_minute":
+			name = "--rate"
+		case "expires_at":
+			name = "--expires"
+		case "to.conversation", "to.user", "to.tag", "to.external_id":
+			name = "--" + strings.ReplaceAll(strings.TrimPrefix(name, "to."), "_", "-")
+		}
+		if strings.HasPrefix(name, "scopes") {
+			name = "--scope"
 		}
 		return name + ": " + f.Message
 	}

@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"os"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -17,24 +13,17 @@ import (
 	"github.com/headsup-bot/headsup/client"
 )
 
-// patience is how long send waits for deliveries, from when they are due.
-const patience = 10 * time.Second
-
-// maxText is how many characters the API takes.
-const maxText = 65536
-
 type send struct {
-	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
-	User         string `required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
-	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached."`
-
-	In    time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
-	At    time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
-	Key   string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
-	Topic string        `placeholder:"TEXT" help:"Groups messages of one kind."`
-	Lane  string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
-	New   bool          `help:"Open a new conversation with the person, where the channel can."`
-	Wait  *bool         `negatable:"" help:"Wait up to 10 s for the outcome; on for what is said at once."`
+	target
+	In     time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
+	At     time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
+	Key    string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
+	Topic  string        `placeholder:"TEXT" help:"Groups messages of one kind."`
+	Locale string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
+	Lane   string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
+	New    bool          `help:"Open a new conversation with the person, where the channel can."`
+	content
+	waiting
 	remote
 
 	Text *string `arg:"" optional:"" help:"What to say. Read from standard input when it is left out or -."`
@@ -45,15 +34,52 @@ func (send) Help() string {
 	return `Examples:
 
     headsup send --everyone "Heads up!"
-    headsup send --user dl_ann --in 10m "Tea is ready."
-    make && echo done | headsup send --everyone
+    headsup send --to dl_ann --in 10m "Tea is ready."
+    headsup send --to dl_ann --card build.json --summary "Build 7 failed"
+    headsup send --tag on-call --markdown --lane urgent "The **database** is down."
+    make && echo done | headsup send --to dl_ann
 
 The exit code is 0 when it was accepted, and delivered if waited for; 1 when something failed; 2 when the call is wrong.
 What is not delivered when the wait is over stays accepted, and "headsup notifications get ID" tells the rest.`
 }
 
+// target are the flags that say to whom.
+type target struct {
+	To           string `required:"" xor:"to" placeholder:"ID" help:"Say it to whom an id names: a person by channel user id or, if nobody has it, by your own system's id; or else a conversation by its id."`
+	User         string `required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
+	ExternalID   string `name:"external-id" required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by the id that they have in your own system."`
+	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
+	Tag          string `required:"" xor:"to" placeholder:"TAG" help:"Say it in every conversation with a tag that can be reached."`
+	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached."`
+}
+
+// candidates are whom the flags may mean, most likely first.
+func (t target) candidates() ([]api.Target, error) {
+	switch {
+	case t.To != "" && utf8.RuneCountInString(t.To) > maxExternalID:
+		return []api.Target{{User: t.To}, {Conversation: t.To}}, nil
+	case t.To != "":
+		return []api.Target{{User: t.To}, {ExternalID: t.To}, {Conversation: t.To}}, nil
+	case t.Everyone || cmp.Or(t.User, t.ExternalID, t.Conversation, t.Tag) != "":
+		return []api.Target{{
+			User: t.User, ExternalID: t.ExternalID, Conversation: t.Conversation, Tag: t.Tag, Everyone: t.Everyone,
+		}}, nil
+	}
+	return nil, errors.New("--to and the like: must not be empty") // as in --user "$UNSET", or --no-everyone
+}
+
+// maxExternalID is how long such an id may be, in characters: a longer one is that of a conversation.
+const maxExternalID = 255
+
+// many reports whether the flags mean more than one conversation.
+func (t target) many() bool { return t.Everyone || t.Tag != "" }
+
 // Run has the server accept the message, and waits for it.
 func (c send) Run(ctx context.Context, s streams) error {
+	to, err := c.candidates()
+	if err != nil {
+		return usageError{err}
+	}
 	r, err := c.request(s.in)
 	if err != nil {
 		return usageError{err}
@@ -62,20 +88,16 @@ func (c send) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	var opts []client.CallOption
-	if c.Key != "" {
-		opts = append(opts, client.IdempotencyKey(c.Key))
-	}
-	n, err := server.CreateNotification(ctx, r, opts...)
+	n, err := c.create(ctx, server, r, to)
 	if err != nil {
-		return c.explain(err)
+		return err
 	}
-	waits := c.immediate()
+	waits := c.due() == 0
 	if c.Wait != nil {
 		waits = *c.Wait
 	}
 	if waits {
-		if n, err = c.await(ctx, server, n); err != nil {
+		if n, err = c.await(ctx, server, n, c.due(), s.err); err != nil {
 			return fmt.Errorf("accepted as %s, but then: %w", n.ID, c.explain(err))
 		}
 	}
@@ -84,6 +106,33 @@ func (c send) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
+	return c.report(s, n, waits)
+}
+
+// create has the first of several targets told that the server knows.
+func (c send) create(ctx context.Context, server *client.Client, r api.NotificationRequest, to []api.Target) (api.Notification, error) {
+	var reused error
+	for _, r.To = range to {
+		n, err := server.CreateNotification(ctx, r, client.IdempotencyKey(c.Key))
+		if err == nil {
+			return n, nil
+		}
+		e, refused := errors.AsType[*client.Error](err)
+		switch {
+		case refused && e.Problem.Code == api.CodeKeyReused:
+			reused = err // by this very call perhaps, which another target was found for
+		case !refused || e.Problem.Code != api.CodeNoTarget || len(to) == 1:
+			return n, c.explain(err)
+		}
+	}
+	if reused != nil {
+		return api.Notification{}, c.explain(reused)
+	}
+	return api.Notification{}, fmt.Errorf("--to: nobody in the reference book has the id %s", c.To)
+}
+
+// report says how far it has come. A failure is an error, whatever else was delivered.
+func (c send) report(s streams, n api.Notification, waited bool) error {
 	t := tallyOf(n)
 	if t.failed > 0 {
 		return fmt.Errorf("%s; see: headsup notifications get %s", t, n.ID)
@@ -93,50 +142,35 @@ func (c send) Run(ctx context.Context, s streams) error {
 	}
 	line := t.String()
 	if !t.settled() {
-		if waits {
+		if waited {
 			line += " so far"
 		} else {
 			line = "accepted for " + count(t.all, "conversation")
 		}
 		line += "; see: headsup notifications get " + n.ID
 	}
-	_, err = fmt.Fprintln(s.out, line)
+	_, err := fmt.Fprintln(s.out, line)
 	return err
 }
 
-func (c send) immediate() bool { return c.In == 0 && c.At.IsZero() }
-
-// await returns the notification when it has an outcome or patience ends, which is no error.
-func (c send) await(ctx context.Context, server *client.Client, n api.Notification) (api.Notification, error) {
-	due := c.In
+// due is how long it is until the message is to be said.
+func (c send) due() time.Duration {
 	if !c.At.IsZero() {
-		due = max(0, time.Until(c.At))
+		return max(0, time.Until(c.At))
 	}
-	limited, cancel := context.WithTimeout(ctx, due+patience)
-	defer cancel()
-	seen, err := server.Wait(limited, n.ID)
-	if seen.ID != "" {
-		n = seen
-	}
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return n, nil
-	}
-	return n, err
+	return c.In
 }
 
-// request is what the flags and the input ask for.
+// request is what the flags and the input ask for, but to whom.
 func (c send) request(in io.Reader) (api.NotificationRequest, error) {
-	r := api.NotificationRequest{
-		To:    api.Target{Conversation: c.Conversation, User: c.User, Everyone: c.Everyone},
-		Topic: c.Topic, Lane: c.Lane,
-	}
+	r := api.NotificationRequest{Topic: c.Topic, Lane: c.Lane, Locale: c.Locale}
 	switch {
-	case !c.Everyone && c.Conversation == "" && c.User == "": // --user "$UNSET", or --no-everyone
-		return r, errors.New("--conversation, --user: must not be empty")
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")
-	case c.New && c.Everyone:
-		return r, errors.New("--new: is for one person, not for --everyone")
+	case c.New && c.many():
+		return r, errors.New("--new: is for one person, not for --everyone or --tag")
+	case c.Patience <= 0:
+		return r, errors.New("--patience: must be more than 0s")
 	}
 	if c.In > 0 {
 		r.In = c.In.Round(time.Millisecond).String()
@@ -147,85 +181,7 @@ func (c send) request(in io.Reader) (api.NotificationRequest, error) {
 	if c.New {
 		r.Conversation = "new"
 	}
-	var err error
-	r.Text, err = c.text(in)
+	said, err := c.read(c.Text, in)
+	r.Text, r.Markdown, r.Activity, r.Card, r.Summary = said.text, said.markdown, said.activity, said.card, said.summary
 	return r, err
-}
-
-// text is the argument, or what the input has, without the newlines that commands end their output with.
-func (c send) text(in io.Reader) (string, error) {
-	text := ""
-	switch {
-	case c.Text != nil && *c.Text != "-":
-		text = *c.Text
-	case c.Text == nil && terminal(in):
-		return "", errors.New("nothing to say: give the text, or pipe it in")
-	default:
-		raw, err := io.ReadAll(io.LimitReader(in, maxText*utf8.UTFMax+1))
-		if err != nil {
-			return "", fmt.Errorf("standard input: %w", err)
-		}
-		text = strings.TrimRight(string(raw), "\r\n")
-	}
-	switch {
-	case text == "":
-		return "", errors.New("nothing to say: the text is empty")
-	case utf8.RuneCountInString(text) > maxText:
-		return "", fmt.Errorf("the text is longer than %d characters", maxText)
-	case !utf8.ValidString(text):
-		return "", errors.New("the text is not valid UTF-8")
-	}
-	return text, nil
-}
-
-// terminal reports whether a person would have to type.
-func terminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// tally counts a notification's deliveries.
-type tally struct {
-	all, delivered, failed int
-	why                    map[string]int // failed ones by state and reason
-}
-
-func tallyOf(n api.Notification) tally {
-	t := tally{all: len(n.Deliveries), why: make(map[string]int)}
-	for _, d := range n.Deliveries {
-		switch {
-		case d.State == "delivered":
-			t.delivered++
-		case client.Settled(d.State):
-			t.failed++
-			why := d.State
-			if d.Reason != "" {
-				why += " (" + d.Reason + ")"
-			}
-			t.why[why]++
-		}
-	}
-	return t
-}
-
-func (t tally) settled() bool { return t.all > 0 && t.delivered+t.failed == t.all }
-
-// String says it as in "delivered to 1 of 2 conversations, 1 failed (not_found)", what failed most first.
-func (t tally) String() string {
-	line := "delivered to "
-	if t.delivered < t.all {
-		line += fmt.Sprintf("%d of ", t.delivered)
-	}
-	line += count(t.all, "conversation")
-	reasons := slices.SortedFunc(maps.Keys(t.why), func(a, b string) int {
-		return cmp.Or(t.why[b]-t.why[a], strings.Compare(a, b))
-	})
-	for _, why := range reasons {
-		line += fmt.Sprintf(", %d %s", t.why[why], why)
-	}
-	return line
 }

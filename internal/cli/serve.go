@@ -8,8 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-
-	"github.com/alecthomas/kong"
+	"strings"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/examples/jobs"
@@ -19,18 +18,30 @@ import (
 )
 
 type serve struct {
-	config.Serve
-	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the same names as the flags, - written as _."`
+	config.Flags
+}
+
+// Help shows examples.
+func (serve) Help() string {
+	return `Examples:
+
+    headsup serve
+    headsup serve --demo --listen 127.0.0.1:4000 --data /var/lib/headsup
+    headsup serve --config headsup.yaml
+
+The first line of the output says where the server listens. SIGTERM or SIGINT ends it in good order, a second one at once.`
 }
 
 // Run serves until ctx ends.
-func (c serve) Run(ctx context.Context, s streams) error {
-	cfg := server.Config{
-		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, WebDir: c.WebDir,
-		DirectLineSecret: c.DirectLineSecret, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
-		Version: buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
+func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
+	loaded, err := loadServer(l)
+	if err != nil {
+		return err
 	}
-	if c.Demo {
+	cfg := serverConfig(loaded)
+	cfg.Logger = logger(s.err, loaded.LogLevel, loaded.LogFormat)
+	if loaded.Demo {
+		cfg.Demo = true
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -44,37 +55,39 @@ func (c serve) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.out, banner(srv.URL(), srv.Pages())); err != nil {
+	if _, err := fmt.Fprint(s.out, banner(srv)); err != nil {
 		return err
 	}
 	return srv.Run(ctx)
 }
 
+// maxLogged bounds a text in the log, in bytes, so that nobody fills the disk through it.
+const maxLogged = 8 << 10
+
+// logger writes one line per event. What others have sent stays within its line and is cut when it is long.
 func logger(w io.Writer, level, format string) *slog.Logger {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo // the flag's enum leaves nothing else
+		l = slog.LevelInfo // the setting's enum leaves nothing else
 	}
-	opts := &slog.HandlerOptions{Level: l}
+	opts := &slog.HandlerOptions{Level: l, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(err.Error())
+		}
+		if a.Value.Kind() == slog.KindString {
+			a.Value = slog.StringValue(cut(a.Value.String()))
+		}
+		return a
+	}}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// banner says where things are. Its first line is for programs too.
-func banner(url string, pages bool) string {
-	text := "headsup: listening on " + url + "\n" +
-		"headsup: DEVELOPMENT MODE: no credentials; everybody on this machine may use it, nobody else can\n\n"
-	if pages {
-		text += "  Chat with the bot   " + url + "/playground\n"
-	} else {
-		text += "  The pages have not been built; \"make run\" builds them.\n"
+func cut(text string) string {
+	if len(text) <= maxLogged {
+		return text
 	}
-	return text +
-		"  Messaging endpoint  " + url + "/api/messages\n" +
-		"  API document        " + url + "/openapi.json\n\n" +
-		"Once somebody has opened a chat, make the bot speak to everybody it knows:\n\n" +
-		"  curl -X POST " + url + "/v1/notifications -H 'Content-Type: application/json' \\\n" +
-		"    -d '{\"to\": {\"everyone\": true}, \"text\": \"Heads up!\"}'\n\n"
+	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }

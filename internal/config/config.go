@@ -1,95 +1,64 @@
-// Package config is the operator's configuration: one struct that is flags, environment and file. A flag goes before
-// the environment, that before the file, and that before the default.
+// Package config is the operator's configuration: one struct, [Serve], that is flags, environment and file. A flag goes
+// before the environment, that before the file, and that before the default.
+//
+// A setting's path, such as tls.cert_file, gives its flag (--tls-cert-file), its variable (HEADSUP_TLS_CERT_FILE) and its
+// place in the file. A [Loader] hooks into the command line, and [Loader.Load] returns the values, where each came from,
+// and all [Problems] at once. The sample file and the reference in docs/ are written from the same struct.
 package config
 
-import (
-	"fmt"
-	"io"
-	"os"
-	"slices"
-	"strings"
-	"time"
+import "time"
 
-	"github.com/alecthomas/kong"
-	"github.com/goccy/go-yaml"
-)
+//go:generate go test . -run TestDocsAreUpToDate -update
 
-// Serve configures "headsup serve". The file's keys are the flags' names with underscores.
+// Serve configures "headsup serve". Its fields' tags are kong's: name, default, enum, placeholder, help. A [Secret] has no
+// flag, which every user of the machine could read; it comes from the environment, the file, or a file of its own, which
+// the setting with _file after its name tells.
 type Serve struct {
-	Listen           string        `default:"127.0.0.1:3978" env:"HEADSUP_LISTEN" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. Without credentials only loopback is allowed (${default})."`
-	Data             string        `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Directory that everything is kept in; created if missing (${default})."`
-	PublicURL        string        `name:"public-url" env:"HEADSUP_PUBLIC_URL" placeholder:"URL" help:"Address by which others reach the server. The listening address, if not given."`
-	DirectLineSecret string        `name:"directline-secret" env:"HEADSUP_DIRECTLINE_SECRET" placeholder:"SECRET" help:"Secret by which other servers ask the embedded Direct Line channel for tokens; better set in the environment."`
-	WebDir           string        `name:"web-dir" env:"HEADSUP_WEB_DIR" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
-	WebhookPrivate   bool          `name:"webhook-private" env:"HEADSUP_WEBHOOK_PRIVATE" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
-	WebhookRetention time.Duration `name:"webhook-retention" default:"72h" env:"HEADSUP_WEBHOOK_RETENTION" placeholder:"DURATION" help:"How long events are kept for webhooks that do not take them (${default})."`
-	LogLevel         string        `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"HEADSUP_LOG_LEVEL" help:"What to log, to standard error: ${enum} (${default})."`
-	LogFormat        string        `name:"log-format" default:"text" enum:"text,json" env:"HEADSUP_LOG_FORMAT" help:"How to log: ${enum} (${default})."`
-	Demo             bool          `env:"HEADSUP_DEMO" help:"Host the job bot, to try things with."`
+	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. On others than loopback the server asks for API keys, needs public_url, and has no playground."`
+	Data           string        `default:"./headsup-data" placeholder:"DIR" help:"Directory that everything is kept in; created if missing."`
+	PublicURL      string        `name:"public-url" placeholder:"URL" help:"Address by which others reach the server, scheme and host only. The listening address, if not given."`
+	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http, where keys and messages can be read on their way."`
+	RequireKey     bool          `name:"require-key" help:"Ask for API keys on loopback too. Anywhere else they are always asked for."`
+	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are."`
+	DrainTimeout   time.Duration `name:"drain-timeout" default:"10s" placeholder:"DURATION" help:"How long requests and deliveries that run may go on when the server is asked to stop."`
+	DrainDelay     time.Duration `name:"drain-delay" default:"0s" placeholder:"DURATION" help:"How long the server goes on taking requests after /readyz says that it stops, so that a load balancer sees it in time."`
+
+	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens."`
+	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`
+
+	WebhookPrivate   bool          `name:"webhook-private" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
+	WebhookRetention time.Duration `name:"webhook-retention" default:"72h" placeholder:"DURATION" help:"How long events are kept for webhooks that do not take them."`
+
+	WebDir    string `name:"web-dir" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
+	Demo      bool   `help:"Host the job bot, to try things with."`
+	LogLevel  string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log, to standard error."`
+	LogFormat string `name:"log-format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How to log."`
+
+	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
+	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
+	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
 }
 
-// File reads a YAML file as a source of flags. An unknown key, a key given twice and a value that is not a plain one
-// are errors.
-func File(r io.Reader) (kong.Resolver, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, 1<<20))
-	if err != nil {
-		return nil, err
-	}
-	values := make(map[string]any)
-	if err := yaml.Unmarshal(raw, &values); err != nil {
-		return nil, fmt.Errorf("not valid YAML: %s", strings.SplitN(yaml.FormatError(err, false, false), "\n", 2)[0])
-	}
-	for key, value := range values {
-		switch value.(type) {
-		case map[string]any, []any, nil:
-			return nil, fmt.Errorf("%s: must be a single value", key)
-		}
-	}
-	return file{values: values}, nil
+// TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.
+type TLS struct {
+	CertFile      string `name:"cert-file" placeholder:"FILE" help:"Certificate chain, as PEM. Read again when it changes."`
+	KeyFile       string `name:"key-file" placeholder:"FILE" help:"The certificate's private key, as PEM."`
+	ACME          bool   `name:"acme" help:"Get certificates for the public URL's host from a certificate authority by ACME, such as Let's Encrypt, and accept its terms of service. They are kept in the data directory."`
+	ACMEEmail     string `name:"acme-email" placeholder:"ADDRESS" help:"Where the authority may write to about the certificates."`
+	ACMEDirectory string `name:"acme-directory" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" help:"The authority."`
+	ACMERoots     string `name:"acme-roots" placeholder:"FILE" help:"Certificates, as PEM, that vouch for an authority which the system does not know, such as a company's own."`
+	HTTPListen    string `name:"http-listen" placeholder:"HOST:PORT" help:"Second address, usually :80, that answers the authority's questions and sends everybody else to the public URL. Not needed for certificates if port 443 is reached."`
 }
 
-type file struct {
-	values map[string]any
+// Admin is the listener for operators and their monitoring.
+type Admin struct {
+	Listen      string `default:"127.0.0.1:9978" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics; off for none. When it is left at its default and taken, the server does without."`
+	AllowRemote bool   `name:"allow-remote" help:"Allow an address of the admin listener that others can reach: whoever does may read the metrics without a password."`
+	Pprof       bool   `help:"Serve Go's profiles at /debug/pprof/ on the admin listener. They may show what is in memory."`
 }
 
-// Validate implements [kong.Resolver]: it names every key that no flag has of a command that reads a file.
-func (f file) Validate(app *kong.Application) error {
-	known := make(map[string]bool)
-	_ = kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
-		if command, ok := node.(*kong.Node); ok && slices.ContainsFunc(command.Flags, isConfig) {
-			for _, flag := range command.Flags {
-				known[keyOf(flag)] = true
-			}
-		}
-		return next(nil)
-	})
-	var unknown []string
-	for key := range f.values {
-		if !known[key] {
-			unknown = append(unknown, key)
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	slices.Sort(unknown)
-	return fmt.Errorf("configuration file: unknown key %s", strings.Join(unknown, ", "))
+// Trace says where traces go.
+type Trace struct {
+	Endpoint string  `placeholder:"URL" help:"Send traces to an OpenTelemetry collector by OTLP over HTTP, such as http://localhost:4318/v1/traces."`
+	Sample   float64 `default:"1" placeholder:"0…1" help:"The share of traces that are sent, of those that nobody else has decided on."`
 }
-
-// Resolve implements [kong.Resolver].
-func (f file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	for _, name := range flag.Tag.Envs {
-		if _, set := os.LookupEnv(name); set {
-			return nil, nil // the environment goes first
-		}
-	}
-	value, ok := f.values[keyOf(flag)]
-	if !ok {
-		return nil, nil
-	}
-	return fmt.Sprint(value), nil
-}
-
-func isConfig(flag *kong.Flag) bool { return flag.Name == "config" }
-
-func keyOf(flag *kong.Flag) string { return strings.ReplaceAll(flag.Name, "-", "_") }

@@ -1,22 +1,26 @@
 package console
 
 import (
-	"context"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 )
 
-// Wire remembers the last activities that the bot heard and said, and tells the pages of new ones. It is for
-// development: it keeps messages in memory, in clear. Safe for concurrent use; the zero value is ready.
+// Wire remembers the last calls between the channel and the bot, and tells the pages of new ones. It is for development:
+// it keeps messages in memory, in clear. Safe for concurrent use; the zero value is ready.
+//
+// An entry is sent when its call has been answered, under an event id of its own. Its seq is given when the call begins,
+// so that entries in the order of seq tell what happened: what the bot was asked comes before what it said meanwhile.
 type Wire struct {
 	mu        sync.Mutex
-	seq       int64
+	begun     int64                   // calls; guarded by mu
+	sent      int64                   // entries; guarded by mu
 	recent    []entry                 // the last keep entries; guarded by mu
 	listeners map[chan entry]struct{} // guarded by mu
 }
@@ -26,7 +30,7 @@ const keep = 200
 
 // entry is one row of the wire log, encoded once.
 type entry struct {
-	seq  int64
+	id   int64
 	json []byte
 }
 
@@ -37,70 +41,86 @@ const (
 	said  direction = "said"
 )
 
-// Middleware notes every inbound activity.
-func (w *Wire) Middleware(next headsup.Handler) headsup.Handler {
-	return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
-		if !t.Proactive() {
-			w.note(heard, t.Reference(), t.Activity(), nil)
-		}
-		return next.HandleTurn(ctx, t)
-	})
+// call is one call between channel and bot, from its beginning to its answer.
+type call struct {
+	wire  *Wire
+	start time.Time
+
+	Seq          int64                   `json:"seq"`
+	At           time.Time               `json:"at"`
+	Direction    direction               `json:"direction"`
+	Op           operation               `json:"op"`
+	Channel      activity.ChannelID      `json:"channel"`
+	Conversation activity.ConversationID `json:"conversation"`
+	Person       activity.AccountID      `json:"person,omitzero"`
+	Type         activity.Type           `json:"type"`
+	InProcess    bool                    `json:"in_process,omitzero"`
+	Error        string                  `json:"error,omitzero"`
+	Activity     jsontext.Value          `json:"activity"`
+	Request      request                 `json:"request"`
+	Answer       answer                  `json:"answer"`
 }
 
-// Tap notes every activity that goes out through c, and what became of it.
-func (w *Wire) Tap(c headsup.Channel) headsup.Channel { return tap{Channel: c, wire: w} }
-
-type tap struct {
-	headsup.Channel
-	wire *Wire
+// request is the HTTP request of a call, or for one in this process that which it stands for.
+type request struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Body    jsontext.Value    `json:"body,omitzero"`
 }
 
-func (t tap) Send(ctx context.Context, out headsup.Outgoing) (activity.ResourceResponse, error) {
-	r, err := t.Channel.Send(ctx, out)
-	t.wire.note(said, out.Reference, out.Activity, err)
-	return r, err
+// answer is what came back. Its status is 0 when nothing did.
+type answer struct {
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers,omitzero"`
+	Body    jsontext.Value    `json:"body,omitzero"`
+	MS      int64             `json:"ms"`
 }
 
-func (t tap) Update(ctx context.Context, out headsup.Outgoing) (activity.ResourceResponse, error) {
-	r, err := t.Channel.Update(ctx, out)
-	t.wire.note(said, out.Reference, out.Activity, err)
-	return r, err
-}
-
-// note adds an entry. A log that cannot be written is no reason to fail a send, so what does not encode is left out.
-func (w *Wire) note(d direction, ref activity.Reference, a *activity.Activity, failure error) {
-	body, err := activity.Encode(a)
-	if err != nil {
-		return
-	}
-	row := struct {
-		Seq          int64                   `json:"seq"`
-		At           time.Time               `json:"at"`
-		Direction    direction               `json:"direction"`
-		Channel      activity.ChannelID      `json:"channel"`
-		Conversation activity.ConversationID `json:"conversation"`
-		Person       activity.AccountID      `json:"person,omitzero"`
-		Type         activity.Type           `json:"type"`
-		Error        string                  `json:"error,omitzero"`
-		Activity     jsontext.Value          `json:"activity"`
-	}{
-		At: time.Now().UTC(), Direction: d, Channel: ref.ChannelID, Conversation: ref.Conversation.ID, Type: a.Type, Activity: body,
-	}
-	if ref.User != nil {
-		row.Person = ref.User.ID
-	}
-	if failure != nil {
-		row.Error = failure.Error()
-	}
+// begin notes that a call begins. The caller fills in what it knows and ends it.
+func (w *Wire) begin(d direction, op operation) *call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	row.Seq = w.seq + 1
-	raw, err := json.Marshal(row)
+	w.begun++
+	now := time.Now()
+	return &call{wire: w, start: now, Seq: w.begun, At: now.UTC(), Direction: d, Op: op}
+}
+
+// about says which activity a call carries; nil when it carries none.
+func (c *call) about(a *activity.Activity) {
+	c.Type, c.Activity = activity.Type(c.Op), jsontext.Value("{}")
+	if a == nil {
+		return
+	}
+	if body, err := activity.Encode(a); err == nil {
+		c.Type, c.Activity = a.Type, body
+	}
+}
+
+// in says where a call belongs.
+func (c *call) in(ref activity.Reference) {
+	c.Channel, c.Conversation = ref.ChannelID, ref.Conversation.ID
+	if ref.User != nil {
+		c.Person = ref.User.ID
+	}
+}
+
+// end notes the answer and shows the entry. A log that cannot be written is no reason to fail a call, so what does not
+// encode is left out.
+func (c *call) end() {
+	c.Answer.MS = time.Since(c.start).Milliseconds()
+	if c.Activity == nil {
+		c.about(nil)
+	}
+	raw, err := json.Marshal(c, json.Deterministic(true))
 	if err != nil {
 		return
 	}
-	w.seq++
-	e := entry{seq: w.seq, json: raw}
+	w := c.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent++
+	e := entry{id: w.sent, json: raw}
 	w.recent = append(w.recent, e)
 	if len(w.recent) > keep {
 		w.recent = append(w.recent[:0:0], w.recent[len(w.recent)-keep:]...)
@@ -115,16 +135,16 @@ func (w *Wire) note(d direction, ref activity.Reference, a *activity.Activity, f
 	}
 }
 
-// listen returns what came after seq, as far as it is remembered, and a channel of what comes; the channel is closed
+// listen returns what came after an entry, as far as it is remembered, and a channel of what comes; the channel is closed
 // when the listener is too slow. stop ends it.
 func (w *Wire) listen(after int64) (past []entry, next <-chan entry, stop func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if after > w.seq { // the page remembers an earlier process
+	if after > w.sent { // the page remembers an earlier process
 		after = 0
 	}
 	for _, e := range w.recent {
-		if e.seq > after {
+		if e.id > after {
 			past = append(past, e)
 		}
 	}
@@ -141,4 +161,40 @@ func (w *Wire) listen(after int64) (past []entry, next <-chan entry, stop func()
 			close(l)
 		}
 	}
+}
+
+// secrets are headers whose values nobody needs to see.
+var secrets = map[string]bool{
+	"Authorization": true, "Proxy-Authorization": true, "Cookie": true, "Set-Cookie": true, "X-Api-Key": true,
+}
+
+// headers are a request's or an answer's headers, without secrets.
+func headers(h http.Header) map[string]string {
+	out := make(map[string]string, len(h))
+	for name, values := range h {
+		out[name] = strings.Join(values, ", ")
+		if secrets[name] {
+			out[name] = "redacted"
+		}
+	}
+	return out
+}
+
+// mostShown is how much of a body the log keeps, in bytes.
+const mostShown = 256 << 10
+
+// body is a body as JSON: itself, if it is JSON, else its text.
+func body(raw []byte) jsontext.Value {
+	v := jsontext.Value(raw)
+	switch {
+	case len(raw) == 0:
+		return nil
+	case len(raw) <= mostShown && v.IsValid():
+		return v
+	}
+	text, err := jsontext.AppendQuote(nil, strings.ToValidUTF8(string(raw[:min(len(raw), mostShown)]), "\uFFFD"))
+	if err != nil {
+		return nil
+	}
+	return text
 }

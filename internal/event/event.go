@@ -47,15 +47,20 @@ func Types() []Type {
 	}
 }
 
-// ParseTypes reads names of types. None are all. An unknown one is an error.
+// ParseTypes reads names of types. None are all. An unknown one, and one that is given twice, is an error.
 func ParseTypes(names []string) ([]Type, error) {
 	if len(names) == 0 {
 		return Types(), nil
 	}
-	types := make([]Type, len(names))
-	for i, name := range names {
-		if types[i] = Type(name); !slices.Contains(Types(), types[i]) {
-			return nil, fmt.Errorf("%q is not a type of events", name)
+	types := make([]Type, 0, len(names))
+	for _, name := range names {
+		switch t := Type(name); {
+		case !slices.Contains(Types(), t):
+			return nil, fmt.Errorf("has %q, which is not a type of events", name)
+		case slices.Contains(types, t):
+			return nil, fmt.Errorf("has %s twice", name)
+		default:
+			types = append(types, t)
 		}
 	}
 	return types, nil

@@ -177,3 +177,179 @@ func TestWrongConversationRequests(t *testing.T) {
 		"negative row":          refused(cursor("\x01c\xff\xff\xff\xff\xff\xff\xff\xff")),
 	}, func(fixture) {})
 }
+
+// oddID is an id as channels have them, and worse.
+const oddID = "19:abc/../x;messageid=1"
+
+func TestOddIDsAreOneSegment(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{oddID, ".", "..", "a/../../v1/jobs", "100%", "%2F", "a b+c", "ü", "?x=1#y", "//"} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			f := newAPI(t)
+			f.sees(t, "test", id, func(*book.Sighting) {})
+			path := "/v1/conversations/" + strings.ReplaceAll(url.PathEscape(id), ".", "%2E")
+			if c := decode[api.Conversation](t, f.call(t, "GET", path, "")); c.ID != id {
+				t.Fatalf("found %+v", c)
+			}
+			if w := f.call(t, "PATCH", path, `{"tags":["t"]}`); w.Code != http.StatusOK {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if p := decode[api.Problem](t, f.call(t, "GET", path+"/activities", "")); p.Code != api.CodeNoTranscript {
+				t.Errorf("transcript: %+v", p)
+			}
+			if w := f.call(t, "DELETE", path, ""); w.Code != http.StatusNoContent || w.Body.Len() != 0 {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if w := f.call(t, "GET", path, ""); w.Code != http.StatusNotFound {
+				t.Errorf("still there: %d", w.Code)
+			}
+		})
+	}
+}
+
+func TestConversationIsFiled(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	c := f.update(t, "c", `{"tags":["b","a","b"],"external_id":"4711"}`)
+	if fmt.Sprint(c.Tags) != "[a b]" || c.ExternalID != "4711" || c.User.ExternalID != "4711" ||
+		fmt.Sprint(c.Members) != "[{ann  4711}]" {
+		t.Errorf("filed as %+v", c)
+	}
+	for _, nothing := range []string{`{}`, `{"tags":null,"external_id":null}`} {
+		if c = f.update(t, "c", nothing); len(c.Tags) != 2 || c.ExternalID != "4711" {
+			t.Errorf("%s made it %+v", nothing, c)
+		}
+	}
+	if c = f.update(t, "c", `{"tags":[]}`); len(c.Tags) != 0 || c.ExternalID != "4711" {
+		t.Errorf("no tags made it %+v", c)
+	}
+	if c = f.update(t, "c", `{"external_id":""}`); c.ExternalID != "" {
+		t.Errorf("no id made it %+v", c)
+	}
+	if w := f.call(t, "GET", "/v1/conversations/c", ""); !strings.Contains(w.Body.String(), `"tags":[]`) {
+		t.Errorf("no tags are not a list: %s", w.Body)
+	}
+}
+
+func TestChannelTellsConversationsApart(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	f.sees(t, "sms", "c", func(s *book.Sighting) { s.At = time.Now().Add(time.Minute) })
+	f.update(t, "c?channel=test", `{"tags":["t"]}`)
+	for channel, tags := range map[string]int{"test": 1, "sms": 0} {
+		if c := decode[api.Conversation](t, f.call(t, "GET", "/v1/conversations/c?channel="+channel, "")); c.Channel != channel || len(c.Tags) != tags {
+			t.Errorf("%s: %+v", channel, c)
+		}
+	}
+	if w := f.call(t, "DELETE", "/v1/conversations/c?channel=line", ""); w.Code != http.StatusNotFound {
+		t.Errorf("on another channel: %d", w.Code)
+	}
+}
+
+func TestConversationsAreFiltered(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	f.sees(t, "sms", "s", func(*book.Sighting) {})
+	f.sees(t, "test", "g", func(s *book.Sighting) { s.Kind = book.KindGroup })
+	f.update(t, "s", `{"tags":["x & y"],"external_id":"4711"}`)
+	for query, want := range map[string]string{
+		"": "[c s g]", "kind=group": "[g]", "channel=sms": "[s]", "tag=x+%26+y": "[s]", "user=ben": "[s g]", "user=ann": "[c]",
+		"external_id=4711": "[s]", "reach=active": "[c s g]", "reach=blocked": "[]", "kind=personal&channel=test": "[c]",
+		"kind=group&tag=none": "[]",
+	} {
+		var ids []string
+		for _, c := range decode[api.Conversations](t, f.call(t, "GET", "/v1/conversations?"+query, "")).Conversations {
+			ids = append(ids, c.ID)
+			if c.Members != nil {
+				t.Errorf("%s: a list shows members", query)
+			}
+		}
+		if got := fmt.Sprint(ids); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
+func TestForgettingCancelsWhatWaits(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	n := decode[api.Notification](t, f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"later","in":"1h"}`))
+	job := decode[api.Job](t, f.call(t, "POST", "/v1/jobs", `{"to":{"user":"ann"}}`))
+	if w := f.call(t, "DELETE", "/v1/conversations/c", ""); w.Code != http.StatusNoContent {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	n = decode[api.Notification](t, f.call(t, "GET", "/v1/notifications/"+n.ID, ""))
+	if d := n.Deliveries[0]; n.State != "cancelled" || d.Reason != "forgotten" || d.Conversation != "c" || d.Channel != "test" {
+		t.Errorf("became %+v", n)
+	}
+	w := f.call(t, "POST", fmt.Sprintf("/v1/jobs/%d/complete", job.Number), `{"text":"done"}`)
+	if p := decode[api.Problem](t, w); p.Code != api.CodeJobCompleted {
+		t.Errorf("a job that nobody is told of: %d %s", w.Code, w.Body)
+	}
+	if w := f.call(t, "DELETE", "/v1/conversations/c", ""); w.Code != http.StatusNotFound {
+		t.Errorf("forgotten twice: %d", w.Code)
+	}
+	if p := decode[api.Problem](t, f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"x"}`)); p.Code != api.CodeNoTarget {
+		t.Errorf("told after that: %+v", p)
+	}
+}
+
+func TestTranscriptPageByPage(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	f.sees(t, "kept", "line", func(*book.Sighting) {})
+	f.sees(t, "kept", "unknown there", func(*book.Sighting) {})
+	var texts []string
+	for cursor := ""; ; {
+		p := decode[api.Transcript](t, f.call(t, "GET", "/v1/conversations/line/activities?limit=2&cursor="+cursor, ""))
+		for _, a := range p.Activities {
+			texts = append(texts, fmt.Sprint(a.Number, string(a.Activity)))
+		}
+		if cursor = p.NextCursor; cursor == "" || len(texts) > 5 {
+			break
+		}
+	}
+	if len(texts) != 5 || texts[4] != `5{"type":"message","text":"5"}` {
+		t.Errorf("read %q", texts)
+	}
+	for _, id := range []string{"c", "unknown%20there"} {
+		w := f.call(t, "GET", "/v1/conversations/"+id+"/activities", "")
+		if p := decode[api.Problem](t, w); w.Code != http.StatusNotFound || p.Code != api.CodeNoTranscript {
+			t.Errorf("%s: %d %+v", id, w.Code, p)
+		}
+	}
+}
+
+func TestWrongConversationUpdates(t *testing.T) {
+	t.Parallel()
+	const path = "/v1/conversations/c"
+	refused := func(body, field string) wrong {
+		return wrong{"PATCH", path, body, nil, 422, api.CodeInvalidField, field}
+	}
+	many := strings.TrimSuffix(strings.Repeat(`"x",`, 51), ",")
+	checkProblems(t, func(f fixture) {
+		f.sees(t, "test", "group", func(s *book.Sighting) { s.Kind = book.KindGroup })
+	}, map[string]wrong{
+		"unknown conversation":  {"PATCH", "/v1/conversations/x", `{"tags":["t"]}`, nil, 404, api.CodeNotFound, ""},
+		"group's external id":   {"PATCH", "/v1/conversations/group", `{"tags":["t"],"external_id":"x"}`, nil, 422, api.CodeInvalidField, "body.external_id"},
+		"no body":               {"PATCH", path, ``, nil, 400, api.CodeBadRequest, ""},
+		"by a form":             {"PATCH", path, `tags=x`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, api.CodeUnsupported, ""},
+		"tag of a number":       refused(`{"tags":[7]}`, "body.tags[0]"),
+		"empty tag":             refused(`{"tags":[""]}`, "body.tags"),
+		"long tag":              refused(`{"tags":["`+strings.Repeat("x", 65)+`"]}`, "body.tags"),
+		"many tags":             refused(`{"tags":[`+many+`]}`, "body.tags"),
+		"control in a tag":      refused(`{"tags":["a\nb"]}`, "body.tags"),
+		"NUL in the id":         refused(`{"external_id":"a\u0000"}`, "body.external_id"),
+		"unknown reach":         {"GET", "/v1/conversations?reach=maybe", "", nil, 422, api.CodeInvalidField, "query.reach"},
+		"transcript of nothing": {"GET", "/v1/conversations/x/activities", "", nil, 404, api.CodeNotFound, ""},
+		"much transcript":       {"GET", path + "/activities?limit=101", "", nil, 422, api.CodeInvalidField, "query.limit"},
+		"forgetting nothing":    {"DELETE", "/v1/conversations/x", "", nil, 404, api.CodeNotFound, ""},
+	}, func(f fixture) {
+		for _, c := range decode[api.Conversations](t, f.call(t, "GET", "/v1/conversations", "")).Conversations {
+			if len(c.Tags) > 0 || c.ExternalID != "" {
+				t.Errorf("a refused request left %+v", c)
+			}
+		}
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/webhook"
 )
@@ -25,6 +26,8 @@ const (
 	mostReaders = 100
 	// aliveEvery is how often a reader who is told nothing is told that.
 	aliveEvery = 15 * time.Second
+	// checkEvery is how often a reader's key is looked at: one that was revoked is good for nothing 5 s later.
+	checkEvery = 4 * time.Second
 	// wantEvery is how often events are asked for anew while somebody reads.
 	wantEvery = webhook.WantFor / 4
 )
@@ -35,8 +38,9 @@ func (s *service) events(a huma.API) {
 		Summary: "Follow events",
 		Description: "Tells events as they happen, as server-sent events: id is the event's id, event its type, data the event as JSON. " +
 			"Reading makes them being written down, and so for 10 minutes after, for a reader who was cut off and comes back with Last-Event-ID.",
-		Tags:   []string{"events"},
-		Errors: []int{422, 503},
+		Tags:     []string{"events"},
+		Security: needs(access.Read),
+		Errors:   []int{422, 503},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "A stream that does not end.",
 			Content: map[string]*huma.MediaType{"text/event-stream": {
@@ -95,9 +99,10 @@ func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []eve
 	if _, err := fmt.Fprintf(w, "retry: 1000\nid: %s\n\n", after); err != nil {
 		return
 	}
-	alive, want := time.NewTicker(aliveEvery), time.NewTicker(wantEvery)
+	alive, want, check := time.NewTicker(aliveEvery), time.NewTicker(wantEvery), time.NewTicker(checkEvery)
 	defer alive.Stop()
 	defer want.Stop()
+	defer check.Stop()
 	for {
 		next, err := s.writeEvents(ctx, w, types, after)
 		if err != nil || control.Flush() != nil {
@@ -113,6 +118,10 @@ func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []eve
 			_, err = io.WriteString(w, ": alive\n\n")
 		case <-want.C:
 			err = s.cfg.Webhooks.Want(ctx, types)
+		case <-check.C:
+			if !s.welcome(ctx) {
+				return
+			}
 		case <-s.cfg.Closing:
 			return
 		case <-ctx.Done():
@@ -122,6 +131,16 @@ func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []eve
 			return
 		}
 	}
+}
+
+// welcome reports whether the reader's key is good still.
+func (s *service) welcome(ctx context.Context) bool {
+	who := access.FromContext(ctx)
+	if who.KeyID == "" {
+		return true
+	}
+	key, err := s.cfg.Keys.Key(ctx, who.KeyID)
+	return err == nil && key.Active(s.cfg.Keys.Now())
 }
 
 // writeEvents writes some events after one, and returns how far it has come.

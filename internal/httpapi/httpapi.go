@@ -20,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -30,8 +31,11 @@ type Engine interface {
 	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
 
-	Conversation(ctx context.Context, id activity.ConversationID) (book.Conversation, error)
-	Conversations(ctx context.Context, after book.Row, limit int) ([]book.Conversation, error)
+	ConversationOn(ctx context.Context, channel activity.ChannelID, id activity.ConversationID) (book.Conversation, error)
+	Conversations(ctx context.Context, f book.Filter, after book.Row, limit int) ([]book.Conversation, error)
+	Details(ctx context.Context, of ...book.Conversation) (map[book.Row]book.Details, error)
+	Label(ctx context.Context, key headsup.ConversationKey, l book.Labels) error
+	Forget(ctx context.Context, key headsup.ConversationKey) error
 
 	Job(ctx context.Context, n proactive.JobNumber) (proactive.Job, error)
 	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)
@@ -47,6 +51,10 @@ type Config struct {
 	Webhooks *webhook.Service
 	// Closing is closed when streams are to end; nil is never.
 	Closing <-chan struct{}
+	// Keys says who calls and what they may do. Nil lets nobody in.
+	Keys *access.Keyring
+	// Transcripts is the history of the conversations that have one. Nil: none has.
+	Transcripts Transcripts
 	// Version is shown in the OpenAPI document.
 	Version string
 	// Logger receives internal errors, once each. Nil discards them.
@@ -56,7 +64,7 @@ type Config struct {
 // maxBody bounds request bodies in bytes (reliability: 256 kB for a notification, with room for its other members).
 const maxBody = 512 << 10
 
-// Register adds the API and /openapi.json to mux.
+// Register adds the API, /openapi.json and the page /docs to mux.
 func Register(mux *http.ServeMux, cfg Config) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -68,24 +76,31 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.SchemasPath, doc.DocsPath = "", ""
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	describeAccess(doc.OpenAPI)
 	operations := humago.New(mux, doc)
-	operations.UseMiddleware(wantJSON(operations))
 	s := &service{cfg: cfg}
+	operations.UseMiddleware(s.authorise, wantJSON(operations), plainParameters)
 	s.notifications(operations)
 	s.conversations(operations)
 	s.jobs(operations)
 	s.webhooks(operations)
 	s.events(operations)
+	s.keys(operations)
 	describeActivities(operations)
-	mux.Handle(rest, otherRoutes(mux))
+	describeSamples(operations)
+	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
+	mux.Handle(rest, s.otherRoutes(mux))
 }
 
 // rest is the pattern of what no operation takes.
 const rest = "/v1/"
 
-// otherRoutes answers what no operation takes: 405 where another method would do, else 404.
-func otherRoutes(mux *http.ServeMux) http.Handler {
+// otherRoutes answers what no operation takes, to callers who may know: 405 where another method would do, else 404.
+func (s *service) otherRoutes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := enter(w, r, s.cfg.Keys, "", s.cfg.Logger); !ok {
+			return
+		}
 		p := newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such route")
 		for _, method := range []string{
 			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
@@ -95,10 +110,15 @@ func otherRoutes(mux *http.ServeMux) http.Handler {
 				p = newProblem(http.StatusMethodNotAllowed, api.CodeMethodNotAllowed, r.Method+" is not allowed here")
 			}
 		}
-		w.Header().Set("Content-Type", p.ContentType(""))
-		w.WriteHeader(p.Status)
-		_ = json.MarshalWrite(w, p.Problem)
+		writeProblem(w, p)
 	})
+}
+
+// writeProblem answers without an operation's help.
+func writeProblem(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.MarshalWrite(w, p.Problem)
 }
 
 // jsonFormat reads and writes bodies with the JSON package that the rest of the program uses: duplicate members,
@@ -113,7 +133,7 @@ var jsonFormat = huma.Format{
 func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
-		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; (r.Method == http.MethodPost || r.Method == http.MethodPatch) && !empty {
+		if empty := r.ContentLength == 0 && r.Header.Get("Content-Type") == ""; r.Method != http.MethodGet && !empty {
 			if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 				_ = huma.WriteErr(api, ctx, http.StatusUnsupportedMediaType, "the content type must be application/json")
 				return
@@ -153,14 +173,42 @@ func describeActivities(api huma.API) {
 		AdditionalProperties: true,
 	}
 	schemas["Activity"] = activity
-	for _, name := range []string{"Notification", "NotificationRequest", "Job", "JobRequest", "JobCompletion"} {
-		members := schemas[name].Properties
-		if members["activity"] != nil {
-			members["activity"] = &huma.Schema{Ref: "#/components/schemas/Activity"}
-		}
-		if value := members["value"]; value != nil {
-			members["value"] = &huma.Schema{Description: value.Description}
-		}
-		schemas[name].PrecomputeMessages()
+	schemas["AdaptiveCard"] = &huma.Schema{
+		Type:        huma.TypeObject,
+		Description: "An Adaptive Card. What is in it is for the channel to judge.",
+		Properties: map[string]*huma.Schema{
+			"type":    {Type: huma.TypeString, Enum: []any{"AdaptiveCard"}},
+			"version": {Type: huma.TypeString, Pattern: cardVersion, Examples: []any{"1.5"}},
+			"body":    {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+			"actions": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+		},
+		Required:             []string{"type", "version"},
+		AdditionalProperties: true,
 	}
+	for _, s := range schemas {
+		for name, member := range s.Properties {
+			if !rawMember(member) {
+				continue
+			}
+			switch name {
+			case "activity":
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/Activity", Description: member.Description}
+			case "card":
+				s.Properties[name] = &huma.Schema{Ref: "#/components/schemas/AdaptiveCard", Description: member.Description}
+			case "reference":
+				s.Properties[name] = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: member.Description}
+			default:
+				s.Properties[name] = &huma.Schema{Description: member.Description}
+			}
+		}
+		s.PrecomputeMessages()
+	}
+}
+
+// cardVersion is what versions of the Adaptive Cards schema look like.
+const cardVersion = `^[1-9][0-9]?\.[0-9]{1,2}$`
+
+// rawMember reports whether a member was made from raw JSON, which the generator takes for bytes.
+func rawMember(s *huma.Schema) bool {
+	return s.Ref == "" && (s.ContentEncoding == "base64" || s.Type == "" && s.Items == nil && s.OneOf == nil && s.AnyOf == nil)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
@@ -29,8 +32,11 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 type fixture struct {
 	mux     *http.ServeMux
+	keys    *access.Keyring
+	engine  *proactive.Engine
 	channel *bottest.Recorder
 	store   *memory.Store
+	hooks   *webhook.Service
 }
 
 // newAPI serves the API on an engine that knows Ann in conversation c.
@@ -68,8 +74,40 @@ func newAPI(t *testing.T) fixture {
 			}
 		}
 	})
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Webhooks: hooks, Closing: ctx.Done(), Version: "test"})
+	f.engine, f.keys, f.hooks = engine, everybody(t, store), hooks
+	httpapi.Register(f.mux, httpapi.Config{
+		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Version: "test",
+	})
 	return f
+}
+
+// everybody lets callers without a key do everything.
+func everybody(t *testing.T, store access.Store) *access.Keyring {
+	t.Helper()
+	keys, err := access.New(access.Config{AppID: "app", Store: store, Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// transcripts is a channel that keeps one conversation, "line", of five activities.
+type transcripts struct{}
+
+func (transcripts) Takes(channel activity.ChannelID, _ activity.ConversationID) bool {
+	return channel == "kept"
+}
+
+func (transcripts) Transcript(
+	_ context.Context, id activity.ConversationID, after int64, limit int,
+) (page []directline.Stored, err error) {
+	if id != "line" {
+		return nil, directline.ErrNotFound
+	}
+	for n := after + 1; n <= 5 && len(page) < limit; n++ {
+		page = append(page, directline.Stored{Seq: n, Body: jsontext.Value(fmt.Sprintf(`{"type":"message","text":"%d"}`, n))})
+	}
+	return page, nil
 }
 
 func (f fixture) call(t *testing.T, method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -215,7 +253,7 @@ func TestWrongRequests(t *testing.T) {
 		"wrong type":            {`{"to":{"user":7},"text":"x"}`, 422, api.CodeInvalidField, "body.to.user"},
 		"no target":             {`{"to":{},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"two targets":           {`{"to":{"user":"ann","everyone":true},"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
-		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body"},
+		"missing target":        {`{"text":"x"}`, 422, api.CodeInvalidField, "body.to"},
 		"unknown person":        {`{"to":{"user":"eve"},"text":"x"}`, 422, api.CodeNoTarget, "body.to"},
 		"nothing to say":        {`{"to":{"user":"ann"}}`, 422, api.CodeInvalidField, "body.text"},
 		"bad lane":              {`{"to":{"user":"ann"},"text":"x","lane":"fast"}`, 422, api.CodeInvalidField, "body.lane"},
@@ -301,7 +339,7 @@ func (broken) Notify(context.Context, headsup.Notification) (proactive.Accepted,
 func TestWhatIsAcceptedIsCalledAccepted(t *testing.T) {
 	t.Parallel()
 	f := fixture{mux: http.NewServeMux()}
-	httpapi.Register(f.mux, httpapi.Config{Engine: broken{}})
+	httpapi.Register(f.mux, httpapi.Config{Engine: broken{}, Keys: everybody(t, memory.New())})
 	w := f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"x"}`)
 	if n := decode[api.Notification](t, w); w.Code != http.StatusAccepted || n.ID != "ntf_0000000000001" ||
 		w.Header().Get("Location") != "/v1/notifications/ntf_0000000000001" {
@@ -367,7 +405,7 @@ func TestNobodyToTellIsSaidInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := fixture{mux: http.NewServeMux()}
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Version: "test"})
+	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Keys: everybody(t, memory.New()), Version: "test"})
 	w := f.call(t, "POST", "/v1/notifications", `{"to":{"everyone":true},"text":"x"}`)
 	p := decode[api.Problem](t, w)
 	if w.Code != http.StatusUnprocessableEntity || p.Code != api.CodeNoTarget || !strings.Contains(p.Detail, "nobody has talked to the bot yet") {

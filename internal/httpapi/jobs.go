@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -49,6 +50,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "create-job", Method: http.MethodPost, Path: "/v1/jobs",
 		Summary:       "Start a job",
 		Description:   "Starts a job in a conversation, where its end is told when it is completed. It is stored before the answer leaves.",
+		Security:      needs(access.Send),
 		Tags:          tags,
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxBody,
@@ -58,6 +60,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
 		Summary:     "See the jobs",
 		Description: "Lists jobs by number, a page at a time.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listJobs)
@@ -65,6 +68,7 @@ func (s *service) jobs(a huma.API) {
 		OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{number}",
 		Summary:     "See one job",
 		Description: "Returns a job. The notification that it names tells how far the news of its end has come.",
+		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getJob)
@@ -73,6 +77,7 @@ func (s *service) jobs(a huma.API) {
 		Summary: "Complete a job",
 		Description: "Completes a job and accepts what its conversation is told in one step: either both are stored before the " +
 			"answer leaves, or neither. Without text and activity it completes silently.",
+		Security:     needs(access.Send),
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
@@ -86,6 +91,7 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 	}
 	to := headsup.Target{
 		Conversation: activity.ConversationID(r.Body.To.Conversation), User: activity.AccountID(r.Body.To.User),
+		ExternalID: r.Body.To.ExternalID,
 	}
 	job, err := s.cfg.Engine.StartJobIn(ctx, to, proactive.NewJob{Name: r.Body.Name, Value: []byte(r.Body.Value), Once: once})
 	if err != nil {
@@ -94,21 +100,14 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 	return &started{Location: "/v1/jobs/" + strconv.FormatInt(int64(job.Number), 10), Body: renderJob(job)}, nil
 }
 
-func (s *service) listJobs(ctx context.Context, r *pageRequest) (*jobsAnswer, error) {
-	after, err := listJobs.after(r.Cursor)
+func (s *service) listJobs(ctx context.Context, r *Paging) (*jobsAnswer, error) {
+	found, next, err := page(ctx, s, listJobs, *r, func(after int64, limit int) ([]proactive.Job, error) {
+		return s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), limit)
+	}, func(j proactive.Job) int64 { return int64(j.Number) })
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), r.Limit+1)
-	if err != nil {
-		return nil, s.problemOf(ctx, err)
-	}
-	found, next := page(listJobs, found, r.Limit, func(j proactive.Job) int64 { return int64(j.Number) })
-	out := api.Jobs{Jobs: make([]api.Job, 0, len(found)), NextCursor: next}
-	for _, j := range found {
-		out.Jobs = append(out.Jobs, renderJob(j))
-	}
-	return &jobsAnswer{Body: out}, nil
+	return &jobsAnswer{Body: api.Jobs{Jobs: each(found, renderJob), NextCursor: next}}, nil
 }
 
 func (s *service) getJob(ctx context.Context, r *jobRequest) (*jobAnswer, error) {
@@ -136,13 +135,10 @@ func completionOf(r *completeRequest) (c proactive.Completion, err error) {
 	if c.Once, err = onceOf(r.IdempotencyKey); err != nil || r.Body == nil {
 		return c, err
 	}
-	c.Text = r.Body.Text
-	if len(r.Body.Activity) > 0 {
-		c.Tell, err = decodeActivity(r.Body.Activity)
-	}
-	if err == nil && c.Tell != nil && c.Text != "" {
-		err = &proactive.FieldError{Field: "text", Reason: "give at most one of text and activity"}
-	}
+	b := r.Body
+	c.Tell, err = content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.message()
 	return c, err
 }
 

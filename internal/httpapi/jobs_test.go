@@ -147,7 +147,7 @@ func TestWrongJobRequests(t *testing.T) {
 	key := func(k string) []string { return []string{"Idempotency-Key", k} }
 	checkProblems(t, func(f fixture) { f.call(t, "POST", create, `{"to":{"user":"ann"}}`) }, map[string]wrong{
 		"no body":                 {"POST", create, ``, nil, 400, api.CodeBadRequest, ""},
-		"no target":               {"POST", create, `{}`, nil, 422, api.CodeInvalidField, "body"},
+		"no target":               {"POST", create, `{}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"empty target":            {"POST", create, `{"to":{}}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"two targets":             {"POST", create, `{"to":{"user":"ann","conversation":"c"}}`, nil, 422, api.CodeInvalidField, "body.to"},
 		"everyone":                {"POST", create, `{"to":{"everyone":true}}`, nil, 422, api.CodeInvalidField, "body.to.everyone"},
@@ -171,7 +171,7 @@ func TestWrongJobRequests(t *testing.T) {
 		"unknown parameter":       {"GET", "/v1/jobs?after=1", ``, nil, 422, api.CodeInvalidField, "query.after"},
 		"complete no job":         {"POST", "/v1/jobs/2/complete", `{}`, nil, 404, api.CodeNotFound, ""},
 		"complete no number":      {"POST", "/v1/jobs/x/complete", `{}`, nil, 422, api.CodeInvalidField, "path.number"},
-		"text and activity":       {"POST", complete, `{"text":"x","activity":{"text":"y"}}`, nil, 422, api.CodeInvalidField, "body.text"},
+		"text and activity":       {"POST", complete, `{"text":"x","activity":{"text":"y"}}`, nil, 422, api.CodeInvalidField, "body.activity"},
 		"unknown completion":      {"POST", complete, `{"txt":"x"}`, nil, 422, api.CodeInvalidField, "body.txt"},
 		"completion not JSON":     {"POST", complete, `hello`, nil, 400, api.CodeBadRequest, "body"},
 		"NUL in the text":         {"POST", complete, `{"text":"a\u0000"}`, nil, 422, api.CodeInvalidField, "body.text"},

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	stdjson "encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -41,8 +41,10 @@ type answer struct {
 func (s *service) notifications(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "create-notification", Method: http.MethodPost, Path: "/v1/notifications",
-		Summary:       "Say something",
-		Description:   "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once.",
+		Summary: "Say something",
+		Description: "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once. " +
+			"Speaking to everyone or to a tag needs the scope broadcast, a raw reference or address the scope admin.",
+		Security:      needs(access.Send),
 		Tags:          []string{"notifications"},
 		DefaultStatus: http.StatusAccepted,
 		MaxBodyBytes:  maxBody,
@@ -52,6 +54,7 @@ func (s *service) notifications(a huma.API) {
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
 		Summary:     "See what became of it",
 		Description: "Returns a notification with its deliveries and every change of each.",
+		Security:    needs(access.Read),
 		Tags:        []string{"notifications"},
 		Errors:      []int{404, 503},
 	}, s.get)
@@ -60,13 +63,14 @@ func (s *service) notifications(a huma.API) {
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
 			"has its outcome, stays as it is. It may be repeated.",
-		Tags:   []string{"notifications"},
-		Errors: []int{404, 415, 503},
+		Security: needs(access.Manage),
+		Tags:     []string{"notifications"},
+		Errors:   []int{404, 415, 503},
 	}, s.cancel)
 }
 
 func (s *service) create(ctx context.Context, r *createRequest) (*created, error) {
-	n, err := notification(r)
+	n, err := notification(ctx, r)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -103,74 +107,40 @@ func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
 	return &answer{Body: render(status)}, nil
 }
 
-// notification reads a request.
-func notification(r *createRequest) (headsup.Notification, error) {
+// notification reads a request, and refuses it where the caller may not speak to its target.
+func notification(ctx context.Context, r *createRequest) (headsup.Notification, error) {
 	b := r.Body
-	n := headsup.Notification{
-		To: headsup.Target{
-			Conversation: activity.ConversationID(b.To.Conversation), User: activity.AccountID(b.To.User), Everyone: b.To.Everyone,
-		},
-		Text: b.Text, Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale,
-		Lane: headsup.Lane(b.Lane), OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation),
-		Value: []byte(b.Value),
+	if err := permitTarget(ctx, "body.to", b.To); err != nil {
+		return headsup.Notification{}, err
 	}
+	n := headsup.Notification{
+		Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane),
+		OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation), Value: []byte(b.Value),
+	}
+	var err error
+	if n.To, err = targetOf(b.To); err != nil {
+		return n, err
+	}
+	said, err := content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.decode()
+	if err != nil {
+		return n, err
+	}
+	n.Text, n.Markdown, n.Summary, n.Activity, n.Card = said.Text, said.Markdown, said.Summary, said.Activity, said.Card
 	if b.At != nil {
 		n.At = *b.At
 	}
 	if b.ExpiresAt != nil {
 		n.ExpiresAt = *b.ExpiresAt
 	}
-	if b.In != "" {
-		in, err := time.ParseDuration(b.In)
-		if err != nil {
-			return n, &proactive.FieldError{Field: "in", Reason: "is not a duration such as 90s or 1h30m"}
-		}
-		n.In = in
-	}
-	if len(b.Activity) == 0 {
+	if b.In == "" {
 		return n, nil
 	}
-	a, err := decodeActivity(b.Activity)
-	if err != nil {
-		return n, err
+	if n.In, err = time.ParseDuration(b.In); err != nil {
+		return n, &proactive.FieldError{Field: "in", Reason: "is not a duration such as 90s or 1h30m"}
 	}
-	n.Activity = a
 	return n, nil
-}
-
-// decodeActivity reads an activity as strictly as one from a channel, but for its type, which may be left out.
-func decodeActivity(raw []byte) (*activity.Activity, error) {
-	a, err := activity.Decode(raw)
-	if err == nil {
-		return a, nil
-	}
-	bad, ok := errors.AsType[*activity.DecodeError](err)
-	if !ok {
-		return nil, &proactive.FieldError{Field: "activity", Reason: err.Error()}
-	}
-	if bad.Path == "/type" {
-		var members map[string]stdjson.RawMessage
-		if json.Unmarshal(raw, &members) == nil && members["type"] == nil {
-			members["type"] = stdjson.RawMessage(`"message"`)
-			if typed, err := json.Marshal(members); err == nil {
-				if a, err := activity.Decode(typed); err == nil {
-					return a, nil
-				}
-			}
-		}
-	}
-	return nil, &proactive.FieldError{Field: "activity" + dotted(bad.Path), Reason: bad.Reason}
-}
-
-// dotted makes a JSON pointer a path as the API writes it.
-func dotted(pointer string) string {
-	path := []byte(pointer)
-	for i, c := range path {
-		if c == '/' {
-			path[i] = '.'
-		}
-	}
-	return string(path)
 }
 
 func render(s proactive.Status) api.Notification {
@@ -205,15 +175,16 @@ func render(s proactive.Status) api.Notification {
 func unread(id headsup.NotificationID, n headsup.Notification, b api.NotificationRequest) api.Notification {
 	now := time.Now().UTC()
 	out := api.Notification{
-		ID: string(id), State: string(outbox.StateReady), To: b.To, Activity: b.Activity,
+		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
 		Topic: b.Topic, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)
 	}
-	if n.Activity == nil {
-		out.Activity, _ = activity.Encode(activity.Message(n.Text)) // it was encoded before
+	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card}
+	if a, err := said.Message(); err == nil { // it was said before
+		out.Activity, _ = activity.Encode(a)
 	}
 	return out
 }

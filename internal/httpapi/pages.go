@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
@@ -8,8 +9,8 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-// pageRequest asks for one page of a list.
-type pageRequest struct {
+// Paging asks for one page of a list. It is exported so that requests can embed it: huma looks at exported fields only.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
 	Cursor string `query:"cursor" maxLength:"64" doc:"Where to go on: next_cursor of the page before. From the start, if not given."`
 }
@@ -20,6 +21,8 @@ type list byte
 const (
 	listConversations list = 'c'
 	listJobs          list = 'j'
+	listKeys          list = 'k'
+	listTranscript    list = 't'
 )
 
 // cursorVersion begins every cursor, so that a later form can be told from this one.
@@ -47,12 +50,31 @@ func (l list) after(cursor string) (row int64, err error) {
 	return 0, newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
 }
 
-// page cuts what was asked for from rows, of which one more was read, and returns the cursor of the next page; empty when
-// there is none.
-func page[T any](l list, rows []T, limit int, row func(T) int64) (_ []T, next string) {
-	if len(rows) <= limit {
-		return rows, ""
+// page serves one page of a list: it reads one row more than was asked for, by which it knows whether another page
+// follows, and returns the rows and that page's cursor. The number of a row is its place in the list, and the cursor is
+// the number of the last that was shown. Its errors are answers.
+func page[Row any](
+	ctx context.Context, s *service, l list, r Paging, read func(after int64, limit int) ([]Row, error), number func(Row) int64,
+) (rows []Row, next string, err error) {
+	after, err := l.after(r.Cursor)
+	if err != nil {
+		return nil, "", err
 	}
-	rows = rows[:limit]
-	return rows, l.cursor(row(rows[limit-1]))
+	if rows, err = read(after, r.Limit+1); err != nil {
+		return nil, "", s.problemOf(ctx, err)
+	}
+	if len(rows) <= r.Limit {
+		return rows, "", nil
+	}
+	rows = rows[:r.Limit]
+	return rows, l.cursor(number(rows[r.Limit-1])), nil
+}
+
+// each renders rows; the result is never nil.
+func each[Row, T any](rows []Row, render func(Row) T) []T {
+	out := make([]T, len(rows))
+	for i := range rows {
+		out[i] = render(rows[i])
+	}
+	return out
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/headsup-bot/headsup/api"
-	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -29,10 +28,11 @@ func newProblem(status int, code, detail string, fields ...api.ProblemField) *pr
 	}}
 }
 
-// useProblems makes huma's own errors problems too, and its validation as exact about letter case as the JSON package.
-// huma keeps both in variables of its package.
+// useProblems makes huma's own errors problems too, its validation as exact about letter case as the JSON package, and
+// lists what they are: never null. huma keeps all three in variables of its package.
 var useProblems = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		p := newProblem(status, codeOf(status), message)
 		for _, err := range errs {
@@ -48,6 +48,9 @@ var useProblems = sync.OnceFunc(func() {
 			for _, name := range []string{"jsontext: ", "json: "} { // the names of packages are no news to the caller
 				f.Message = strings.TrimPrefix(f.Message, name)
 			}
+			if name, missing := requiredBy(f.Message); missing {
+				f.Field, f.Message = strings.TrimPrefix(f.Field+"."+name, "."), "is required"
+			}
 			p.Errors = append(p.Errors, f)
 		}
 		if len(p.Errors) > 0 {
@@ -56,6 +59,13 @@ var useProblems = sync.OnceFunc(func() {
 		return p
 	}
 })
+
+// requiredBy reads from huma's message, which names the object, what is missing in it.
+func requiredBy(message string) (name string, missing bool) {
+	rest, before := strings.CutPrefix(message, "expected required property ")
+	name, after := strings.CutSuffix(rest, " to be present")
+	return name, before && after
+}
 
 func sentence(f api.ProblemField) string {
 	return strings.TrimPrefix(f.Field+": "+f.Message, ": ")
@@ -82,12 +92,18 @@ func codeOf(status int) string {
 
 // problemOf turns an error of the engine into an answer.
 func (s *service) problemOf(ctx context.Context, err error) error {
+	if missing, ok := errors.AsType[*missingScope](err); ok {
+		return missing.problem()
+	}
 	if field, ok := errors.AsType[*proactive.FieldError](err); ok {
 		f := api.ProblemField{Field: "body." + field.Field, Message: field.Reason}
 		if field.Field == "idempotency_key" {
 			f.Field = "header.Idempotency-Key"
 		}
 		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
+	}
+	if p := bookProblem(err); p != nil {
+		return p
 	}
 	switch {
 	case errors.Is(err, proactive.ErrNobody):
@@ -104,15 +120,11 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 			api.ProblemField{Field: "header.Idempotency-Key", Message: "was used before with another body"})
 	case errors.Is(err, proactive.ErrNotFound):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such notification")
-	case errors.Is(err, book.ErrNotFound):
-		return newProblem(http.StatusNotFound, api.CodeNotFound, "the reference book has no such conversation")
 	case errors.Is(err, proactive.ErrNoJob):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
 	case errors.Is(err, proactive.ErrJobCompleted):
 		return newProblem(http.StatusConflict, api.CodeJobCompleted, "the job is already completed")
 	}
 	s.cfg.Logger.ErrorContext(ctx, "request failed", "error", err.Error())
-	return huma.ErrorWithHeaders(
-		newProblem(http.StatusServiceUnavailable, api.CodeUnavailable, "the store is not available at the moment; try again"),
-		http.Header{"Retry-After": {"1"}})
+	return huma.ErrorWithHeaders(unavailable(), http.Header{"Retry-After": {"1"}})
 }

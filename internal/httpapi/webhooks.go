@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/webhook"
 )
@@ -63,7 +64,7 @@ func (s *service) webhooks(a huma.API) {
 	op := func(id, method, path, summary, description string, errors ...int) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: method, Path: "/v1/webhooks" + path, Summary: summary, Description: description,
-			Tags: []string{"webhooks"}, MaxBodyBytes: maxBody, Errors: errors,
+			Tags: []string{"webhooks"}, Security: needs(access.Manage), MaxBodyBytes: maxBody, Errors: errors,
 		}
 	}
 	create := op("create-webhook", http.MethodPost, "", "Make a webhook",

@@ -156,7 +156,7 @@ func TestWrongWebhooks(t *testing.T) {
 	checkProblems(t, func(f fixture) {
 		made = "/v1/webhooks/" + decode[api.CreatedWebhook](t, f.call(t, "POST", "/v1/webhooks", `{"url":"https://a.example"}`)).ID
 	}, map[string]wrong{
-		"no url":           post("/v1/webhooks", `{}`, 422, api.CodeInvalidField, "body"),
+		"no url":           post("/v1/webhooks", `{}`, 422, api.CodeInvalidField, "body.url"),
 		"bad url":          post("/v1/webhooks", `{"url":"ftp://a.example"}`, 422, api.CodeInvalidField, "body.url"),
 		"no such event":    post("/v1/webhooks", `{"url":"https://a.example","events":["x"]}`, 422, api.CodeInvalidField, "body.events[0]"),
 		"test event":       post("/v1/webhooks", `{"url":"https://a.example","events":["webhook.test"]}`, 422, api.CodeInvalidField, "body.events[0]"),

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -179,6 +180,9 @@ func (s *Service) Create(ctx context.Context, r Request) (event.Webhook, error) 
 	if err := s.checkURL(r.URL); err != nil {
 		return event.Webhook{}, err
 	}
+	if err := checkDescription(r.Description); err != nil {
+		return event.Webhook{}, err
+	}
 	secret := signed.NewSecret()
 	if r.Secret != "" {
 		var err error
@@ -199,6 +203,14 @@ func (s *Service) Create(ctx context.Context, r Request) (event.Webhook, error) 
 	})
 	s.nudge()
 	return w, err
+}
+
+// checkDescription refuses what PostgreSQL cannot keep.
+func checkDescription(text string) error {
+	if strings.Contains(text, "\x00") {
+		return &FieldError{"description", "contains NUL"}
+	}
+	return nil
 }
 
 // Webhook returns one, or [event.ErrNotFound].
@@ -223,6 +235,11 @@ type Change struct {
 func (s *Service) Change(ctx context.Context, id event.WebhookID, c Change) (event.Webhook, error) {
 	if c.URL != nil {
 		if err := s.checkURL(*c.URL); err != nil {
+			return event.Webhook{}, err
+		}
+	}
+	if c.Description != nil {
+		if err := checkDescription(*c.Description); err != nil {
 			return event.Webhook{}, err
 		}
 	}

@@ -15,23 +15,56 @@ import (
 type entry struct {
 	book.Conversation
 	sightedAt time.Time
-	people    map[activity.AccountID]bool
+	people    map[activity.AccountID]*person
+	tags      []string // sorted
+}
+
+// person is somebody on a channel, in as many conversations as they are in.
+type person struct {
+	book.Person
+	number int // in the order of being met
+}
+
+type personKey struct {
+	appID   string
+	tenant  activity.TenantID
+	channel activity.ChannelID
+	id      activity.AccountID
 }
 
 type bookTables struct {
-	rows  []*entry // row n is at n-1
-	byKey map[headsup.ConversationKey]*entry
+	rows   []*entry // row n is at n-1; nil where it was forgotten
+	byKey  map[headsup.ConversationKey]*entry
+	people map[personKey]*person
+	met    int // how many people ever
 }
 
 func newBookTables() bookTables {
-	return bookTables{byKey: make(map[headsup.ConversationKey]*entry)}
+	return bookTables{byKey: make(map[headsup.ConversationKey]*entry), people: make(map[personKey]*person)}
 }
 
 func (b *bookTables) row(r book.Row) (*entry, bool) {
 	if r < 1 || int(r) > len(b.rows) {
 		return nil, false
 	}
-	return b.rows[r-1], true
+	e := b.rows[r-1]
+	return e, e != nil
+}
+
+// meet notes that somebody takes part in a conversation.
+func (b *bookTables) meet(e *entry, a *activity.ChannelAccount) {
+	if a == nil || a.ID == "" || a.ID == e.Key.Bot {
+		return
+	}
+	key := personKey{e.Key.AppID, e.Key.Tenant, e.Key.Channel, a.ID}
+	p, known := b.people[key]
+	if !known {
+		b.met++
+		p = &person{Person: book.Person{ID: a.ID}, number: b.met}
+		b.people[key] = p
+	}
+	p.Name = cmp.Or(a.Name, p.Name)
+	e.people[a.ID] = p
 }
 
 func (e *entry) copy() book.Conversation {
@@ -46,7 +79,7 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 	defer s.mu.Unlock()
 	e, known := s.book.byKey[sighting.Key]
 	if !known {
-		e = &entry{people: make(map[activity.AccountID]bool)}
+		e = &entry{people: make(map[activity.AccountID]*person)}
 		e.Row = book.Row(len(s.book.rows) + 1)
 		e.Key = sighting.Key
 		e.CreatedAt = sighting.At
@@ -54,6 +87,10 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 		s.book.byKey[e.Key] = e
 	}
 	e.sight(sighting)
+	s.book.meet(e, sighting.Reference.User)
+	for i := range sighting.People {
+		s.book.meet(e, &sighting.People[i])
+	}
 	return e.copy(), nil
 }
 
@@ -77,12 +114,6 @@ func (e *entry) sight(s book.Sighting) {
 	}
 	if e.Reach != book.ReachActive {
 		e.Reach, e.Cause, e.ReachAt = book.ReachActive, "", s.At
-	}
-	if ref.User != nil {
-		e.people[ref.User.ID] = true
-	}
-	for _, p := range s.People {
-		e.people[p.ID] = true
 	}
 	e.sightedAt, e.UpdatedAt = s.At, s.At
 }
@@ -126,7 +157,7 @@ func (s *Store) ConversationsByID(
 func (s *Store) ConversationsByUser(
 	_ context.Context, appID string, user activity.AccountID,
 ) ([]book.Conversation, error) {
-	return s.newest(func(e *entry) bool { return e.Key.AppID == appID && e.people[user] }), nil
+	return s.newest(func(e *entry) bool { return e.Key.AppID == appID && e.people[user] != nil }), nil
 }
 
 // newest returns the entries that match, newest sighting first.
@@ -135,7 +166,7 @@ func (s *Store) newest(match func(*entry) bool) []book.Conversation {
 	defer s.mu.Unlock()
 	var found []*entry
 	for _, e := range s.book.rows {
-		if match(e) {
+		if e != nil && match(e) {
 			found = append(found, e)
 		}
 	}
@@ -145,7 +176,7 @@ func (s *Store) newest(match func(*entry) bool) []book.Conversation {
 
 // Conversations implements [book.Store].
 func (s *Store) Conversations(
-	_ context.Context, appID string, after book.Row, limit int,
+	_ context.Context, appID string, f book.Filter, after book.Row, limit int,
 ) ([]book.Conversation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,11 +185,28 @@ func (s *Store) Conversations(
 		if len(found) == limit {
 			break
 		}
-		if e.Key.AppID == appID {
+		if e != nil && e.Key.AppID == appID && e.fits(f) {
 			found = append(found, e)
 		}
 	}
 	return copies(found), nil
+}
+
+// fits reports whether a filter lets the entry through.
+func (e *entry) fits(f book.Filter) bool {
+	return (f.Kind == "" || f.Kind == e.Kind) && (f.Channel == "" || f.Channel == e.Key.Channel) &&
+		(f.Reach == "" || f.Reach == e.Reach) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
+		(f.User == "" || e.people[f.User] != nil) && (f.ExternalID == "" || e.has(f.ExternalID))
+}
+
+// has reports whether somebody with the external id takes part.
+func (e *entry) has(externalID string) bool {
+	for _, p := range e.people {
+		if externalID != "" && p.ExternalID == externalID {
+			return true
+		}
+	}
+	return false
 }
 
 func copies(es []*entry) []book.Conversation {

@@ -34,7 +34,28 @@ func newLineTables() lineTables {
 func (l *line) copy() directline.Conversation {
 	c := l.Conversation
 	c.User = *c.User.Clone()
+	c.Members = cloneAccounts(c.Members)
 	return c
+}
+
+func cloneAccounts(accounts []activity.ChannelAccount) []activity.ChannelAccount {
+	var out []activity.ChannelAccount
+	for _, a := range accounts {
+		out = append(out, *a.Clone())
+	}
+	return out
+}
+
+func (l *line) has(user activity.AccountID) bool {
+	return slices.ContainsFunc(l.Members, func(m activity.ChannelAccount) bool { return m.ID == user })
+}
+
+// with reports whether somebody takes part.
+func (l *line) with(user activity.AccountID) bool {
+	if l.Kind == directline.KindGroup || l.Kind == directline.KindChannel {
+		return l.has(user)
+	}
+	return l.User.ID == user
 }
 
 // find returns a conversation. s.mu is held.
@@ -53,7 +74,7 @@ func (s *Store) OpenConversation(_ context.Context, c directline.Conversation) (
 	if l, known := s.line.conversations[c.ID]; known {
 		return l.copy(), false, nil
 	}
-	c.User = *c.User.Clone()
+	c.User, c.Members = *c.User.Clone(), cloneAccounts(c.Members)
 	l := &line{Conversation: c, keys: make(map[string]int64)}
 	s.line.conversations[c.ID] = l
 	s.line.opened = append(s.line.opened, l)
@@ -81,7 +102,7 @@ func (s *Store) DirectLineConversations(
 	defer s.mu.Unlock()
 	var found []directline.Conversation
 	for _, l := range s.line.opened {
-		if l.AppID == appID && (user == "" || l.User.ID == user) {
+		if l.AppID == appID && (user == "" || l.with(user)) {
 			found = append(found, l.copy())
 		}
 	}
@@ -115,6 +136,77 @@ func (s *Store) EndConversation(_ context.Context, id activity.ConversationID) e
 	}
 	l.Ended = true
 	return nil
+}
+
+// AddMembers implements [directline.Store].
+func (s *Store) AddMembers(
+	_ context.Context, id activity.ConversationID, people []activity.ChannelAccount,
+) ([]activity.ChannelAccount, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.find(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.Ended:
+		return nil, directline.ErrEnded
+	}
+	var added []activity.ChannelAccount
+	for _, p := range people {
+		if !l.has(p.ID) {
+			l.Members = append(l.Members, *p.Clone())
+			added = append(added, *p.Clone())
+		}
+	}
+	return added, nil
+}
+
+// RemoveMember implements [directline.Store].
+func (s *Store) RemoveMember(_ context.Context, id activity.ConversationID, user activity.AccountID) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.find(id)
+	if err != nil || !l.has(user) {
+		return false, err
+	}
+	l.Members = slices.DeleteFunc(l.Members, func(m activity.ChannelAccount) bool { return m.ID == user })
+	return true, nil
+}
+
+// RenameUser implements [directline.Store].
+func (s *Store) RenameUser(_ context.Context, appID string, user activity.AccountID, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.line.opened {
+		if l.AppID != appID {
+			continue
+		}
+		if l.User.ID == user {
+			l.User.Name = name
+		}
+		for i := range l.Members {
+			if l.Members[i].ID == user {
+				l.Members[i].Name = name
+			}
+		}
+	}
+	return nil
+}
+
+// SetInstalled implements [directline.Store].
+func (s *Store) SetInstalled(_ context.Context, id activity.ConversationID, installed bool) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.find(id)
+	switch {
+	case err != nil:
+		return false, err
+	case l.Ended:
+		return false, directline.ErrEnded
+	}
+	changed := l.Uninstalled == installed
+	l.Uninstalled = !installed
+	return changed, nil
 }
 
 // Append implements [directline.Store].

@@ -71,8 +71,15 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		if m.Key != "" {
 			t.s.queue.keys[key] = m
 		}
+		if o := t.s.queue.observer; o != nil {
+			o.Accepted(m.Lane, len(m.deliveries))
+		}
 		for i, d := range m.deliveries {
 			t.s.queue.deliveries[d.ID] = d
+			d.wantedAt, d.since = sub.At, sub.At
+			if due := sub.Deliveries[i].DueAt; due.After(sub.At) {
+				d.wantedAt, d.since = due, due
+			}
 			enter(d, sub.Deliveries[i].DueAt, sub.At)
 		}
 	})
@@ -159,7 +166,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	m := d.message
 	return outbox.Attempt{
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
-		OnUnknown: m.OnUnknown, Window: m.Window, Lane: m.Lane, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt,
+		OnUnknown: m.OnUnknown, Window: m.Window, Lane: m.Lane, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 	}
 }
@@ -209,8 +216,9 @@ func (s *Store) end(d *delivery, c outbox.Change) {
 	if c.State.Final() {
 		s.queue.leave(d)
 	} else {
+		d.since = c.At
 		if c.RetryAt.After(c.At) {
-			d.DueAt = c.RetryAt
+			d.DueAt, d.since = c.RetryAt, c.RetryAt
 		}
 		s.queue.offer(d)
 	}
@@ -321,6 +329,29 @@ func (s *Store) Counts(context.Context) (map[outbox.State]int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.queue.counts), nil
+}
+
+// OldestDue implements [outbox.Store].
+func (s *Store) OldestDue(_ context.Context, now time.Time) (oldest time.Time, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.queue.deliveries {
+		head := d.State == outbox.StateScheduled
+		if d.State == outbox.StateReady {
+			head = (*s.queue.laneOf(d))[0] == d
+		}
+		if head && !d.since.After(now) && (oldest.IsZero() || d.since.Before(oldest)) {
+			oldest = d.since
+		}
+	}
+	return oldest, nil
+}
+
+// Observe implements [outbox.Store].
+func (s *Store) Observe(o outbox.Observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.observer = o
 }
 
 // Wakeups implements [outbox.Store].

@@ -23,7 +23,8 @@ type queue struct {
 	later   later // those that wait for a time
 	ready   int64 // the last place that was given out
 
-	ended func(d *delivery, c outbox.Change) // is told of final states
+	ended    func(d *delivery, c outbox.Change) // is told of final states
+	observer outbox.Observer                    // may be nil
 }
 
 func newQueue() queue {
@@ -59,6 +60,8 @@ type delivery struct {
 	conversation *entry
 	// place is where it stands among those that are ready; 0 before it was.
 	place int64
+	// wantedAt is when it was to be delivered at first, since when it could have been handed out.
+	wantedAt, since time.Time
 
 	fence int64
 	lease *lease
@@ -97,6 +100,9 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	d.History = append(d.History, c)
 	if c.State.Final() {
 		q.ended(d, c)
+	}
+	if q.observer != nil && c.State.Final() {
+		q.observer.Ended(outbox.End{Lane: d.message.Lane, State: c.State, Reason: c.Reason, WantedAt: d.wantedAt, At: c.At})
 	}
 }
 

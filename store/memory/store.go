@@ -19,6 +19,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
@@ -27,14 +28,15 @@ import (
 )
 
 var (
-	_ headsup.Turns      = (*Store)(nil)
-	_ state.Store        = (*Store)(nil)
-	_ book.Store         = (*Store)(nil)
-	_ outbox.Store       = (*Store)(nil)
-	_ directline.Store   = (*Store)(nil)
-	_ proactive.JobStore = (*Store)(nil)
-	_ event.Store        = (*Store)(nil)
-	_ headsup.Lease      = (*lease)(nil)
+	_ headsup.Turns    = (*Store)(nil)
+	_ state.Store      = (*Store)(nil)
+	_ book.Store       = (*Store)(nil)
+	_ outbox.Store     = (*Store)(nil)
+	_ directline.Store = (*Store)(nil)
+	_ proactive.Store  = (*Store)(nil)
+	_ event.Store      = (*Store)(nil)
+	_ access.Store     = (*Store)(nil)
+	_ headsup.Lease    = (*lease)(nil)
 )
 
 // lease is a conversation's lease.
@@ -55,6 +57,7 @@ type Store struct {
 	line    lineTables
 	jobs    jobTables
 	events  eventTables
+	apiKeys []access.Key // row n is at n-1
 }
 
 type answerKey struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -54,7 +55,10 @@ func (s *Store) touch(r book.Row, seen book.Conversation) error {
 	s.touches.pending.Add(1)
 	err := s.writer.post("note a sighting", func(t *tx) error {
 		e, err := t.conversation(r)
-		if err != nil {
+		switch {
+		case errors.Is(err, book.ErrNotFound): // it was forgotten meanwhile
+			return nil
+		case err != nil:
 			return err
 		}
 		next := *e
@@ -286,6 +290,9 @@ func (t *tx) conversation(r book.Row) (*entry, error) {
 	if e, ok := t.book.byRow[r]; ok {
 		return e, nil
 	}
+	if _, gone := t.forgotten[r]; gone {
+		return nil, book.ErrNotFound
+	}
 	if e, ok := t.store.cache.row(r); ok {
 		return e, nil
 	}
@@ -302,7 +309,9 @@ func (t *tx) conversationByKey(key headsup.ConversationKey) (*entry, error) {
 		return e, nil
 	}
 	if e, ok := t.store.cache.key(key); ok {
-		return e, nil
+		if _, gone := t.forgotten[e.conv.Row]; !gone {
+			return e, nil
+		}
 	}
 	return t.loadConversation(selectConversation+whereKey, keyArgs(key)...)
 }

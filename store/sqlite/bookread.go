@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	selectConversation = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
+	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
-		c.created_at, c.updated_at FROM conversations c `
+		c.created_at, c.updated_at `
+	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
 )
@@ -92,10 +93,43 @@ func (s *Store) ConversationsByUser(
 		ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(user))
 }
 
-// Conversations implements [book.Store].
-func (s *Store) Conversations(
-	ctx context.Context, appID string, after book.Row, limit int,
+// ConversationsByExternalID implements [book.Store].
+func (s *Store) ConversationsByExternalID(
+	ctx context.Context, appID, externalID string,
 ) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversation+"WHERE +c.app_id = ? AND c.id > ? ORDER BY c.id LIMIT +?",
-		text(appID), int64(after), int64(limit))
+	return s.conversations(ctx, selectConversation+`WHERE c.id IN (
+			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = ? AND p.external_id = ?)
+		AND +c.kind = ? ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(externalID), text(book.KindPersonal))
+}
+
+// Conversations implements [book.Store]. It goes along the rows, or along those with the tag.
+func (s *Store) Conversations(
+	ctx context.Context, appID string, f book.Filter, after book.Row, limit int,
+) ([]book.Conversation, error) {
+	from, row := "FROM conversations c WHERE c.id > ?", "c.id"
+	args := []any{int64(after)}
+	if f.Tag != "" {
+		from, row = "FROM tags g CROSS JOIN conversations c ON c.id = g.conversation WHERE g.tag = ? AND g.conversation > ?", "g.conversation"
+		args = []any{text(f.Tag), int64(after)}
+	}
+	where := from + " AND +c.app_id = ?"
+	args = append(args, text(appID))
+	for _, only := range [...]struct{ value, condition string }{
+		{string(f.Kind), " AND +c.kind = ?"},
+		{string(f.Channel), " AND +c.channel_id = ?"},
+		{string(f.Reach), " AND +c.reach = ?"},
+	} {
+		if only.value != "" {
+			where += only.condition
+			args = append(args, text(only.value))
+		}
+	}
+	for _, who := range [...]struct{ value, column string }{{string(f.User), "user_id"}, {f.ExternalID, "external_id"}} {
+		if who.value != "" {
+			where += ` AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id
+				WHERE p.app_id = ? AND p.` + who.column + " = ?)"
+			args = append(args, text(appID), text(who.value))
+		}
+	}
+	return s.conversations(ctx, conversationColumns+where+" ORDER BY "+row+" LIMIT +?", append(args, int64(limit))...)
 }

@@ -48,6 +48,13 @@ func (g generation) put(e *entry) {
 	g.byKey[e.conv.Key] = e
 }
 
+func (g generation) remove(e *entry) {
+	delete(g.byRow, e.conv.Row)
+	if now, ok := g.byKey[e.conv.Key]; ok && now.conv.Row == e.conv.Row {
+		delete(g.byKey, e.conv.Key)
+	}
+}
+
 func newCache(limit int) *cache {
 	return &cache{limit: limit, young: newGeneration(), old: newGeneration()}
 }
@@ -82,6 +89,14 @@ func (c *cache) put(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.add(e)
+}
+
+// remove forgets an entry.
+func (c *cache) remove(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young.remove(e)
+	c.old.remove(e)
 }
 
 // add puts e into the young generation. c.mu is held.

@@ -109,10 +109,10 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 			t.count(scheduled, ready, 1)
 			t.enters(d.conversation, d.lane)
 			_, err = t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
-				", due_at = 0, updated_at = ?, history = history || ? WHERE id = ?",
+				", updated_at = ?, history = history || ? WHERE id = ?",
 				t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))
 		} else {
-			_, err = t.exec("UPDATE deliveries SET waits = 1, due_at = 0 WHERE id = ?", int64(d.id))
+			_, err = t.exec("UPDATE deliveries SET waits = 1 WHERE id = ?", int64(d.id))
 		}
 		if err != nil {
 			return 0, err
@@ -144,6 +144,7 @@ type candidate struct {
 	window    headsup.Window
 	expiresAt time.Time
 	accepted  time.Time
+	trace     string
 }
 
 // claimable lists up to n heads after a place.
@@ -153,10 +154,10 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 		found = append(found, candidate{
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
-			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4),
+			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
 		int64(from.lane), from.seq, n)
@@ -202,6 +203,6 @@ func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, er
 		return a, false, err
 	}
 	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
-	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = c.body, c.window, c.expiresAt, c.accepted
+	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = c.body, c.window, c.expiresAt, c.accepted, c.trace
 	return a, true, nil
 }

@@ -13,15 +13,25 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 )
 
-const selectLine = `SELECT conversation_id, app_id, user, by_bot, started, ended, created_at FROM dl_conversations `
+// selectLine reads conversations with the people in them, who are JSON in text: SQLite takes JSON in a blob for its own form.
+const selectLine = `SELECT conversation_id, app_id, user, by_bot, started, ended, created_at, kind, name, uninstalled,
+	CASE WHEN kind IN ('group', 'channel') THEN (SELECT json_group_array(json(account)) FROM (
+		SELECT account FROM dl_members m INDEXED BY dl_members_order
+		WHERE m.conversation = c.number ORDER BY m.number)) END
+	FROM dl_conversations c `
 
 func scanLine(r row) (directline.Conversation, error) {
 	c := directline.Conversation{
 		ID: activity.ConversationID(r.text(0)), AppID: r.text(1), ByBot: r.bool(3), Started: r.bool(4), Ended: r.bool(5),
-		CreatedAt: r.time(6),
+		CreatedAt: r.time(6), Kind: directline.Kind(r.text(7)), Name: r.text(8), Uninstalled: r.bool(9),
 	}
 	if err := json.Unmarshal(r.bytes(2), &c.User); err != nil {
 		return c, fmt.Errorf("the user of conversation %s: %w", c.ID, err)
+	}
+	if members := r.text(10); members != "" {
+		if err := json.Unmarshal([]byte(members), &c.Members); err != nil {
+			return c, fmt.Errorf("the members of conversation %s: %w", c.ID, err)
+		}
 	}
 	return c, nil
 }
@@ -50,13 +60,18 @@ func (s *Store) OpenConversation(
 		return stored, false, fmt.Errorf("sqlite: encode the user: %w", err)
 	}
 	err = s.writer.do(ctx, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO dl_conversations (conversation_id, app_id, user_id, user, by_bot, started, ended,
-				created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			text(c.ID), text(c.AppID), text(c.User.ID), user, c.ByBot, c.Started, c.Ended, c.CreatedAt)
+		n, err := t.exec(`INSERT INTO dl_conversations (conversation_id, app_id, kind, name, user_id, user, by_bot, started,
+				ended, uninstalled, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			text(c.ID), text(c.AppID), text(c.Kind), text(c.Name), text(c.User.ID), user, c.ByBot, c.Started, c.Ended,
+			c.Uninstalled, c.CreatedAt)
 		if err != nil {
 			return err
 		}
-		added = n > 0
+		if added = n > 0; added {
+			if _, err := addMembers(t, c.ID, c.Members); err != nil {
+				return err
+			}
+		}
 		stored, err = readLine(t, c.ID)
 		return err
 	})
@@ -78,8 +93,9 @@ func (s *Store) DirectLineConversation(
 func (s *Store) DirectLineConversations(
 	ctx context.Context, appID string, user activity.AccountID, limit int,
 ) ([]directline.Conversation, error) {
-	query, args := selectLine+"WHERE app_id = ? AND user_id = ? ORDER BY created_at, number LIMIT +?",
-		[]any{text(appID), text(user), limit}
+	query, args := selectLine+`WHERE app_id = ?1 AND (user_id = ?2 AND kind NOT IN ('group', 'channel')
+			OR number IN (SELECT conversation FROM dl_members WHERE user_id = ?2))
+		ORDER BY created_at, number LIMIT +?3`, []any{text(appID), text(user), limit}
 	if user == "" {
 		query, args = selectLine+"WHERE app_id = ? ORDER BY created_at, number LIMIT +?", []any{text(appID), limit}
 	}

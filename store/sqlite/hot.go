@@ -27,21 +27,22 @@ type hot struct {
 	fence            int64
 	claims, failures int64
 	activity         activity.ID
+	wantedAt         time.Time
 	createdAt        time.Time
 	history          string
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history`
+	d.activity_id, d.created_at, d.history, d.wanted_at`
 
-const hotCount = 13
+const hotCount = 14
 
 func scanHot(r row) hot {
 	return hot{
 		id: outbox.DeliveryID(r.int(0)), message: outbox.MessageID(r.int(1)), conversation: book.Row(r.int(2)),
 		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
 		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
-		history: r.text(12),
+		history: r.text(12), wantedAt: r.time(13),
 	}
 }
 
@@ -83,6 +84,7 @@ func (t *tx) handOut(
 // finish moves a delivery out of the hot table. c is its last change, already in its history.
 func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 	t.count(h.state, to, 1)
+	t.ended(h, to, c)
 	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -271,7 +272,7 @@ func everything(t *testing.T, s *sqlite.Store) {
 	check(err)
 	_, err = s.ConversationsByUser(ctx, "app", sighting.Reference.User.ID)
 	check(err)
-	_, err = s.Conversations(ctx, "app", 1, 10)
+	_, err = s.Conversations(ctx, "app", book.Filter{}, 1, 10)
 	check(err)
 	check(s.StrikeOut(ctx, sighting.Key, "blocked", "why", now))
 
@@ -318,7 +319,33 @@ func everything(t *testing.T, s *sqlite.Store) {
 	_, err = s.Counts(ctx)
 	check(err)
 	told()
+	everythingOfLabels(t, s)
 	everythingElse(t, s)
+}
+
+func everythingOfLabels(t *testing.T, s *sqlite.Store) {
+	t.Helper()
+	ctx, now, key := t.Context(), time.Now(), sightingOf("000001").Key
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(s.Label(ctx, key, book.Labels{Tags: &[]string{"t"}, ExternalID: new("x")}, now))
+	for _, f := range []book.Filter{
+		{Tag: "t"}, {User: "u"}, {ExternalID: "x"}, {Kind: book.KindGroup, Channel: "c", Reach: book.ReachActive, Tag: "t", User: "u"},
+	} {
+		_, err := s.Conversations(ctx, "app", f, 0, 10)
+		check(err)
+	}
+	_, err := s.ConversationsByExternalID(ctx, "app", "x")
+	check(err)
+	c, err := s.Conversation(ctx, key)
+	check(err)
+	_, err = s.Details(ctx, []book.Row{c.Row})
+	check(err)
+	check(s.Forget(ctx, key, now))
 }
 
 func everythingElse(t *testing.T, s *sqlite.Store) {

@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
@@ -47,6 +48,8 @@ type Store struct {
 	touches   touches
 	events    eventLog
 
+	observer outbox.Observer // may be nil
+
 	// seq, version and lanes belong to the writer.
 	seq, version int64
 	lanes        lanes
@@ -67,6 +70,7 @@ var (
 	_ directline.Store   = (*Store)(nil)
 	_ proactive.JobStore = (*Store)(nil)
 	_ event.Store        = (*Store)(nil)
+	_ access.Store       = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -77,6 +81,10 @@ type Config struct {
 
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
+
+	// Committed is told of every transaction that has written: how many operations shared it, and how long its commit,
+	// which syncs, took. It must not block. May be nil.
+	Committed func(operations int, took time.Duration)
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -239,12 +247,9 @@ func (s *Store) shut() error {
 	return nil
 }
 
-// Check reports whether the store can write. After a failure of the disk it tries a commit.
+// Check reports whether the store can write: it commits something.
 func (s *Store) Check(ctx context.Context) error {
 	return s.writer.do(ctx, func(t *tx) error {
-		if !s.writer.sick {
-			return nil
-		}
 		_, err := t.exec("UPDATE counters SET id = id")
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -55,7 +56,7 @@ func TestCloseLeavesOneFileAndRefusesWhatFollows(t *testing.T) {
 		t.Errorf("left are %v", names)
 	}
 	again := openStore(t, dir)
-	found, err := again.Conversations(t.Context(), "app", 0, 1000)
+	found, err := again.Conversations(t.Context(), "app", book.Filter{}, 0, 1000)
 	if err != nil || len(found) != len(rows) {
 		t.Errorf("%d conversations, %v, want %d", len(found), err, len(rows))
 	}

@@ -44,7 +44,7 @@ func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 	var alone int64
 	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
 		`SELECT id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane, on_unknown, window, policy,
-			collapse_key, target, expires_at, created_at, alone FROM messages WHERE id = ?`, int64(id))
+			collapse_key, target, expires_at, created_at, alone, trace FROM messages WHERE id = ?`, int64(id))
 	switch {
 	case err != nil:
 		return outbox.Record{}, err
@@ -72,12 +72,15 @@ func ofMessage(id outbox.MessageID, alone int64) (which string, arg int64) {
 
 func selectDeliveries(which string) string {
 	const columns = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
-		c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id`
+		ifnull(c.app_id, g.app_id), ifnull(c.tenant_id, g.tenant_id), ifnull(c.channel_id, g.channel_id),
+		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id)`
+	const conversation = `LEFT JOIN conversations c ON c.id = d.conversation
+		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL WHERE`
 	return strings.Join([]string{
 		"SELECT d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0),", columns,
-		"FROM deliveries d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which,
+		"FROM deliveries d", conversation, which,
 		"UNION ALL SELECT d.id, d.message, d.conversation, d.state, 0,", columns,
-		"FROM finished d LEFT JOIN conversations c ON c.id = d.conversation WHERE", which, "ORDER BY 1",
+		"FROM finished d", conversation, which, "ORDER BY 1",
 	}, " ")
 }
 
@@ -86,7 +89,7 @@ func scanMessage(r row) (m outbox.Message, alone int64) {
 		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
-		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
+		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15), Trace: r.text(17),
 	}, r.int(16)
 }
 

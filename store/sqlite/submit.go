@@ -38,15 +38,18 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertMessage(sub, alone); err != nil {
 		return outbox.Receipt{}, err
 	}
+	t.accepted(m.Lane, len(sub.Deliveries))
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
 		nd := &sub.Deliveries[i]
 		h := hot{
-			id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone, createdAt: sub.At,
+			id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone,
+			wantedAt: sub.At, createdAt: sub.At,
 		}
 		var err error
 		switch {
 		case nd.DueAt.After(sub.At):
+			h.wantedAt = nd.DueAt
 			err = t.insertScheduled(&h, nd.DueAt, sub.At)
 		case take && alone && !expiredAt(m.ExpiresAt, sub.At):
 			receipt.Attempt, err = t.insertTaken(&h, sub)
@@ -94,15 +97,15 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 		only = int64(sub.Deliveries[0].ID)
 	}
 	_, err = t.exec(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
-			on_unknown, window, policy, collapse_key, target, expires_at, created_at, alone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unknown, window, policy, collapse_key, target, expires_at, created_at, trace, alone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
-		int64(m.Lane), onUnknown, window, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, only)
+		int64(m.Lane), onUnknown, window, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
 	return err
 }
 
-const deliveryColumns = `(id, message, conversation, lane, alone, seq, state, waits, due_at, lease_until, fence, claims,
-	failures, created_at, updated_at, history)`
+const deliveryColumns = `(id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at, lease_until, fence,
+	claims, failures, created_at, updated_at, history)`
 
 // laneTaken is true when somebody is in the lane before.
 const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0)"
@@ -112,9 +115,9 @@ func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
 	t.count(0, scheduled, 1)
 	t.wake = true
 	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
+		" VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone,
-		scheduled, waitsTime, dueAt, h.createdAt, at, h.history)
+		scheduled, waitsTime, h.wantedAt, dueAt, h.createdAt, at, h.history)
 	return err
 }
 
@@ -124,9 +127,9 @@ func (t *tx) insertReady(h *hot, at time.Time) error {
 	t.wake = true
 	t.enters(h.conversation, h.lane)
 	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", 0, 0, 0, 0, 0, ?, ?, ?)",
+		" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", ?, 0, 0, 0, 0, 0, ?, ?, ?)",
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
-		ready, int64(h.conversation), int64(h.lane), h.createdAt, at, h.history)
+		ready, int64(h.conversation), int64(h.lane), h.wantedAt, h.createdAt, at, h.history)
 	return err
 }
 
@@ -157,14 +160,14 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	until := sub.At.Add(t.store.leaseTime)
 	t.count(0, sending, 1)
 	if _, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 1, 0, ?, ?, ?)",
+		" VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?, 1, 0, ?, ?, ?)",
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, sending,
-		until, h.fence, h.createdAt, sub.At, h.history); err != nil {
+		h.wantedAt, until, h.fence, h.createdAt, sub.At, h.history); err != nil {
 		held.Release()
 		return nil, err
 	}
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)
-	a.Body, a.Window, a.ExpiresAt, a.CreatedAt = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt
+	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
 	return &a, nil
 }

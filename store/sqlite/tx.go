@@ -1,5 +1,7 @@
 package sqlite
 
+import "github.com/headsup-bot/headsup/book"
+
 // tx is the writer's transaction as its operations see it: statements, and what in memory must follow the commit.
 type tx struct {
 	conn  *conn
@@ -13,8 +15,11 @@ type tx struct {
 	moved  bool          // counters or sequences have changed
 	book   generation    // conversations that were read or changed
 
+	forgotten map[book.Row]*entry // conversations that were removed
+
 	entered map[lane]struct{} // lanes that deliveries were put into
 
+	facts                []fact // for the observer
 	onCommit, onRollback []func()
 	wake                 bool // there may be something to claim
 	news                 bool // there are events
@@ -62,11 +67,17 @@ func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
 func (t *tx) otherwise(f func()) { t.onRollback = append(t.onRollback, f) }
 
 func (t *tx) committed() {
+	for _, e := range t.forgotten {
+		t.store.cache.remove(e)
+	}
 	for _, e := range t.book.byRow {
 		t.store.cache.put(e)
 	}
 	for _, f := range t.onCommit {
 		f()
+	}
+	for _, f := range t.facts {
+		f.tell(t.store.observer)
 	}
 	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {

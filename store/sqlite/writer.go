@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrClosed: the store was closed.
@@ -189,6 +190,7 @@ func (w *writer) together(ops []*op) bool {
 		}
 		return true
 	}
+	began := time.Now()
 	if err := w.commit(t); err != nil {
 		w.rollback(t)
 		w.diagnose(err)
@@ -198,6 +200,9 @@ func (w *writer) together(ops []*op) bool {
 	if w.sick && t.writes {
 		w.sick = false
 		w.log.Info("the database can be written again")
+	}
+	if committed := w.store.cfg.Committed; committed != nil && t.writes {
+		committed(len(ops), time.Since(began))
 	}
 	t.committed()
 	return true

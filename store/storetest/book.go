@@ -25,6 +25,11 @@ func (s suite) book(t *testing.T) {
 	s.promise(t, "FoundByUser", foundByUser)
 	s.promise(t, "ListedByRowWithoutGapsOrRepeats", listedByRow)
 	s.promise(t, "UnknownMembersOfReferencesSurvive", unknownMembersSurvive)
+	s.promise(t, "ListedByFilter", listedByFilter)
+	s.promise(t, "TagsAreReplacedAndFound", tagsAreReplaced)
+	s.promise(t, "ExternalIDIsThePersons", externalIDs)
+	s.promise(t, "LabelsThatCannotBeChangeNothing", labelsRefused)
+	s.promise(t, "PeopleAreTold", peopleAreTold)
 }
 
 // inBook expects the entry as it is given.
@@ -129,7 +134,7 @@ func manySightings(e *env) {
 	if rows = slices.Compact(rows); len(rows) != 1 {
 		e.Errorf("one conversation has rows %v", rows)
 	}
-	all, err := e.Conversations(e.ctx, app, 0, 10)
+	all, err := e.Conversations(e.ctx, app, book.Filter{}, 0, 10)
 	e.ok(err)
 	if len(all) != 1 {
 		e.Errorf("the book has %d entries, want 1", len(all))
@@ -291,7 +296,7 @@ func listedByRow(e *env) {
 	for _, limit := range []int{1, 7, n, n + 1} {
 		var got []book.Row
 		for after := book.Row(0); ; {
-			page, err := e.Conversations(e.ctx, app, after, limit)
+			page, err := e.Conversations(e.ctx, app, book.Filter{}, after, limit)
 			e.ok(err)
 			if len(page) > limit {
 				e.Fatalf("a page of %d has %d entries", limit, len(page))

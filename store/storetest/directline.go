@@ -23,6 +23,9 @@ func (s suite) directLine(t *testing.T) {
 	s.promise(t, "EndedRefuses", endedRefuses)
 	s.promise(t, "UnknownConversationsAreNotFound", unknownConversations)
 	s.promise(t, "ConversationsAreListedOldestFirst", conversationsAreListed)
+	s.promise(t, "MembersComeAndGo", membersComeAndGo)
+	s.promise(t, "PeopleAreRenamedEverywhere", peopleAreRenamed)
+	s.promise(t, "TheBotIsInstalledOrNot", botIsInstalledOrNot)
 	s.promise(t, "AttachmentsAreKept", attachmentsAreKept)
 }
 

@@ -34,6 +34,7 @@ func (s suite) durable(t *testing.T) {
 		"HistoryOfTheEmbeddedChannelIsThere":   linesAreThere,
 		"JobsAreThereAndNumbersAreNotReused":   jobsAreThere,
 		"EventsAndWebhooksAreThere":            eventsAreThere,
+		"KeysAreThereAndStayRevoked":           apiKeysAreThere,
 		"WhatWasAcceptedByManyAtOnceIsThere":   acceptedByManyIsThere,
 		"ReopeningAgainAndAgainChangesNothing": reopeningChangesNothing,
 	} {

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -72,7 +73,7 @@ func memoryOfReferences(e *env) {
 	for range 3 {
 		s.Reference.User.Name, c.Reference.User.Name = "changed", "changed"
 		scribble(s.Reference.Extra, c.Reference.Extra)
-		listed, err := e.Conversations(e.ctx, app, 0, 1)
+		listed, err := e.Conversations(e.ctx, app, book.Filter{}, 0, 1)
 		e.ok(err)
 		for _, got := range listed {
 			if got.Reference.User.Name != "Ann" || string(got.Reference.Extra) != `{"x":1}` {

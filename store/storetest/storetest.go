@@ -25,6 +25,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -40,6 +41,8 @@ type Store interface {
 	directline.Store
 	proactive.JobStore
 	event.Store
+	access.Store
+	proactive.Forgetter
 }
 
 // Options describes a driver. The functions close what they open with t.Cleanup.
@@ -79,10 +82,13 @@ func Run(t *testing.T, o Options) {
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
 	t.Run("Cancel", s.cancel)
+	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)
+	t.Run("APIKeys", s.apiKeys)
+	t.Run("Forget", s.forget)
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)

@@ -80,6 +80,11 @@ class Line {
     return this.client.watermark;
   }
 
+  /** The conversation it is in, once it has been online. */
+  get conversationId() {
+    return this.client.conversationId;
+  }
+
   /** The token it uses now. */
   get token() {
     return this.client.token;

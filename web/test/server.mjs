@@ -9,12 +9,21 @@ import { createInterface } from 'node:readline';
 const startLimit = 20_000; // milliseconds until the program must listen
 
 /** Starts `$HEADSUP_BIN serve --demo` on a free port with data of its own; both are gone when the test ends. */
-export async function startServer(t) {
+export function startServer(t) {
+  return start(t, ['serve', '--demo']);
+}
+
+/** Starts `$HEADSUP_BIN playground` likewise, for a bot at that address. */
+export function startPlayground(t, bot, listen) {
+  return start(t, ['playground', '--bot', bot], listen);
+}
+
+async function start(t, command, listen) {
   const binary = process.env.HEADSUP_BIN;
   if (!binary) throw new Error('HEADSUP_BIN must name the headsup binary under test');
 
   const data = await mkdtemp(join(tmpdir(), 'headsup-test-'));
-  const server = new Server(binary, data);
+  const server = new Server(binary, data, command, listen);
   t.after(async () => {
     await server.kill();
     await rm(data, { recursive: true, force: true });
@@ -27,17 +36,20 @@ class Server {
   #binary;
   #data;
   #process;
-  #listen = '127.0.0.1:0';
+  #listen;
+  #command;
   /** Where it listens: `http://127.0.0.1:PORT`, the same after a restart. */
   origin;
 
-  constructor(binary, data) {
+  constructor(binary, data, command, listen = '127.0.0.1:0') {
     this.#binary = binary;
     this.#data = data;
+    this.#command = command;
+    this.#listen = listen;
   }
 
   async start() {
-    const args = ['serve', '--demo', '--listen', this.#listen, '--data', this.#data];
+    const args = [...this.#command, '--listen', this.#listen, '--data', this.#data];
     const child = spawn(this.#binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
 
@@ -68,11 +80,14 @@ class Server {
     return (await response.json()).conversations;
   }
 
-  /** Posts JSON, as curl would from a terminal: without an Origin header. Fails unless the answer is a success. */
-  async post(path, body) {
+  /**
+   * Posts JSON, as curl would from a terminal: without an Origin header, and with a token if there is one. Fails unless
+   * the answer is a success.
+   */
+  async post(path, body, token) {
     const response = await fetch(this.origin + path, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
+      headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();

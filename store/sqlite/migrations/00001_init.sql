@@ -26,6 +26,22 @@ CREATE TABLE settings (
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- API keys. hash is the SHA-256 of the key's text, which is kept nowhere.
+CREATE TABLE api_keys (
+	number          INTEGER PRIMARY KEY AUTOINCREMENT,
+	id              TEXT    NOT NULL UNIQUE,
+	app_id          TEXT    NOT NULL,
+	name            TEXT    NOT NULL,
+	scopes          TEXT    NOT NULL, -- separated by spaces
+	hash            BLOB    NOT NULL,
+	rate_per_minute INTEGER NOT NULL,
+	created_by      TEXT,
+	created_at      INTEGER NOT NULL,
+	expires_at      INTEGER NOT NULL,
+	revoked_at      INTEGER NOT NULL,
+	last_used_at    INTEGER NOT NULL
+) STRICT;
+
 -- The reference book. The row also owns the conversation's turn: lease, busy and the order of what is said.
 CREATE TABLE conversations (
 	id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,6 +93,7 @@ CREATE TABLE people (
 	updated_at    INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX people_key ON people (app_id, user_id, channel_id, tenant_id);
+CREATE INDEX people_external ON people (app_id, external_id) WHERE external_id IS NOT NULL;
 
 CREATE TABLE members (
 	person       INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -84,6 +101,23 @@ CREATE TABLE members (
 	PRIMARY KEY (person, conversation)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members_conversation ON members (conversation);
+
+CREATE TABLE tags (
+	tag          TEXT    NOT NULL,
+	conversation INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+	PRIMARY KEY (tag, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_conversation ON tags (conversation, tag);
+
+-- Conversations that were removed from the book, for the deliveries that went there.
+CREATE TABLE forgotten (
+	id              INTEGER PRIMARY KEY,
+	app_id          TEXT    NOT NULL,
+	tenant_id       TEXT    NOT NULL,
+	channel_id      TEXT    NOT NULL,
+	bot_id          TEXT    NOT NULL,
+	conversation_id TEXT    NOT NULL
+) STRICT;
 
 CREATE TABLE state (
 	app_id    TEXT    NOT NULL,
@@ -123,6 +157,7 @@ CREATE TABLE messages (
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
+	trace        TEXT,   -- traceparent of what it was accepted under
 	alone        INTEGER -- the only delivery; NULL where there are several or none
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
@@ -140,7 +175,8 @@ CREATE TABLE deliveries (
 	seq          INTEGER,
 	state        INTEGER NOT NULL,
 	waits        INTEGER NOT NULL,
-	due_at       INTEGER NOT NULL,
+	wanted_at    INTEGER NOT NULL, -- when it was to be delivered at first
+	due_at       INTEGER NOT NULL, -- when it could be handed out, if not when it became ready
 	lease_until  INTEGER NOT NULL,
 	fence        INTEGER NOT NULL,
 	claims       INTEGER NOT NULL,
@@ -154,6 +190,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
+CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
 
 -- What others are told of. Rows are written only when somebody wants them, and kept for some days.
@@ -264,6 +301,8 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_started_once
 	ON jobs (app_id, conversation_id, channel_id, bot_id, tenant_id, started_once) WHERE started_once IS NOT NULL;
 
+CREATE INDEX jobs_running ON jobs (app_id, conversation_id) WHERE completed_at = 0;
+
 -- The highest number that a job of the app ever had.
 CREATE TABLE job_numbers (
 	app_id  TEXT PRIMARY KEY,
@@ -274,15 +313,29 @@ CREATE TABLE dl_conversations (
 	number          INTEGER PRIMARY KEY AUTOINCREMENT,
 	conversation_id TEXT    NOT NULL UNIQUE,
 	app_id          TEXT    NOT NULL,
+	kind            TEXT    NOT NULL,
+	name            TEXT    NOT NULL,
 	user_id         TEXT    NOT NULL,
 	user            BLOB    NOT NULL,
 	by_bot          INTEGER NOT NULL,
 	started         INTEGER NOT NULL,
 	ended           INTEGER NOT NULL,
+	uninstalled     INTEGER NOT NULL,
 	created_at      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX dl_conversations_opened ON dl_conversations (app_id, created_at);
 CREATE INDEX dl_conversations_user ON dl_conversations (app_id, user_id, created_at);
+
+-- Who is in a group or a channel; the user of a personal conversation is in its row.
+CREATE TABLE dl_members (
+	number       INTEGER PRIMARY KEY AUTOINCREMENT,
+	conversation INTEGER NOT NULL,
+	user_id      TEXT    NOT NULL,
+	account      TEXT    NOT NULL,
+	UNIQUE (conversation, user_id)
+) STRICT;
+CREATE INDEX dl_members_order ON dl_members (conversation);
+CREATE INDEX dl_members_user ON dl_members (user_id, conversation);
 
 CREATE TABLE dl_activities (
 	conversation INTEGER NOT NULL,

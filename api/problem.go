@@ -1,0 +1,79 @@
+package api
+
+// Problem is an error answer (RFC 9457, "Problem Details for HTTP APIs").
+type Problem struct {
+	Type   string         `json:"type" doc:"Always about:blank; code tells problems apart."`
+	Title  string         `json:"title" doc:"The HTTP status in words."`
+	Status int            `json:"status" doc:"The HTTP status."`
+	Code   string         `json:"code" doc:"A stable word for programs." example:"invalid_field"`
+	Detail string         `json:"detail" doc:"One sentence for people."`
+	Errors []ProblemField `json:"errors,omitempty" doc:"The fields at fault."`
+}
+
+// ProblemField is one field at fault.
+type ProblemField struct {
+	Field   string `json:"field" doc:"Its path in the request, such as body.to.user." example:"body.text"`
+	Message string `json:"message" doc:"What is wrong with it."`
+}
+
+// Codes of problems. They do not change. Each has its meaning in [Codes].
+const (
+	CodeBadRequest       = "bad_request"
+	CodeInvalidField     = "invalid_field"
+	CodeNoTarget         = "no_target"
+	CodeNotFound         = "not_found"
+	CodeNoTranscript     = "no_transcript"
+	CodeKeyReused        = "idempotency_key_reused"
+	CodeJobCompleted     = "job_completed"
+	CodeTooMany          = "too_many"
+	CodeTooLarge         = "too_large"
+	CodeUnsupported      = "unsupported_media_type"
+	CodeInternal         = "internal"
+	CodeUnavailable      = "unavailable"
+	CodeForbidden        = "forbidden"
+	CodeMethodNotAllowed = "method_not_allowed"
+	CodeUnauthorized     = "unauthorized"
+	CodeMissingScope     = "missing_scope"
+	CodeRateLimited      = "rate_limited"
+	CodeDevelopmentOnly  = "development_only"
+)
+
+// Code is what a problem's code means, and what helps.
+type Code struct {
+	Code    string
+	Status  int
+	Meaning string
+	Remedy  string
+}
+
+// Codes explains every code, in the order of their statuses.
+var Codes = []Code{
+	{CodeBadRequest, 400, "The request is not what the route reads at all, such as a body that is not JSON.", "Send one JSON object in UTF-8, without repeated members."},
+	{CodeUnauthorized, 401, "There is no API key, or it is unknown, revoked or expired.", "Send Authorization: Bearer and the key; make one with headsup key create."},
+	{CodeMissingScope, 403, "The key is good, and not for this; detail and errors name the scope that it lacks.", "Use a key with that scope."},
+	{CodeForbidden, 403, "The server does not talk to whoever asks: another site's page, or a Host that is not the server's.", "Call the server by its own address, from a program or one of its own pages."},
+	{CodeNotFound, 404, "There is no such route, or nothing with that id.", "Check the path; percent-encode ids in it."},
+	{CodeDevelopmentOnly, 404, "The route is for development, and off where others can reach the server.", "Use the API with a key, or a server that listens on loopback."},
+	{CodeNoTranscript, 404, "The conversation is known, but its channel keeps no transcript here.", "Ask the channel; only the embedded Direct Line channel keeps one."},
+	{CodeMethodNotAllowed, 405, "The route has other methods; the Allow header names them.", "Use one of those."},
+	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},
+	{CodeJobCompleted, 409, "The job is completed already.", "Nothing is left to do; start another job for other work."},
+	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},
+	{CodeTooLarge, 413, "The body is larger than the route takes.", "Say less, or link to it."},
+	{CodeUnsupported, 415, "The body is not declared as JSON.", "Send Content-Type: application/json."},
+	{CodeInvalidField, 422, "A member, parameter or header is missing, unknown, or not what it should be; errors names it.", "Correct the named field."},
+	{CodeNoTarget, 422, "Nobody in the reference book answers to the target, or nobody who can be reached.", "Have the person talk to the bot first, or look in the list of conversations."},
+	{CodeRateLimited, 429, "The key is good for fewer requests per minute, or too many wrong keys came from the address.", "Wait for the Retry-After header's time."},
+	{CodeInternal, 500, "The server made a mistake.", "Report it with the server's log; repeat the request with its idempotency key."},
+	{CodeUnavailable, 503, "The server cannot store or read anything at the moment.", "Repeat the request after the Retry-After header's time, with its idempotency key."},
+}
+
+// Meaning returns what a code means, if it is one of [Codes].
+func Meaning(code string) (Code, bool) {
+	for _, c := range Codes {
+		if c.Code == code {
+			return c, true
+		}
+	}
+	return Code{}, false
+}

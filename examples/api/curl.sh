@@ -1,0 +1,34 @@
+#!/bin/sh
+# Says something to somebody, waits until it is delivered, and prints what became of it.
+#
+#   sh curl.sh dl_ann "Your build is done."
+#
+# HEADSUP_URL is where the server is. KEY names what is said: with the same one it is said once, however often this runs.
+set -eu
+
+url=${HEADSUP_URL:-http://127.0.0.1:3978}
+key=${KEY:-curl-$(date +%s)-$$}
+user=$1
+text=$2
+
+# Texts with quotes or newlines need a program that writes JSON, such as jq.
+answer=$(curl --silent --show-error --fail-with-body --retry 3 "$url/v1/notifications" \
+	-H 'Content-Type: application/json' \
+	-H "Idempotency-Key: $key" \
+	-d "{\"to\": {\"user\": \"$user\"}, \"text\": \"$text\"}")
+
+member() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+id=$(printf %s "$answer" | member id)
+state=$(printf %s "$answer" | member state)
+
+while :; do
+	case $state in
+	scheduled | ready | held | sending) ;;
+	*) break ;;
+	esac
+	sleep 0.2
+	state=$(curl --silent --show-error --fail-with-body --retry 3 "$url/v1/notifications/$id" | member state)
+done
+
+echo "$id $state"
+[ "$state" = delivered ]

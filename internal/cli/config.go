@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/server"
+)
+
+type configuration struct {
+	Check checkConfig `cmd:"" help:"Say whether the server would take the configuration, without starting it."`
+	Print printConfig `cmd:"" help:"Show every setting in effect, and where it came from."`
+}
+
+type checkConfig struct {
+	config.Flags
+	JSON bool `name:"json" help:"Print the problems as JSON."`
+}
+
+// Help shows examples.
+func (checkConfig) Help() string {
+	return `Examples:
+
+    headsup config check --config headsup.yaml
+    HEADSUP_LISTEN=127.0.0.1:4000 headsup config check --json
+
+The exit code is 0 when all is well, 2 when not.`
+}
+
+// problem is a [config.Problem] for programs.
+type problem struct {
+	Path    string        `json:"path,omitzero"`
+	Origin  config.Origin `json:"origin"`
+	Message string        `json:"message"`
+}
+
+// Run prints what is wrong, or that nothing is.
+func (c checkConfig) Run(s streams, l *config.Loader) error {
+	_, err := loadServer(l)
+	if !c.JSON {
+		if err == nil {
+			_, err = fmt.Fprintln(s.out, "the configuration is fine")
+		}
+		return err
+	}
+	answer := struct {
+		OK       bool      `json:"ok"`
+		Problems []problem `json:"problems"`
+	}{OK: err == nil, Problems: []problem{}}
+	if problems, ok := config.ProblemsOf(err); ok {
+		for _, p := range problems {
+			answer.Problems = append(answer.Problems, problem(p))
+		}
+	}
+	if printing := printJSON(s.out, answer); printing != nil {
+		return printing
+	}
+	return err
+}
+
+type printConfig struct {
+	config.Flags
+	JSON bool `name:"json" help:"Print the settings as JSON."`
+}
+
+// Help shows examples.
+func (printConfig) Help() string {
+	return `Examples:
+
+    headsup config print --config headsup.yaml
+    headsup config print --json
+
+Secrets are not shown. Problems are told on standard error; the exit code is then 2.`
+}
+
+// Run prints the settings, and what is wrong with them.
+func (c printConfig) Run(s streams, l *config.Loader) error {
+	loaded, err := loadServer(l)
+	if printing := c.print(s, loaded.Values()); printing != nil {
+		return printing
+	}
+	return err
+}
+
+func (c printConfig) print(s streams, values []config.Value) error {
+	if c.JSON {
+		return printJSON(s.out, values)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "SETTING\tVALUE\tFROM") // Flush returns the first error
+	for _, v := range values {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", v.Path, dash(printable(v.Value)), printable(v.Origin.String()))
+	}
+	return w.Flush()
+}
+
+// loadServer reads the configuration and has the server look at it too. Its error is everything that is wrong.
+func loadServer(l *config.Loader) (config.Loaded, error) {
+	loaded, err := l.Load()
+	problems, _ := config.ProblemsOf(err)
+	found := loaded.Explain(serverConfig(loaded).Validate())
+	more, _ := config.ProblemsOf(found)
+	for _, p := range more {
+		if !problems.About(p.Path) { // a value that could not be read is not judged again
+			problems = append(problems, p)
+		}
+	}
+	if len(problems) > 0 {
+		return loaded, problems
+	}
+	return loaded, found
+}
+
+// serverConfig is the part of the configuration that the server understands.
+func serverConfig(c config.Loaded) server.Config {
+	return server.Config{
+		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention, TrustedProxies: c.TrustedProxies,
+		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
+		TLS: server.TLS{
+			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,
+			ACME: c.TLS.ACME, ACMEEmail: c.TLS.ACMEEmail, ACMEDirectory: c.TLS.ACMEDirectory, ACMERoots: c.TLS.ACMERoots,
+		},
+		Admin: server.Admin{
+			Listen: c.Admin.Listen, Optional: c.Origin("admin.listen").Source == config.SourceDefault,
+			AllowRemote: c.Admin.AllowRemote, Pprof: c.Admin.Pprof,
+		},
+		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
+		Version: buildVersion(),
+	}
+}

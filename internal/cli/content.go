@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits of what is said, which the server has too: here they come before anything is read into memory.
+const (
+	maxText  = 65536          // bytes
+	maxInput = maxText + 1024 // bytes, newlines at the end included
+	maxFile  = 1 << 20        // bytes of a file or the input with JSON
+)
+
+// content are the flags that say what, besides the text.
+type content struct {
+	Markdown bool   `xor:"content" help:"The text is Markdown."`
+	Card     string `xor:"content" placeholder:"FILE" help:"Show an Adaptive Card, as JSON; - reads standard input."`
+	Activity string `xor:"content,summary" placeholder:"FILE" help:"Send an activity of the Bot Framework protocol, as JSON; - reads standard input."`
+	Summary  string `xor:"summary" placeholder:"TEXT" help:"The same in a few words, for pop-ups and channels that cannot show it."`
+}
+
+// said is what is said: one of the first four.
+type said struct {
+	text, markdown string
+	activity, card []byte
+	summary        string
+}
+
+// silent reports whether nothing is to be said.
+func (c content) silent(text *string) bool { return text == nil && c.Card == "" && c.Activity == "" }
+
+// read is what the flags, the text or the input have to say.
+func (c content) read(text *string, in io.Reader) (s said, err error) {
+	s.summary = c.Summary
+	switch {
+	case text != nil && (c.Card != "" || c.Activity != ""):
+		return s, errors.New("--card, --activity: are instead of a text")
+	case c.Card != "":
+		s.card, err = jsonFile("--card", c.Card, in)
+	case c.Activity != "":
+		s.activity, err = jsonFile("--activity", c.Activity, in)
+	case c.Markdown:
+		s.markdown, err = textOf(text, in)
+	default:
+		s.text, err = textOf(text, in)
+	}
+	return s, err
+}
+
+// textOf is what to say: the argument, or what the input has, without the newlines that commands end their output with.
+func textOf(arg *string, in io.Reader) (string, error) {
+	text := ""
+	switch {
+	case arg != nil && *arg != "-":
+		text = *arg
+	case arg == nil && terminal(in):
+		return "", errors.New("nothing to say: give the text, or pipe it in")
+	default:
+		raw, err := io.ReadAll(io.LimitReader(in, maxInput))
+		if err != nil {
+			return "", fmt.Errorf("standard input: %w", err)
+		}
+		if len(raw) == maxInput {
+			return "", fmt.Errorf("the text is longer than %d bytes", maxText)
+		}
+		text = strings.TrimRight(string(raw), "\r\n")
+	}
+	switch {
+	case text == "":
+		return "", errors.New("nothing to say: the text is empty")
+	case len(text) > maxText:
+		return "", fmt.Errorf("the text is longer than %d bytes", maxText)
+	case !utf8.ValidString(text):
+		return "", errors.New("the text is not valid UTF-8")
+	}
+	return text, nil
+}
+
+// jsonFile is the JSON object in a file, or in the input if the file is called -.
+func jsonFile(flag, name string, in io.Reader) ([]byte, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		defer f.Close()
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	case len(raw) > maxFile:
+		return nil, fmt.Errorf("%s: %s is larger than %d bytes", flag, name, maxFile)
+	}
+	return object(flag, raw)
+}
+
+// object is a flag's JSON object, with nothing around it.
+func object(flag string, raw []byte) ([]byte, error) {
+	v := jsontext.Value(raw)
+	if err := v.Compact(); err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	if v.Kind() != '{' {
+		return nil, fmt.Errorf("%s: is not a JSON object", flag)
+	}
+	return v, nil
+}

@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/headsup-bot/headsup/internal/config"
+)
+
+// Model is every command, for the reference.
+func Model() *kong.Application {
+	return newParser(new(commands), io.Discard, io.Discard, func(int) {}).Model
+}
+
+// Parse reads a command line without running it.
+func Parse(args []string) error {
+	parser := newParser(new(commands), io.Discard, io.Discard, func(int) {})
+	config.NewLoader(os.Environ()).Attach(parser)
+	_, err := parser.Parse(args)
+	return err
+}

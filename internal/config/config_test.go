@@ -1,0 +1,210 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/go-json-experiment/json"
+	"github.com/goccy/go-yaml"
+
+	"github.com/headsup-bot/headsup/internal/config"
+)
+
+// load reads a configuration from flags, an environment and a file.
+func load(t *testing.T, args, environ []string, file string) (config.Loaded, error) {
+	t.Helper()
+	l := config.NewLoader(environ)
+	var grammar struct {
+		Serve  config.Flags `cmd:""`
+		Remote struct {
+			Server string `env:"HEADSUP_SERVER"`
+		} `cmd:""`
+	}
+	k, err := kong.New(&grammar, kong.Writers(io.Discard, io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Attach(k)
+	args = append([]string{"serve"}, args...)
+	if file != "" {
+		args = append(args, "--config", write(t, "headsup.yaml", file, 0o600))
+	}
+	if _, err := k.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return l.Load()
+}
+
+func write(t *testing.T, name, content string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
+	t.Parallel()
+	file := "listen: file:1\ndata: file\nlog_level: warn\nadmin:\n  listen: file:2\ntrusted_proxies: [10.0.0.0/8, '::1']\ndemo: yes\ndrain_timeout: 3s\n"
+	environ := []string{"HEADSUP_LISTEN=env:1", "HEADSUP_DATA=env", "HEADSUP_ADMIN_LISTEN=", "HEADSUP_TRACE_SAMPLE=0.25", "PATH=/bin"}
+	c, err := load(t, []string{"--listen", "flag:1", "--admin-pprof"}, environ, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"listen": "flag:1 --listen", "data": "env HEADSUP_DATA", "log_level": "warn headsup.yaml:3",
+		"admin.listen": "file:2 headsup.yaml:5", "admin.pprof": "true --admin-pprof", "trace.sample": "0.25 HEADSUP_TRACE_SAMPLE",
+		"trusted_proxies": "10.0.0.0/8,::1 headsup.yaml:6", "demo": "true headsup.yaml:7", "log_format": "text default",
+		"drain_timeout": "3s headsup.yaml:8",
+	}
+	for _, v := range c.Values() {
+		if got := v.Value + " " + v.Origin.String(); want[v.Path] != "" && got != want[v.Path] {
+			t.Errorf("%s is %q, want %q", v.Path, got, want[v.Path])
+		}
+	}
+	if c.Listen != "flag:1" || c.Admin.Listen != "file:2" || c.DrainTimeout != 3*time.Second || !c.Demo || len(c.TrustedProxies) != 2 {
+		t.Errorf("read %+v", c.Serve)
+	}
+}
+
+func TestAllProblemsComeAtOnceWithTheirPlaces(t *testing.T) {
+	t.Parallel()
+	file := "lisen: x\nlog_level: loud\ntls:\n  cert_file: [[a]]\n  certfile: x\n  key_file: {a: b}\ndata: a\ndata: b\ntrace: 1\nweb_dir:\n"
+	environ := []string{"HEADSUP_LISTN=x", "HEADSUP_DEMO=perhaps", "HEADSUP_PORT_3978_TCP=x", "HEADSUP_SERVICE_HOST=10.0.0.1", "HEADSUP_SERVER=x"}
+	_, err := load(t, []string{"--drain-timeout", "soon"}, environ, file)
+	if _, ok := errors.AsType[config.Problems](err); !ok {
+		t.Fatalf("error %v, want Problems", err)
+	}
+	want := []string{
+		"HEADSUP_LISTN: no setting has this name; did you mean HEADSUP_LISTEN?",
+		"headsup.yaml:4: tls.cert_file: must be a single value or a list of values",
+		"headsup.yaml:6: tls.key_file: must be a single value or a list of values",
+		"headsup.yaml:8: data: is given twice",
+		"headsup.yaml:9: trace: must be names with values",
+		"headsup.yaml:10: web_dir: must be a single value or a list of values",
+		"headsup.yaml:1: lisen: unknown setting; did you mean listen?",
+		"headsup.yaml:5: tls.certfile: unknown setting; did you mean tls.cert_file?",
+		`drain_timeout (--drain-timeout): "soon" is not a duration such as 10s or 1m30s`,
+		`demo (HEADSUP_DEMO): "perhaps" is neither true nor false`,
+		`headsup.yaml:2: log_level: "loud" is none of debug, info, warn, error`,
+	}
+	if got := err.Error(); got != strings.Join(want, "\n") {
+		t.Errorf("says\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+func TestFilesThatAreNoConfiguration(t *testing.T) {
+	t.Parallel()
+	for file, says := range map[string]string{
+		"- a\n":                   "headsup.yaml:1: must be names with values",
+		"a: b\n---\nc: d\n":       "headsup.yaml:3: a second document",
+		":\n\t- x":                "headsup.yaml:1: not valid YAML",
+		"listen: &a x\ndata: *a":  "listen: must be a single value",
+		"listen: !!binary eA==\n": "listen: must be a single value",
+	} {
+		if _, err := load(t, nil, nil, file); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %q", file, err, says)
+		}
+	}
+	for _, file := range []string{"", "# nothing\n", "---\n"} {
+		if _, err := load(t, nil, nil, file); err != nil {
+			t.Errorf("%q: %v", file, err)
+		}
+	}
+	if _, err := load(t, []string{"--config", "/none.yaml"}, nil, ""); err == nil || err.Error() != "/none.yaml: no such file or directory" {
+		t.Errorf("error %v for a file that is not there", err)
+	}
+}
+
+func TestSecretsComeFromClosedFilesOrTheEnvironment(t *testing.T) {
+	t.Parallel()
+	closed, open := write(t, "closed", "hunter2\n", 0o600), write(t, "open", "hunter2\n", 0o644)
+	c, err := load(t, []string{"--directline-secret-file", closed}, nil, "")
+	if err != nil || c.DirectLineSecret.Reveal() != "hunter2" {
+		t.Errorf("from a file: %q, %v", c.DirectLineSecret.Reveal(), err)
+	}
+	c, err = load(t, nil, []string{"HEADSUP_DIRECTLINE_SECRET=hunter2"}, "")
+	if err != nil || c.DirectLineSecret.Reveal() != "hunter2" {
+		t.Errorf("from the environment: %q, %v", c.DirectLineSecret.Reveal(), err)
+	}
+	c, err = load(t, nil, nil, "directline_secret: hunter2\n")
+	if err != nil || c.DirectLineSecret.Reveal() != "hunter2" {
+		t.Errorf("from a closed configuration: %q, %v", c.DirectLineSecret.Reveal(), err)
+	}
+	for says, args := range map[string][]string{
+		"others have access": {"--directline-secret-file", open},
+		"no such file":       {"--directline-secret-file", "/none"},
+		"is empty":           {"--directline-secret-file", write(t, "empty", "\n", 0o600)},
+		"closed to others":   {"--config", write(t, "h.yaml", "directline_secret: hunter2\n", 0o644)},
+	} {
+		if _, err := load(t, args, nil, ""); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v: %v, want %q", args, err, says)
+		}
+	}
+	_, err = load(t, []string{"--directline-secret-file", closed}, []string{"HEADSUP_DIRECTLINE_SECRET=x"}, "")
+	if err == nil || !strings.Contains(err.Error(), "not both") {
+		t.Errorf("both: %v", err)
+	}
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil, []string{"HEADSUP_DIRECTLINE_SECRET=hunter2"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed strings.Builder
+	s := c.DirectLineSecret
+	_, _ = fmt.Fprintf(&printed, "%v %+v %#v %s %q %x %d %v %+v %#v", s, s, s, s, s, s, s, c, &c, c.Serve)
+	slog.New(slog.NewJSONHandler(&printed, nil)).Info("x", "s", s, "all", c)
+	slog.New(slog.NewTextHandler(&printed, nil)).Info("x", "s", s, "all", c)
+	asJSON, err := json.Marshal(c.Values())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asYAML, err := yaml.Marshal(map[string]any{"s": s, "p": &s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed.Write(asJSON)
+	printed.Write(asYAML)
+	printed.Write(secret)
+	if strings.Contains(printed.String(), "hunter2") || strings.Contains(printed.String(), fmt.Sprintf("%x", "hunter2")) {
+		t.Errorf("printed %s", printed.String())
+	}
+	if !strings.Contains(string(asJSON), `"path":"directline_secret","value":"[redacted]","origin":{"source":"environment"`) {
+		t.Errorf("the list is %s", asJSON)
+	}
+}
+
+type wrong string
+
+func (w wrong) Error() string       { return string(w) + ": is wrong" }
+func (w wrong) ConfigField() string { return string(w) }
+
+func TestWhatOthersFindWrongIsPlaced(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, []string{"--data", "x"}, nil, "listen: x\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := errors.New("something else")
+	err = c.Explain(errors.Join(wrong("listen"), errors.Join(wrong("data"), other), fmt.Errorf("wrapped: %w", wrong("web_dir"))))
+	want := "headsup.yaml:1: listen: is wrong\ndata (--data): is wrong\nweb_dir: wrapped: web_dir: is wrong\nsomething else"
+	if err.Error() != want || !errors.Is(err, other) {
+		t.Errorf("says %q, want %q", err, want)
+	}
+}

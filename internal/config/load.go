@@ -1,0 +1,310 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Flags are the flags of a command that takes the configuration.
+type Flags struct {
+	Serve
+	Config string `placeholder:"FILE" help:"YAML file of settings. \"headsup config print\" shows what is in effect."`
+}
+
+// configVariable names the file in the environment.
+const configVariable = "HEADSUP_CONFIG"
+
+// Loader reads the configuration. It collects flags while the command line is parsed, which happens once.
+type Loader struct {
+	environ []string
+	flags   map[string]string // raw values by flag
+	config  string            // --config
+	known   map[string]bool   // variables of the environment
+}
+
+// binVariable names the program for the browser tests; the program inherits it and reads it not.
+const binVariable = "HEADSUP_BIN"
+
+// keyVariable holds an API key, for commands that call a server.
+const keyVariable = "HEADSUP_KEY"
+
+// NewLoader makes a loader that sees an environment, as [os.Environ] gives it.
+func NewLoader(environ []string) *Loader {
+	known := map[string]bool{configVariable: true, binVariable: true, keyVariable: true}
+	return &Loader{environ: environ, flags: make(map[string]string), known: known}
+}
+
+// Attach takes over the settings' flags of every command that embeds [Flags], and notes which variables the other flags
+// read. Kong then only splits the command line: what a value means, and what goes before what, is decided in Load.
+func (l *Loader) Attach(k *kong.Kong) {
+	all := make(map[string]setting)
+	for _, s := range settings(new(Serve)) {
+		all[s.flag()] = s
+		l.known[s.env()] = true
+	}
+	_ = kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		if command, ok := node.(*kong.Node); ok {
+			ours := takesConfig(command)
+			for _, flag := range command.Flags {
+				for _, name := range flag.Tag.Envs {
+					l.known[name] = true
+				}
+				switch s, found := all[flag.Name]; {
+				case ours && flag.Name == "config":
+					flag.Mapper = raw{l, flag.Name, false}
+					flag.Help += " ($" + configVariable + ")"
+				case ours && found:
+					l.takeOver(flag, s)
+				}
+			}
+		}
+		return next(nil)
+	})
+}
+
+// Loads reports whether the command of a command line takes the configuration.
+func (l *Loader) Loads(ctx *kong.Context) bool {
+	return ctx.Selected() != nil && takesConfig(ctx.Selected())
+}
+
+func takesConfig(command *kong.Node) bool {
+	return slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" })
+}
+
+func (l *Loader) takeOver(flag *kong.Flag, s setting) {
+	notes := "$" + s.env()
+	if s.preset != "" {
+		notes = s.preset + "; " + notes
+	}
+	if s.enum != nil {
+		notes = strings.Join(s.enum, ", ") + "; " + notes
+	}
+	flag.Help += " (" + notes + ")"
+	flag.HasDefault, flag.Default, flag.Enum, flag.Tag.Enum, flag.Tag.Envs = false, "", "", "", nil
+	flag.Mapper = raw{l, flag.Name, s.value.Kind() == reflect.Bool}
+}
+
+// raw keeps what a flag was given.
+type raw struct {
+	loader *Loader
+	name   string
+	bool   bool
+}
+
+// Decode implements [kong.Mapper].
+func (r raw) Decode(ctx *kong.DecodeContext, _ reflect.Value) error {
+	text := "true"
+	if !r.bool || ctx.Scan.Peek().Type == kong.FlagValueToken {
+		if err := ctx.Scan.PopValueInto("value", &text); err != nil {
+			return err
+		}
+	}
+	if r.name == "config" {
+		r.loader.config = text
+		return nil
+	}
+	r.loader.flags[r.name] = text
+	return nil
+}
+
+// IsBool implements [kong.BoolMapper].
+func (r raw) IsBool() bool { return r.bool }
+
+// Loaded is a configuration and where it came from.
+type Loaded struct {
+	Serve
+	origins map[string]Origin
+}
+
+// Origin tells where a setting's value came from, by its path.
+func (l Loaded) Origin(path string) Origin {
+	if o, ok := l.origins[path]; ok {
+		return o
+	}
+	return Origin{Source: SourceDefault}
+}
+
+// Load merges flags, environment, file and defaults. Its error is [Problems]: everything that is wrong, the unknown
+// variables of the environment included.
+func (l *Loader) Load() (Loaded, error) {
+	loaded := Loaded{origins: make(map[string]Origin)}
+	problems := l.Unknown()
+	environment := l.environment()
+	path := l.config
+	if path == "" {
+		path = environment[configVariable]
+	}
+	f := &file{}
+	if path != "" {
+		f = readFile(path)
+		problems = append(problems, f.problems...)
+	}
+	all := settings(&loaded.Serve)
+	for _, e := range f.entries {
+		if !slices.ContainsFunc(all, func(s setting) bool { return s.path == e.path }) {
+			problems = append(problems, Problem{e.path, Origin{SourceFile, f.name, e.line}, unknownSetting(e.path, all)})
+		}
+	}
+	for _, s := range all {
+		text, origin := s.preset, Origin{Source: SourceDefault}
+		for _, e := range f.entries {
+			if e.path == s.path {
+				text, origin = e.text, Origin{SourceFile, f.name, e.line}
+			}
+		}
+		if origin.Source == SourceFile && s.secret && !f.private {
+			problems = append(problems, Problem{s.path, origin, "a file with a secret in it must be closed to others (chmod 600)"})
+		}
+		if value, set := environment[s.env()]; set {
+			text, origin = value, Origin{Source: SourceEnvironment, Name: s.env()}
+		}
+		if value, set := l.flags[s.flag()]; set {
+			text, origin = value, Origin{Source: SourceFlag, Name: "--" + s.flag()}
+		}
+		if origin.Source != SourceDefault {
+			loaded.origins[s.path] = origin
+		}
+		if origin.Source == SourceDefault && text == "" {
+			continue
+		}
+		if err := s.set(text); err != nil {
+			problems = append(problems, Problem{s.path, origin, err.Error()})
+		}
+	}
+	problems = append(problems, loaded.readSecrets(all)...)
+	if len(problems) > 0 {
+		return loaded, problems
+	}
+	return loaded, nil
+}
+
+// readSecrets fills secrets from the files that are named for them.
+func (l *Loaded) readSecrets(all []setting) (problems Problems) {
+	for _, s := range all {
+		if !s.secret {
+			continue
+		}
+		i := slices.IndexFunc(all, func(f setting) bool { return f.path == s.path+"_file" })
+		if i < 0 || all[i].value.String() == "" {
+			continue
+		}
+		f := all[i]
+		if s.value.Interface().(Secret).Set() {
+			problems = append(problems, Problem{f.path, l.Origin(f.path), "give " + s.path + " or " + f.path + ", not both"})
+			continue
+		}
+		text, err := readSecret(f.value.String())
+		if err != nil {
+			problems = append(problems, Problem{f.path, l.Origin(f.path), err.Error()})
+			continue
+		}
+		s.value.Set(reflect.ValueOf(Secret{text}))
+		l.origins[s.path] = Origin{Source: SourceFile, Name: f.value.String()}
+	}
+	return problems
+}
+
+// maxSecret bounds a secret, in bytes.
+const maxSecret = 64 << 10
+
+// readSecret reads a file that holds a secret and perhaps a line's end.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %s", path, reason(err))
+	case !private(info):
+		return "", fmt.Errorf("%s: others have access to it; it must be its owner's alone (chmod 600)", path)
+	case info.Size() > maxSecret:
+		return "", fmt.Errorf("%s: is too large for a secret", path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %s", path, reason(err))
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s: is empty", path)
+	}
+	return secret, nil
+}
+
+// environment is what of the environment is ours. An empty variable is like one that is not there.
+func (l *Loader) environment() map[string]string {
+	ours := make(map[string]string)
+	for _, pair := range l.environ {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "HEADSUP_") && value != "" {
+			ours[name] = value
+		}
+	}
+	return ours
+}
+
+// injected are variables that Kubernetes sets in every container beside a service named headsup.
+func injected(name string) bool {
+	return name == "HEADSUP_PORT" || strings.HasPrefix(name, "HEADSUP_PORT_") ||
+		strings.HasPrefix(name, "HEADSUP_SERVICE_HOST") || strings.HasPrefix(name, "HEADSUP_SERVICE_PORT")
+}
+
+// Unknown lists the HEADSUP_ variables of the environment that nothing reads, which are misspelt or of another version.
+func (l *Loader) Unknown() (problems Problems) {
+	for name := range l.environment() {
+		if l.known[name] || injected(name) {
+			continue
+		}
+		message := "no setting has this name"
+		if near := nearest(name, l.known); near != "" {
+			message += "; did you mean " + near + "?"
+		}
+		problems = append(problems, Problem{Origin: Origin{Source: SourceEnvironment, Name: name}, Message: message})
+	}
+	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Origin.Name, b.Origin.Name) })
+	return problems
+}
+
+func unknownSetting(path string, all []setting) string {
+	names := make(map[string]bool)
+	for _, s := range all {
+		names[s.path] = true
+	}
+	if near := nearest(path, names); near != "" {
+		return "unknown setting; did you mean " + near + "?"
+	}
+	return "unknown setting"
+}
+
+// nearest is the name that is one or two keystrokes away; empty for none.
+func nearest(name string, names map[string]bool) string {
+	best, least := "", 3
+	for candidate := range names {
+		if d := distance(name, candidate); d < least || d == least && candidate < best {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to change, add or leave out between two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(before+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

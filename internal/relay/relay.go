@@ -1,0 +1,217 @@
+// Package relay is a bot that runs in another process, in any language, as a handler in this one: what people say is
+// posted to its messaging endpoint, and what that answers is the turn's answer. What the bot says otherwise it says
+// itself, to the channel's Connector API.
+//
+// [New] makes a [Bot]; its HandleTurn goes into a headsup.Bot, so that conversations are known here, too.
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/backoff"
+)
+
+// Config makes a [Bot].
+type Config struct {
+	// URL is the bot's messaging endpoint, such as http://localhost:3979/api/messages. Required.
+	URL string
+
+	// Patience is how long a bot that does not listen, because it is being restarted, is tried again. Nothing has
+	// reached it then. Zero means 3 s.
+	Patience time.Duration
+
+	// Tap is put around the transport, to see what is posted. Nil is none.
+	Tap func(http.RoundTripper) http.RoundTripper
+}
+
+// Bot is a bot in another process. It implements headsup.Handler. Safe for concurrent use.
+type Bot struct {
+	url    string
+	client *http.Client
+}
+
+// CheckURL checks that a text is the URL of a messaging endpoint.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return fmt.Errorf("%q is not an http or https URL such as http://localhost:3979/api/messages", text)
+	case u.User != nil || u.Fragment != "":
+		return errors.New("must not hold a user or a fragment")
+	}
+	return nil
+}
+
+// New makes a bot. It connects to nothing yet.
+func New(cfg Config) (*Bot, error) {
+	if err := CheckURL(cfg.URL); err != nil {
+		return nil, fmt.Errorf("relay: URL: %w", err)
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 3 * time.Second
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+	}
+	var way http.RoundTripper = patient{transport, cfg.Patience}
+	if cfg.Tap != nil {
+		way = cfg.Tap(way)
+	}
+	return &Bot{url: cfg.URL, client: &http.Client{
+		Transport: way,
+		// An endpoint does not move, and a body must not be posted elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Close closes connections that are not used.
+func (b *Bot) Close() { b.client.CloseIdleConnections() }
+
+// mostAnswer is the largest answer that is read.
+const mostAnswer = 1 << 20
+
+// HandleTurn implements headsup.Handler. A bot that cannot be reached, or answers with a status that is no success, fails
+// the turn, except to an invoke, whose sender is told what the bot answered. Proactive turns are this process's own.
+func (b *Bot) HandleTurn(ctx context.Context, t *headsup.Turn) error {
+	if t.Proactive() {
+		return nil
+	}
+	a := t.Activity()
+	status, answer, err := b.post(ctx, a)
+	switch {
+	case err != nil:
+		return err
+	case a.Type == activity.TypeInvoke:
+		return respond(ctx, t, status, answer)
+	case status < 200 || status > 299:
+		return fmt.Errorf("relay: the bot answered with status %d", status)
+	case a.DeliveryMode == activity.DeliveryExpectReplies:
+		return repeat(ctx, t, answer)
+	}
+	return nil
+}
+
+func (b *Bot) post(ctx context.Context, a *activity.Activity) (status int, answer []byte, err error) {
+	body, err := activity.Encode(a)
+	if err != nil {
+		return 0, nil, fmt.Errorf("relay: encode: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("relay: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("User-Agent", "Headsup")
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("relay: the bot could not be reached: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
+	switch {
+	case err != nil:
+		return 0, nil, fmt.Errorf("relay: read the bot's answer: %w", err)
+	case len(answer) > mostAnswer:
+		return 0, nil, fmt.Errorf("relay: the bot's answer has more than %d bytes", mostAnswer)
+	}
+	return resp.StatusCode, answer, nil
+}
+
+// respond answers an invoke as the bot did.
+func respond(ctx context.Context, t *headsup.Turn, status int, answer []byte) error {
+	if t.Activity().DeliveryMode == activity.DeliveryExpectReplies && status < 300 {
+		var expected activity.ExpectedReplies
+		if json.Unmarshal(answer, &expected) == nil && expected.Activities != nil {
+			answer = expected.Body
+			if err := say(ctx, t, expected.Activities); err != nil {
+				return err
+			}
+		}
+	}
+	r := headsup.InvokeResponse{Status: status}
+	if v := jsontext.Value(answer); len(v) > 0 {
+		if !v.IsValid() {
+			return errors.New("relay: the bot's answer to an invoke is not JSON")
+		}
+		r.Body = v
+	}
+	t.Respond(r)
+	return nil
+}
+
+// repeat says what the bot put into its answer.
+func repeat(ctx context.Context, t *headsup.Turn, answer []byte) error {
+	if len(answer) == 0 {
+		return nil // it has replied in the ordinary way
+	}
+	var expected activity.ExpectedReplies
+	if err := json.Unmarshal(answer, &expected); err != nil {
+		return fmt.Errorf("relay: the bot's replies are not readable: %w", err)
+	}
+	return say(ctx, t, expected.Activities)
+}
+
+func say(ctx context.Context, t *headsup.Turn, as []*activity.Activity) error {
+	for _, a := range as {
+		if a == nil {
+			continue
+		}
+		if _, err := t.Send(ctx, a); err != nil {
+			return fmt.Errorf("relay: say what the bot replied: %w", err)
+		}
+	}
+	return nil
+}
+
+// pauses are how long a bot that does not listen is left alone.
+var pauses = backoff.Policy{Base: 200 * time.Millisecond, Min: 100 * time.Millisecond, Max: 500 * time.Millisecond}
+
+// patient tries a bot that does not listen again for a while.
+type patient struct {
+	*http.Transport
+	limit time.Duration
+}
+
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	give := time.NewTimer(p.limit)
+	defer give.Stop()
+	for try := 1; ; try++ {
+		resp, err := p.Transport.RoundTrip(r)
+		e, ok := errors.AsType[*net.OpError](err)
+		if !ok || e.Op != "dial" || r.GetBody == nil {
+			return resp, err
+		}
+		again := time.NewTimer(pauses.Wait(try))
+		select {
+		case <-again.C:
+		case <-give.C:
+			again.Stop()
+			return nil, err
+		case <-r.Context().Done():
+			again.Stop()
+			return nil, err
+		}
+		body, gone := r.GetBody()
+		if gone != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = body
+	}
+}

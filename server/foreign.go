@@ -1,0 +1,47 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/event"
+	"github.com/headsup-bot/headsup/internal/relay"
+)
+
+// botAccount is what people see on the embedded channel.
+func (s *Server) botAccount() activity.ChannelAccount {
+	if s.cfg.BotURL != "" {
+		return activity.ChannelAccount{ID: "bot", Name: "Bot"}
+	}
+	return activity.ChannelAccount{ID: botID, Name: botName}
+}
+
+// handler is the bot's: one of ours, or one that hands everything to a bot in another process.
+func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, error) {
+	switch {
+	case s.cfg.BotURL != "":
+	case s.cfg.Bot != nil:
+		return s.cfg.Bot(s.engine), nil
+	default:
+		return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) }), nil
+	}
+	var err error
+	s.relay, err = relay.New(relay.Config{URL: s.cfg.BotURL, Tap: wire.Transport})
+	return s.relay, err
+}
+
+// noteOpened puts conversations that a bot in another process opens into the book, so that they can be continued from
+// here, too.
+func (s *Server) noteOpened(appID string) func(context.Context, activity.Reference) error {
+	return func(ctx context.Context, ref activity.Reference) error {
+		_, err := s.store.Sight(ctx, book.Sighting{
+			Key: headsup.KeyOf(appID, ref), Reference: ref, Kind: book.KindOf(ref.Conversation),
+			Source: book.SourceConfig, At: time.Now(),
+		})
+		return err
+	}
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/adminkey"
+)
+
+// Exposed reports whether others than this machine's own programs can reach the server. Then it asks for API keys, the
+// embedded channel asks for its secret or tokens, and what is for development is off.
+func (s *Server) Exposed() bool { return s.cfg.exposed() }
+
+// KeysRequired reports whether the HTTP API lets nobody in without a key.
+func (s *Server) KeysRequired() bool { return s.cfg.RequireKey || s.cfg.exposed() }
+
+// openKeyring says who may use the API of an app, and writes the secret for the commands on this machine.
+func (s *Server) openKeyring(appID string) (err error) {
+	s.local = access.NewLocal()
+	s.keys, err = access.New(access.Config{
+		AppID: appID, Store: s.store, Open: !s.KeysRequired(), Local: s.local.Hash(), ClientAddr: s.proxies.client, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	return adminkey.Write(s.cfg.DataDir, s.entry())
+}
+
+// entry is how commands on this machine reach the server: past a proxy that may stand before it, and with TLS by the
+// name that the certificate is for.
+func (s *Server) entry() adminkey.Entry {
+	here := s.listener.Addr().String()
+	if host, port, err := net.SplitHostPort(here); err == nil && net.ParseIP(host).IsUnspecified() {
+		here = net.JoinHostPort("localhost", port)
+	}
+	if s.cfg.TLS.on() {
+		return adminkey.Entry{Secret: s.local, URL: s.url, Dial: here}
+	}
+	return adminkey.Entry{Secret: s.local, URL: "http://" + here}
+}
+
+// forDevelopment answers in place of what is only there in development mode.
+func forDevelopment(what string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		writeProblem(w, http.StatusNotFound, api.CodeDevelopmentOnly,
+			what+" is for development, and off since others can reach this server")
+	})
+}
