@@ -338,11 +338,11 @@ func TestReplaysAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	c, s := serve(t, lost)
 	_, err := c.ReplayDelivery(t.Context(), "dlv_1")
-	if _, ok := errors.AsType[*client.Error](err); err == nil || ok || len(s.keys) != 1 {
-		t.Errorf("%v after %d requests, want one", err, len(s.keys))
+	if _, ok := errors.AsType[*client.Error](err); err == nil || ok || len(s.asked()) != 1 {
+		t.Errorf("%v after %d requests, want one", err, len(s.asked()))
 	}
 	c, s = serve(t, says(503, problem, `{"code":"unavailable"}`, "Retry-After", "0"), says(200, "application/json", `{"replayed":3}`))
-	if n, err := c.ReplayDeliveries(t.Context(), api.ReplayRequest{}); n != 3 || err != nil || len(s.keys) != 2 {
-		t.Errorf("%d, %v after %d requests", n, err, len(s.keys))
+	if n, err := c.ReplayDeliveries(t.Context(), api.ReplayRequest{}); n != 3 || err != nil || len(s.asked()) != 2 {
+		t.Errorf("%d, %v after %d requests", n, err, len(s.asked()))
 	}
 }

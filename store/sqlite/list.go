@@ -178,8 +178,8 @@ const inParts = `d.id IN (WITH RECURSIVE parts (n) AS
 		(SELECT max(part) FROM finished UNION ALL SELECT n - 1 FROM parts WHERE n > 1)
 	SELECT f.id FROM parts CROSS JOIN finished f ON f.part = parts.n AND f.conversation = +?)`
 
-// enough ends a walk through rows.
-var enough = errors.New("enough")
+// errEnough ends a walk through rows.
+var errEnough = errors.New("enough")
 
 // ListMessages implements [outbox.Store].
 func (s *Store) ListMessages(ctx context.Context, f outbox.MessageFilter) (outbox.MessagePage, error) {
@@ -199,7 +199,7 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 	err = walkMessages(c, f, func(r row) error {
 		if len(page.Messages) == f.Limit || seen == examine {
 			page.Next = last
-			return enough
+			return errEnough
 		}
 		seen++
 		last = r.int(messageCount)
@@ -217,7 +217,7 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 		}
 		return nil
 	})
-	if errors.Is(err, enough) {
+	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	return page, err

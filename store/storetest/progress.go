@@ -85,9 +85,9 @@ func progressThatWasSaid(e *env) {
 	p := e.progressOf(j, c, "1", true, e.start)
 	e.tells(p)
 	a := e.claimsOnly(1, e.start, p.Tell)[0]
-	_, r := e.tells(e.progressOf(j, c, "2", true, e.start)) // while it is being said
+	e.tells(e.progressOf(j, c, "2", true, e.start)) // while it is being said
 	e.saidAs(a, "said", e.start)
-	_, r = e.tells(e.progressOf(j, c, "3", true, e.start))
+	_, r := e.tells(e.progressOf(j, c, "3", true, e.start))
 	if r.Message.ID != p.Tell.Message.ID || len(r.Deliveries) != 2 || r.Deliveries[1].Verb != outbox.VerbUpdate {
 		e.Fatalf("told by %+v", r)
 	}
