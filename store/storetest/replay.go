@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -13,6 +14,7 @@ func (s suite) replay(t *testing.T) {
 	s.promise(t, "ReplayedDoesNotExpire", replayedDoesNotExpire)
 	s.promise(t, "ReplayedTakesANewPlace", replayedPlace)
 	s.promise(t, "RecalledIsNotReplayed", recalledNotReplayed)
+	s.promise(t, "ForgottenIsNeitherReplayedNorRevised", forgottenStays)
 	s.promise(t, "ReplayedByFilterOldestFirst", replayedByFilter)
 	s.promise(t, "OnlyUnknownIsSettled", onlyUnknownIsSettled)
 }
@@ -119,6 +121,34 @@ func recalledNotReplayed(e *env) {
 	if again := e.claimsOnly(10, e.start, s)[0]; again.Delivery != a.Delivery || again.Sent != "said" {
 		e.Errorf("handed out %+v", again)
 	}
+}
+
+func forgottenStays(e *env) {
+	a, b := e.meet("a"), e.meet("b")
+	s := e.say(a, b)
+	for _, attempt := range e.claims(10, e.start).Attempts {
+		e.saidAs(attempt, "said", e.start)
+	}
+	failed := e.endsAs("a", outbox.StateFailed, "")
+	e.ok(e.Forget(e.ctx, a.Key, e.start))
+	_, err := e.ReplayDelivery(e.ctx, failed.Deliveries[0].ID, e.start)
+	e.is(err, book.ErrNotFound)
+	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 10}, e.start)
+	e.ok(err)
+	if n != 0 {
+		e.Errorf("replayed %d", n)
+	}
+	e.revises(s, edited, e.start)
+	r := e.revises(s, nil, e.start)
+	if len(r.Deliveries) != 4 {
+		e.Errorf("%d deliveries, want those that were sent, and an update and a removal in the conversation that is left", len(r.Deliveries))
+	}
+	for _, d := range e.allDeliveries(outbox.DeliveryFilter{Conversation: a.Row}, 10) {
+		if d.Key != a.Key {
+			e.Errorf("delivery %d was to %v", d.ID, d.Key)
+		}
+	}
+	e.claimsOnly(10, e.start, s)
 }
 
 func replayedByFilter(e *env) {
