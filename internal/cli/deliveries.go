@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/client"
@@ -42,7 +43,7 @@ func (c *listDeliveries) Run(ctx context.Context, s streams) error {
 	}
 	filter := client.DeliveryFilter{State: c.State, Reason: c.Reason, Conversation: c.Conversation, Notification: c.Notification}
 	return lister[api.Delivery]{
-		head:    []any{"DELIVERY", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION"},
+		head:    append(slices.Clone(deliveryHead), "NOTIFICATION"),
 		largest: 200,
 		page: func(cursor string, limit int) ([]api.Delivery, string, error) {
 			p, err := server.DeliveriesPage(ctx, filter, cursor, limit)
@@ -51,12 +52,14 @@ func (c *listDeliveries) Run(ctx context.Context, s streams) error {
 			}
 			return p.Deliveries, p.NextCursor, nil
 		},
-		cells: deliveryCells,
+		cells: func(d api.Delivery) []any { return append(deliveryCells(d), d.Notification) },
 	}.print(s, c.listing, c.JSON)
 }
 
+var deliveryHead = []any{"DELIVERY", "VERB", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION"}
+
 func deliveryCells(d api.Delivery) []any {
-	return []any{d.ID, d.State, d.Reason, d.Attempts, optionalInstant(d.DueAt), d.Channel, d.Conversation}
+	return []any{d.ID, d.Verb, d.State, d.Reason, d.Attempts, optionalInstant(d.DueAt), d.Channel, d.Conversation}
 }
 
 type deliveryID struct {

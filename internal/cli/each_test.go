@@ -192,3 +192,19 @@ func TestMistakesInAFileAreToldBeforeAnythingIsSent(t *testing.T) {
 		t.Errorf("a mistake in the input: exit code %d, %q, %d sent", code, stderr, len(b.items))
 	}
 }
+
+// TestEachLineReachesARealServer: what the inbox above takes is what the API takes.
+func TestEachLineReachesARealServer(t *testing.T) {
+	t.Parallel()
+	url := running(t)
+	lines := "dl_ann\n" + `{"to": {"everyone": true}, "markdown": "**all**"}` + "\neve\n" + `{"to": {"user": "dl_ann"}, "text": "own", "in": "1h"}` + "\n"
+	for range 2 { // the second time under the same keys
+		code, out, stderr := pipe(t, lines, "send", "--server", url, "--each", "-", "--key", "k", "--topic", "each", "hello")
+		if code != 1 || out != "" || !strings.Contains(stderr, "headsup: line 3: ") || !strings.Contains(stderr, "accepted 3 of 4 notifications, 1 refused") {
+			t.Errorf("exit code %d, %q, %q", code, out, stderr)
+		}
+	}
+	if out := called(t, url, "notifications", "list", "--topic", "each"); strings.Count(out, "\n") != 4 {
+		t.Errorf("listed as\n%s", out)
+	}
+}

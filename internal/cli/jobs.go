@@ -91,7 +91,7 @@ func (c *listJobs) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return lister[api.Job]{
-		head: []any{"JOB", "STATE", "NAME", "STARTED", "COMPLETED", "CHANNEL", "CONVERSATION"},
+		head: []any{"JOB", "STATE", "DONE", "NAME", "STARTED", "COMPLETED", "CHANNEL", "CONVERSATION"},
 		page: func(cursor string, limit int) ([]api.Job, string, error) {
 			p, err := server.JobsPage(ctx, cursor, limit)
 			if err != nil {
@@ -100,9 +100,20 @@ func (c *listJobs) Run(ctx context.Context, s streams) error {
 			return slices.DeleteFunc(p.Jobs, func(j api.Job) bool { return c.State != "all" && j.State != c.State }), p.NextCursor, nil
 		},
 		cells: func(j api.Job) []any {
-			return []any{j.Number, j.State, j.Name, instant(j.StartedAt), optionalInstant(j.CompletedAt), j.Channel, j.Conversation}
+			return []any{j.Number, j.State, percent(j), j.Name, instant(j.StartedAt), optionalInstant(j.CompletedAt), j.Channel, j.Conversation}
 		},
 	}.print(s, c.listing, c.JSON)
+}
+
+// percent is how much of a job is done, as far as it has told.
+func percent(j api.Job) string {
+	switch {
+	case j.State == "completed":
+		return "100%"
+	case j.Progress == nil || j.Progress.Percent == nil:
+		return ""
+	}
+	return fmt.Sprintf("%d%%", *j.Progress.Percent)
 }
 
 type jobNumber struct {
@@ -145,9 +156,9 @@ func (c *getJob) Run(ctx context.Context, s streams) error {
 
 type tellProgress struct {
 	jobNumber
-	Text     *string `arg:"" optional:"" help:"What its conversation is told. Read from standard input when it is left out or -."`
-	Percent  *int    `placeholder:"0…100" help:"How much is done; it is kept with the job."`
-	Activity string  `placeholder:"FILE" help:"Tell an activity of the Bot Framework protocol, as JSON; - reads standard input."`
+	Text    *string `arg:"" optional:"" help:"What its conversation is told. Read from standard input when it is left out or -."`
+	Percent *int    `placeholder:"N" help:"How much is done, from 0 to 100; it is kept with the job."`
+	content
 	remote
 }
 
@@ -164,12 +175,13 @@ message, at most one every 5 s.`
 
 // Run tells the progress.
 func (c *tellProgress) Run(ctx context.Context, s streams) error {
-	r := api.JobProgress{Percent: c.Percent}
-	said, err := content{Activity: c.Activity}.read(c.Text, s.in)
+	said, err := c.read(c.Text, s.in)
 	if err != nil {
 		return usageError{err}
 	}
-	r.Text, r.Activity = said.text, said.activity
+	r := api.JobProgress{
+		Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Summary: said.summary, Percent: c.Percent,
+	}
 	server, err := c.client()
 	if err != nil {
 		return err
@@ -241,6 +253,9 @@ func (r *remote) print(s streams, j api.Job) error {
 	line += fmt.Sprintf(": %s in %s %s, started %s", j.State, j.Channel, j.Conversation, instant(j.StartedAt))
 	if j.CompletedAt != nil {
 		line += ", completed " + instant(*j.CompletedAt)
+	}
+	if done := percent(j); done != "" && j.CompletedAt == nil {
+		line += ", " + done + " done"
 	}
 	if j.Notification != "" {
 		line += "; see: headsup notifications get " + j.Notification

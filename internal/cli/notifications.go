@@ -160,7 +160,7 @@ func (editNotification) Help() string {
 	return `Examples:
 
     headsup notifications edit ntf_0zk3v9q2m7r4x "The canteen is open after all."
-    headsup notifications edit ntf_0zk3v9q2m7r4x --activity message.json
+    headsup notifications edit ntf_0zk3v9q2m7r4x --card menu.json --summary "The menu has changed"
 
 Where it was said already, a delivery of its own changes it, which fails on channels that cannot do that.`
 }
@@ -172,7 +172,9 @@ func (c *editNotification) Run(ctx context.Context, s streams) error {
 		return usageError{err}
 	}
 	return c.change(s, func(server *client.Client) (api.Notification, error) {
-		return server.Edit(ctx, c.ID, api.EditRequest{Text: said.text, Activity: said.activity})
+		return server.Edit(ctx, c.ID, api.EditRequest{
+			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Summary: said.summary,
+		})
 	})
 }
 
@@ -223,7 +225,7 @@ func printNotification(out io.Writer, n api.Notification) error {
 
 // printDeliveries writes a table of deliveries, and what happened to each.
 func printDeliveries(out io.Writer, deliveries []api.Delivery) error {
-	t := newTable(out, false, "DELIVERY", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION")
+	t := newTable(out, false, deliveryHead...)
 	for _, d := range deliveries {
 		t.row(deliveryCells(d)...)
 	}
