@@ -80,8 +80,14 @@ func (s *service) streamEvents(ctx context.Context, r *eventsRequest) (*huma.Str
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		defer s.readers.Add(-1)
-		_, w := humago.Unwrap(hc)
-		s.stream(ctx, w, types, after)
+		r, w := humago.Unwrap(hc)
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Accel-Buffering", "no")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if r.Method == http.MethodGet { // the pattern takes HEAD too, which asks for nothing more
+			s.stream(ctx, w, types, after)
+		}
 	}}, nil
 }
 
@@ -91,10 +97,6 @@ func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []eve
 	defer stop()
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{}) // where it cannot be set there is none
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	// The id is taken by readers though there is no event yet, so that one who is cut off before the first loses none.
 	if _, err := fmt.Fprintf(w, "retry: 1000\nid: %s\n\n", after); err != nil {
 		return
