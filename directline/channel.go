@@ -280,6 +280,9 @@ func (c *Channel) fromBot(id activity.ConversationID, a *activity.Activity) *act
 		out.From.Name = c.cfg.BotName
 	}
 	out.DeliveryMode = ""
+	if !inHistory(id, out.ReplyToID) {
+		out.ReplyToID = "" // SDKs make ids up for proactive turns, and Web Chat waits 5 s for what is answered to appear
+	}
 	c.place(id, out)
 	return out
 }

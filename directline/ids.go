@@ -94,6 +94,17 @@ func activityID(id activity.ConversationID, seq int64) activity.ID {
 	return activity.ID(fmt.Sprintf("%s|%07d", id, seq))
 }
 
+// inHistory reports whether an id may be that of an activity of a conversation's history.
+func inHistory(conversation activity.ConversationID, id activity.ID) bool {
+	if kindOf(conversation) == KindChannel {
+		_, ok := seqIn(id)
+		return ok
+	}
+	number, ok := strings.CutPrefix(string(id), string(conversation)+"|")
+	_, err := strconv.ParseUint(number, 10, 63)
+	return ok && err == nil
+}
+
 // passingID is an id for something that is not kept.
 func passingID(id activity.ConversationID) activity.ID {
 	return activity.ID(string(id) + "|" + rand.Text())

@@ -41,6 +41,8 @@ func (a Admin) validate(listen string) error {
 	switch {
 	case err != nil:
 		return wrong("admin.listen", "%q is not host:port", a.Listen)
+	case badPort(port):
+		return wrong("admin.listen", "%q has no port from 0 to 65535", a.Listen)
 	case !loopback(host) && !a.AllowRemote:
 		return wrong("admin.listen", "%q can be reached by others, and has no password; admin.allow_remote allows it all the same", a.Listen)
 	case a.Listen == listen && port != "0":

@@ -146,14 +146,24 @@ func (c Config) validateDrain() error {
 var ErrNoPublicURL = errors.New("others can reach it, so public_url must say by which address they do")
 
 func (c Config) validateListen() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return wrong("listen", "%q is not host:port", c.Listen)
 	}
-	if !loopback(host) && c.PublicURL == "" {
-		return wrong("listen", "%q: %w", c.Listen, ErrNoPublicURL)
+	var errs []error
+	if badPort(port) {
+		errs = append(errs, wrong("listen", "%q has no port from 0 to 65535", c.Listen))
 	}
-	return nil
+	if !loopback(host) && c.PublicURL == "" {
+		errs = append(errs, wrong("listen", "%q: %w", c.Listen, ErrNoPublicURL))
+	}
+	return errors.Join(errs...)
+}
+
+// badPort reports whether a port is neither a number from 0 to 65535 nor the name of one.
+func badPort(port string) bool {
+	_, err := net.LookupPort("tcp", port)
+	return err != nil
 }
 
 // exposed reports whether others than this machine's own programs can reach the server.

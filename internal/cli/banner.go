@@ -30,7 +30,7 @@ func banner(s *server.Server) string {
 	} else {
 		say("  The pages have not been built; \"make run\" builds them.")
 	}
-	say("  Messaging endpoint  "+url+"/api/messages", "  API document        "+url+"/openapi.json")
+	say("  Messaging endpoint  "+url+"/api/messages", "  API reference       "+url+"/docs")
 	monitoring(say, s)
 	if s.KeysRequired() {
 		say("", "Once somebody has opened a chat, make the bot speak to everybody it knows:", "",
@@ -49,7 +49,7 @@ func exposed(say func(...string), s *server.Server) {
 	url := s.URL()
 	say("headsup: others can reach this server: API keys are required, and what is for development is off", "",
 		"  on    API                   "+url+"/v1/, with an API key",
-		"  on    API document          "+url+"/openapi.json",
+		"  on    API reference         "+url+"/docs",
 		"  on    notify endpoint       POST "+url+"/api/notify, with an API key (scope broadcast)",
 		"  on    embedded Direct Line  "+url+"/v3/directline, with its secret or tokens",
 		"  off   messaging endpoint    "+url+"/api/messages lets nobody in: there are no channel credentials",

@@ -21,6 +21,9 @@ type waiting struct {
 	Patience time.Duration `default:"10s" placeholder:"DURATION" help:"Stop waiting when nothing has changed for so long (${default})."`
 }
 
+// errBlind: the key may send, and may not look.
+var errBlind = errors.New("this key may not read what became of it")
+
 // await follows a notification that is due after a while, and returns it when every delivery has an outcome or patience
 // ends, which is no error.
 func (w waiting) await(ctx context.Context, server *client.Client, n api.Notification, due time.Duration, eyes io.Writer) (api.Notification, error) {
@@ -37,7 +40,7 @@ func (w waiting) await(ctx context.Context, server *client.Client, n api.Notific
 				return n, nil
 			}
 			if e, ok := errors.AsType[*client.Error](err); ok && e.Problem.Code == api.CodeMissingScope {
-				return n, nil // a key that may send and not look
+				return n, errBlind
 			}
 			return n, err
 		}

@@ -41,9 +41,9 @@ func describeAccess(doc *huma.OpenAPI) {
 			"A server in development mode lets callers without a key do everything.",
 	}}
 	refusals := map[int]string{
-		http.StatusUnauthorized:    "No key, or not a good one: unauthorized.",
-		http.StatusForbidden:       "The key lacks a scope: missing_scope.",
-		http.StatusTooManyRequests: "Too many requests with this key, or too many wrong keys from this address: rate_limited.",
+		http.StatusUnauthorized:    "No key, or not a good one.",
+		http.StatusForbidden:       "The key lacks the scope.",
+		http.StatusTooManyRequests: "Too many requests with this key, or too many wrong keys from this address.",
 	}
 	doc.OnAddOperation = append(doc.OnAddOperation, func(_ *huma.OpenAPI, op *huma.Operation) {
 		for status, description := range refusals {
