@@ -2,9 +2,7 @@ package connector
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
@@ -119,40 +117,6 @@ func printable(s string) string {
 		return string(runes[:longestWords]) + "..."
 	}
 	return s
-}
-
-// The bounds of Error.RetryAfter.
-const (
-	shortestWait = time.Second
-	longestWait  = time.Hour
-)
-
-// retryAfter reads the header of that name in both of its forms. A date is measured against the service's own clock if
-// the answer shows it. What makes no sense counts as absent.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if value == "" {
-		return 0
-	}
-	if strings.Trim(value, "0123456789") == "" {
-		seconds, err := strconv.ParseInt(value, 10, 32)
-		if err != nil { // more digits than anybody can wait for
-			return longestWait
-		}
-		return clampWait(time.Duration(seconds) * time.Second)
-	}
-	until, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = date
-	}
-	return clampWait(until.Sub(now))
-}
-
-func clampWait(d time.Duration) time.Duration {
-	return min(max(d, shortestWait), longestWait)
 }
 
 // correlationID returns the service's name for the request, under whichever header it travels.

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/internal/backoff"
 )
 
 // TokenSource provides the bearer token for a request. It is called for every request, from many goroutines, and is
@@ -306,7 +308,7 @@ func (call Call) failed(got answer, token string, replaced bool) error {
 		Message:        said.message,
 		Class:          r.class,
 		Scope:          r.scope,
-		RetryAfter:     retryAfter(got.header, time.Now()),
+		RetryAfter:     backoff.RetryAfter(got.header, time.Now()),
 		MaybeDelivered: r.maybe && call.effect(),
 		CorrelationID:  correlationID(got.header),
 		Host:           r.host,

@@ -1,116 +1,24 @@
 package connector
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
-	"time"
+
+	"github.com/headsup-bot/headsup/internal/netguard"
 )
 
 // ErrAddressBlocked is in the chain of the error for a host that resolved to an address the client does not connect to.
-var ErrAddressBlocked = errors.New("address blocked")
-
-// blocked are the ranges inside the public address space, as IANA's special-purpose registries list them, that do not
-// lead to a host on the internet, and Azure's own service address.
-var blocked = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("10.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // shared by carriers; Alibaba's metadata service
-	netip.MustParsePrefix("127.0.0.0/8"),
-	netip.MustParsePrefix("168.63.129.16/32"), // Azure's wire server
-	netip.MustParsePrefix("169.254.0.0/16"),   // link-local; metadata services
-	netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("192.88.99.0/24"), // relays for 6to4
-	netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("224.0.0.0/3"), // multicast, reserved, broadcast
-	netip.MustParsePrefix("2001::/23"),   // Teredo, ORCHID, benchmarking
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), // 6to4 carries any IPv4 address
-	netip.MustParsePrefix("3fff::/20"),
-}
-
-var (
-	globalUnicast = netip.MustParsePrefix("2000::/3")
-	nat64         = netip.MustParsePrefix("64:ff9b::/96")
-)
+var ErrAddressBlocked = netguard.ErrAddressBlocked
 
 // PublicAddr reports whether addr belongs to a host on the public internet. Private, loopback, link-local, shared,
 // documentation, multicast and reserved addresses do not, in whatever form IPv6 wraps them. It is the default of
 // [Config.AllowAddr].
-func PublicAddr(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	if !addr.IsValid() || addr.Zone() != "" {
-		return false
-	}
-	if nat64.Contains(addr) { // how a network without IPv4 reaches it
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if addr.Is6() && !globalUnicast.Contains(addr) {
-		return false
-	}
-	for _, p := range blocked {
-		if p.Contains(addr) {
-			return false
-		}
-	}
-	return true
-}
+func PublicAddr(addr netip.Addr) bool { return netguard.Public(addr) }
 
-// control returns a check for net.Dialer that runs on the address of every connection, after the name was resolved, so
-// that a name cannot change its mind between check and use.
-func control(allow func(netip.Addr) bool) func(network, address string, _ syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
-		to, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return fmt.Errorf("%w: %s", ErrAddressBlocked, address)
-		}
-		if !allow(to.Addr().Unmap()) {
-			return fmt.Errorf("%w: %s", ErrAddressBlocked, to.Addr())
-		}
-		return nil
-	}
-}
-
-// newTransport returns a transport that connects where cfg allows and nowhere else. A loopback host is dialled at
-// loopback addresses only, so that development mode opens nothing to names that merely resolve there.
+// newTransport returns a transport that connects where cfg allows and nowhere else.
 func newTransport(cfg Config) *http.Transport {
-	public := &net.Dialer{Resolver: cfg.Resolver, Control: control(cfg.AllowAddr)}
-	loopback := &net.Dialer{Resolver: cfg.Resolver, Control: control(netip.Addr.IsLoopback)}
-
-	var onlyHTTP1 http.Protocols
-	onlyHTTP1.SetHTTP1(true) // HTTP/2 repeats requests by itself after a GOAWAY
-
-	return &http.Transport{
-		Proxy: nil,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, _, err := net.SplitHostPort(address)
-			if err == nil && cfg.AllowLoopback && loopbackHost(host) {
-				return loopback.DialContext(ctx, network, address)
-			}
-			return public.DialContext(ctx, network, address)
-		},
-		TLSClientConfig: &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			RootCAs:            cfg.RootCAs,
-			ClientSessionCache: tls.NewLRUClientSessionCache(64),
-		},
-		Protocols:              &onlyHTTP1,
-		DisableCompression:     true, // nothing to decompress, nothing that grows
-		MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConns:           4 * cfg.MaxConns,
-		MaxIdleConnsPerHost:    cfg.MaxConns,
-		MaxConnsPerHost:        cfg.MaxConns,
-		IdleConnTimeout:        90 * time.Second,
-	}
+	return netguard.Transport(netguard.Config{
+		AllowAddr: cfg.AllowAddr, AllowLoopback: cfg.AllowLoopback, RootCAs: cfg.RootCAs, Resolver: cfg.Resolver,
+		MaxConns: cfg.MaxConns,
+	})
 }

@@ -3,7 +3,6 @@ package connector
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/netguard"
 )
 
 // ErrHostNotAllowed is in the chain of the error for a service URL whose host is not on the list of [Config.AllowHost].
@@ -141,13 +141,13 @@ func (c *Client) service(raw string) (target, error) {
 		return refuse("cannot be parsed")
 	}
 	host := strings.ToLower(u.Hostname())
-	local := c.cfg.AllowLoopback && loopbackHost(host)
+	local := c.cfg.AllowLoopback && netguard.Loopback(host)
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !local):
 		return refuse("is not https")
 	case u.User != nil:
 		return refuse("holds credentials")
-	case !plainHost(host):
+	case !netguard.PlainHost(host):
 		return refuse("has no proper host")
 	case strings.Contains(u.EscapedPath(), "%"):
 		return refuse("has an escaped path")
@@ -169,31 +169,4 @@ func (c *Client) service(raw string) (target, error) {
 		return target{}, fmt.Errorf("%w: %s", ErrHostNotAllowed, full)
 	}
 	return target{url: u.Scheme + "://" + full + strings.TrimSuffix(u.Path, "/"), host: full}, nil
-}
-
-// plainHost reports whether host is an IP address in its usual form, or a name of letters, digits, hyphens and dots that
-// nothing can take for an IP address: some resolvers read 127.1 and 0x7f000001 as one.
-func plainHost(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return addr.Zone() == ""
-	}
-	labels := strings.Split(host, ".")
-	for _, label := range labels {
-		if label == "" || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		}) {
-			return false
-		}
-	}
-	last := labels[len(labels)-1]
-	return last[0] < '0' || last[0] > '9'
-}
-
-// loopbackHost reports whether host names this machine by convention or by address.
-func loopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -64,7 +64,14 @@ type Config struct {
 	// WebDir serves the pages from a folder instead of those built into the binary.
 	WebDir string
 
-	// Bot makes the bot's handler. Nil is a small bot that welcomes people.
+	// WebhookPrivate lets webhooks be on this machine and in private networks, with http too, as development mode does.
+	WebhookPrivate bool
+
+	// WebhookRetention is how long events are kept, and tried. Zero means 3 days; at least a minute.
+	WebhookRetention time.Duration
+
+	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
+	// know of it (message.received).
 	Bot func(*proactive.Engine) headsup.Handler
 
 	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
@@ -87,9 +94,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DataDir == "" {
 		c.DataDir = "headsup-data"
-	}
-	if c.Bot == nil {
-		c.Bot = func(*proactive.Engine) headsup.Handler { return welcomer() }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -8,6 +8,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/relay"
 )
 
@@ -20,9 +21,13 @@ func (s *Server) botAccount() activity.ChannelAccount {
 }
 
 // handler is the bot's: one of ours, or one that hands everything to a bot in another process.
-func (s *Server) handler(wire *console.Wire) (headsup.Handler, error) {
-	if s.cfg.BotURL == "" {
+func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, error) {
+	switch {
+	case s.cfg.BotURL != "":
+	case s.cfg.Bot != nil:
 		return s.cfg.Bot(s.engine), nil
+	default:
+		return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) }), nil
 	}
 	var err error
 	s.relay, err = relay.New(relay.Config{URL: s.cfg.BotURL, Tap: wire.Transport})

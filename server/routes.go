@@ -19,7 +19,10 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 	mux.Handle("/api/messages", inbound)
 	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
 	mux.Handle("POST /api/notify", notify)
-	httpapi.Register(mux, httpapi.Config{Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Version: s.cfg.Version, Logger: s.log})
+	httpapi.Register(mux, httpapi.Config{
+		Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Webhooks: s.webhooks, Closing: s.closing,
+		Version: s.cfg.Version, Logger: s.log,
+	})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", connector)
 	mux.Handle("/v3/conversations/", connector)

@@ -33,7 +33,9 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
 	"github.com/headsup-bot/headsup/internal/console"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/relay"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -54,6 +56,7 @@ type Server struct {
 	store    *sqlite.Store
 	engine   *proactive.Engine
 	channel  *directline.Channel
+	webhooks *webhook.Service
 	relay    *relay.Bot // nil unless the bot runs in another process
 	listener net.Listener
 	admin    net.Listener // may be nil
@@ -190,18 +193,25 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.webhooks, err = webhook.New(webhook.Config{
+		AppID: appID, Store: s.store, Private: s.cfg.WebhookPrivate || development, Retention: s.cfg.WebhookRetention,
+		UserAgent: "Headsup/" + strings.Trim(s.cfg.Version, "()"), Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
 	var verifier auth.Verifier // none lets nobody in: channels need credentials
 	if development {
 		verifier = auth.Development{}
 	}
-	handler, err := s.handler(wire)
+	handler, err := s.handler(appID, wire)
 	if err != nil {
 		return err
 	}
 	bot, err := headsup.New(headsup.Config{
 		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: []headsup.Middleware{s.engine.Middleware(), state.Middleware(s.store)},
+		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store)},
 	}, handler)
 	if err != nil {
 		return err
@@ -246,6 +256,8 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	delivered := make(chan error, 1)
+	posted := make(chan error, 1)
+	go func() { posted <- s.webhooks.Run(work) }()
 	s.phase.delivering.Store(true)
 	go func() {
 		defer s.phase.delivering.Store(false)
@@ -278,7 +290,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stop() // claims no more; what is being sent goes on
 	clean := s.drain(context.WithoutCancel(ctx))
-	failure = errors.Join(failure, <-delivered)
+	failure = errors.Join(failure, <-delivered, <-posted)
 	endKeeping()
 	keeping.Wait()
 	s.log.InfoContext(ctx, "drain ended", "clean", clean, "took", time.Since(began).Round(time.Millisecond).String())

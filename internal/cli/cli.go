@@ -31,6 +31,8 @@ type commands struct {
 	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
 	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
+	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`

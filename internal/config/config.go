@@ -26,6 +26,9 @@ type Serve struct {
 	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens."`
 	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`
 
+	WebhookPrivate   bool          `name:"webhook-private" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
+	WebhookRetention time.Duration `name:"webhook-retention" default:"72h" placeholder:"DURATION" help:"How long events are kept for webhooks that do not take them."`
+
 	WebDir    string `name:"web-dir" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
 	Demo      bool   `help:"Host the job bot, to try things with."`
 	LogLevel  string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log, to standard error."`

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -60,6 +62,10 @@ type Engine interface {
 type Config struct {
 	// Engine is required.
 	Engine Engine
+	// Webhooks keeps webhooks and knows of events. Required.
+	Webhooks *webhook.Service
+	// Closing is closed when streams are to end; nil is never.
+	Closing <-chan struct{}
 	// Keys says who calls and what they may do. Nil lets nobody in.
 	Keys *access.Keyring
 	// Transcripts is the history of the conversations that have one. Nil: none has.
@@ -95,6 +101,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.deliveries(operations)
 	s.conversations(operations)
 	s.jobs(operations)
+	s.webhooks(operations)
+	s.events(operations)
 	s.keys(operations)
 	describeActivities(operations)
 	describeSamples(operations)
@@ -156,6 +164,7 @@ func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 type service struct {
 	cfg      Config
 	registry huma.Registry // of the schemas
+	readers  atomic.Int64  // streams of events that are open
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought

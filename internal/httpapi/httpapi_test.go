@@ -23,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
 )
@@ -35,6 +36,7 @@ type fixture struct {
 	engine  *proactive.Engine
 	channel *bottest.Recorder
 	store   *memory.Store
+	hooks   *webhook.Service
 }
 
 // newAPI serves the API on an engine that knows Ann in conversation c.
@@ -56,17 +58,26 @@ func newAPI(t *testing.T) fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hooks, err := webhook.New(webhook.Config{AppID: "app", Store: store, Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() { done <- engine.Run(ctx) }()
+	go func() { done <- hooks.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	})
-	f.engine, f.keys = engine, everybody(t, store)
-	httpapi.Register(f.mux, httpapi.Config{Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Version: "test"})
+	f.engine, f.keys, f.hooks = engine, everybody(t, store), hooks
+	httpapi.Register(f.mux, httpapi.Config{
+		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Version: "test",
+	})
 	return f
 }
 

@@ -61,7 +61,9 @@ func newGuarded(t *testing.T) *guarded {
 		t.Fatal(err)
 	}
 	g.mux = http.NewServeMux()
-	httpapi.Register(g.mux, httpapi.Config{Engine: engine, Keys: g.keys, Version: "test"})
+	closed := make(chan struct{}) // streams end as soon as they begin
+	close(closed)
+	httpapi.Register(g.mux, httpapi.Config{Engine: engine, Keys: g.keys, Webhooks: g.hooks, Closing: closed, Version: "test"})
 	create := func(want access.NewKey) (access.Key, string) {
 		k, s, err := g.keys.Create(t.Context(), access.Identity{Kind: access.KindLocal, Scopes: access.ScopesOf(access.Admin)}, want)
 		if err != nil {

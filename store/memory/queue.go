@@ -24,7 +24,8 @@ type queue struct {
 	later   later // those that wait for a time
 	ready   int64 // the last place that was given out
 
-	observer outbox.Observer // may be nil
+	ended    func(d *delivery, c outbox.Change) // is told of final states
+	observer outbox.Observer                    // may be nil
 }
 
 func newQueue() queue {
@@ -102,6 +103,9 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	q.counts[c.State]++
 	d.State, d.Reason, d.DueAt, d.UpdatedAt = c.State, c.Reason, time.Time{}, c.At
 	d.History = append(d.History, c)
+	if c.State.Final() {
+		q.ended(d, c)
+	}
 	if q.observer != nil && c.State.Final() {
 		q.observer.Ended(outbox.End{Lane: d.message.Lane, State: c.State, Reason: c.Reason, WantedAt: d.wantedAt, At: c.At})
 	}

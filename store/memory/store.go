@@ -20,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -33,6 +34,7 @@ var (
 	_ outbox.Store     = (*Store)(nil)
 	_ directline.Store = (*Store)(nil)
 	_ proactive.Store  = (*Store)(nil)
+	_ event.Store      = (*Store)(nil)
 	_ access.Store     = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
@@ -54,6 +56,7 @@ type Store struct {
 	queue   queue
 	line    lineTables
 	jobs    jobTables
+	events  eventTables
 	apiKeys []access.Key // row n is at n-1
 }
 
@@ -75,7 +78,9 @@ func newStore(leaseTime time.Duration) *Store {
 		queue:     newQueue(),
 		line:      newLineTables(),
 		jobs:      newJobTables(),
+		events:    newEventTables(),
 	}
+	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	return s
 }
@@ -157,6 +162,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case event.Heard:
+		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:
 		return fmt.Errorf("memory: commit: unknown op %T", op)
 	}

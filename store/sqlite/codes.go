@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -59,6 +60,11 @@ var (
 )
 
 const holdCode = 2
+
+var eventTypes = []event.Type{
+	"", event.MessageReceived, event.NotificationDelivered, event.NotificationFailed, event.NotificationUnknown,
+	event.NotificationExpired, event.NotificationSuppressed, event.NotificationCancelled, event.NotificationAnswered,
+}
 
 // code is the number of a word in the list of its kind.
 func code[T ~string](words []T, w T) (int64, error) {

@@ -105,6 +105,9 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
 		return err
 	}
+	if err := t.tellOutcome(h, c); err != nil {
+		return err
+	}
 	if h.verb != send || h.replayed { // seldom, and the statement above is run for everything
 		if _, err := t.exec("UPDATE finished SET verb = ?, revises = ?, replayed = ? WHERE id = ?",
 			h.verb, int64(h.revises), h.replayed, int64(h.id)); err != nil {

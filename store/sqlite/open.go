@@ -27,6 +27,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -45,6 +46,7 @@ type Store struct {
 	wakeups   chan struct{}
 	cache     *cache
 	touches   touches
+	events    eventLog
 
 	observer outbox.Observer // may be nil
 
@@ -68,6 +70,7 @@ var (
 	_ outbox.Store       = (*Store)(nil)
 	_ directline.Store   = (*Store)(nil)
 	_ proactive.JobStore = (*Store)(nil)
+	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
 )
 
@@ -168,6 +171,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
+	s.events.news = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
@@ -198,6 +202,9 @@ func (s *Store) connect(path string) error {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
+		return err
+	}
+	if err := s.events.load(c); err != nil {
 		return err
 	}
 	for range readersCount {

@@ -166,6 +166,9 @@ func (s *Store) SettleDelivery(
 		c := outbox.Change{At: at, State: to, Attempt: int(h.claims), Reason: outbox.ReasonSettled}
 		h.wantedAt = at // who knows when it was delivered
 		t.ended(&h, code, c)
+		if err := t.tellOutcome(&h, c); err != nil {
+			return err
+		}
 		line := changeLine(c)
 		_, err = t.exec("UPDATE finished SET state = ?, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
 			code, outbox.ReasonSettled, at, line, int64(id))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/state"
@@ -50,7 +51,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit:
+		case headsup.RecordAnswer, state.Save, outbox.Submit, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -80,6 +81,8 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case event.Heard:
+		return t.hear(key, op)
 	}
 	return nil
 }

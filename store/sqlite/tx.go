@@ -22,6 +22,7 @@ type tx struct {
 	facts                []fact // for the observer
 	onCommit, onRollback []func()
 	wake                 bool // there may be something to claim
+	news                 bool // there are events
 }
 
 func (t *tx) exec(sql string, args ...any) (int64, error) {
@@ -81,6 +82,9 @@ func (t *tx) committed() {
 	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {
 		t.store.wake()
+	}
+	if t.news {
+		t.store.events.signal()
 	}
 }
 

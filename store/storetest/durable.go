@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -32,6 +33,7 @@ func (s suite) durable(t *testing.T) {
 		"OutcomesFromBeforeAreRefused":         outcomesFromBefore,
 		"HistoryOfTheEmbeddedChannelIsThere":   linesAreThere,
 		"JobsAreThereAndNumbersAreNotReused":   jobsAreThere,
+		"EventsAndWebhooksAreThere":            eventsAreThere,
 		"KeysAreThereAndStayRevoked":           apiKeysAreThere,
 		"WhatWasAcceptedByManyAtOnceIsThere":   acceptedByManyIsThere,
 		"ReopeningAgainAndAgainChangesNothing": reopeningChangesNothing,
@@ -322,4 +324,32 @@ func reopeningChangesNothing(e *env, again func(*env)) {
 		equal(e.T, fmt.Sprintf("record after %d", i+1), e.record(said), record)
 	}
 	e.claimsOnly(10, e.start, said)
+}
+
+func eventsAreThere(e *env, again func(*env)) {
+	e.wants(event.NotificationUnknown)
+	w := e.hooks(event.MessageReceived)
+	ev := e.says(1, e.start)[0]
+	e.posted(event.Outcome{Webhook: w.ID, Event: ev.ID, Attempt: event.Attempt{At: e.start, Status: 503}, NextAt: e.at(time.Minute), Away: true, NotBefore: e.at(time.Second)})
+	before := e.hook(w.ID)
+	hold := e.message(e.meet("a"))
+	hold.Message.OnUnknown = headsup.OnUnknownHold
+	e.accept(hold)
+	e.claimsOnly(1, e.start, hold)
+	again(e)
+
+	equal(e.T, "webhook", e.hook(w.ID), before)
+	e.works(w.ID, e.at(time.Minute), 1, 0)
+	// What a dead process was sending is told by the next one.
+	if found := e.told(event.MessageReceived, event.NotificationUnknown); found[0].ID != ev.ID {
+		e.Errorf("the event is %d, was %d", found[0].ID, ev.ID)
+	}
+	if !e.Wanted(app, event.MessageReceived) || !e.Wanted(app, event.NotificationUnknown) || e.Wanted(app, event.NotificationFailed) {
+		e.Error("what is wanted is not what was")
+	}
+	e.ok(e.Advance(e.ctx, w.ID, ev.ID+1<<40)) // as if the clock had been set back since
+	again(e)
+	if next := e.says(1, e.start)[0]; next.ID <= ev.ID+1<<40 {
+		e.Errorf("event %d is behind a cursor", next.ID)
+	}
 }

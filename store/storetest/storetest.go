@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -39,6 +40,7 @@ type Store interface {
 	outbox.Store
 	directline.Store
 	proactive.JobStore
+	event.Store
 	access.Store
 	proactive.Forgetter
 }
@@ -88,6 +90,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
+	t.Run("Events", s.events)
+	t.Run("Webhooks", s.webhooks)
 	t.Run("APIKeys", s.apiKeys)
 	t.Run("Progress", s.progress)
 	t.Run("Forget", s.forget)

@@ -199,6 +199,66 @@ CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq I
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
 
+-- What others are told of. Rows are written only when somebody wants them, and kept for some days.
+CREATE TABLE events (
+	id           INTEGER PRIMARY KEY,
+	app_id       TEXT    NOT NULL,
+	type         INTEGER NOT NULL,
+	at           INTEGER NOT NULL,
+	conversation INTEGER NOT NULL, -- 0: none of the book
+	data         BLOB    NOT NULL
+) STRICT;
+
+-- Deliveries that somebody may answer, kept only while somebody wants to know. followed: a message came after it that
+-- answered another one, so only a reply that names it answers it.
+CREATE TABLE unanswered (
+	delivery     INTEGER PRIMARY KEY,
+	conversation INTEGER NOT NULL,
+	activity_id  TEXT,
+	at           INTEGER NOT NULL,
+	followed     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unanswered_conversation ON unanswered (conversation);
+CREATE INDEX unanswered_at ON unanswered (at);
+
+-- Until when readers of the stream want events of a type.
+CREATE TABLE event_readers (
+	app_id TEXT    NOT NULL,
+	type   INTEGER NOT NULL,
+	until  INTEGER NOT NULL,
+	PRIMARY KEY (app_id, type)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE webhooks (
+	id            INTEGER PRIMARY KEY,
+	app_id        TEXT    NOT NULL,
+	url           TEXT    NOT NULL,
+	types         BLOB    NOT NULL,
+	description   TEXT    NOT NULL,
+	secrets       BLOB    NOT NULL,
+	created_at    INTEGER NOT NULL,
+	disabled      TEXT    NOT NULL, -- why; empty when it is enabled
+	disabled_at   INTEGER NOT NULL,
+	cursor        INTEGER NOT NULL, -- every event up to it has a post or needs none
+	away          INTEGER NOT NULL,
+	not_before    INTEGER NOT NULL,
+	failing_since INTEGER NOT NULL,
+	dropped       INTEGER NOT NULL
+) STRICT;
+
+-- Events that were posted to a webhook at least once, or are to be posted again.
+CREATE TABLE webhook_posts (
+	webhook   INTEGER NOT NULL,
+	event     INTEGER NOT NULL,
+	delivered INTEGER NOT NULL,
+	next_at   INTEGER NOT NULL,
+	away      INTEGER NOT NULL, -- the last attempt found nobody there
+	tries     INTEGER NOT NULL,
+	attempts  BLOB    NOT NULL,
+	PRIMARY KEY (webhook, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX webhook_posts_due ON webhook_posts (webhook, next_at) WHERE delivered = 0;
+
 -- Deliveries that are final. part counts up with every few thousand rows, so that the index by conversation grows at its
 -- end, which costs next to nothing; to find a conversation's rows is to look into each part.
 CREATE TABLE finished (

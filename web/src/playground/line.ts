@@ -16,6 +16,8 @@ export type Line = {
   conversation: string;
   /** The name under which the person is connected: Web Chat hangs up when it changes on a line. */
   name: string;
+  /** The visit of the server that it was opened in. */
+  visit: number;
 };
 
 type Options = {
@@ -34,19 +36,21 @@ export function useLine({ webchat, user, chat, serverVisit, onConversation }: Op
   const [line, setLine] = useState<Line>();
   const [state, setState] = useState<LineState>('connecting');
   const [attempt, setAttempt] = useState(0);
-  const latest = useRef({ user, chat, onConversation, line });
-  latest.current = { user, chat, onConversation, line };
+  const latest = useRef({ user, chat, serverVisit, onConversation, line });
+  latest.current = { user, chat, serverVisit, onConversation, line };
 
   useEffect(() => {
     let gone = false;
     let timer: ReturnType<typeof setTimeout>;
     let leave = () => {};
+    const visit = latest.current.serverVisit;
     const again = () => {
       timer = setTimeout(() => setAttempt((n) => n + 1), pause);
     };
     const start = (session: Session) => {
       if (gone) return;
-      const next = connect(webchat, session, latest.current.chat.conversation, latest.current.line);
+      const { chat, line } = latest.current;
+      const next = { ...connect(webchat, session, chat.conversation, line), visit };
       const watch = next.directLine.connectionStatus$.subscribe((status) => {
         setState(asState(status));
         if (status === Status.ExpiredToken || status === Status.FailedToConnect) again();
@@ -79,7 +83,9 @@ export function useLine({ webchat, user, chat, serverVisit, onConversation }: Op
     if (serverVisit > 0) setAttempt((n) => n + 1);
   }, [serverVisit]);
 
-  return { line, state };
+  // Until then the old line is not to be trusted, whatever it says: what is written into it may be lost.
+  const stale = line !== undefined && line.visit !== serverVisit && state === 'online';
+  return { line, state: stale ? 'connecting' : state } as const;
 }
 
 /** Opens a line: a fresh one, or one that goes on where the transcript so far (or, without one, nothing) ends. */
@@ -88,7 +94,7 @@ function connect(
   { conversationId, token, user }: Session,
   resumed: string | undefined,
   before: Line | undefined,
-): Line {
+): Omit<Line, 'visit'> {
   const transcript = before?.conversation === conversationId ? before : undefined;
   const { store, talk } = transcript ?? fresh(webchat, user.id);
   const watermark = transcript?.directLine.watermark || '0';

@@ -1,0 +1,149 @@
+// Package event is what others are told of: things that have happened, and who wants to know.
+//
+// An [Event] is written in the same step of a store as what it tells, so that none is lost; and only when somebody wants
+// its [Type], so that it costs nothing when nobody does. [Store] keeps events and the [Webhook] records that say where
+// they are posted to. Package webhook posts them.
+package event
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// ErrNotFound: there is no such event or webhook.
+var ErrNotFound = errors.New("event: not found")
+
+// Type says what has happened.
+type Type string
+
+// The types. Each final state of a delivery has its own.
+const (
+	MessageReceived        Type = api.EventMessageReceived
+	NotificationDelivered  Type = api.EventNotificationDelivered
+	NotificationFailed     Type = api.EventNotificationFailed
+	NotificationUnknown    Type = api.EventNotificationUnknown
+	NotificationExpired    Type = api.EventNotificationExpired
+	NotificationSuppressed Type = api.EventNotificationSuppressed
+	NotificationCancelled  Type = api.EventNotificationCancelled
+	NotificationAnswered   Type = api.EventNotificationAnswered
+)
+
+// Types lists all types.
+func Types() []Type {
+	return []Type{
+		MessageReceived, NotificationDelivered, NotificationFailed, NotificationUnknown, NotificationExpired,
+		NotificationSuppressed, NotificationCancelled, NotificationAnswered,
+	}
+}
+
+// ParseTypes reads names of types. None are all. An unknown one, and one that is given twice, is an error.
+func ParseTypes(names []string) ([]Type, error) {
+	if len(names) == 0 {
+		return Types(), nil
+	}
+	types := make([]Type, 0, len(names))
+	for _, name := range names {
+		switch t := Type(name); {
+		case !slices.Contains(Types(), t):
+			return nil, fmt.Errorf("has %q, which is not a type of events", name)
+		case slices.Contains(types, t):
+			return nil, fmt.Errorf("has %s twice", name)
+		default:
+			types = append(types, t)
+		}
+	}
+	return types, nil
+}
+
+// OfState is the type of the event that tells of a delivery's final state; empty for a state that is not final.
+func OfState(s outbox.State) Type {
+	if !s.Final() {
+		return ""
+	}
+	return Type("notification." + string(s))
+}
+
+// ID names an event. Ids grow in the order in which events were written.
+type ID int64
+
+// String is the id as people see it.
+func (id ID) String() string { return ident.Text("evt", int64(id)) }
+
+// ParseID reads what [ID.String] wrote.
+func ParseID(text string) (ID, error) {
+	n, err := ident.Parse("evt", text)
+	return ID(n), err
+}
+
+// Event is something that has happened. It does not change.
+type Event struct {
+	ID    ID
+	AppID string
+	Type  Type
+	At    time.Time
+	// Conversation is where it happened, if the reference book has it; 0 otherwise.
+	Conversation book.Row
+	// Data is a JSON object in the shape that the type has in package api.
+	Data jsontext.Value
+}
+
+// JSON is the event as its receivers see it: an [api.Event].
+func (e *Event) JSON() ([]byte, error) {
+	return json.Marshal(api.Event{ID: e.ID.String(), Type: string(e.Type), Timestamp: e.At.UTC(), Data: []byte(e.Data)})
+}
+
+// AnswerWithin is how long after its delivery a notification can be answered.
+const AnswerWithin = 24 * time.Hour
+
+// Heard is the op by which a turn tells what a person has said. The store writes [MessageReceived] and, when it answers
+// a delivery of the last [AnswerWithin], [NotificationAnswered], as far as they are wanted.
+//
+// A message whose ReplyTo is an activity that was delivered in the conversation answers that delivery. Any other message
+// answers the latest delivery in the conversation that no message has followed yet. A delivery is answered once.
+type Heard struct {
+	Message api.MessageEvent
+	// ReplyTo is the activity that the message says it replies to; empty for none.
+	ReplyTo activity.ID
+	At      time.Time
+}
+
+// TurnOp implements headsup.Op.
+func (Heard) TurnOp() {}
+
+// DeliveryData is the data of a notification event. Of m it reads ID, Topic and Value; of d all but times and history.
+func DeliveryData(c *book.Conversation, m *outbox.Message, d *outbox.Delivery) api.DeliveryEvent {
+	data := api.DeliveryEvent{
+		Notification: ident.Text("ntf", int64(m.ID)), Delivery: ident.Text("dlv", int64(d.ID)), State: string(d.State),
+		Reason: d.Reason, Attempts: d.Claims, Channel: string(c.Key.Channel), Conversation: string(c.Key.Conversation),
+		Tenant: string(c.Key.Tenant), ActivityID: string(d.Activity), Topic: m.Topic, Value: []byte(m.Value),
+	}
+	if c.Kind == book.KindPersonal && c.Reference.User != nil {
+		p := personOf(c.Reference.User)
+		data.Person = &p
+	}
+	return data
+}
+
+func personOf(a *activity.ChannelAccount) api.Person {
+	return api.Person{ID: string(a.ID), Name: a.Name, AADObjectID: a.AADObjectID}
+}
+
+// Encode writes an event's data.
+func Encode(data any) (jsontext.Value, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("encode an event: %w", err)
+	}
+	return raw, nil
+}
