@@ -18,12 +18,12 @@ import (
 )
 
 // asking is a client of a server that always answers the same, and what it is asked.
-func asking(t *testing.T, answer string) (*client.Client, *[]string) {
+func asking(t *testing.T, answer string) (*client.Client, *journal) {
 	t.Helper()
-	asked := new([]string)
+	asked := new(journal)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		*asked = append(*asked, r.Method+" "+r.URL.String()+" "+string(body))
+		asked.add(r.Method + " " + r.URL.String() + " " + string(body))
 		if r.Method == http.MethodPost && r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s without a content type", r.URL)
 		}
@@ -99,8 +99,8 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, asked := asking(t, want.answer)
-			if err := want.do(t.Context(), c); err != nil || !slices.Equal(*asked, []string{want.want}) {
-				t.Errorf("%v after asking %q, want %q", err, *asked, want.want)
+			if err := want.do(t.Context(), c); err != nil || !slices.Equal(asked.all(), []string{want.want}) {
+				t.Errorf("%v after asking %q, want %q", err, asked.all(), want.want)
 			}
 			c, _ = asking(t, `{"hello":"world"}`)
 			if err := want.do(t.Context(), c); err == nil {
@@ -113,8 +113,8 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 func TestWhatMustNotBeDoneTwiceIsRepeatedOnlyAfterARefusal(t *testing.T) {
 	t.Parallel()
 	c, s := serve(t, says(503, problem, `{"code":"unavailable"}`, "Retry-After", "0"), lost)
-	if _, err := c.ReplayDelivery(t.Context(), "d"); err == nil || len(s.keys) != 2 {
-		t.Errorf("%v after %d calls, want 2", err, len(s.keys))
+	if _, err := c.ReplayDelivery(t.Context(), "d"); err == nil || len(s.asked()) != 2 {
+		t.Errorf("%v after %d calls, want 2", err, len(s.asked()))
 	}
 }
 
@@ -127,7 +127,7 @@ func TestABatchIsRepeatedUnderTheSameKeys(t *testing.T) {
 		t.Fatalf("%+v, %v, items %+v", out, err, items)
 	}
 	var sent api.BatchRequest
-	if err := json.Unmarshal([]byte(strings.TrimPrefix((*asked)[0], "POST /v1/notifications/batch ")), &sent); err != nil {
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(asked.all()[0], "POST /v1/notifications/batch ")), &sent); err != nil {
 		t.Fatal(err)
 	}
 	if sent.Notifications[0].IdempotencyKey != "mine" || sent.Notifications[1].IdempotencyKey == "" {

@@ -54,6 +54,24 @@ func (s *script) asked() []string {
 	return slices.Clone(s.keys)
 }
 
+// journal is what a server was asked, in order.
+type journal struct {
+	mu    sync.Mutex
+	calls []string
+}
+
+func (j *journal) add(call string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.calls = append(j.calls, call)
+}
+
+func (j *journal) all() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.calls)
+}
+
 func says(status int, kind, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
@@ -89,8 +107,8 @@ func TestRetriesCarryOneKey(t *testing.T) {
 			t.Fatalf("%+v, %v", n, err)
 		}
 	}
-	if len(s.keys) != 4 || s.keys[0] == "" || len(slices.Compact(slices.Clone(s.keys))) != 2 || s.keys[2] == s.keys[3] {
-		t.Errorf("keys %q, want one for each call", s.keys)
+	if len(s.asked()) != 4 || s.asked()[0] == "" || len(slices.Compact(s.asked())) != 2 || s.asked()[2] == s.asked()[3] {
+		t.Errorf("keys %q, want one for each call", s.asked())
 	}
 }
 
@@ -116,8 +134,8 @@ func TestRefusalsAreErrorsAndNotRepeated(t *testing.T) {
 			if !ok || e.Problem.Status != want.status || e.Problem.Code != want.code || e.RetryAfter != want.after {
 				t.Errorf("error %+v", err)
 			}
-			if !slices.Equal(s.keys, []string{"k"}) {
-				t.Errorf("asked with keys %q", s.keys)
+			if !slices.Equal(s.asked(), []string{"k"}) {
+				t.Errorf("asked with keys %q", s.asked())
 			}
 		})
 	}

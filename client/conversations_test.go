@@ -13,13 +13,13 @@ import (
 )
 
 // answering answers each call, method and URL, with a body, and keeps what it was asked.
-func answering(t *testing.T, answers map[string]string) (*client.Client, *[]string) {
+func answering(t *testing.T, answers map[string]string) (*client.Client, *journal) {
 	t.Helper()
-	asked := new([]string)
+	asked := new(journal)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		call := r.Method + " " + r.URL.RequestURI()
-		*asked = append(*asked, call+" "+string(body))
+		asked.add(call + " " + string(body))
 		if hasBody := len(body) > 0; hasBody != (r.Header.Get("Content-Type") == "application/json") {
 			t.Errorf("%s has the content type %q", call, r.Header.Get("Content-Type"))
 		}
@@ -68,8 +68,8 @@ func TestConversationByAnOddID(t *testing.T) {
 		t.Errorf("said %+v, %v", said, err)
 	}
 	want := []string{`PATCH ` + path + ` {"tags":[]}`, `PATCH ` + path + ` {"external_id":""}`, `PATCH ` + path + ` {"tags":["a"],"external_id":"7"}`}
-	if !slices.Equal((*asked)[1:4], want) {
-		t.Errorf("asked %q, want %q", (*asked)[1:4], want)
+	if !slices.Equal(asked.all()[1:4], want) {
+		t.Errorf("asked %q, want %q", asked.all()[1:4], want)
 	}
 }
 
@@ -96,8 +96,8 @@ func TestConversationsAreGoneOverPageByPage(t *testing.T) {
 		}
 		break
 	}
-	if len(*asked) != 3 {
-		t.Errorf("asked %q: whoever has seen enough needs no other page", *asked)
+	if len(asked.all()) != 3 {
+		t.Errorf("asked %q: whoever has seen enough needs no other page", asked.all())
 	}
 	if page, err := c.ConversationsPage(t.Context(), client.Filter{ExternalID: "e", Kind: "group", Reach: "r"}, "", 0); err != nil || page.NextCursor != "" {
 		t.Errorf("%+v, %v", page, err)

@@ -13,13 +13,13 @@ import (
 )
 
 // recorded answers with the body of the request's method and URL, and keeps what it was asked.
-func recorded(t *testing.T, answers map[string]string) (*client.Client, *[]string) {
+func recorded(t *testing.T, answers map[string]string) (*client.Client, *journal) {
 	t.Helper()
-	asked := new([]string)
+	asked := new(journal)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		call := r.Method + " " + r.URL.String()
-		*asked = append(*asked, call+" "+string(body))
+		asked.add(call + " " + string(body))
 		if (r.Method == http.MethodPost) != (r.Header.Get("Idempotency-Key") != "") {
 			t.Errorf("%s has the key %q", call, r.Header.Get("Idempotency-Key"))
 		}
@@ -58,8 +58,8 @@ func TestJobsAreStartedShownAndCompleted(t *testing.T) {
 	want := []string{
 		`POST /v1/jobs {"to":{"user":"u"},"name":"build"}`, "GET /v1/jobs/7 ", `POST /v1/jobs/7/complete {"text":"done"}`,
 	}
-	if !slices.Equal(*asked, want) {
-		t.Errorf("asked %q, want %q", *asked, want)
+	if !slices.Equal(asked.all(), want) {
+		t.Errorf("asked %q, want %q", asked.all(), want)
 	}
 	_, err = c.Job(t.Context(), 8)
 	if e, ok := errors.AsType[*client.Error](err); !ok || e.Problem.Code != api.CodeNotFound {
@@ -88,8 +88,8 @@ func TestJobsGoesOverThePagesAsFarAsItIsAsked(t *testing.T) {
 	if got, err := numbers(c, 0); err != nil || !slices.Equal(got, []int64{1, 2, 3}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if got, err := numbers(c, 2); err != nil || len(got) != 2 || len(*asked) != 3 {
-		t.Errorf("%v, %v after asking %q", got, err, *asked)
+	if got, err := numbers(c, 2); err != nil || len(got) != 2 || len(asked.all()) != 3 {
+		t.Errorf("%v, %v after asking %q", got, err, asked.all())
 	}
 	delete(answers, "GET /v1/jobs?cursor=a%26b&limit=200")
 	if got, err := numbers(c, 0); err == nil || len(got) != 2 {

@@ -69,22 +69,20 @@ func TestKeysAreNotMadeTwice(t *testing.T) {
 	if _, err := c.CreateKey(t.Context(), api.KeyRequest{Name: "x"}); err == nil {
 		t.Error("made without an answer")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.keys) != 1 {
-		t.Errorf("asked %d times for one key", len(s.keys))
+	if len(s.asked()) != 1 {
+		t.Errorf("asked %d times for one key", len(s.asked()))
 	}
 }
 
 func TestWaitsForTheRateOfItsKey(t *testing.T) {
 	t.Parallel()
 	c, s := serve(t, says(429, problem, `{"code":"rate_limited"}`, "Retry-After", "0"), says(200, "application/json", `{"id":"ntf_1"}`))
-	if _, err := c.Notification(t.Context(), "ntf_1"); err != nil || len(s.keys) != 2 {
-		t.Errorf("%v after %d tries", err, len(s.keys))
+	if _, err := c.Notification(t.Context(), "ntf_1"); err != nil || len(s.asked()) != 2 {
+		t.Errorf("%v after %d tries", err, len(s.asked()))
 	}
 	c, s = serve(t, says(429, problem, `{"code":"rate_limited"}`, "Retry-After", "60"))
 	_, err := c.Notification(t.Context(), "ntf_1")
-	if e, ok := errors.AsType[*client.Error](err); !ok || e.Problem.Code != api.CodeRateLimited || len(s.keys) != 1 {
-		t.Errorf("%v after %d tries", err, len(s.keys))
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Problem.Code != api.CodeRateLimited || len(s.asked()) != 1 {
+		t.Errorf("%v after %d tries", err, len(s.asked()))
 	}
 }
