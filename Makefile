@@ -22,8 +22,8 @@ build: pages ## build the binary with its pages
 .PHONY: test
 test: vet lint unit browser ## everything that must hold, on a machine with Go, Node, make and apt
 
-WEB_SOURCES := $(shell find web/src web/playground web/scripts -type f) web/index.html web/package.json \
-	web/package-lock.json web/vite.config.ts web/tsconfig.json
+WEB_SOURCES := $(shell find web/src web/playground web/scripts web/client/src -type f) web/index.html web/package.json \
+	web/client/package.json web/client/tsconfig.json web/package-lock.json web/vite.config.ts web/tsconfig.json
 
 .PHONY: pages
 pages: web/dist/playground/index.html ## build the pages
@@ -36,7 +36,7 @@ examples/bots/node_modules/.installed: examples/bots/package.json examples/bots/
 	cd examples/bots && npm ci --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-web/node_modules/.installed: web/package.json web/package-lock.json
+web/node_modules/.installed: web/package.json web/client/package.json web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 	@touch $@
 
@@ -83,5 +83,5 @@ bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	rm -rf bin .tools web/node_modules examples/bots/node_modules web/vendor
+	rm -rf bin .tools web/node_modules web/client/node_modules web/client/dist examples/bots/node_modules web/vendor
 	cd web/dist && find . -mindepth 1 ! -name README.md -delete

@@ -52,12 +52,107 @@ type Notification struct {
 	Value      json.RawMessage `json:"value,omitzero" doc:"As it was given."`
 	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
 	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
-	Deliveries []Delivery      `json:"deliveries" doc:"One per conversation."`
+	EditedAt   *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
+	RecalledAt *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
+	Deliveries []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there."`
+}
+
+// NotificationSummary is a notification in a list.
+type NotificationSummary struct {
+	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
+	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
+	To         Target          `json:"to" doc:"As it was asked for."`
+	Activity   json.RawMessage `json:"activity" doc:"What is said."`
+	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
+	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
+	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
+	Value      json.RawMessage `json:"value,omitzero" doc:"As it was given."`
+	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
+	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
+	EditedAt   *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
+	RecalledAt *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
+	Counts     map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in."`
+}
+
+// Notifications is one page of notifications.
+type Notifications struct {
+	Notifications []NotificationSummary `json:"notifications" doc:"Newest first. A page may hold fewer than the limit, even none, although there are more."`
+	NextCursor    string                `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
+// BatchItem is one notification of a batch.
+type BatchItem struct {
+	NotificationRequest
+	IdempotencyKey string `json:"idempotency_key,omitempty" maxLength:"255" doc:"The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused."`
+}
+
+// BatchRequest asks for several notifications.
+type BatchRequest struct {
+	Notifications []BatchItem `json:"notifications" minItems:"1" maxItems:"1000" doc:"Each is accepted or refused by itself."`
+}
+
+// BatchResult tells what became of a batch.
+type BatchResult struct {
+	Accepted int               `json:"accepted" doc:"How many were accepted, those included that had been before."`
+	Refused  int               `json:"refused" doc:"How many were not."`
+	Results  []BatchItemResult `json:"results" doc:"One for each notification, in their order."`
+}
+
+// BatchItemResult tells what became of one notification of a batch: ID and State, or Problem.
+type BatchItemResult struct {
+	ID       string   `json:"id,omitempty" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
+	State    string   `json:"state,omitempty" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
+	Replayed bool     `json:"replayed,omitzero" doc:"It had been accepted before under its key."`
+	Problem  *Problem `json:"problem,omitempty" doc:"Why it was refused."`
+}
+
+// RescheduleRequest says when instead. Exactly one member is set.
+type RescheduleRequest struct {
+	At *time.Time `json:"at,omitempty" doc:"When to say it; now, if that is past." example:"2026-12-24T18:00:00Z"`
+	In string     `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
+}
+
+// EditRequest says what a notification says instead. Exactly one of Text, Markdown, Activity and Card is set.
+type EditRequest struct {
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"Your build is done after all."`
+	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done** after all."`
+	Activity json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card     json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
+}
+
+// Deliveries is one page of deliveries.
+type Deliveries struct {
+	Deliveries []Delivery `json:"deliveries" doc:"Newest first. A page may hold fewer than the limit, even none, although there are more."`
+	NextCursor string     `json:"next_cursor,omitempty" doc:"Where the next page starts; not given on the last one."`
+}
+
+// ReplayRequest says which deliveries are tried again: those that match every member that is given, among those that have
+// ended without success.
+type ReplayRequest struct {
+	State        string `json:"state,omitempty" enum:"failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
+	Reason       string `json:"reason,omitempty" maxLength:"64" doc:"Those with this reason." example:"not_found"`
+	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"Those to this conversation, by its id on the channel."`
+	Notification string `json:"notification,omitempty" maxLength:"64" doc:"Those of this notification."`
+	Limit        int    `json:"limit,omitzero" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most, oldest first; 1000, if not given."`
+}
+
+// ReplayResult tells how many deliveries are tried again.
+type ReplayResult struct {
+	Replayed int `json:"replayed" doc:"How many are ready again."`
+}
+
+// SettleRequest says what became of a delivery whose outcome is unknown.
+type SettleRequest struct {
+	State string `json:"state" enum:"delivered,failed" doc:"What became of it."`
 }
 
 // Delivery is a notification's way to one conversation.
 type Delivery struct {
 	ID           string     `json:"id" doc:"Names the delivery." example:"dlv_0zk3v9q2m7r4y"`
+	Notification string     `json:"notification" doc:"The notification that it is of." example:"ntf_0zk3v9q2m7r4x"`
+	Verb         string     `json:"verb" enum:"send,update,delete" doc:"What it does: send says it, update changes what was said, delete removes it."`
+	Revises      string     `json:"revises,omitempty" doc:"The delivery that said what is changed or removed." example:"dlv_0zk3v9q2m7r4w"`
 	State        string     `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
 	Reason       string     `json:"reason,omitempty" doc:"Why, as a stable word." example:"not_found"`
 	Channel      string     `json:"channel" doc:"The channel." example:"directline"`
@@ -65,6 +160,8 @@ type Delivery struct {
 	ActivityID   string     `json:"activity_id,omitempty" doc:"The id that the channel gave the message."`
 	Attempts     int        `json:"attempts" doc:"How often it was tried."`
 	DueAt        *time.Time `json:"due_at,omitempty" doc:"When it is tried next."`
+	CreatedAt    time.Time  `json:"created_at" doc:"When it was accepted."`
+	UpdatedAt    time.Time  `json:"updated_at" doc:"When it last changed."`
 	History      []Change   `json:"history" doc:"Every change, oldest first."`
 }
 
@@ -152,6 +249,24 @@ type JobCompletion struct {
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
 }
 
+// JobProgress says how far a job has come. Exactly one of Text, Markdown, Activity and Card is set.
+type JobProgress struct {
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. Exactly one of text, markdown, activity and card." example:"Half of the tests have passed."`
+	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"**Half** of the tests have passed."`
+	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
+	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is half done"`
+	Percent  *int            `json:"percent,omitempty" nullable:"false" minimum:"0" maximum:"100" doc:"How much is done. It is kept with the job." example:"50"`
+}
+
+// JobReport is what was told of a job's progress last.
+type JobReport struct {
+	Text         string    `json:"text,omitempty" doc:"What was told."`
+	Percent      *int      `json:"percent,omitempty" doc:"How much is done."`
+	At           time.Time `json:"at" doc:"When it was told."`
+	Notification string    `json:"notification" doc:"The notification that tells it." example:"ntf_0zk3v9q2m7r4x"`
+}
+
 // Job is long work that was started in a conversation.
 type Job struct {
 	Number       int64           `json:"number" minimum:"1" doc:"Names the job. Numbers count up." example:"7"`
@@ -163,6 +278,7 @@ type Job struct {
 	StartedAt    time.Time       `json:"started_at" doc:"When it was started."`
 	CompletedAt  *time.Time      `json:"completed_at,omitempty" doc:"When it was completed."`
 	Notification string          `json:"notification,omitempty" doc:"The notification that tells its end, if something is told." example:"ntf_0zk3v9q2m7r4x"`
+	Progress     *JobReport      `json:"progress,omitempty" doc:"What was told of its progress last."`
 }
 
 // Jobs is one page of jobs.

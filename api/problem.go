@@ -25,6 +25,8 @@ const (
 	CodeNoTranscript     = "no_transcript"
 	CodeKeyReused        = "idempotency_key_reused"
 	CodeJobCompleted     = "job_completed"
+	CodeRecalled         = "recalled"
+	CodeWrongState       = "wrong_state"
 	CodeTooMany          = "too_many"
 	CodeTooLarge         = "too_large"
 	CodeUnsupported      = "unsupported_media_type"
@@ -58,6 +60,8 @@ var Codes = []Code{
 	{CodeMethodNotAllowed, 405, "The route has other methods; the Allow header names them.", "Use one of those."},
 	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},
 	{CodeJobCompleted, 409, "The job is completed already.", "Nothing is left to do; start another job for other work."},
+	{CodeRecalled, 409, "The notification was recalled: nothing of it is said or changed any more.", "Say it in a new notification."},
+	{CodeWrongState, 409, "The delivery is in a state in which that cannot be done to it.", "Look at its state: what has failed, expired, or was cancelled or suppressed can be replayed, and what is unknown settled, too."},
 	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},
 	{CodeTooLarge, 413, "The body is larger than the route takes.", "Say less, or link to it."},
 	{CodeUnsupported, 415, "The body is not declared as JSON.", "Send Content-Type: application/json."},

@@ -21,17 +21,12 @@ package client
 
 import (
 	"cmp"
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup/api"
 )
@@ -101,87 +96,6 @@ type call struct {
 // over several calls and restarts of the caller; an empty key is as good as none.
 func IdempotencyKey(key string) CallOption {
 	return func(c *call) { c.key = key }
-}
-
-// CreateNotification has the server accept a notification, which is stored durably when the call returns. A call that
-// ends with another error than an [*Error] may have been accepted all the same; to repeat it, give an [IdempotencyKey].
-func (c *Client) CreateNotification(ctx context.Context, r api.NotificationRequest, opts ...CallOption) (api.Notification, error) {
-	n, err := create(ctx, c, notifications, r, opts, isNotification)
-	if err != nil {
-		return n, fmt.Errorf("create notification: %w", err)
-	}
-	return n, nil
-}
-
-// Notification returns a notification with its deliveries and their history. One that does not exist is an [*Error] with
-// [api.CodeNotFound].
-func (c *Client) Notification(ctx context.Context, id string) (api.Notification, error) {
-	if strings.Trim(id, ".") == "" { // which is no name in a path
-		return api.Notification{}, fmt.Errorf("notification: %q is not an id", id)
-	}
-	n, err := ask(ctx, c, request{method: http.MethodGet, path: notifications + "/" + url.PathEscape(id)}, isNotification)
-	if err != nil {
-		return n, fmt.Errorf("notification %s: %w", id, err)
-	}
-	return n, nil
-}
-
-func isNotification(n api.Notification) bool { return n.ID != "" }
-
-// create posts a request under the caller's idempotency key, or one for this call.
-func create[T any](ctx context.Context, c *Client, path string, body any, opts []CallOption, valid func(T) bool) (T, error) {
-	var o call
-	for _, opt := range opts {
-		opt(&o)
-	}
-	var none T
-	if strings.ContainsFunc(o.key, control) {
-		return none, fmt.Errorf("idempotency key %q has control characters", o.key)
-	}
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return none, err
-	}
-	return ask(ctx, c, request{method: http.MethodPost, path: path, body: raw, key: cmp.Or(o.key, rand.Text())}, valid)
-}
-
-// Wait returns a notification when every delivery has an outcome. It asks again and again, up to every 2 s. When ctx
-// ends or a call fails, it returns the notification as it was seen last, if it was, with the error.
-func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) {
-	var last api.Notification
-	for n, err := range c.Watch(ctx, id) {
-		if err != nil {
-			return last, err
-		}
-		last = n
-	}
-	return last, nil
-}
-
-// Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
-// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
-func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
-	return func(yield func(api.Notification, error) bool) {
-		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-			n, err := c.Notification(ctx, id)
-			if !yield(n, err) || err != nil || Settled(n.State) {
-				return
-			}
-			if err := sleep(ctx, pause); err != nil {
-				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))
-				return
-			}
-		}
-	}
-}
-
-// Settled reports whether a state, of a notification or a delivery, is an outcome. States that are not known are not.
-func Settled(state string) bool {
-	switch state {
-	case "delivered", "failed", "unknown", "expired", "suppressed", "cancelled":
-		return true
-	}
-	return false
 }
 
 // Error is what the server answered instead of what was asked for. Get at it with [errors.As].

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/headsup-bot/headsup/api"
@@ -23,9 +22,18 @@ func (c *Client) StartJob(ctx context.Context, r api.JobRequest, opts ...CallOpt
 
 // Job returns a job. One that does not exist is an [*Error] with [api.CodeNotFound].
 func (c *Client) Job(ctx context.Context, number int64) (api.Job, error) {
-	j, err := ask(ctx, c, request{method: http.MethodGet, path: jobPath(number)}, isJob)
+	j, err := ask(ctx, c, http.MethodGet, jobPath(number), isJob)
 	if err != nil {
 		return j, fmt.Errorf("job %d: %w", number, err)
+	}
+	return j, nil
+}
+
+// ReportProgress tells a job's conversation how far the job has come. Where the channel can, it changes what it told before.
+func (c *Client) ReportProgress(ctx context.Context, number int64, r api.JobProgress) (api.Job, error) {
+	j, err := post(ctx, c, jobPath(number)+"/progress", r, isJob)
+	if err != nil {
+		return j, fmt.Errorf("progress of job %d: %w", number, err)
 	}
 	return j, nil
 }
@@ -44,8 +52,7 @@ func (c *Client) CompleteJob(ctx context.Context, number int64, r api.JobComplet
 // JobsPage returns a page of jobs, by number. The first page has an empty cursor; each names the next one's, the last
 // one none. A limit of 0 leaves the size to the server.
 func (c *Client) JobsPage(ctx context.Context, cursor string, limit int) (api.Jobs, error) {
-	page, err := ask(ctx, c, request{method: http.MethodGet, path: jobs + "?" + pageQuery(cursor, limit).Encode()},
-		func(p api.Jobs) bool { return p.Jobs != nil })
+	page, err := ask(ctx, c, http.MethodGet, jobs+parameters("cursor", cursor, "limit", positive(limit)), func(p api.Jobs) bool { return p.Jobs != nil })
 	if err != nil {
 		return page, fmt.Errorf("jobs: %w", err)
 	}
@@ -60,43 +67,6 @@ func (c *Client) Jobs(ctx context.Context) iter.Seq2[api.Job, error] {
 	})
 }
 
-// largestPage is how many entries a list asks for when it wants them all.
-const largestPage = 500
-
 func isJob(j api.Job) bool { return j.Number > 0 }
 
 func jobPath(number int64) string { return jobs + "/" + strconv.FormatInt(number, 10) }
-
-func pageQuery(cursor string, limit int) url.Values {
-	q := make(url.Values)
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	if limit > 0 {
-		q.Set("limit", strconv.Itoa(limit))
-	}
-	return q
-}
-
-// all goes over the entries of one page after another.
-func all[T any](page func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for cursor := ""; ; {
-			found, next, err := page(cursor)
-			if err != nil {
-				var none T
-				yield(none, err)
-				return
-			}
-			for _, entry := range found {
-				if !yield(entry, nil) {
-					return
-				}
-			}
-			if next == "" {
-				return
-			}
-			cursor = next
-		}
-	}
-}

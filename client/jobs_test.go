@@ -70,8 +70,8 @@ func TestJobsAreStartedShownAndCompleted(t *testing.T) {
 func TestJobsGoesOverThePagesAsFarAsItIsAsked(t *testing.T) {
 	t.Parallel()
 	answers := map[string]string{
-		"GET /v1/jobs?limit=500":              `{"jobs":[{"number":1},{"number":2}],"next_cursor":"a&b"}`,
-		"GET /v1/jobs?cursor=a%26b&limit=500": `{"jobs":[{"number":3}]}`,
+		"GET /v1/jobs?limit=200":              `{"jobs":[{"number":1},{"number":2}],"next_cursor":"a&b"}`,
+		"GET /v1/jobs?cursor=a%26b&limit=200": `{"jobs":[{"number":3}]}`,
 	}
 	numbers := func(c *client.Client, most int) (got []int64, err error) {
 		for j, err := range c.Jobs(t.Context()) {
@@ -91,7 +91,7 @@ func TestJobsGoesOverThePagesAsFarAsItIsAsked(t *testing.T) {
 	if got, err := numbers(c, 2); err != nil || len(got) != 2 || len(*asked) != 3 {
 		t.Errorf("%v, %v after asking %q", got, err, *asked)
 	}
-	delete(answers, "GET /v1/jobs?cursor=a%26b&limit=500")
+	delete(answers, "GET /v1/jobs?cursor=a%26b&limit=200")
 	if got, err := numbers(c, 0); err == nil || len(got) != 2 {
 		t.Errorf("%v, %v: want what the first page had, and the second one's error", got, err)
 	}

@@ -7,20 +7,14 @@ import (
 	"iter"
 	"net/http"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/headsup-bot/headsup/api"
 )
 
 // CreateKey makes an API key, for which this client needs one with the scope admin. The answer's Secret is told this once.
-// The call is not repeated by itself: a key whose answer was lost is of no use to anybody and can be revoked.
+// The call is repeated by itself only when it was refused for the moment: a key whose answer was lost is of no use to
+// anybody and can be revoked.
 func (c *Client) CreateKey(ctx context.Context, r api.KeyRequest) (api.CreatedKey, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return api.CreatedKey{}, fmt.Errorf("create key: %w", err)
-	}
-	made, err := ask(ctx, c, request{method: http.MethodPost, path: keys, body: body, once: true},
-		func(k api.CreatedKey) bool { return k.ID != "" && k.Secret != "" })
+	made, err := once(ctx, c, keys, r, func(k api.CreatedKey) bool { return k.ID != "" && k.Secret != "" })
 	if err != nil {
 		return made, fmt.Errorf("create key: %w", err)
 	}
@@ -30,7 +24,7 @@ func (c *Client) CreateKey(ctx context.Context, r api.KeyRequest) (api.CreatedKe
 // KeysPage returns a page of keys, oldest first, revoked and expired ones too. The first page has an empty cursor; each
 // names the next one's, the last one none. A limit of 0 leaves the size to the server.
 func (c *Client) KeysPage(ctx context.Context, cursor string, limit int) (api.Keys, error) {
-	page, err := ask(ctx, c, request{method: http.MethodGet, path: keys + "?" + pageQuery(cursor, limit).Encode()},
+	page, err := ask(ctx, c, http.MethodGet, keys+parameters("cursor", cursor, "limit", positive(limit)),
 		func(p api.Keys) bool { return p.Keys != nil })
 	if err != nil {
 		return page, fmt.Errorf("keys: %w", err)
@@ -69,7 +63,7 @@ func (c *Client) oneKey(ctx context.Context, method, id string) (api.Key, error)
 	if !keyID(id) { // perhaps a whole key, which must not get into a path
 		return api.Key{}, errors.New("this is not the id of a key, which is its middle part")
 	}
-	return ask(ctx, c, request{method: method, path: keys + "/" + id}, func(k api.Key) bool { return k.ID != "" })
+	return ask(ctx, c, method, keys+"/"+id, func(k api.Key) bool { return k.ID != "" })
 }
 
 // keyID reports whether a text may be the id of a key.

@@ -20,6 +20,7 @@ import (
 // Paths of the API.
 const (
 	notifications = "/v1/notifications"
+	deliveries    = "/v1/deliveries"
 	jobs          = "/v1/jobs"
 	keys          = "/v1/keys"
 )
@@ -40,19 +41,7 @@ type request struct {
 	method, path string
 	body         []byte
 	key          string // idempotency key
-	once         bool   // what it does must not be done twice, and has no idempotency key
-}
-
-// ask calls the server and reads the answer. One that is valid JSON and still not valid is from something else.
-func ask[T any](ctx context.Context, c *Client, r request, valid func(T) bool) (T, error) {
-	var answer, none T
-	if err := c.do(ctx, r, &answer); err != nil {
-		return none, err
-	}
-	if !valid(answer) {
-		return none, fmt.Errorf("%w: it has no id", errAnswer)
-	}
-	return answer, nil
+	once         bool   // a repeat of what was done means something else: only what was refused for the moment is repeated
 }
 
 // do calls the server until it answers, or it has been tried often enough, and reads the answer into out; nil is for an
@@ -61,7 +50,8 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	for n := 1; ; n++ {
 		err := c.once(ctx, r, out)
 		wait, again := retry(err, n)
-		if !again || n == attempts || r.once || ctx.Err() != nil {
+		refused := refusedForNow(err)
+		if !again || n == attempts || r.once && !refused || ctx.Err() != nil {
 			return err
 		}
 		if sleep(ctx, wait) != nil {
@@ -70,8 +60,14 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 	}
 }
 
-// retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and 504 are how a proxy says
-// that it could not reach the server.
+// refusedForNow reports whether the server itself has said that it did nothing and may be asked again.
+func refusedForNow(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Problem.Status == http.StatusTooManyRequests || e.Problem.Status == http.StatusServiceUnavailable)
+}
+
+// retry reports whether the n-th attempt's error may pass, and how long to wait then. 429 is for keys with a rate; 502 and
+// 504 are how a proxy says that it could not reach the server.
 func retry(err error, n int) (time.Duration, bool) {
 	if err == nil {
 		return 0, false
@@ -103,7 +99,7 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	if r.body != nil {
+	if r.method == http.MethodPost || r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.key != "" {

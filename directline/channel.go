@@ -213,7 +213,7 @@ func (c *Channel) Takes(ch activity.ChannelID, id activity.ConversationID) bool 
 
 // Capabilities implements headsup.Channel.
 func (c *Channel) Capabilities(activity.Reference) headsup.Capabilities {
-	return headsup.Capabilities{Create: true, Once: true}
+	return headsup.Capabilities{Update: true, Delete: true, Create: true, Once: true}
 }
 
 // Send implements headsup.Channel. What has a key is stored once. Typing reaches those who are connected and is not
@@ -311,12 +311,9 @@ var errTooLarge = &apiError{http.StatusRequestEntityTooLarge, "MessageSizeTooBig
 func (c *Channel) append(
 	ctx context.Context, id activity.ConversationID, key string, a *activity.Activity,
 ) (int64, error) {
-	body, err := activity.Encode(a)
+	body, err := encode(a)
 	if err != nil {
-		return 0, &apiError{http.StatusBadRequest, "BadArgument", err.Error()}
-	}
-	if utf8.RuneCount(body) > maxCharacters {
-		return 0, errTooLarge
+		return 0, err
 	}
 	seq, _, err := c.cfg.Store.Append(ctx, id, key, body, c.cfg.Now())
 	if err != nil {
@@ -326,22 +323,24 @@ func (c *Channel) append(
 	return seq, nil
 }
 
+// encode is an activity as it is stored.
+func encode(a *activity.Activity) ([]byte, error) {
+	body, err := activity.Encode(a)
+	switch {
+	case err != nil:
+		return nil, &apiError{http.StatusBadRequest, "BadArgument", err.Error()}
+	case utf8.RuneCount(body) > maxCharacters:
+		return nil, errTooLarge
+	}
+	return body, nil
+}
+
 func (c *Channel) end(ctx context.Context, id activity.ConversationID) error {
 	if err := c.cfg.Store.EndConversation(ctx, id); err != nil {
 		return fmt.Errorf("end %s: %w", id, err)
 	}
 	c.hub.end(id)
 	return nil
-}
-
-// Update implements headsup.Channel. Direct Line has no such thing.
-func (c *Channel) Update(context.Context, headsup.Outgoing) (activity.ResourceResponse, error) {
-	return activity.ResourceResponse{}, unsupported("update")
-}
-
-// Delete implements headsup.Channel. Direct Line has no such thing.
-func (c *Channel) Delete(context.Context, activity.Reference, activity.ID) error {
-	return unsupported("delete")
 }
 
 // Create implements headsup.Channel: it opens a conversation for the one member that is not the bot, or a group of
@@ -405,18 +404,11 @@ func permanent(reason string, status int, err error) *headsup.SendError {
 	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: reason, Status: status, Err: err}
 }
 
-func unsupported(what string) *headsup.SendError {
-	return &headsup.SendError{
-		Meaning: headsup.MeaningUnsupported, Reason: "unsupported", Status: http.StatusMethodNotAllowed,
-		Err: fmt.Errorf("Direct Line cannot %s activities", what),
-	}
-}
-
 // asSendError says what a failure means. When the store failed, the activity may be kept all the same; a repeat with the
 // same key tells.
 func asSendError(err error, keyed bool) *headsup.SendError {
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, errNoActivity):
 		return permanent("not_found", http.StatusNotFound, err)
 	case errors.Is(err, ErrEnded):
 		return permanent("ended", http.StatusNotFound, err)

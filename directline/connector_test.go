@@ -143,8 +143,11 @@ func TestBotsSideOperations(t *testing.T) {
 		status             int
 		code               string
 	}{
-		{"PUT", base + "/activities/x", `{"type":"message","id":"x"}`, 405, "MethodNotAllowed"},
-		{"DELETE", base + "/activities/x", ``, 405, "MethodNotAllowed"},
+		{"PUT", base + "/activities/x", `{"type":"message","id":"x"}`, 404, "ActivityNotFoundInConversation"},
+		{"DELETE", base + "/activities/x", ``, 404, "ActivityNotFoundInConversation"},
+		{"PUT", base + "/activities/x", `{"text":"x"}`, 400, "MissingProperty"},
+		{"PUT", unknown + "/activities/x", `{"type":"message"}`, 404, "ConversationNotFound"},
+		{"DELETE", unknown + "/activities/x", ``, 404, "ConversationNotFound"},
 		{"DELETE", base + "/members/x", ``, 405, "MethodNotAllowed"},
 		{"PUT", base + "/activities/x/reactions/like", ``, 404, "NotFound"},
 		{"GET", base + "/members/nobody", ``, 404, "MemberNotFoundInConversation"},

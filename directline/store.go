@@ -61,6 +61,8 @@ type Stored struct {
 	Seq int64
 	// Body is the activity as JSON, without its id.
 	Body jsontext.Value
+	// Again is the number of the activity that this one is once more, because it has changed; 0 when it is one of its own.
+	Again int64
 }
 
 // Attachment is a file that somebody put into a conversation.
@@ -103,6 +105,10 @@ type Store interface {
 	// before adds nothing: the earlier number is returned with added false. An empty key is never a repeat.
 	// A repeat is one even after the conversation has ended. ErrNotFound, ErrEnded.
 	Append(ctx context.Context, id activity.ConversationID, key string, body jsontext.Value, at time.Time) (seq int64, added bool, err error)
+	// Replace puts body in the place of the activity with a number, and adds it to the end of the history once more, with
+	// Again, so that those who have seen it hear of the change; it returns the number there. What is added so is always
+	// the latest body. ErrNotFound when there is no such activity of its own, ErrEnded.
+	Replace(ctx context.Context, id activity.ConversationID, seq int64, body jsontext.Value, at time.Time) (again int64, err error)
 	// History returns up to limit activities with numbers greater than after, in order. An unknown conversation has none.
 	History(ctx context.Context, id activity.ConversationID, after int64, limit int) ([]Stored, error)
 

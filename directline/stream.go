@@ -1,6 +1,7 @@
 package directline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -222,7 +223,7 @@ func set(id activity.ConversationID, page []Stored, watermark string) []byte {
 		}
 		// A body is an object with at least a type, so that a member can be put in front.
 		out = append(out, `{"id":"`...)
-		out = append(out, activityID(id, stored.Seq)...)
+		out = append(out, activityID(id, cmp.Or(stored.Again, stored.Seq))...)
 		out = append(out, `",`...)
 		out = append(out, rooted(id, stored)[1:]...)
 	}

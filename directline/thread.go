@@ -1,6 +1,7 @@
 package directline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -54,7 +55,7 @@ func (c *Channel) checkRoot(ctx context.Context, channel activity.ConversationID
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}
-	if len(found) == 0 || found[0].Seq != seq || threadOf(found[0].Body) != "" {
+	if len(found) == 0 || found[0].Seq != seq || found[0].Again != 0 || threadOf(found[0].Body) != "" {
 		return ErrNotFound
 	}
 	return nil
@@ -121,7 +122,7 @@ func rooted(id activity.ConversationID, s Stored) jsontext.Value {
 		return s.Body
 	}
 	data, _ := activity.Member(s.Body, "channelData")
-	return withMember(s.Body, "channelData", withThread(data, activityID(id, s.Seq)))
+	return withMember(s.Body, "channelData", withThread(data, activityID(id, cmp.Or(s.Again, s.Seq))))
 }
 
 // account is a conversation as the bot is told of it.

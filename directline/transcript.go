@@ -10,20 +10,32 @@ import (
 )
 
 // Transcript returns up to limit activities of a conversation of this bot's with numbers greater than after, in order,
-// each with the id that the channel gave it. It holds what both sides said, as it was delivered. ErrNotFound.
+// each with the id that the channel gave it. It holds what both sides said, as it was delivered or changed
+// later, without what was removed. ErrNotFound.
 func (c *Channel) Transcript(ctx context.Context, id activity.ConversationID, after int64, limit int) ([]Stored, error) {
 	conv, err := c.conversation(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	page, err := c.cfg.Store.History(ctx, conv.ID, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("directline: read the history: %w", err)
+	var said []Stored
+	for len(said) < limit {
+		page, err := c.cfg.Store.History(ctx, conv.ID, after, limit)
+		if err != nil {
+			return nil, fmt.Errorf("directline: read the history: %w", err)
+		}
+		for _, stored := range page {
+			after = stored.Seq
+			if len(said) == limit || stored.Again != 0 || gone(stored) {
+				continue
+			}
+			stored.Body = withID(activityID(conv.ID, stored.Seq), stored.Body)
+			said = append(said, stored)
+		}
+		if len(page) < limit {
+			break
+		}
 	}
-	for i := range page {
-		page[i].Body = withID(activityID(conv.ID, page[i].Seq), page[i].Body)
-	}
-	return page, nil
+	return said, nil
 }
 
 // withID puts the id in front of a stored body, which is an object with at least a type.

@@ -25,6 +25,12 @@ var (
 	ErrNotFound = errors.New("outbox: no such message")
 	// ErrKeyReused: the idempotency key belongs to a message with other content.
 	ErrKeyReused = errors.New("outbox: the idempotency key was used for another message")
+	// ErrNoDelivery: there is no such delivery.
+	ErrNoDelivery = errors.New("outbox: no such delivery")
+	// ErrState: what is asked for cannot be done to a delivery in its state.
+	ErrState = errors.New("outbox: the delivery's state does not allow that")
+	// ErrRecalled: the message was recalled.
+	ErrRecalled = errors.New("outbox: the message was recalled")
 )
 
 // MessageID and DeliveryID are positive, unique over all nodes and grow with time.
@@ -61,6 +67,18 @@ func (s State) Final() bool {
 	return false
 }
 
+// Verb is what a delivery does.
+type Verb string
+
+const (
+	// VerbSend says the message.
+	VerbSend Verb = ""
+	// VerbUpdate replaces what an earlier delivery has said by what the message says now, VerbDelete removes it. Both may
+	// be repeated without harm.
+	VerbUpdate Verb = "update"
+	VerbDelete Verb = "delete"
+)
+
 // Lane orders deliveries by how pressing they are; smaller goes first.
 type Lane int8
 
@@ -93,6 +111,8 @@ type Message struct {
 	Target    string
 	ExpiresAt time.Time // zero: never
 	CreatedAt time.Time
+	// EditedAt is when the body was replaced last, RecalledAt when the message was recalled; zero for never.
+	EditedAt, RecalledAt time.Time
 	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
 	Trace string
 }
@@ -138,12 +158,17 @@ type Attempt struct {
 	Message      MessageID
 	Conversation book.Conversation
 	Body         jsontext.Value
-	OnUnknown    headsup.OnUnknown
-	Window       headsup.Window
-	Lane         Lane
-	ExpiresAt    time.Time
-	CreatedAt    time.Time
-	Trace        string
+	// Verb says what to do with the body. For another one than [VerbSend], Revises is the delivery that is revised and
+	// Sent the id that the channel gave what that one has said; never empty.
+	Verb      Verb
+	Revises   DeliveryID
+	Sent      activity.ID
+	OnUnknown headsup.OnUnknown
+	Window    headsup.Window
+	Lane      Lane
+	ExpiresAt time.Time
+	CreatedAt time.Time
+	Trace     string
 	// Fence must be given back with the outcome.
 	Fence int64
 	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.
@@ -182,8 +207,12 @@ type Delivery struct {
 	Activity     activity.ID
 	Claims       int
 	Failures     int
-	UpdatedAt    time.Time
-	History      []Change
+	// Verb is what it does, Revises the delivery that it does it to; 0 for [VerbSend].
+	Verb      Verb
+	Revises   DeliveryID
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	History   []Change
 }
 
 // Change is one step of a delivery's history.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 )
 
@@ -21,16 +23,24 @@ type Store interface {
 	// belongs to other content; [book.ErrNotFound] when a conversation is not in the book; some error when an id is taken.
 	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
 
+	// SubmitMessages accepts several submissions in one step, in their order, each by itself as SubmitMessage does without
+	// take: one that is refused for its key or a conversation does not keep the others out. The results are in the order
+	// of the submissions. No error of the step itself means that all results hold.
+	SubmitMessages(ctx context.Context, subs []Submission) ([]SubmitResult, error)
+
 	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
 	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
 	// Deliveries whose message has expired become expired instead, at the latest when their turn comes, and hold up
-	// nobody. Fewer than n mean that there are no more now. It also tells when the next one is due that now is not; zero
-	// for none.
+	// nobody; those that revise what was never said become suppressed in the same way, with [ReasonNothingSent]. What
+	// revises, and what was replayed, does not expire. Fewer than n mean that there are no more now. It also tells when
+	// the next one is due that now is not; zero for none.
 	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
 
 	// RecordOutcome ends an attempt and gives the conversation's lease back. An outcome whose fence is not the
 	// delivery's, or whose delivery is not being sent any more, is refused with headsup.ErrLeaseLost and changes nothing.
-	// That a turn has taken over the conversation meanwhile does not matter: the outcome is the truth all the same.
+	// That a turn has taken over the conversation meanwhile does not matter: the outcome is the truth all the same. What
+	// was to be tried again becomes cancelled instead, with [ReasonRecalled], if its message was recalled meanwhile; a
+	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back.
 	RecordOutcome(ctx context.Context, o Outcome) error
 
 	// Extend prolongs the leases of running attempts and returns those that are lost: ended, reclaimed, or their
@@ -42,8 +52,45 @@ type Store interface {
 	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
 
 	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
-	// what is sending or final stays as it is.
+	// what is sending or final stays as it is, and so do revisions.
 	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
+
+	// RescheduleMessage makes the deliveries that CancelMessage would cancel due at another time: scheduled, or ready
+	// when that is not after at. What was ready before keeps its place in the latter case, and what is due already is
+	// not changed. Other changes have [ReasonRescheduled]. It returns the record as it is then.
+	RescheduleMessage(ctx context.Context, id MessageID, due, at time.Time) (Record, error)
+
+	// ReviseMessage edits or recalls a message, in one step. An edit replaces the body, which is what deliveries say that
+	// are not handed out yet, and adds a delivery with [VerbUpdate] for each that is being sent or delivered, unless one
+	// waits for it already. A recall cancels what is not handed out, with [ReasonRecalled], and adds a delivery with
+	// [VerbDelete] for each that is being sent or delivered. Those that are added are ready, in the lane of the message,
+	// and get their ids in the order of those that they revise; in a conversation that is not in the book any more there
+	// are none. It returns the record as it is then. An edit of a
+	// recalled message is refused with [ErrRecalled]; a second recall changes nothing.
+	ReviseMessage(ctx context.Context, r Revision) (Record, error)
+
+	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
+	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
+	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] if its message was recalled, unless
+	// it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
+	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
+
+	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
+	// many. f.Before is not used.
+	ReplayDeliveries(ctx context.Context, f DeliveryFilter, at time.Time) (int, error)
+
+	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
+	// [ErrNoDelivery]; [ErrState] when it is not unknown.
+	SettleDelivery(ctx context.Context, id DeliveryID, to State, at time.Time) (Delivery, error)
+
+	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
+	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)
+
+	// ListDeliveries lists the deliveries that match f, newest first.
+	ListDeliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, error)
+
+	// ListMessages lists the messages that match f, newest first.
+	ListMessages(ctx context.Context, f MessageFilter) (MessagePage, error)
 
 	// MessageByKey returns the id and fingerprint of the message that was accepted under an idempotency key, or
 	// ErrNotFound.
@@ -74,4 +121,21 @@ type Claimed struct {
 	Attempts []Attempt
 	// NextDue is when the next delivery becomes due; zero for none.
 	NextDue time.Time
+}
+
+// SubmitResult is what became of one of several submissions.
+type SubmitResult struct {
+	Receipt Receipt
+	// Err is why it was refused; nil if it was not.
+	Err error
+}
+
+// Revision edits or recalls a message.
+type Revision struct {
+	Message MessageID
+	// Body is what the message says from now on. Empty recalls it.
+	Body jsontext.Value
+	At   time.Time
+	// NextID makes the ids of deliveries that are added. It may be called more often than it is needed.
+	NextID func() DeliveryID
 }

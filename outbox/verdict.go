@@ -7,10 +7,16 @@ import (
 	"github.com/headsup-bot/headsup"
 )
 
-// Reasons of outcomes that the outbox itself gives.
+// Reasons of changes that the outbox itself gives.
 const (
 	ReasonGaveUp  = "gave_up"
 	ReasonExpired = "expired"
+	// ReasonNothingSent: there is nothing to revise, since the delivery that was to be revised has said nothing.
+	ReasonNothingSent = "nothing_sent"
+	ReasonRecalled    = "recalled"
+	ReasonRescheduled = "rescheduled"
+	ReasonReplayed    = "replayed"
+	ReasonSettled     = "settled"
 )
 
 // maxDetail bounds what a channel's words may add to a delivery's history.

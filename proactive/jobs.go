@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -141,6 +142,50 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 		return job, "", err
 	}
 	return job, job.Notification(), nil
+}
+
+// Progress says how far a job has come.
+type Progress struct {
+	// Tell is what the job's conversation is told, and Text the same as a plain message. Exactly one is set.
+	Tell *activity.Activity
+	Text string
+	// Percent is how much is done, from 0 to 100; nil when that is not known.
+	Percent *int
+}
+
+// progressEvery is how far apart messages are that tell progress where they cannot be edited.
+const progressEvery = 5 * time.Second
+
+// Progress tells how far a job has come. The first is a message in the job's conversation; each later one changes that
+// message where the channel can do so, else it is a new message, at most one every 5 s. What is not said yet is replaced,
+// so that only the latest is told. It is stored when Progress returns. [ErrNoJob], [ErrJobCompleted], and a [*FieldError]
+// for what cannot be told.
+func (e *Engine) Progress(ctx context.Context, n JobNumber, p Progress) (Job, error) {
+	job, err := e.cfg.Store.Job(ctx, e.cfg.AppID, n)
+	switch {
+	case err != nil:
+		return Job{}, err
+	case job.Completed():
+		return Job{}, ErrJobCompleted
+	case p.Percent != nil && (*p.Percent < 0 || *p.Percent > 100):
+		return job, &FieldError{"percent", "is not between 0 and 100"}
+	}
+	sub, err := e.submission(ctx, headsup.Notification{To: headsup.ToConversation(job.Reference), Activity: p.Tell, Text: p.Text})
+	if err != nil {
+		return job, err
+	}
+	text := p.Text
+	if p.Tell != nil {
+		text = p.Tell.Text
+	}
+	job, err = e.cfg.Store.ProgressJob(ctx, JobProgress{
+		AppID: e.cfg.AppID, Number: n, At: sub.At, Text: text, Percent: p.Percent, Tell: sub,
+		Edit: e.cfg.Channel.Capabilities(job.Reference).Update, Every: progressEvery, NextID: nextDelivery,
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	return job, nil
 }
 
 // Job returns a job, or [ErrNoJob].

@@ -38,6 +38,26 @@ type Job struct {
 	CompletedAt time.Time // zero while it runs
 	// Message is the notification of its completion, the earlier one when its key was used before; 0 when there is none.
 	Message outbox.MessageID
+	// Progress is what was told of it last while it ran.
+	Progress JobReport
+}
+
+// JobReport is what was told of a job's progress.
+type JobReport struct {
+	// Message is the notification that tells it; 0 when nothing was told yet.
+	Message outbox.MessageID
+	// Text is what was told, and Percent how much is done; nil when that was not said.
+	Text    string
+	Percent *int
+	At      time.Time
+}
+
+// Notification names the notification that tells the progress; empty when nothing was told.
+func (r JobReport) Notification() headsup.NotificationID {
+	if r.Message == 0 {
+		return ""
+	}
+	return notificationID(r.Message)
 }
 
 // Completed reports whether the job has ended.
@@ -70,14 +90,36 @@ type JobEnd struct {
 	Tell *outbox.Submission
 }
 
+// JobProgress tells how far a job has come.
+type JobProgress struct {
+	AppID  string
+	Number JobNumber
+	At     time.Time
+	// Text and Percent are kept with the job.
+	Text    string
+	Percent *int
+	// Tell says it in a message of its own, to one conversation and without a key.
+	Tell outbox.Submission
+	// Edit: a message that was sent may be edited. Otherwise, or when there is none, messages are at least Every apart.
+	Edit  bool
+	Every time.Duration
+	// NextID is as in [outbox.Revision].
+	NextID func() outbox.DeliveryID
+}
+
 // JobStore keeps jobs. Methods are atomic and durable when they return, and safe for concurrent use.
 type JobStore interface {
 	// StartJob adds a job with the next number of its app, which is one more than the highest there ever was.
 	StartJob(ctx context.Context, s JobStart) (Job, error)
 	// CompleteJob marks the job completed and accepts the notification in one commit. ErrNoJob; ErrJobCompleted with
 	// the job, unless it was completed with the same Once, in which case the job is returned without error and nothing
-	// changes.
+	// changes. What of its progress is scheduled is cancelled.
 	CompleteJob(ctx context.Context, e JobEnd) (Job, error)
+	// ProgressJob tells a job's progress, in one commit with what is kept of it. While the message that told it last is not
+	// handed out yet, its body is replaced by that of p.Tell. Else, with p.Edit, and if that message is being sent or was
+	// delivered with an id and none of its edits has failed, it is edited as ReviseMessage does. Else p.Tell is accepted,
+	// and due at p.At, or p.Every after the last one was due, whichever is later. ErrNoJob, ErrJobCompleted.
+	ProgressJob(ctx context.Context, p JobProgress) (Job, error)
 	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, appID string, n JobNumber) (Job, error)
 	// Jobs lists jobs by number, those after a number, at most limit.

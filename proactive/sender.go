@@ -26,18 +26,58 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 	}
-	key := ident.Text("dlv", int64(at.Delivery))
+	said := at.Delivery
+	if at.Verb != outbox.VerbSend {
+		said = at.Revises
+	}
+	key := ident.Text("dlv", int64(said))
 	ref := at.Conversation.Reference
-	if at.Window == headsup.WindowNew {
+	if at.Window == headsup.WindowNew { // a repeat, also for a revision, finds the one that was opened
 		opened, err := s.open(ctx, at, key)
 		if err != nil {
 			return "", err
 		}
 		ref = opened
 	}
+	if at.Verb != outbox.VerbSend {
+		return s.revise(ctx, at, ref, &a)
+	}
 	ref.Outgoing(&a)
 	sent, err := s.cfg.Channel.Send(ctx, headsup.Outgoing{Reference: ref, Activity: &a, Key: key + ":0"})
 	return sent.ID, err
+}
+
+// ReasonNotSupported is why a revision fails on a channel that has no such thing.
+const ReasonNotSupported = "not_supported"
+
+// revise changes or removes what was said.
+func (s *sender) revise(
+	ctx context.Context, at outbox.Attempt, ref activity.Reference, a *activity.Activity,
+) (activity.ID, error) {
+	able := s.cfg.Channel.Capabilities(ref)
+	var err error
+	switch {
+	case at.Verb == outbox.VerbUpdate && able.Update:
+		ref.Outgoing(a)
+		a.ID = at.Sent
+		_, err = s.cfg.Channel.Update(ctx, headsup.Outgoing{Reference: ref, Activity: a})
+	case at.Verb == outbox.VerbDelete && able.Delete:
+		err = s.cfg.Channel.Delete(ctx, ref, at.Sent)
+	default:
+		err = &headsup.SendError{Meaning: headsup.MeaningUnsupported}
+	}
+	failure := headsup.MeaningOf(err)
+	switch {
+	case failure == nil:
+		return at.Sent, nil
+	case failure.Meaning == headsup.MeaningUnsupported:
+		told := *failure
+		told.Reason = ReasonNotSupported
+		return "", &told
+	case at.Verb == outbox.VerbDelete && at.Claims > 1 && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
+		return at.Sent, nil // an earlier attempt, whose answer was lost, has removed it
+	}
+	return "", failure
 }
 
 // open creates a new conversation with the person that the reference names.

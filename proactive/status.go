@@ -29,18 +29,11 @@ func (s Status) Settled() bool {
 
 // State sums the deliveries up: the state that all share, or else the least settled one among them.
 func (s Status) State() outbox.State {
-	order := []outbox.State{
-		outbox.StateSending, outbox.StateReady, outbox.StateHeld, outbox.StateScheduled, outbox.StateUnknown,
-		outbox.StateFailed, outbox.StateExpired, outbox.StateCancelled, outbox.StateSuppressed, outbox.StateDelivered,
+	counts := make(map[outbox.State]int64)
+	for _, d := range s.Deliveries {
+		counts[d.State]++
 	}
-	for _, state := range order {
-		for _, d := range s.Deliveries {
-			if d.State == state {
-				return state
-			}
-		}
-	}
-	return outbox.StateDelivered
+	return outbox.StateOf(counts)
 }
 
 // DeliveryText is a delivery's id as people see it.

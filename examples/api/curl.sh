@@ -3,7 +3,8 @@
 #
 #   sh curl.sh dl_ann "Your build is done."
 #
-# HEADSUP_URL is where the server is. KEY names what is said: with the same one it is said once, however often this runs.
+# HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+# is said once, however often this runs.
 set -eu
 
 url=${HEADSUP_URL:-http://127.0.0.1:3978}
@@ -11,8 +12,17 @@ key=${KEY:-curl-$(date +%s)-$$}
 user=$1
 text=$2
 
+call() {
+	set -- --silent --show-error --fail-with-body --retry 3 "$@"
+	if [ -n "${HEADSUP_KEY:-}" ]; then # not as an argument, which everybody on the machine can read
+		printf 'header = "Authorization: Bearer %s"\n' "$HEADSUP_KEY" | curl --config - "$@"
+	else
+		curl "$@"
+	fi
+}
+
 # Texts with quotes or newlines need a program that writes JSON, such as jq.
-answer=$(curl --silent --show-error --fail-with-body --retry 3 "$url/v1/notifications" \
+answer=$(call "$url/v1/notifications" \
 	-H 'Content-Type: application/json' \
 	-H "Idempotency-Key: $key" \
 	-d "{\"to\": {\"user\": \"$user\"}, \"text\": \"$text\"}")
@@ -27,7 +37,7 @@ while :; do
 	*) break ;;
 	esac
 	sleep 0.2
-	state=$(curl --silent --show-error --fail-with-body --retry 3 "$url/v1/notifications/$id" | member state)
+	state=$(call "$url/v1/notifications/$id" | member state)
 done
 
 echo "$id $state"

@@ -72,11 +72,12 @@ func build(t *testing.T, path string) string {
 	return binary
 }
 
-// serve starts the server and returns its URL.
-func serve(t *testing.T) string {
+// serve starts a server that wants keys, and returns its URL and a key that may send and read.
+func serve(t *testing.T) (url, key string) {
 	t.Helper()
-	cmd := exec.CommandContext(context.Background(), build(t, "../../cmd/headsup"),
-		"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"), "--log-level", "error")
+	binary, data := build(t, "../../cmd/headsup"), filepath.Join(t.TempDir(), "data")
+	cmd := exec.CommandContext(context.Background(), binary,
+		"serve", "--require-key", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data", data, "--log-level", "error")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -93,7 +94,11 @@ func serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimPrefix(strings.TrimSpace(line), "headsup: listening on ")
+	made, err := exec.CommandContext(t.Context(), binary, "key", "create", "examples", "--scope", "send,read", "--data", data).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(strings.TrimSpace(line), "headsup: listening on "), strings.TrimSpace(string(made))
 }
 
 // meet has Ann say something, so that the bot knows her.
@@ -127,7 +132,8 @@ func programs(t *testing.T) map[string][]string {
 // TestExamplesDeliver runs each program twice under one key: it is said once, and told the same both times.
 func TestExamplesDeliver(t *testing.T) {
 	t.Parallel()
-	server, c := serve(t), newChannel(t)
+	c := newChannel(t)
+	server, key := serve(t)
 	meet(t, server, c)
 	for file, command := range programs(t) {
 		t.Run(file, func(t *testing.T) {
@@ -137,7 +143,7 @@ func TestExamplesDeliver(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, command[0], append(slices.Clone(command[1:]), user, text)...)
-				cmd.Env = append(os.Environ(), "HEADSUP_URL="+server, "KEY="+user+" "+file)
+				cmd.Env = append(os.Environ(), "HEADSUP_URL="+server, "HEADSUP_KEY="+key, "KEY="+user+" "+file)
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				out, err := cmd.Output()

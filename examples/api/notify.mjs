@@ -2,7 +2,8 @@
 //
 //   node notify.mjs dl_ann "Your build is done."
 //
-// HEADSUP_URL is where the server is. KEY names what is said: with the same one it is said once, however often this runs.
+// HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+// is said once, however often this runs.
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +14,7 @@ const open = new Set(['scheduled', 'ready', 'held', 'sending']);
 async function call(method, path, body, key) {
   const headers = {};
   if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (process.env.HEADSUP_KEY) headers.Authorization = `Bearer ${process.env.HEADSUP_KEY}`;
   if (key !== undefined) headers['Idempotency-Key'] = key;
   const answer = await fetch(url + path, {
     method,

@@ -2,7 +2,8 @@
 
     python3 notify.py dl_ann "Your build is done."
 
-HEADSUP_URL is where the server is. KEY names what is said: with the same one it is said once, however often this runs.
+HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+is said once, however often this runs.
 """
 
 import json
@@ -22,6 +23,8 @@ def call(method, path, body=None, key=None):
     if body is not None:
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
+    if "HEADSUP_KEY" in os.environ:
+        request.add_header("Authorization", "Bearer " + os.environ["HEADSUP_KEY"])
     if key is not None:
         request.add_header("Idempotency-Key", key)
     try:

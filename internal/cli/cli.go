@@ -24,17 +24,19 @@ const (
 )
 
 type commands struct {
-	Serve         serve         `cmd:"" help:"Run the server."`
-	Playground    playground    `cmd:"" help:"Try any bot in the browser, without a cloud."`
-	Send          send          `cmd:"" help:"Make the bot say something."`
-	Jobs          jobCommands   `cmd:"" help:"Start long work, and tell its end."`
-	Notifications notifications `cmd:"" help:"See what became of what was said."`
-	Webhooks      webhooks      `cmd:"" help:"Say where events are posted to."`
-	Listen        listen        `cmd:"" help:"Print events as they happen."`
-	Key           keys          `cmd:"" help:"Make, list and revoke API keys."`
-	Config        configuration `cmd:"" help:"Look at the configuration."`
-	Completion    completion    `cmd:"" help:"Print the completion script of a shell."`
-	Version       version       `cmd:"" help:"Print the version."`
+	Serve         serve                `cmd:"" help:"Run the server."`
+	Playground    playground           `cmd:"" help:"Try any bot in the browser, without a cloud."`
+	Send          send                 `cmd:"" help:"Make the bot say something."`
+	Jobs          jobCommands          `cmd:"" help:"Start long work, and tell its end."`
+	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
+	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
+	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
+	Listen        listen               `cmd:"" help:"Print events as they happen."`
+	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
+	Config        configuration        `cmd:"" help:"Look at the configuration."`
+	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
+	Version       version              `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }

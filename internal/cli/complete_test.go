@@ -23,7 +23,7 @@ press() {
 	}{
 		"a command":                   {"no", "notifications"},
 		"a command of a command":      {"jobs s", "start"},
-		"all of them":                 {"jobs ''", "start list get complete"},
+		"all of them":                 {"jobs ''", "start list get progress complete"},
 		"a flag":                      {"send --every", "--everyone"},
 		"one that can be off":         {"send --no-w", "--no-wait"},
 		"not one that is given":       {"send --topic x --topi", ""},

@@ -13,10 +13,11 @@ import (
 )
 
 type jobCommands struct {
-	Start    startJob    `cmd:"" help:"Start a job: long work whose end is told in a conversation."`
-	List     listJobs    `cmd:"" help:"List the jobs."`
-	Get      getJob      `cmd:"" help:"Show a job."`
-	Complete completeJob `cmd:"" help:"Complete a job, and tell its end."`
+	Start    startJob     `cmd:"" help:"Start a job: long work whose end is told in a conversation."`
+	List     listJobs     `cmd:"" help:"List the jobs."`
+	Get      getJob       `cmd:"" help:"Show a job."`
+	Progress tellProgress `cmd:"" help:"Tell how far a job has come."`
+	Complete completeJob  `cmd:"" help:"Complete a job, and tell its end."`
 }
 
 type startJob struct {
@@ -40,7 +41,7 @@ Prints the job's number, by which the other commands know it.`
 }
 
 // Run starts the job.
-func (c startJob) Run(ctx context.Context, s streams) error {
+func (c *startJob) Run(ctx context.Context, s streams) error {
 	if c.User == "" && c.Conversation == "" {
 		return usageError{errors.New("--user, --conversation: must not be empty")}
 	}
@@ -84,13 +85,13 @@ With --json, every job is one line.`
 }
 
 // Run lists jobs by number.
-func (c listJobs) Run(ctx context.Context, s streams) error {
+func (c *listJobs) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {
 		return err
 	}
 	return lister[api.Job]{
-		head: []any{"JOB", "STATE", "NAME", "STARTED", "COMPLETED", "CHANNEL", "CONVERSATION"},
+		head: []any{"JOB", "STATE", "DONE", "NAME", "STARTED", "COMPLETED", "CHANNEL", "CONVERSATION"},
 		page: func(cursor string, limit int) ([]api.Job, string, error) {
 			p, err := server.JobsPage(ctx, cursor, limit)
 			if err != nil {
@@ -99,9 +100,20 @@ func (c listJobs) Run(ctx context.Context, s streams) error {
 			return slices.DeleteFunc(p.Jobs, func(j api.Job) bool { return c.State != "all" && j.State != c.State }), p.NextCursor, nil
 		},
 		cells: func(j api.Job) []any {
-			return []any{j.Number, j.State, j.Name, instant(j.StartedAt), optionalInstant(j.CompletedAt), j.Channel, j.Conversation}
+			return []any{j.Number, j.State, percent(j), j.Name, instant(j.StartedAt), optionalInstant(j.CompletedAt), j.Channel, j.Conversation}
 		},
 	}.print(s, c.listing, c.JSON)
+}
+
+// percent is how much of a job is done, as far as it has told.
+func percent(j api.Job) string {
+	switch {
+	case j.State == "completed":
+		return "100%"
+	case j.Progress == nil || j.Progress.Percent == nil:
+		return ""
+	}
+	return fmt.Sprintf("%d%%", *j.Progress.Percent)
 }
 
 type jobNumber struct {
@@ -130,12 +142,51 @@ func (getJob) Help() string {
 }
 
 // Run shows the job.
-func (c getJob) Run(ctx context.Context, s streams) error {
+func (c *getJob) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {
 		return err
 	}
 	j, err := server.Job(ctx, c.Number)
+	if err != nil {
+		return c.explain(err)
+	}
+	return c.print(s, j)
+}
+
+type tellProgress struct {
+	jobNumber
+	Text    *string `arg:"" optional:"" help:"What its conversation is told. Read from standard input when it is left out or -."`
+	Percent *int    `placeholder:"N" help:"How much is done, from 0 to 100; it is kept with the job."`
+	content
+	remote
+}
+
+// Help shows examples.
+func (tellProgress) Help() string {
+	return `Examples:
+
+    headsup jobs progress 7 --percent 50 "Half of the tests have passed."
+    tail -1 build.log | headsup jobs progress 7
+
+The first progress is a message of its own; each later one changes that message where the channel can, else it is a new
+message, at most one every 5 s.`
+}
+
+// Run tells the progress.
+func (c *tellProgress) Run(ctx context.Context, s streams) error {
+	said, err := c.read(c.Text, s.in)
+	if err != nil {
+		return usageError{err}
+	}
+	r := api.JobProgress{
+		Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Summary: said.summary, Percent: c.Percent,
+	}
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	j, err := server.ReportProgress(ctx, c.Number, r)
 	if err != nil {
 		return c.explain(err)
 	}
@@ -162,7 +213,7 @@ A job is completed once; the exit code is 1 when it was completed before, unless
 }
 
 // Run completes the job.
-func (c completeJob) Run(ctx context.Context, s streams) error {
+func (c *completeJob) Run(ctx context.Context, s streams) error {
 	r, err := c.request(s)
 	if err != nil {
 		return usageError{err}
@@ -191,7 +242,7 @@ func (c completeJob) request(s streams) (r api.JobCompletion, err error) {
 }
 
 // print writes a job as a line for people, or as JSON.
-func (r remote) print(s streams, j api.Job) error {
+func (r *remote) print(s streams, j api.Job) error {
 	if r.JSON {
 		return printJSON(s.out, j)
 	}
@@ -202,6 +253,9 @@ func (r remote) print(s streams, j api.Job) error {
 	line += fmt.Sprintf(": %s in %s %s, started %s", j.State, j.Channel, j.Conversation, instant(j.StartedAt))
 	if j.CompletedAt != nil {
 		line += ", completed " + instant(*j.CompletedAt)
+	}
+	if done := percent(j); done != "" && j.CompletedAt == nil {
+		line += ", " + done + " done"
 	}
 	if j.Notification != "" {
 		line += "; see: headsup notifications get " + j.Notification

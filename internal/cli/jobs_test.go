@@ -23,6 +23,10 @@ func TestJobsFromStartToEnd(t *testing.T) {
 		if code != 0 || !strings.HasPrefix(out, "job 1 (build): running in directline ") {
 			t.Errorf("exit code %d, %q", code, out)
 		}
+		out = called(t, url, "jobs", "progress", "1", "--percent", "50", "Half of the tests pass.")
+		if !strings.Contains(out, ", 50% done") {
+			t.Errorf("progress is shown as %q", out)
+		}
 		code, out, _ = pipe(t, "All tests pass.\n", "jobs", "complete", "1", "-", "--server", url)
 		if code != 0 || !strings.HasPrefix(out, "job 1 (build): completed in ") || !strings.Contains(out, "headsup notifications get ntf_") {
 			t.Errorf("exit code %d, %q", code, out)
@@ -79,7 +83,7 @@ func TestListsAreTablesOrLinesOfJSON(t *testing.T) {
 	}
 	out, stderr := list()
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 5 || stderr != "" || strings.Join(strings.Fields(lines[0]), " ") != "JOB STATE NAME STARTED COMPLETED CHANNEL CONVERSATION" {
+	if len(lines) != 5 || stderr != "" || strings.Join(strings.Fields(lines[0]), " ") != "JOB STATE DONE NAME STARTED COMPLETED CHANNEL CONVERSATION" {
 		t.Fatalf("says %q and\n%s", stderr, out)
 	}
 	for i, line := range lines[1:] {
@@ -87,7 +91,7 @@ func TestListsAreTablesOrLinesOfJSON(t *testing.T) {
 			t.Errorf("not in its column: %q", line)
 		}
 	}
-	if fields := strings.Fields(lines[4]); fields[2] != "-" || fields[4] != "-" {
+	if fields := strings.Fields(lines[4]); fields[2] != "-" || fields[3] != "-" || fields[5] != "-" {
 		t.Errorf("what is not known is %q", fields)
 	}
 	if out, stderr = list("--limit", "2"); strings.Count(out, "\n") != 3 || stderr != "headsup: these are the first 2; --limit 0 shows all\n" {
@@ -137,6 +141,8 @@ func TestWrongJobCallsAreOneClearLine(t *testing.T) {
 		"file is a list":   {[]string{"jobs", "complete", "1", "--activity", list}, 2, "not a JSON object"},
 		"file is not JSON": {[]string{"jobs", "complete", "1", "--activity", bad}, 2, "--activity"},
 		"no file":          {[]string{"jobs", "complete", "1", "--activity", filepath.Join(dir, "none")}, 2, "none"},
+		"too much":         {[]string{"jobs", "progress", "1", "x", "--percent", "101", "--server", url}, 1, "--percent"},
+		"no progress":      {[]string{"jobs", "progress", "1"}, 2, "nothing to say"},
 		"unknown state":    {[]string{"jobs", "list", "--state", "lost"}, 2, "--state"},
 		"negative limit":   {[]string{"jobs", "list", "--limit=-1"}, 2, "--limit"},
 		"no server":        {[]string{"jobs", "list", "--server", "http://127.0.0.1:1"}, 1, "headsup serve"},

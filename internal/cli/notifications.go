@@ -2,19 +2,82 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/client"
 )
 
 type notifications struct {
-	Get getNotification `cmd:"" help:"Show a notification, its deliveries and their history."`
+	List       listNotifications      `cmd:"" help:"List notifications, newest first."`
+	Get        getNotification        `cmd:"" help:"Show a notification, its deliveries and their history."`
+	Cancel     cancelNotification     `cmd:"" help:"Stop what is not being sent yet."`
+	Reschedule rescheduleNotification `cmd:"" help:"Move what is not being sent yet to another time."`
+	Edit       editNotification       `cmd:"" help:"Change what a notification says, and where the channel can what it said."`
+	Recall     recallNotification     `cmd:"" help:"Take a notification back, and where the channel can unsay it."`
 }
 
-type getNotification struct {
+type listNotifications struct {
+	State        string    `default:"" enum:",scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" placeholder:"STATE" help:"Only those in a state: scheduled, ready, held, sending, delivered, failed, unknown, expired, suppressed, cancelled."`
+	Topic        string    `placeholder:"TEXT" help:"Only those of a topic."`
+	Conversation string    `placeholder:"ID" help:"Only those to a conversation, by its id on the channel."`
+	Since        time.Time `placeholder:"TIME" help:"Only those accepted at an instant or later, such as 2026-12-24T18:00:00Z."`
+	Before       time.Time `placeholder:"TIME" help:"Only those accepted before an instant."`
+	listing
+	remote
+}
+
+// Help shows examples.
+func (listNotifications) Help() string {
+	return `Examples:
+
+    headsup notifications list
+    headsup notifications list --state failed --topic builds
+    headsup notifications list --since 2026-12-01T00:00:00Z --limit 0 --json | jq -r .id`
+}
+
+// Run lists notifications.
+func (c *listNotifications) Run(ctx context.Context, s streams) error {
+	server, err := c.client()
+	if err != nil {
+		return err
+	}
+	filter := client.NotificationFilter{
+		State: c.State, Topic: c.Topic, Conversation: c.Conversation, CreatedAfter: c.Since, CreatedBefore: c.Before,
+	}
+	return lister[api.NotificationSummary]{
+		head:    []any{"NOTIFICATION", "STATE", "ACCEPTED", "DELIVERED", "OF", "TOPIC", "TO"},
+		largest: 200,
+		page: func(cursor string, limit int) ([]api.NotificationSummary, string, error) {
+			p, err := server.NotificationsPage(ctx, filter, cursor, limit)
+			if err != nil {
+				return nil, "", c.explain(err)
+			}
+			return p.Notifications, p.NextCursor, nil
+		},
+		cells: func(n api.NotificationSummary) []any {
+			all := 0
+			for _, some := range n.Counts {
+				all += some
+			}
+			return []any{n.ID, n.State, instant(n.CreatedAt), n.Counts["delivered"], all, n.Topic, targetText(n.To)}
+		},
+	}.print(s, c.listing, c.JSON)
+}
+
+type notificationID struct {
 	ID string `arg:"" help:"The notification's id, as ntf_…"`
+}
+
+// Validate implements kong's hook: ids are part of a path.
+func (n notificationID) Validate() error { return anID("notification", n.ID) }
+
+type getNotification struct {
+	notificationID
 	remote
 }
 
@@ -29,19 +92,123 @@ The exit code is 0 whatever became of the notification; --json tells programs.`
 }
 
 // Run shows the notification.
-func (c getNotification) Run(ctx context.Context, s streams) error {
-	if strings.Trim(c.ID, ".") == "" {
-		return usageError{fmt.Errorf("%q is not an id of a notification", c.ID)}
+func (c *getNotification) Run(ctx context.Context, s streams) error {
+	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.Notification(ctx, c.ID) })
+}
+
+type cancelNotification struct {
+	notificationID
+	remote
+}
+
+// Help shows examples.
+func (cancelNotification) Help() string {
+	return `Examples:
+
+    headsup notifications cancel ntf_0zk3v9q2m7r4x
+
+What is being sent, or has been, stays as it is; "headsup notifications recall" takes that back too. It may be repeated.`
+}
+
+// Run cancels the notification.
+func (c *cancelNotification) Run(ctx context.Context, s streams) error {
+	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.Cancel(ctx, c.ID) })
+}
+
+type rescheduleNotification struct {
+	notificationID
+	In time.Duration `required:"" xor:"when" placeholder:"DURATION" help:"Say it so long from now, such as 90s or 1h30m."`
+	At time.Time     `required:"" xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
+	remote
+}
+
+// Help shows examples.
+func (rescheduleNotification) Help() string {
+	return `Examples:
+
+    headsup notifications reschedule ntf_0zk3v9q2m7r4x --in 1h
+    headsup notifications reschedule ntf_0zk3v9q2m7r4x --at 2026-12-24T18:00:00Z
+
+What is being sent, or has been, stays as it is.`
+}
+
+// Run moves the notification.
+func (c *rescheduleNotification) Run(ctx context.Context, s streams) error {
+	r := api.RescheduleRequest{}
+	if c.At.IsZero() {
+		if c.In < time.Millisecond {
+			return usageError{errors.New("--in: must be a time from now, at least 1ms")}
+		}
+		r.In = c.In.Round(time.Millisecond).String()
+	} else {
+		r.At = &c.At
 	}
-	server, err := c.client()
+	return c.change(s, func(server *client.Client) (api.Notification, error) {
+		return server.Reschedule(ctx, c.ID, r)
+	})
+}
+
+type editNotification struct {
+	notificationID
+	Text *string `arg:"" optional:"" help:"What to say instead. Read from standard input when it is left out or -."`
+	content
+	remote
+}
+
+// Help shows examples.
+func (editNotification) Help() string {
+	return `Examples:
+
+    headsup notifications edit ntf_0zk3v9q2m7r4x "The canteen is open after all."
+    headsup notifications edit ntf_0zk3v9q2m7r4x --card menu.json --summary "The menu has changed"
+
+Where it was said already, a delivery of its own changes it, which fails on channels that cannot do that.`
+}
+
+// Run changes the notification.
+func (c *editNotification) Run(ctx context.Context, s streams) error {
+	said, err := c.read(c.Text, s.in)
+	if err != nil {
+		return usageError{err}
+	}
+	return c.change(s, func(server *client.Client) (api.Notification, error) {
+		return server.Edit(ctx, c.ID, api.EditRequest{
+			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Summary: said.summary,
+		})
+	})
+}
+
+type recallNotification struct {
+	notificationID
+	remote
+}
+
+// Help shows examples.
+func (recallNotification) Help() string {
+	return `Examples:
+
+    headsup notifications recall ntf_0zk3v9q2m7r4x
+
+What is not being sent yet is cancelled. Where it was said already, a delivery of its own removes it, which fails on
+channels that cannot do that. It may be repeated.`
+}
+
+// Run takes the notification back.
+func (c *recallNotification) Run(ctx context.Context, s streams) error {
+	return c.change(s, func(server *client.Client) (api.Notification, error) { return server.Recall(ctx, c.ID) })
+}
+
+// change does something with a notification and shows how it stands then.
+func (r *remote) change(s streams, do func(*client.Client) (api.Notification, error)) error {
+	server, err := r.client()
 	if err != nil {
 		return err
 	}
-	n, err := server.Notification(ctx, c.ID)
+	n, err := do(server)
 	if err != nil {
-		return c.explain(err)
+		return r.explain(err)
 	}
-	if c.JSON {
+	if r.JSON {
 		return printJSON(s.out, n)
 	}
 	return printNotification(s.out, n)
@@ -53,11 +220,16 @@ func printNotification(out io.Writer, n api.Notification) error {
 	if err != nil {
 		return err
 	}
-	t := newTable(out, false, "DELIVERY", "STATE", "REASON", "ATTEMPTS", "DUE", "CHANNEL", "CONVERSATION")
-	for _, d := range n.Deliveries {
-		t.row(d.ID, d.State, d.Reason, d.Attempts, optionalInstant(d.DueAt), d.Channel, d.Conversation)
+	return printDeliveries(out, n.Deliveries)
+}
+
+// printDeliveries writes a table of deliveries, and what happened to each.
+func printDeliveries(out io.Writer, deliveries []api.Delivery) error {
+	t := newTable(out, false, deliveryHead...)
+	for _, d := range deliveries {
+		t.row(deliveryCells(d)...)
 	}
-	for _, d := range n.Deliveries {
+	for _, d := range deliveries {
 		t.gap()
 		t.row(d.ID)
 		for _, c := range d.History {

@@ -72,7 +72,7 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
-		case "in", "at", "topic", "lane", "locale", "name", "value", "markdown", "card", "activity", "summary":
+		case "in", "at", "topic", "lane", "percent", "locale", "name", "value", "markdown", "card", "activity", "summary":
 			name = "--" + name
 		case "rate_per_minute":
 			name = "--rate"

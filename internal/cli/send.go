@@ -38,9 +38,17 @@ func (send) Help() string {
     headsup send --to dl_ann --card build.json --summary "Build 7 failed"
     headsup send --tag on-call --markdown --lane urgent "The **database** is down."
     make && echo done | headsup send --to dl_ann
+    headsup send --each people.txt --key news-42 "The canteen is closed today."
+    headsup send --each orders.ndjson --topic orders --json > results.ndjson
+    jq -cR '{to: {external_id: .}}' staff.txt | headsup send --each - "Please fill in the survey."
 
 The exit code is 0 when it was accepted, and delivered if waited for; 1 when something failed; 2 when the call is wrong.
-What is not delivered when the wait is over stays accepted, and "headsup notifications get ID" tells the rest.`
+What is not delivered when the wait is over stays accepted, and "headsup notifications get ID" tells the rest.
+
+A line for --each is a notification as POST /v1/notifications takes it, perhaps with an idempotency_key, or only a channel
+user id. What a line does not say is as the text and the flags say. Lines go out in batches of up to 1,000 and are not waited
+for; those that are refused are told with their number, or with --json every line's result. Every line has an idempotency
+key, its own or --key with the line's number: when the work was interrupted, the same call goes on and says nothing twice.`
 }
 
 // target are the flags that say to whom.
@@ -51,6 +59,7 @@ type target struct {
 	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
 	Tag          string `required:"" xor:"to" placeholder:"TAG" help:"Say it in every conversation with a tag that can be reached."`
 	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached."`
+	Each         string `required:"" xor:"to" placeholder:"FILE" help:"Send a notification for every line of a file, or of standard input for -: as JSON, or only the id of a person."`
 }
 
 // candidates are whom the flags may mean, most likely first.
@@ -75,12 +84,15 @@ const maxExternalID = 255
 func (t target) many() bool { return t.Everyone || t.Tag != "" }
 
 // Run has the server accept the message, and waits for it.
-func (c send) Run(ctx context.Context, s streams) error {
+func (c *send) Run(ctx context.Context, s streams) error {
+	if c.Each != "" {
+		return c.sendEach(ctx, s)
+	}
 	to, err := c.candidates()
 	if err != nil {
 		return usageError{err}
 	}
-	r, err := c.request(s.in)
+	r, err := c.request(s.in, false)
 	if err != nil {
 		return usageError{err}
 	}
@@ -110,7 +122,7 @@ func (c send) Run(ctx context.Context, s streams) error {
 }
 
 // create has the first of several targets told that the server knows.
-func (c send) create(ctx context.Context, server *client.Client, r api.NotificationRequest, to []api.Target) (api.Notification, error) {
+func (c *send) create(ctx context.Context, server *client.Client, r api.NotificationRequest, to []api.Target) (api.Notification, error) {
 	var reused error
 	for _, r.To = range to {
 		n, err := server.CreateNotification(ctx, r, client.IdempotencyKey(c.Key))
@@ -132,7 +144,7 @@ func (c send) create(ctx context.Context, server *client.Client, r api.Notificat
 }
 
 // report says how far it has come. A failure is an error, whatever else was delivered.
-func (c send) report(s streams, n api.Notification, waited bool) error {
+func (c *send) report(s streams, n api.Notification, waited bool) error {
 	t := tallyOf(n)
 	if t.failed > 0 {
 		return fmt.Errorf("%s; see: headsup notifications get %s", t, n.ID)
@@ -154,15 +166,15 @@ func (c send) report(s streams, n api.Notification, waited bool) error {
 }
 
 // due is how long it is until the message is to be said.
-func (c send) due() time.Duration {
+func (c *send) due() time.Duration {
 	if !c.At.IsZero() {
 		return max(0, time.Until(c.At))
 	}
 	return c.In
 }
 
-// request is what the flags and the input ask for, but to whom.
-func (c send) request(in io.Reader) (api.NotificationRequest, error) {
+// request is what the flags and the input ask for, but to whom. It may be silent where others say what.
+func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, error) {
 	r := api.NotificationRequest{Topic: c.Topic, Lane: c.Lane, Locale: c.Locale}
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
@@ -180,6 +192,9 @@ func (c send) request(in io.Reader) (api.NotificationRequest, error) {
 	}
 	if c.New {
 		r.Conversation = "new"
+	}
+	if silent && c.silent(c.Text) {
+		return r, nil
 	}
 	said, err := c.read(c.Text, in)
 	r.Text, r.Markdown, r.Activity, r.Card, r.Summary = said.text, said.markdown, said.activity, said.card, said.summary

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ type listing struct {
 	Limit int `default:"50" placeholder:"N" help:"Show at most so many; 0 shows all (${default})."`
 }
 
-// largestPage is what the API gives at once.
+// largestPage is what the API gives at once of most lists.
 const largestPage = 500
 
 // lister shows a list whose entries are of type T.
@@ -57,8 +58,9 @@ type lister[T any] struct {
 	head []any
 	// page asks for the entries after a cursor, at most limit of them, and says where the next page starts. It may leave
 	// out what was not asked for.
-	page  func(cursor string, limit int) (entries []T, next string, err error)
-	cells func(T) []any
+	page    func(cursor string, limit int) (entries []T, next string, err error)
+	cells   func(T) []any
+	largest int // page; 0 means largestPage
 }
 
 // print writes a list as a table, or as JSON with one entry a line. When there is more than the limit, it says so to
@@ -70,7 +72,7 @@ func (p lister[T]) print(s streams, l listing, asJSON bool) error {
 	t := newTable(s.out, asJSON, p.head...)
 	shown := 0
 	for cursor := ""; ; {
-		want := largestPage
+		want := cmp.Or(p.largest, largestPage)
 		if l.Limit > 0 {
 			want = min(want, l.Limit-shown)
 		}

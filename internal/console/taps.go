@@ -176,15 +176,16 @@ func (c *call) created(sent []byte) {
 // serve lets next answer a request, notes both, and returns the request's body. Nothing is an answer of its own: status
 // 0 stands for a connection that was cut.
 func (c *call) serve(w http.ResponseWriter, r *http.Request, next http.Handler) []byte {
-	var sent bytes.Buffer
+	// Read beforehand, since a request that is refused at once is never read. A body that ends early does so again for next.
+	sent, _ := io.ReadAll(io.LimitReader(r.Body, mostShown+1))
 	r.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.TeeReader(r.Body, &limited{&sent}), r.Body}
+	}{io.MultiReader(bytes.NewReader(sent), r.Body), r.Body}
 	rec := &recorder{ResponseWriter: w}
 	address := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	next.ServeHTTP(rec, r)
-	c.Request = request{r.Method, address.String(), headers(r.Header), body(sent.Bytes())}
+	c.Request = request{r.Method, address.String(), headers(r.Header), body(sent)}
 	c.Answer = answer{Status: rec.status, Body: body(rec.body)}
 	if rec.cut {
 		c.Error = "the connection was cut without an answer"
@@ -195,17 +196,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request, next http.Handler) 
 	if rec.status >= 400 {
 		c.Error = fmt.Sprintf("answered with %d %s", rec.status, http.StatusText(rec.status))
 	}
-	return sent.Bytes()
-}
-
-// limited keeps what the log can show of what is written to it, and a little more, by which one sees that it is not all.
-type limited struct{ *bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if room := mostShown + 1 - l.Len(); room > 0 {
-		l.Buffer.Write(p[:min(len(p), room)])
-	}
-	return len(p), nil
+	return sent
 }
 
 // recorder remembers an answer.

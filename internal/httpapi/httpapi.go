@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -22,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/webhook"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -30,6 +33,17 @@ type Engine interface {
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+	NotifyAll(ctx context.Context, all []headsup.Notification) ([]proactive.Result, error)
+	Notifications(ctx context.Context, f proactive.NotificationFilter) (proactive.NotificationPage, error)
+	Reschedule(ctx context.Context, id headsup.NotificationID, at time.Time, in time.Duration) (proactive.Status, error)
+	Edit(ctx context.Context, id headsup.NotificationID, c proactive.Content) (proactive.Status, error)
+	Recall(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+
+	Deliveries(ctx context.Context, f proactive.DeliveryFilter) (outbox.DeliveryPage, error)
+	Delivery(ctx context.Context, id string) (outbox.Delivery, error)
+	Replay(ctx context.Context, id string) (outbox.Delivery, error)
+	ReplayAll(ctx context.Context, f proactive.DeliveryFilter) (int, error)
+	Settle(ctx context.Context, id string, to outbox.State) (outbox.Delivery, error)
 
 	ConversationOn(ctx context.Context, channel activity.ChannelID, id activity.ConversationID) (book.Conversation, error)
 	Conversations(ctx context.Context, f book.Filter, after book.Row, limit int) ([]book.Conversation, error)
@@ -41,6 +55,7 @@ type Engine interface {
 	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)
 	StartJobIn(ctx context.Context, to headsup.Target, s proactive.NewJob) (proactive.Job, error)
 	CompleteJob(ctx context.Context, n proactive.JobNumber, c proactive.Completion) (proactive.Job, headsup.NotificationID, error)
+	Progress(ctx context.Context, n proactive.JobNumber, p proactive.Progress) (proactive.Job, error)
 }
 
 // Config makes the API.
@@ -77,10 +92,13 @@ func Register(mux *http.ServeMux, cfg Config) {
 	doc.RejectUnknownQueryParameters = true
 	doc.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	describeAccess(doc.OpenAPI)
+	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
 	s := &service{cfg: cfg}
 	operations.UseMiddleware(s.authorise, wantJSON(operations), plainParameters)
 	s.notifications(operations)
+	s.changes(operations)
+	s.deliveries(operations)
 	s.conversations(operations)
 	s.jobs(operations)
 	s.webhooks(operations)
@@ -144,8 +162,9 @@ func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 }
 
 type service struct {
-	cfg     Config
-	readers atomic.Int64 // streams of events that are open
+	cfg      Config
+	registry huma.Registry // of the schemas
+	readers  atomic.Int64  // streams of events that are open
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought

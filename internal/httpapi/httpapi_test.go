@@ -311,7 +311,7 @@ func TestOtherRoutesAndMethodsAreProblems(t *testing.T) {
 		{"GET", "/v1/", 404, api.CodeNotFound},
 		{"POST", "/v1/notification", 404, api.CodeNotFound},
 		{"GET", "/v1/notifications/ntf_1/x", 404, api.CodeNotFound},
-		{"GET", "/v1/notifications", 405, api.CodeMethodNotAllowed},
+		{"PUT", "/v1/notifications", 405, api.CodeMethodNotAllowed},
 		{"DELETE", "/v1/notifications/ntf_1", 405, api.CodeMethodNotAllowed},
 	}
 	for _, c := range cases {

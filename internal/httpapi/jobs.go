@@ -36,6 +36,11 @@ type completeRequest struct {
 	Body           *api.JobCompletion
 }
 
+type progressRequest struct {
+	Number int64 `path:"number" minimum:"1" doc:"The job's number."`
+	Body   api.JobProgress
+}
+
 type jobAnswer struct {
 	Body api.Job
 }
@@ -72,6 +77,16 @@ func (s *service) jobs(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getJob)
+	huma.Register(a, huma.Operation{
+		OperationID: "report-job-progress", Method: http.MethodPost, Path: "/v1/jobs/{number}/progress",
+		Security: needs(access.Send),
+		Summary:  "Tell how far a job has come",
+		Description: "Tells the job's conversation. The first progress is a message of its own; each later one changes that message " +
+			"where the channel can do so, else it is a new message, at most one every 5 s. What is not said yet is replaced.",
+		Tags:         tags,
+		MaxBodyBytes: maxBody,
+		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
+	}, s.reportProgress)
 	huma.Register(a, huma.Operation{
 		OperationID: "complete-job", Method: http.MethodPost, Path: "/v1/jobs/{number}/complete",
 		Summary: "Complete a job",
@@ -130,6 +145,23 @@ func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnsw
 	return &jobAnswer{Body: renderJob(job)}, nil
 }
 
+func (s *service) reportProgress(ctx context.Context, r *progressRequest) (*jobAnswer, error) {
+	b := r.Body
+	tell, err := content{
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+	}.message()
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	job, err := s.cfg.Engine.Progress(ctx, proactive.JobNumber(r.Number), proactive.Progress{
+		Tell: tell, Percent: r.Body.Percent,
+	})
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &jobAnswer{Body: renderJob(job)}, nil
+}
+
 // completionOf reads a request.
 func completionOf(r *completeRequest) (c proactive.Completion, err error) {
 	if c.Once, err = onceOf(r.IdempotencyKey); err != nil || r.Body == nil {
@@ -160,6 +192,9 @@ func renderJob(j proactive.Job) api.Job {
 		Number: int64(j.Number), State: "running", Name: j.Name, Channel: string(j.Key.Channel),
 		Conversation: string(j.Key.Conversation), Value: raw(j.Value), StartedAt: j.StartedAt.UTC(),
 		CompletedAt: optional(j.CompletedAt), Notification: string(j.Notification()),
+	}
+	if p := j.Progress; p.Message != 0 {
+		out.Progress = &api.JobReport{Text: p.Text, Percent: p.Percent, At: p.At.UTC(), Notification: string(p.Notification())}
 	}
 	if j.Completed() {
 		out.State = "completed"

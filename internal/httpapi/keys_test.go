@@ -344,3 +344,19 @@ func TestTooManyAreToldWhenToComeBack(t *testing.T) {
 		}
 	}
 }
+
+// TestScopesHoldForEachOfABatch: what a key may not say is refused by itself, at its field, and the rest is accepted.
+func TestScopesHoldForEachOfABatch(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	w := g.as(t, g.scoped[access.Send], "POST", "/v1/notifications/batch",
+		`{"notifications":[{"to":{"user":"ann"},"text":"x"},{"to":{"everyone":true},"text":"x"}]}`)
+	r := decode[api.BatchResult](t, w)
+	if w.Code != http.StatusMultiStatus || r.Accepted != 1 || r.Refused != 1 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	p := r.Results[1].Problem
+	if p == nil || p.Status != http.StatusForbidden || p.Code != api.CodeMissingScope || p.Errors[0].Field != "body.notifications[1].to.everyone" {
+		t.Errorf("refused as %+v", p)
+	}
+}

@@ -134,41 +134,72 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	if b.ExpiresAt != nil {
 		n.ExpiresAt = *b.ExpiresAt
 	}
-	if b.In == "" {
-		return n, nil
+	n.In, err = decodeDuration(b.In)
+	return n, err
+}
+
+// decodeDuration reads a member "in".
+func decodeDuration(in string) (time.Duration, error) {
+	if in == "" {
+		return 0, nil
 	}
-	if n.In, err = time.ParseDuration(b.In); err != nil {
-		return n, &proactive.FieldError{Field: "in", Reason: "is not a duration such as 90s or 1h30m"}
+	d, err := time.ParseDuration(in)
+	if err != nil {
+		return 0, &proactive.FieldError{Field: "in", Reason: "is not a duration such as 90s or 1h30m"}
 	}
-	return n, nil
+	return d, nil
 }
 
 func render(s proactive.Status) api.Notification {
 	m := s.Message
 	n := api.Notification{
-		ID: string(s.ID), State: string(s.State()), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
-		OnUnknown: string(m.OnUnknown), Topic: m.Topic, Value: raw(m.Value), CreatedAt: m.CreatedAt.UTC(),
-		ExpiresAt: optional(m.ExpiresAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
+		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
+		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
+		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
+		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
 	}
-	if n.OnUnknown == "" {
-		n.OnUnknown = string(headsup.OnUnknownRetry)
-	}
-	_ = json.Unmarshal([]byte(m.Target), &n.To) // the engine wrote it
 	for _, d := range s.Deliveries {
-		out := api.Delivery{
-			ID: proactive.DeliveryText(d.ID), State: string(d.State), Reason: d.Reason,
-			Channel: string(d.Key.Channel), Conversation: string(d.Key.Conversation), ActivityID: string(d.Activity),
-			Attempts: d.Claims, DueAt: optional(d.DueAt), History: make([]api.Change, 0, len(d.History)),
-		}
-		for _, c := range d.History {
-			out.History = append(out.History, api.Change{
-				At: c.At.UTC(), State: string(c.State), Attempt: c.Attempt, Reason: c.Reason, Status: c.Status,
-				Detail: c.Detail, RetryAt: optional(c.RetryAt),
-			})
-		}
-		n.Deliveries = append(n.Deliveries, out)
+		n.Deliveries = append(n.Deliveries, renderDelivery(d))
 	}
 	return n
+}
+
+func renderSummary(s proactive.Summary) api.NotificationSummary {
+	m := s.Message
+	n := api.NotificationSummary{
+		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
+		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
+		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
+		RecalledAt: optional(m.RecalledAt), Counts: make(map[string]int, len(s.Counts)),
+	}
+	for state, count := range s.Counts {
+		n.Counts[string(state)] = int(count)
+	}
+	return n
+}
+
+func askedFor(m outbox.Message) (to api.Target) {
+	_ = json.Unmarshal([]byte(m.Target), &to) // the engine wrote it
+	return to
+}
+
+func renderDelivery(d outbox.Delivery) api.Delivery {
+	out := api.Delivery{
+		ID: proactive.DeliveryText(d.ID), Notification: string(proactive.NotificationText(d.Message)), Verb: cmp.Or(string(d.Verb), "send"),
+		State: string(d.State), Reason: d.Reason, Channel: string(d.Key.Channel), Conversation: string(d.Key.Conversation),
+		ActivityID: string(d.Activity), Attempts: d.Claims, DueAt: optional(d.DueAt), CreatedAt: d.CreatedAt.UTC(),
+		UpdatedAt: d.UpdatedAt.UTC(), History: make([]api.Change, 0, len(d.History)),
+	}
+	if d.Revises != 0 {
+		out.Revises = proactive.DeliveryText(d.Revises)
+	}
+	for _, c := range d.History {
+		out.History = append(out.History, api.Change{
+			At: c.At.UTC(), State: string(c.State), Attempt: c.Attempt, Reason: c.Reason, Status: c.Status,
+			Detail: c.Detail, RetryAt: optional(c.RetryAt),
+		})
+	}
+	return out
 }
 
 // unread is what is known of a notification that was accepted and cannot be read at the moment.

@@ -20,8 +20,10 @@ type list byte
 
 const (
 	listConversations list = 'c'
+	listDeliveries    list = 'd'
 	listJobs          list = 'j'
 	listKeys          list = 'k'
+	listNotifications list = 'n'
 	listTranscript    list = 't'
 )
 

@@ -120,6 +120,12 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 			api.ProblemField{Field: "header.Idempotency-Key", Message: "was used before with another body"})
 	case errors.Is(err, proactive.ErrNotFound):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such notification")
+	case errors.Is(err, proactive.ErrNoDelivery):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such delivery")
+	case errors.Is(err, proactive.ErrState):
+		return newProblem(http.StatusConflict, api.CodeWrongState, "the delivery's state does not allow that")
+	case errors.Is(err, proactive.ErrRecalled):
+		return newProblem(http.StatusConflict, api.CodeRecalled, "the notification was recalled")
 	case errors.Is(err, proactive.ErrNoJob):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
 	case errors.Is(err, proactive.ErrJobCompleted):

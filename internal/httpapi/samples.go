@@ -5,9 +5,17 @@ import "github.com/danielgtaylor/huma/v2"
 // samples are bodies that show what an operation is for, by its id. Others get one made of their members' examples.
 var samples = map[string]any{
 	"create-notification": map[string]any{"to": map[string]any{"user": "dl_ann"}, "text": "Your build is done."},
-	"create-job":          map[string]any{"to": map[string]any{"user": "dl_ann"}, "name": "build", "value": map[string]any{"number": 7}},
-	"complete-job":        map[string]any{"text": "Your build is done."},
-	"update-conversation": map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
+	"create-notifications": map[string]any{"notifications": []any{
+		map[string]any{"to": map[string]any{"user": "dl_ann"}, "text": "Your build is done.", "idempotency_key": "build-1234"},
+		map[string]any{"to": map[string]any{"user": "dl_ben"}, "text": "Ann's build is done.", "in": "10s"},
+	}},
+	"reschedule-notification": map[string]any{"in": "1h30m"},
+	"edit-notification":       map[string]any{"text": "Your build is done after all."},
+	"replay-deliveries":       map[string]any{"state": "failed", "limit": 100},
+	"report-job-progress":     map[string]any{"text": "Half of the tests have passed.", "percent": 50},
+	"create-job":              map[string]any{"to": map[string]any{"user": "dl_ann"}, "name": "build", "value": map[string]any{"number": 7}},
+	"complete-job":            map[string]any{"text": "Your build is done."},
+	"update-conversation":     map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
 }
 
 // describeSamples puts the samples into the document.

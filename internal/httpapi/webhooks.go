@@ -37,7 +37,7 @@ type rotateRequest struct {
 	Body *api.SecretRotation
 }
 
-type replayRequest struct {
+type replayEventsRequest struct {
 	ID   string `path:"id" maxLength:"64" doc:"The webhook's id."`
 	Body api.WebhookReplay
 }
@@ -56,7 +56,7 @@ type testAnswer struct{ Body api.WebhookTest }
 
 type rotateAnswer struct{ Body api.RotatedSecret }
 
-type replayAnswer struct{ Body api.WebhookReplayed }
+type replayEventsAnswer struct{ Body api.WebhookReplayed }
 
 type postsAnswer struct{ Body api.WebhookDeliveries }
 
@@ -238,7 +238,7 @@ func (s *service) listPosts(ctx context.Context, r *postsRequest) (*postsAnswer,
 	return &postsAnswer{out}, nil
 }
 
-func (s *service) replayWebhook(ctx context.Context, r *replayRequest) (*replayAnswer, error) {
+func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*replayEventsAnswer, error) {
 	switch {
 	case (r.Body.Event == "") == (r.Body.Since == nil):
 		return nil, invalid("body", "must have exactly one of event and since")
@@ -247,7 +247,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayRequest) (*replayA
 		if err != nil {
 			return nil, s.webhookProblem(ctx, err)
 		}
-		return &replayAnswer{api.WebhookReplayed{Events: n}}, nil
+		return &replayEventsAnswer{api.WebhookReplayed{Events: n}}, nil
 	}
 	id, err := event.ParseID(r.Body.Event)
 	if err != nil {
@@ -256,7 +256,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayRequest) (*replayA
 	if err := s.cfg.Webhooks.ReplayEvent(ctx, hookID(r.ID), id); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
-	return &replayAnswer{api.WebhookReplayed{Events: 1}}, nil
+	return &replayEventsAnswer{api.WebhookReplayed{Events: 1}}, nil
 }
 
 func renderWebhook(w event.Webhook) api.Webhook {

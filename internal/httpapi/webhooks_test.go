@@ -60,7 +60,7 @@ func TestWebhookIsMadeShownChangedAndDeleted(t *testing.T) {
 func TestWebhookIsTestedAndNothingIsShownOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	f := newAPI(t)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "internal secrets", 418) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "internal secrets", http.StatusTeapot) }))
 	defer srv.Close()
 	made := decode[api.CreatedWebhook](t, f.call(t, "POST", "/v1/webhooks", fmt.Sprintf(`{"url":%q,"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, srv.URL)))
 	if made.Secret != "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" || len(made.Events) != len(event.Types()) {

@@ -35,6 +35,11 @@ func New() int64 {
 	return n
 }
 
+// First is the smallest number that [New] could make at a time; 0 before there were any.
+func First(t time.Time) int64 {
+	return max(0, t.UnixMilli()-epoch) << randomBits
+}
+
 // alphabet is Crockford's base 32 in lower case: no i, l, o, u.
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 

@@ -233,6 +233,27 @@ func (s *Store) Append(
 	return seq, true, nil
 }
 
+// Replace implements [directline.Store].
+func (s *Store) Replace(
+	_ context.Context, id activity.ConversationID, seq int64, body jsontext.Value, _ time.Time,
+) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.find(id)
+	switch {
+	case err != nil:
+		return 0, err
+	case seq < 1 || seq > int64(len(l.history)) || l.history[seq-1].Again != 0:
+		return 0, directline.ErrNotFound
+	case l.Ended:
+		return 0, directline.ErrEnded
+	}
+	l.history[seq-1].Body = slices.Clone(body)
+	again := int64(len(l.history) + 1)
+	l.history = append(l.history, directline.Stored{Seq: again, Again: seq})
+	return again, nil
+}
+
 // History implements [directline.Store].
 func (s *Store) History(
 	_ context.Context, id activity.ConversationID, after int64, limit int,
@@ -246,6 +267,9 @@ func (s *Store) History(
 	rest := l.history[min(max(0, int(after)), len(l.history)):]
 	found := slices.Clone(rest[:min(limit, len(rest))])
 	for i := range found {
+		if again := found[i].Again; again != 0 {
+			found[i].Body = l.history[again-1].Body
+		}
 		found[i].Body = slices.Clone(found[i].Body)
 	}
 	return found, nil

@@ -113,6 +113,9 @@ func (s *Store) tell(e event.Event, data any) {
 
 // tellOutcome writes what follows from a final state, if anybody wants to know. s.mu is held.
 func (s *Store) tellOutcome(d *delivery, c outbox.Change) {
+	if d.Verb != outbox.VerbSend {
+		return
+	}
 	appID, typ := d.Key.AppID, event.OfState(c.State)
 	if c.State == outbox.StateDelivered && d.message.Window != headsup.WindowNew && s.events.wanted(appID, event.NotificationAnswered) {
 		s.events.unanswered[d.ID] = &unanswered{delivery: d, said: cmp.Or(c.Activity, d.Activity), at: c.At}

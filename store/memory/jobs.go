@@ -3,8 +3,10 @@ package memory
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -20,7 +22,8 @@ type onceKey struct {
 
 type job struct {
 	proactive.Job
-	completedBy string // the Once of its completion
+	completedBy string    // the Once of its completion
+	progressDue time.Time // of the message that tells its progress
 }
 
 func newJobTables() jobTables {
@@ -82,8 +85,64 @@ func (s *Store) CompleteJob(_ context.Context, end proactive.JobEnd) (proactive.
 		j.Message = receipt.Message
 	}
 	t.commit()
+	if m := s.queue.messages[j.Progress.Message]; m != nil {
+		for _, d := range m.deliveries {
+			if d.State == outbox.StateScheduled {
+				s.queue.drop(d, outbox.Change{At: end.At, State: outbox.StateCancelled})
+			}
+		}
+	}
 	j.CompletedAt, j.completedBy = end.At, end.Once
 	return j.copy(), nil
+}
+
+// ProgressJob implements [proactive.JobStore].
+func (s *Store) ProgressJob(_ context.Context, p proactive.JobProgress) (proactive.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, err := s.jobs.find(p.AppID, p.Number)
+	switch {
+	case err != nil:
+		return proactive.Job{}, err
+	case j.Completed():
+		return proactive.Job{}, proactive.ErrJobCompleted
+	}
+	if m := s.queue.messages[j.Progress.Message]; m != nil && m.canTell(p.Edit) {
+		if err := s.revise(m, outbox.Revision{Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}); err != nil {
+			return proactive.Job{}, err
+		}
+	} else {
+		due := j.progressDue.Add(p.Every)
+		if m == nil || due.Before(p.At) {
+			due = p.At
+		}
+		sub := p.Tell
+		sub.Deliveries = slices.Clone(sub.Deliveries)
+		for i := range sub.Deliveries {
+			sub.Deliveries[i].DueAt = due
+		}
+		t := s.begin()
+		receipt, err := t.submit(sub, nil)
+		if err != nil {
+			return proactive.Job{}, err
+		}
+		t.commit()
+		j.Progress.Message, j.progressDue = receipt.Message, due
+	}
+	j.Progress.Text, j.Progress.Percent, j.Progress.At = p.Text, p.Percent, p.At
+	return j.copy(), nil
+}
+
+// canTell reports whether a message can tell something else than it does.
+func (m *message) canTell(edit bool) bool {
+	for _, d := range m.deliveries {
+		given := d.State == outbox.StateSending || d.State == outbox.StateDelivered && d.Activity != ""
+		switch {
+		case d.Verb == outbox.VerbUpdate && d.State == outbox.StateFailed, d.Verb == outbox.VerbSend && !d.waits() && !(edit && given):
+			return false
+		}
+	}
+	return m.RecalledAt.IsZero()
 }
 
 // Job implements [proactive.JobStore].

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -39,6 +40,20 @@ func (s *Store) SubmitMessage(_ context.Context, sub outbox.Submission, take boo
 	return receipt, nil
 }
 
+// SubmitMessages implements [outbox.Store].
+func (s *Store) SubmitMessages(_ context.Context, subs []outbox.Submission) ([]outbox.SubmitResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	results := make([]outbox.SubmitResult, len(subs))
+	for i, sub := range subs {
+		t := s.begin()
+		if results[i].Receipt, results[i].Err = t.submit(sub, nil); results[i].Err == nil {
+			t.commit()
+		}
+	}
+	return results, nil
+}
+
 // submit plans a submission. enter is called for each of its deliveries; nil is [Store.enter].
 func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at time.Time)) (outbox.Receipt, error) {
 	if enter == nil {
@@ -60,7 +75,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		t.keys[key] = m
 	}
 	for _, nd := range sub.Deliveries {
-		d, err := t.delivery(m, nd)
+		d, err := t.delivery(m, nd, sub.At)
 		if err != nil {
 			return outbox.Receipt{}, err
 		}
@@ -86,7 +101,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 	return outbox.Receipt{Message: m.ID}, nil
 }
 
-func (t *tx) delivery(m *message, nd outbox.NewDelivery) (*delivery, error) {
+func (t *tx) delivery(m *message, nd outbox.NewDelivery, at time.Time) (*delivery, error) {
 	if t.ids[nd.ID] || t.s.queue.deliveries[nd.ID] != nil {
 		return nil, fmt.Errorf("memory: submit: delivery %d exists", nd.ID)
 	}
@@ -96,7 +111,7 @@ func (t *tx) delivery(m *message, nd outbox.NewDelivery) (*delivery, error) {
 		return nil, book.ErrNotFound
 	}
 	return &delivery{
-		Delivery: outbox.Delivery{ID: nd.ID, Message: m.ID, Conversation: e.Row, Key: e.Key},
+		Delivery: outbox.Delivery{ID: nd.ID, Message: m.ID, Conversation: e.Row, Key: e.Key, CreatedAt: at},
 		message:  m, conversation: e,
 	}, nil
 }
@@ -108,14 +123,14 @@ func (s *Store) enter(d *delivery, dueAt, at time.Time) {
 		d.DueAt = dueAt
 		heap.Push(&s.queue.later, timer{dueAt, d})
 	} else {
-		s.queue.becomeReady(d, at)
+		s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady})
 	}
 	s.wake()
 }
 
 // take hands out a new delivery if nothing is in its way. s.mu is held.
 func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
-	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.message.expired(at) {
+	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.expired(at) {
 		return nil
 	}
 	held, ok := s.leases.Try(d.Key)
@@ -133,26 +148,29 @@ func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, 
 	q := &s.queue
 	q.promote(now)
 	var attempts []outbox.Attempt
-	var busy []*delivery
+	var busy []head
 	for len(attempts) < n && len(q.heads) > 0 {
-		d := heap.Pop(&q.heads).(*delivery)
-		if d.State != outbox.StateReady {
-			continue // cancelled while it was the head
-		}
-		if d.message.expired(now) {
-			q.change(d, outbox.Change{At: now, State: outbox.StateExpired, Attempt: d.Claims})
-			q.leave(d)
+		h := heap.Pop(&q.heads).(head)
+		d := h.delivery
+		switch {
+		case !h.stands():
+			continue
+		case d.expired(now):
+			q.drop(d, outbox.Change{At: now, State: outbox.StateExpired})
+			continue
+		case d.Verb != outbox.VerbSend && q.deliveries[d.Revises].Activity == "":
+			q.drop(d, outbox.Change{At: now, State: outbox.StateSuppressed, Reason: outbox.ReasonNothingSent})
 			continue
 		}
 		held, ok := s.leases.Try(d.Key)
 		if !ok {
-			busy = append(busy, d)
+			busy = append(busy, h)
 			continue
 		}
 		attempts = append(attempts, s.handOut(d, held, now))
 	}
-	for _, d := range busy {
-		heap.Push(&q.heads, d)
+	for _, h := range busy {
+		heap.Push(&q.heads, h)
 	}
 	return outbox.Claimed{Attempts: attempts, NextDue: q.nextDue()}, nil
 }
@@ -164,11 +182,26 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	s.queue.sending[d.ID] = d
 	s.queue.change(d, outbox.Change{At: now, State: outbox.StateSending, Attempt: d.Claims})
 	m := d.message
-	return outbox.Attempt{
+	a := outbox.Attempt{
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
-		OnUnknown: m.OnUnknown, Window: m.Window, Lane: m.Lane, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt, Trace: m.Trace,
+		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, CreatedAt: m.CreatedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
+		Verb: d.Verb, Revises: d.Revises,
 	}
+	if d.Verb != outbox.VerbSend {
+		a.Sent = s.queue.deliveries[d.Revises].Activity
+	} else if !d.replayed {
+		a.ExpiresAt = m.ExpiresAt
+	}
+	return a
+}
+
+// onUnknown is what happens when an attempt is lost. Repeating a revision does no harm.
+func (d *delivery) onUnknown() headsup.OnUnknown {
+	if d.Verb != outbox.VerbSend {
+		return headsup.OnUnknownRetry
+	}
+	return d.message.OnUnknown
 }
 
 // RecordOutcome implements [outbox.Store].
@@ -212,6 +245,10 @@ func (s *Store) attempt(id outbox.DeliveryID, fence int64) (*delivery, error) {
 // end takes an attempt back. s.mu is held.
 func (s *Store) end(d *delivery, c outbox.Change) {
 	delete(s.queue.sending, d.ID)
+	if !c.State.Final() && d.Verb != outbox.VerbDelete && !d.message.RecalledAt.IsZero() {
+		c.Detail = strings.Trim(c.Reason+": "+c.Detail, ": ")
+		c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
+	}
 	s.queue.change(d, c)
 	if c.State.Final() {
 		s.queue.leave(d)
@@ -254,7 +291,7 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 			continue
 		}
 		next := outbox.StateReady
-		if d.message.OnUnknown == headsup.OnUnknownHold {
+		if d.onUnknown() == headsup.OnUnknownHold {
 			next = outbox.StateUnknown
 		}
 		s.end(d, outbox.Change{At: now, State: next, Attempt: d.Claims, Reason: "lease_lost"})
@@ -272,14 +309,10 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 		return outbox.Record{}, outbox.ErrNotFound
 	}
 	for _, d := range m.deliveries {
-		if !d.waits() {
-			continue
+		if d.waits() && d.Verb == outbox.VerbSend {
+			s.queue.drop(d, outbox.Change{At: at, State: outbox.StateCancelled})
+			s.wake()
 		}
-		s.queue.change(d, outbox.Change{At: at, State: outbox.StateCancelled, Attempt: d.Claims})
-		if d.place > 0 {
-			s.queue.leave(d)
-		}
-		s.wake()
 	}
 	return m.record(), nil
 }
@@ -311,10 +344,15 @@ func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID) (outbox.Re
 func (m *message) record() outbox.Record {
 	r := outbox.Record{Message: copyMessage(m.Message), Deliveries: make([]outbox.Delivery, len(m.deliveries))}
 	for i, d := range m.deliveries {
-		r.Deliveries[i] = d.Delivery
-		r.Deliveries[i].History = slices.Clone(d.History)
+		r.Deliveries[i] = d.copy()
 	}
 	return r
+}
+
+func (d *delivery) copy() outbox.Delivery {
+	c := d.Delivery
+	c.History = slices.Clone(c.History)
+	return c
 }
 
 func copyMessage(m outbox.Message) outbox.Message {

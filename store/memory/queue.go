@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup/activity"
@@ -49,10 +50,6 @@ type message struct {
 	deliveries []*delivery
 }
 
-func (m *message) expired(now time.Time) bool {
-	return !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt)
-}
-
 // delivery is a delivery and, while it is being sent, who may send it. Its DueAt is the time that it waits for.
 type delivery struct {
 	outbox.Delivery
@@ -66,6 +63,14 @@ type delivery struct {
 	fence int64
 	lease *lease
 	until time.Time
+
+	replayed bool
+}
+
+// expired reports whether it is too late for it. What revises, or was replayed, is never late.
+func (d *delivery) expired(now time.Time) bool {
+	end := d.message.ExpiresAt
+	return d.Verb == outbox.VerbSend && !d.replayed && !end.IsZero() && !now.Before(end)
 }
 
 // waits reports whether it is neither handed out nor done.
@@ -115,9 +120,9 @@ func (q *queue) enqueue(d *delivery) (head bool) {
 	return len(*l) == 1
 }
 
-// becomeReady makes ready what was not.
-func (q *queue) becomeReady(d *delivery, at time.Time) {
-	q.change(d, outbox.Change{At: at, State: outbox.StateReady})
+// becomeReady makes ready what was not; c says so.
+func (q *queue) becomeReady(d *delivery, c outbox.Change) {
+	q.change(d, c)
 	if q.enqueue(d) {
 		q.offer(d)
 	}
@@ -126,7 +131,7 @@ func (q *queue) becomeReady(d *delivery, at time.Time) {
 // offer makes a ready head available, now or when its next try is due.
 func (q *queue) offer(d *delivery) {
 	if d.DueAt.IsZero() {
-		heap.Push(&q.heads, d)
+		heap.Push(&q.heads, head{d.place, d})
 	} else {
 		heap.Push(&q.later, timer{d.DueAt, d})
 	}
@@ -138,6 +143,12 @@ func (q *queue) leave(d *delivery) {
 	if (*l)[0] != d {
 		return
 	}
+	q.forward(d)
+}
+
+// forward offers who has become the head of d's lane.
+func (q *queue) forward(d *delivery) {
+	l := q.laneOf(d)
 	for len(*l) > 0 && (*l)[0].State.Final() {
 		(*l)[0] = nil
 		*l = (*l)[1:]
@@ -149,24 +160,45 @@ func (q *queue) leave(d *delivery) {
 	q.offer((*l)[0])
 }
 
+// drop ends a delivery that is not handed out.
+func (q *queue) drop(d *delivery, c outbox.Change) {
+	c.Attempt = d.Claims
+	q.change(d, c)
+	if d.place > 0 {
+		q.leave(d)
+	}
+}
+
+// vacate takes a delivery that is not final out of its lane.
+func (q *queue) vacate(d *delivery) {
+	l := q.laneOf(d)
+	i := slices.Index(*l, d)
+	*l = slices.Delete(*l, i, i+1)
+	d.place = 0
+	if i == 0 {
+		q.forward(d)
+	}
+}
+
 // promote makes ready what was waiting for a time that has come.
 func (q *queue) promote(now time.Time) {
 	for len(q.later) > 0 && !q.later[0].at.After(now) {
-		d := heap.Pop(&q.later).(timer).delivery
-		switch d.State {
-		case outbox.StateScheduled:
-			q.becomeReady(d, now)
-		case outbox.StateReady:
+		t := heap.Pop(&q.later).(timer)
+		d := t.delivery
+		switch {
+		case !t.stands(): // it was cancelled, or is gone, or waits for another time
+		case d.State == outbox.StateScheduled:
+			q.becomeReady(d, outbox.Change{At: now, State: outbox.StateReady})
+		case d.State == outbox.StateReady:
 			d.DueAt = time.Time{}
 			q.offer(d)
-		default: // it was cancelled, or is gone
 		}
 	}
 }
 
 // nextDue is the next time that something waits for; zero for none.
 func (q *queue) nextDue() time.Time {
-	for len(q.later) > 0 && !q.later[0].delivery.waits() {
+	for len(q.later) > 0 && !q.later[0].stands() {
 		heap.Pop(&q.later)
 	}
 	if len(q.later) == 0 {
@@ -176,15 +208,27 @@ func (q *queue) nextDue() time.Time {
 }
 
 // heads is a heap: most pressing lane first, then in order of readiness.
-type heads []*delivery
+type heads []head
+
+// head is a delivery with the place that it had when it became a head.
+type head struct {
+	place    int64
+	delivery *delivery
+}
+
+// stands reports whether it is the head still.
+func (h head) stands() bool {
+	d := h.delivery
+	return d.State == outbox.StateReady && d.place == h.place && d.DueAt.IsZero()
+}
 
 func (h heads) Len() int      { return len(h) }
 func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h heads) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[i].message.Lane, h[j].message.Lane), cmp.Compare(h[i].place, h[j].place)) < 0
+	return cmp.Or(cmp.Compare(h[i].delivery.message.Lane, h[j].delivery.message.Lane), cmp.Compare(h[i].place, h[j].place)) < 0
 }
-func (h *heads) Push(x any) { *h = append(*h, x.(*delivery)) }
-func (h *heads) Pop() any   { return pop((*[]*delivery)(h)) }
+func (h *heads) Push(x any) { *h = append(*h, x.(head)) }
+func (h *heads) Pop() any   { return pop((*[]head)(h)) }
 
 // later is a heap of what waits for a time, the earliest first.
 type later []timer
@@ -193,6 +237,9 @@ type timer struct {
 	at       time.Time
 	delivery *delivery
 }
+
+// stands reports whether the delivery waits for that time still.
+func (t timer) stands() bool { return t.delivery.waits() && t.delivery.DueAt.Equal(t.at) }
 
 func (h later) Len() int      { return len(h) }
 func (h later) Swap(i, j int) { h[i], h[j] = h[j], h[i] }

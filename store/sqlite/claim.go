@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -64,7 +65,7 @@ func (t *tx) claim(n int, now time.Time) (step claimStep, err error) {
 		if len(page) == 0 {
 			break
 		}
-		over, err := t.expire(page, now)
+		over, err := t.drop(page, now)
 		if err != nil {
 			return step, err
 		}
@@ -144,6 +145,7 @@ type candidate struct {
 	window    headsup.Window
 	expiresAt time.Time
 	accepted  time.Time
+	sent      activity.ID // what it revises
 	trace     string
 }
 
@@ -164,21 +166,38 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 	return found, err
 }
 
-// expire finishes those of a page whose message has expired, and returns how many these were.
-func (t *tx) expire(page []candidate, now time.Time) (n int, err error) {
+// drop finishes those of a page that have expired, or have nothing to revise, and returns how many these were.
+func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 	for i := range page {
 		c := &page[i]
-		if !expiredAt(c.expiresAt, now) {
+		state, reason := expired, ""
+		switch {
+		case c.verb != send:
+			if c.sent, err = t.sent(c.revises); err != nil {
+				return n, err
+			}
+			if c.sent != "" {
+				continue
+			}
+			state, reason = suppressed, outbox.ReasonNothingSent
+		case c.replayed || !expiredAt(c.expiresAt, now):
 			continue
 		}
 		n++
-		last := outbox.Change{At: now, State: outbox.StateExpired, Attempt: int(c.claims)}
+		last := outbox.Change{At: now, State: stateNames[state], Attempt: int(c.claims), Reason: reason}
 		c.change(last)
-		if err := t.finish(&c.hot, expired, last); err != nil {
+		if err := t.finish(&c.hot, state, last); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// sent is the id that the channel gave to what a delivery has said; empty if it has said nothing.
+func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, err error) {
+	_, err = t.one(func(r row) { given = activity.ID(r.text(0)) }, `SELECT activity_id FROM finished WHERE id = ?
+		UNION ALL SELECT activity_id FROM deliveries WHERE id = ?`, int64(id), int64(id))
+	return given, err
 }
 
 // take hands a candidate out if its conversation is free.
@@ -203,6 +222,9 @@ func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, er
 		return a, false, err
 	}
 	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
-	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = c.body, c.window, c.expiresAt, c.accepted, c.trace
+	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = c.body, c.window, c.accepted, c.trace, c.sent
+	if c.verb == send && !c.replayed {
+		a.ExpiresAt = c.expiresAt
+	}
 	return a, true, nil
 }

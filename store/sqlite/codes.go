@@ -46,7 +46,15 @@ const (
 	waitsTime
 )
 
+// What deliveries do.
+const (
+	send int64 = iota
+	update
+	remove
+)
+
 var (
+	verbs       = []outbox.Verb{send: outbox.VerbSend, update: outbox.VerbUpdate, remove: outbox.VerbDelete}
 	onUnknowns  = []headsup.OnUnknown{"", headsup.OnUnknownRetry, headsup.OnUnknownHold}
 	windowWords = []headsup.Window{"", headsup.WindowExisting, headsup.WindowNew}
 )

@@ -176,6 +176,39 @@ func (s *Store) Append(
 	return seq, added, nil
 }
 
+// Replace implements [directline.Store].
+func (s *Store) Replace(
+	ctx context.Context, id activity.ConversationID, seq int64, body jsontext.Value, at time.Time,
+) (again int64, err error) {
+	err = s.writer.do(ctx, func(t *tx) error {
+		var number, last int64
+		var ended, known bool
+		found, err := t.one(func(r row) { number, ended, last, known = r.int(0), r.bool(1), r.int(2), r.bool(3) },
+			`SELECT c.number, c.ended, (SELECT max(a.seq) FROM dl_activities a WHERE a.conversation = c.number),
+				EXISTS (SELECT 1 FROM dl_activities a WHERE a.conversation = c.number AND a.seq = ? AND a.again IS NULL)
+			FROM dl_conversations c WHERE c.conversation_id = ?`, seq, text(id))
+		switch {
+		case err != nil:
+			return err
+		case !found || !known:
+			return directline.ErrNotFound
+		case ended:
+			return directline.ErrEnded
+		}
+		again = last + 1
+		if _, err := t.exec("UPDATE dl_activities SET body = ? WHERE conversation = ? AND seq = ?", []byte(body), number, seq); err != nil {
+			return err
+		}
+		_, err = t.exec("INSERT INTO dl_activities (conversation, seq, again, body, at) VALUES (?, ?, ?, x'', ?)",
+			number, again, seq, at)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return again, nil
+}
+
 // History implements [directline.Store].
 func (s *Store) History(
 	ctx context.Context, id activity.ConversationID, after int64, limit int,
@@ -183,9 +216,11 @@ func (s *Store) History(
 	var found []directline.Stored
 	err := s.read(ctx, func(c *conn) error {
 		return c.each(func(r row) error {
-			found = append(found, directline.Stored{Seq: r.int(0), Body: r.bytes(1)})
+			found = append(found, directline.Stored{Seq: r.int(0), Body: r.bytes(1), Again: r.int(2)})
 			return nil
-		}, `SELECT a.seq, a.body FROM dl_conversations c CROSS JOIN dl_activities a ON a.conversation = c.number
+		}, `SELECT a.seq, ifnull(o.body, a.body), a.again
+			FROM dl_conversations c CROSS JOIN dl_activities a ON a.conversation = c.number
+			LEFT JOIN dl_activities o ON o.conversation = a.conversation AND o.seq = a.again
 			WHERE c.conversation_id = ? AND a.seq > ? ORDER BY a.seq LIMIT +?`, text(id), after, limit)
 	})
 	return found, err

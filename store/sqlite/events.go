@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -135,11 +136,14 @@ func (t *tx) tell(e event.Event, data any) error {
 
 // tellOutcome writes what follows from a delivery's final state, if anybody wants to know.
 func (t *tx) tellOutcome(h *hot, c outbox.Change) error {
-	if t.store.events.wanted.Load() == nil {
+	if t.store.events.wanted.Load() == nil || h.verb != send {
 		return nil
 	}
 	e, err := t.conversation(h.conversation)
-	if err != nil {
+	switch {
+	case errors.Is(err, book.ErrNotFound): // it was forgotten, and nobody is told of it any more
+		return nil
+	case err != nil:
 		return err
 	}
 	appID, typ := e.conv.Key.AppID, event.OfState(c.State)

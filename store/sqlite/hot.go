@@ -30,19 +30,25 @@ type hot struct {
 	wantedAt         time.Time
 	createdAt        time.Time
 	history          string
+	verb             int64
+	revises          outbox.DeliveryID
+	replayed         bool
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, d.wanted_at`
+	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed`
 
-const hotCount = 14
+const (
+	hotVerb  = 14
+	hotCount = 17
+)
 
 func scanHot(r row) hot {
 	return hot{
 		id: outbox.DeliveryID(r.int(0)), message: outbox.MessageID(r.int(1)), conversation: book.Row(r.int(2)),
 		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
 		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
-		history: r.text(12), wantedAt: r.time(13),
+		history: r.text(12), wantedAt: r.time(13), verb: r.int(hotVerb), revises: outbox.DeliveryID(r.int(15)), replayed: r.bool(16),
 	}
 }
 
@@ -67,6 +73,9 @@ func (t *tx) handOut(
 	h *hot, e *entry, held *turnlock.Lease[headsup.ConversationKey], until time.Time, onUnknown headsup.OnUnknown,
 ) outbox.Attempt {
 	h.state = sending
+	if h.verb != send {
+		onUnknown = headsup.OnUnknownRetry // a repeat does no harm
+	}
 	r := &run{hot: *h, hold: onUnknown == headsup.OnUnknownHold, lease: held, until: until}
 	t.otherwise(held.Release)
 	t.after(func() {
@@ -78,6 +87,7 @@ func (t *tx) handOut(
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
+		Verb: word(verbs, h.verb), Revises: h.revises,
 	}
 }
 
@@ -88,16 +98,27 @@ func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
 	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`INSERT INTO finished (id, message, conversation, lane, alone, state, fence, claims, failures,
-			reason, activity_id, created_at, updated_at, history)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
+	if _, err := t.exec(`INSERT INTO finished (id, part, message, conversation, lane, alone, state, fence, claims,
+			failures, reason, activity_id, created_at, updated_at, history)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		int64(h.id), t.store.parts.next(), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
 		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
 		return err
 	}
 	if err := t.tellOutcome(h, c); err != nil {
 		return err
 	}
+	if h.verb != send || h.replayed { // seldom, and the statement above is run for everything
+		if _, err := t.exec("UPDATE finished SET verb = ?, revises = ?, replayed = ? WHERE id = ?",
+			h.verb, int64(h.revises), h.replayed, int64(h.id)); err != nil {
+			return err
+		}
+	}
+	return t.vacates(h)
+}
+
+// vacates lets the next of a lane come forward when h is not in it any more.
+func (t *tx) vacates(h *hot) error {
 	if h.seq == 0 || !t.store.lanes.behind(h.conversation, h.lane, h.seq) {
 		return nil
 	}

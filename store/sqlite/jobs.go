@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,7 +17,8 @@ import (
 )
 
 const selectJob = `SELECT number, app_id, name, tenant_id, channel_id, bot_id, conversation_id, reference, value,
-	started_at, completed_at, message, completed_once FROM jobs `
+	started_at, completed_at, message, completed_once, progress, progress_text, progress_percent, progress_at, progress_due
+	FROM jobs `
 
 func scanJob(r row) (proactive.Job, error) {
 	j := proactive.Job{
@@ -26,6 +28,10 @@ func scanJob(r row) (proactive.Job, error) {
 			Bot: activity.AccountID(r.text(5)), Conversation: activity.ConversationID(r.text(6)),
 		},
 		Value: r.bytes(8), StartedAt: r.time(9), CompletedAt: r.time(10), Message: outbox.MessageID(r.int(11)),
+		Progress: proactive.JobReport{Message: outbox.MessageID(r.int(13)), Text: r.text(14), At: r.time(16)},
+	}
+	if r[15] != nil {
+		j.Progress.Percent = new(int(r.int(15)))
 	}
 	if err := json.Unmarshal(r.bytes(7), &j.Reference); err != nil {
 		return j, fmt.Errorf("the reference of job %d: %w", j.Number, err)
@@ -100,6 +106,9 @@ func (s *Store) CompleteJob(ctx context.Context, end proactive.JobEnd) (proactiv
 			}
 			job.Message = receipt.Message
 		}
+		if err := t.dropScheduled(job.Progress.Message, end.At); err != nil {
+			return err
+		}
 		job.CompletedAt = end.At
 		_, err = t.exec(
 			"UPDATE jobs SET completed_at = ?, completed_once = ?, message = ? WHERE app_id = ? AND number = ?",
@@ -110,6 +119,99 @@ func (s *Store) CompleteJob(ctx context.Context, end proactive.JobEnd) (proactiv
 		return proactive.Job{}, err
 	}
 	return job, err
+}
+
+// dropScheduled cancels what of a message would be said later; with 0 nothing.
+func (t *tx) dropScheduled(id outbox.MessageID, at time.Time) error {
+	if id == 0 {
+		return nil
+	}
+	waiting, err := t.waiting(id, 0, 1)
+	if err == nil && len(waiting) > 0 && waiting[0].state == scheduled {
+		err = t.drops(&waiting[0], "", at)
+	}
+	return err
+}
+
+// ProgressJob implements [proactive.JobStore].
+func (s *Store) ProgressJob(ctx context.Context, p proactive.JobProgress) (proactive.Job, error) {
+	var job proactive.Job
+	err := s.writer.do(ctx, func(t *tx) error {
+		var bad error
+		var due time.Time
+		found, err := t.one(func(r row) {
+			job, bad = scanJob(r)
+			due = r.time(17)
+		}, selectJob+"WHERE app_id = ? AND number = ?", text(p.AppID), int64(p.Number))
+		switch {
+		case err != nil || bad != nil:
+			return cmp.Or(err, bad)
+		case !found:
+			return proactive.ErrNoJob
+		case job.Completed():
+			return proactive.ErrJobCompleted
+		}
+		told, err := t.retell(job.Progress.Message, p)
+		if err != nil {
+			return err
+		}
+		if !told {
+			if due = due.Add(p.Every); job.Progress.Message == 0 || due.Before(p.At) {
+				due = p.At
+			}
+			if job.Progress.Message, err = t.report(p, due); err != nil {
+				return err
+			}
+		}
+		job.Progress.Text, job.Progress.Percent, job.Progress.At = p.Text, p.Percent, exact(p.At)
+		var percent any
+		if p.Percent != nil {
+			percent = int64(*p.Percent)
+		}
+		_, err = t.exec(`UPDATE jobs SET progress = ?, progress_text = ?, progress_percent = ?, progress_at = ?, progress_due = ?
+			WHERE app_id = ? AND number = ?`,
+			int64(job.Progress.Message), p.Text, percent, p.At, due, text(p.AppID), int64(p.Number))
+		return err
+	})
+	if err != nil {
+		return proactive.Job{}, err
+	}
+	return job, nil
+}
+
+// report accepts a message that tells progress.
+func (t *tx) report(p proactive.JobProgress, due time.Time) (outbox.MessageID, error) {
+	sub := p.Tell
+	sub.Deliveries = slices.Clone(sub.Deliveries)
+	for i := range sub.Deliveries {
+		sub.Deliveries[i].DueAt = due
+	}
+	receipt, err := t.submit(&sub, false)
+	return receipt.Message, err
+}
+
+// retell has an earlier message tell the progress, if that is still possible.
+func (t *tx) retell(id outbox.MessageID, p proactive.JobProgress) (told bool, err error) {
+	if id == 0 {
+		return false, nil
+	}
+	m, err := t.messageOf(id)
+	if err != nil || m.recalled {
+		return false, err
+	}
+	parts, err := t.parts(id, m.alone)
+	if err != nil {
+		return false, err
+	}
+	for _, part := range parts {
+		switch {
+		case part.verb == update && part.state == failed:
+			return false, nil
+		case part.verb == send && !part.waits() && !(p.Edit && (part.state == sending || part.state == delivered && part.said)):
+			return false, nil
+		}
+	}
+	return true, t.edit(&outbox.Revision{Message: id, Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}, m, parts)
 }
 
 // Job implements [proactive.JobStore].

@@ -243,7 +243,11 @@ func TestNoStatementLooksThroughATable(t *testing.T) {
 				step == "SCAN webhooks", step == "SCAN event_readers",
 				strings.Contains(query, "FROM unanswered") && step == "USE TEMP B-TREE FOR ORDER BY",
 				// Few rows: the conversations of a person, or with one id.
-				strings.Contains(query, "seen_at DESC") && step == "USE TEMP B-TREE FOR ORDER BY":
+				strings.Contains(query, "seen_at DESC") && step == "USE TEMP B-TREE FOR ORDER BY",
+				// One for every few thousand finished deliveries.
+				step == "SCAN parts",
+				// What waits in the lanes of one conversation.
+				strings.Contains(query, "d.seq IS NOT NULL") && strings.Contains(plan, "deliveries_lane"):
 			case strings.HasPrefix(step, "SCAN"), strings.HasPrefix(step, "USE TEMP"):
 				t.Errorf("%q in\n%s", step, query)
 			}
@@ -318,6 +322,7 @@ func everything(t *testing.T, s *sqlite.Store) {
 	}
 	_, err = s.Counts(ctx)
 	check(err)
+	everythingAboutTheRest(t, s, rows)
 	told()
 	everythingOfLabels(t, s)
 	everythingElse(t, s)
@@ -348,6 +353,73 @@ func everythingOfLabels(t *testing.T, s *sqlite.Store) {
 	check(s.Forget(ctx, key, now))
 }
 
+// everythingAboutTheRest revises, moves, replays and lists.
+func everythingAboutTheRest(t *testing.T, s *sqlite.Store, rows []book.Row) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	alone, several := submissionTo(rows[3]), submissionTo(rows[2])
+	several.Deliveries = append(several.Deliveries, outbox.NewDelivery{ID: outbox.DeliveryID(ids.Add(1)), Conversation: rows[3]})
+	_, err := s.SubmitMessages(ctx, []outbox.Submission{alone, several})
+	check(err)
+	next := func() outbox.DeliveryID { return outbox.DeliveryID(ids.Add(1)) }
+	body := []byte(`{"type":"message"}`)
+	for _, m := range []outbox.Submission{alone, several} {
+		_, err = s.RescheduleMessage(ctx, m.Message.ID, now.Add(time.Hour), now)
+		check(err)
+		_, err = s.RescheduleMessage(ctx, m.Message.ID, now, now)
+		check(err)
+	}
+	ended := func(state outbox.State) {
+		c, err := s.Claim(ctx, 10, now.Add(9*time.Hour))
+		check(err)
+		for _, a := range c.Attempts {
+			o := delivered(a)
+			o.State = state
+			check(s.RecordOutcome(ctx, o))
+		}
+	}
+	ended(outbox.StateDelivered)
+	for _, m := range []outbox.Submission{alone, several} {
+		_, err = s.ReviseMessage(ctx, outbox.Revision{Message: m.Message.ID, Body: body, At: now, NextID: next})
+		check(err)
+		_, err = s.ReviseMessage(ctx, outbox.Revision{Message: m.Message.ID, At: now, NextID: next})
+		check(err)
+		_, err = s.MessageRecord(ctx, m.Message.ID)
+		check(err)
+	}
+	ended(outbox.StateUnknown)
+	r, err := s.MessageRecord(ctx, alone.Message.ID)
+	check(err)
+	last := r.Deliveries[len(r.Deliveries)-1].ID
+	_, err = s.ReplayDelivery(ctx, last, now)
+	check(err)
+	ended(outbox.StateUnknown)
+	_, err = s.SettleDelivery(ctx, last, outbox.StateFailed, now)
+	check(err)
+	for _, state := range []outbox.State{"", outbox.StateReady, outbox.StateDelivered, outbox.StateFailed} {
+		for _, reason := range []string{"", "x"} {
+			for _, f := range []outbox.DeliveryFilter{{}, {Conversation: rows[3]}, {Message: alone.Message.ID}, {Message: several.Message.ID}} {
+				f.AppID, f.State, f.Reason, f.Limit = "app", state, reason, 10
+				_, err = s.ListDeliveries(ctx, f)
+				check(err)
+				_, err = s.ReplayDeliveries(ctx, f, now)
+				check(err)
+			}
+		}
+	}
+	for _, f := range []outbox.MessageFilter{{}, {Conversation: rows[3]}} {
+		f.AppID, f.Limit = "app", 10
+		_, err = s.ListMessages(ctx, f)
+		check(err)
+	}
+}
+
 func everythingElse(t *testing.T, s *sqlite.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
@@ -362,6 +434,8 @@ func everythingElse(t *testing.T, s *sqlite.Store) {
 	_, err = s.StartConversation(ctx, "a")
 	check(err)
 	_, _, err = s.Append(ctx, "a", "k", []byte(`{}`), now)
+	check(err)
+	_, err = s.Replace(ctx, "a", 1, []byte(`{"x":1}`), now)
 	check(err)
 	_, err = s.History(ctx, "a", 0, 10)
 	check(err)
@@ -379,6 +453,14 @@ func everythingElse(t *testing.T, s *sqlite.Store) {
 	key := sightingOf("a").Key
 	j, err := s.StartJob(ctx, proactive.JobStart{Job: proactive.Job{AppID: "app", Key: key, StartedAt: now}, Once: "x"})
 	check(err)
+	row := meet(t, s, 1)[0]
+	for range 2 {
+		_, err = s.ProgressJob(ctx, proactive.JobProgress{
+			AppID: "app", Number: j.Number, At: now, Tell: submissionTo(row), Edit: true,
+			NextID: func() outbox.DeliveryID { return outbox.DeliveryID(ids.Add(1)) },
+		})
+		check(err)
+	}
 	_, err = s.CompleteJob(ctx, proactive.JobEnd{AppID: "app", Number: j.Number, At: now})
 	check(err)
 	_, err = s.Job(ctx, "app", j.Number)

@@ -65,7 +65,9 @@ func (w *lanesWalk) commit(t *testing.T) {
 }
 
 func (w *lanesWalk) operation(t *testing.T) func() {
-	switch k := w.rng.IntN(20); {
+	switch k := w.rng.IntN(26); {
+	case k >= 20 && len(w.sent) > 0:
+		return w.change(t)
 	case k < 8:
 		return w.submit(t)
 	case k < 13 && len(w.held) > 0:
@@ -84,6 +86,25 @@ func (w *lanesWalk) operation(t *testing.T) func() {
 	}
 	at := w.now.Add(time.Duration(w.rng.IntN(2)) * time.Hour)
 	return func() { _, _ = w.store.ReclaimExpired(t.Context(), at) }
+}
+
+// change moves, edits, recalls or replays something of what was said lately.
+func (w *lanesWalk) change(t *testing.T) func() {
+	id, at := w.sent[max(0, len(w.sent)-1-w.rng.IntN(10))], w.now
+	rev := outbox.Revision{Message: id, At: at, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(ids.Add(1)) }}
+	due := at.Add(time.Duration(w.rng.IntN(3)) * time.Second)
+	switch w.rng.IntN(5) {
+	case 0:
+		return func() { _, _ = w.store.ReviseMessage(t.Context(), rev) }
+	case 1:
+		rev.Body = []byte(`{}`)
+		return func() { _, _ = w.store.ReviseMessage(t.Context(), rev) }
+	case 2:
+		return func() {
+			_, _ = w.store.ReplayDeliveries(t.Context(), outbox.DeliveryFilter{AppID: "app", Limit: 3}, at)
+		}
+	}
+	return func() { _, _ = w.store.RescheduleMessage(t.Context(), id, due, at) }
 }
 
 func (w *lanesWalk) hold(as ...outbox.Attempt) {

@@ -50,9 +50,10 @@ type Store struct {
 
 	observer outbox.Observer // may be nil
 
-	// seq, version and lanes belong to the writer.
+	// seq, version, lanes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
+	parts        parts
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only
@@ -198,6 +199,9 @@ func (s *Store) connect(path string) error {
 		s.seq, s.version = r.int(0), r.int(1)
 		s.lanes = newLanes(s.seq, r.int(2))
 	}, "SELECT next_seq, next_version, ready + sending FROM counters"); err != nil {
+		return err
+	}
+	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
 		return err
 	}
 	if err := s.events.load(c); err != nil {

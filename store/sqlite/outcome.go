@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -53,6 +54,16 @@ func (t *tx) end(r *run, c outbox.Change, failed bool) error {
 
 // putBack writes what a delivery that was being sent has become.
 func (t *tx) putBack(h hot, c outbox.Change) error {
+	if !c.State.Final() && h.verb != remove {
+		recalled, err := t.recalled(h.message)
+		if err != nil {
+			return err
+		}
+		if recalled {
+			c.Detail = strings.Trim(c.Reason+": "+c.Detail, ": ")
+			c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
+		}
+	}
 	to, err := stateCode(c.State)
 	if err != nil {
 		return err
@@ -72,6 +83,12 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, line, int64(h.id))
 	return err
+}
+
+// recalled reports whether a message was recalled.
+func (t *tx) recalled(id outbox.MessageID) (yes bool, err error) {
+	_, err = t.one(func(r row) { yes = r.bool(0) }, "SELECT recalled_at FROM messages WHERE id = ?", int64(id))
+	return yes, err
 }
 
 // Extend implements [outbox.Store]. Leases live in memory: the one on disk says when the attempt was to end at first.
@@ -135,7 +152,7 @@ func (s *Store) resume(t *tx) error {
 	}
 	var stopped []*run
 	if err := t.each(func(r row) error {
-		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode})
+		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode && r.int(hotVerb) == send})
 		return nil
 	}, "SELECT "+hotColumns+`, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.state = 4 LIMIT +?`, left); err != nil {

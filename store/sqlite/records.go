@@ -37,60 +37,80 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 	return record, err
 }
 
+const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
+	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
+	m.trace, m.alone`
+
+const messageCount = 20
+
 // readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
 // tables come from one statement, so what is read was so at one time.
 func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 	var record outbox.Record
 	var alone int64
 	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
-		`SELECT id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane, on_unknown, window, policy,
-			collapse_key, target, expires_at, created_at, alone, trace FROM messages WHERE id = ?`, int64(id))
+		"SELECT "+messageColumns+" FROM messages m WHERE m.id = ?", int64(id))
 	switch {
 	case err != nil:
 		return outbox.Record{}, err
 	case !found:
 		return outbox.Record{}, outbox.ErrNotFound
 	}
-	which, arg := ofMessage(id, alone)
+	query, args := recordOfOne, []any{alone, alone}
+	if alone == 0 {
+		query, args = recordOfMany, []any{int64(id), int64(id)}
+	} else if m := record.Message; !m.EditedAt.IsZero() || !m.RecalledAt.IsZero() {
+		query, args = recordOfRevised, []any{alone, alone, int64(id), int64(id)}
+	}
 	err = q.each(func(r row) error {
 		d, err := scanDelivery(r)
 		if err == nil {
 			record.Deliveries = append(record.Deliveries, d)
 		}
 		return err
-	}, selectDeliveries(which), arg, arg)
+	}, query, args...)
 	return record, err
 }
 
-// ofMessage is the condition for the deliveries of a message, and its argument.
-func ofMessage(id outbox.MessageID, alone int64) (which string, arg int64) {
-	if alone != 0 {
-		return "d.id = ?", alone
+const (
+	itself   = "d.id = ?"
+	ofNumber = "d.message = ? AND d.alone = 0"
+)
+
+// Deliveries of a message: the only one; several; the only one and what revises it.
+var (
+	recordOfOne     = strings.Join(selectDeliveries(itself), " UNION ALL ") + " ORDER BY 1"
+	recordOfMany    = strings.Join(selectDeliveries(ofNumber), " UNION ALL ") + " ORDER BY 1"
+	recordOfRevised = strings.Join(append(selectDeliveries(itself), selectDeliveries(ofNumber)...), " UNION ALL ") + " ORDER BY 1"
+)
+
+// selectDeliveries is a query for each of the tables.
+func selectDeliveries(which string) []string {
+	return []string{
+		"SELECT " + hotDelivery + " FROM deliveries d " + withConversation + " WHERE " + which,
+		"SELECT " + finishedDelivery + " FROM finished d " + withConversation + " WHERE " + which,
 	}
-	return "d.message = ? AND d.alone = 0", int64(id)
 }
 
-func selectDeliveries(which string) string {
-	const columns = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
+const (
+	hotDelivery      = "d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0), " + deliveryRest
+	finishedDelivery = "d.id, d.message, d.conversation, d.state, 0, " + deliveryRest
+	deliveryRest     = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
 		ifnull(c.app_id, g.app_id), ifnull(c.tenant_id, g.tenant_id), ifnull(c.channel_id, g.channel_id),
-		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id)`
-	const conversation = `LEFT JOIN conversations c ON c.id = d.conversation
-		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL WHERE`
-	return strings.Join([]string{
-		"SELECT d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0),", columns,
-		"FROM deliveries d", conversation, which,
-		"UNION ALL SELECT d.id, d.message, d.conversation, d.state, 0,", columns,
-		"FROM finished d", conversation, which, "ORDER BY 1",
-	}, " ")
-}
+		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id), d.created_at, d.verb, d.revises`
+
+	withConversation = `LEFT JOIN conversations c ON c.id = d.conversation
+		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL`
+)
 
 func scanMessage(r row) (m outbox.Message, alone int64) {
 	return outbox.Message{
 		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
-		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15), Trace: r.text(17),
-	}, r.int(16)
+		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
+		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18),
+	}, r.int(19)
 }
 
 func scanDelivery(r row) (outbox.Delivery, error) {
@@ -102,6 +122,7 @@ func scanDelivery(r row) (outbox.Delivery, error) {
 			AppID: r.text(11), Tenant: activity.TenantID(r.text(12)), Channel: activity.ChannelID(r.text(13)),
 			Bot: activity.AccountID(r.text(14)), Conversation: activity.ConversationID(r.text(15)),
 		},
+		CreatedAt: r.time(16), Verb: word(verbs, r.int(17)), Revises: outbox.DeliveryID(r.int(18)),
 	}
 	state := r.int(3)
 	if state < 1 || state >= states {
@@ -133,32 +154,48 @@ func (s *Store) CancelMessage(ctx context.Context, id outbox.MessageID, at time.
 
 // cancel cancels some of a message's deliveries and returns how many.
 func (t *tx) cancel(id outbox.MessageID, at time.Time) (int, error) {
+	waiting, err := t.waiting(id, 0, cancelAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	for i := range waiting {
+		if err := t.drops(&waiting[i], "", at); err != nil {
+			return 0, err
+		}
+	}
+	return len(waiting), nil
+}
+
+// drops cancels a delivery that is not handed out.
+func (t *tx) drops(h *hot, reason string, at time.Time) error {
+	t.wake = true // the next due time may be another
+	c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: reason}
+	h.change(c)
+	return t.finish(h, cancelled, c)
+}
+
+// waiting lists up to n of a message's deliveries after one that are not handed out, in the order of their ids. What
+// revises others is not among them.
+func (t *tx) waiting(id outbox.MessageID, after outbox.DeliveryID, n int) ([]hot, error) {
 	var alone int64
 	found, err := t.one(func(r row) { alone = r.int(0) }, "SELECT alone FROM messages WHERE id = ?", int64(id))
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case !found:
-		return 0, outbox.ErrNotFound
+		return nil, outbox.ErrNotFound
 	}
-	which, arg := ofMessage(id, alone)
+	which, arg := ofNumber, int64(id)
+	if alone != 0 {
+		which, arg = itself, alone
+	}
 	var waiting []hot
-	if err := t.each(func(r row) error {
+	err = t.each(func(r row) error {
 		waiting = append(waiting, scanHot(r))
 		return nil
-	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+" AND d.state <> 4 LIMIT +?", arg, cancelAtOnce); err != nil {
-		return 0, err
-	}
-	for i := range waiting {
-		h := &waiting[i]
-		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims)}
-		h.change(c)
-		if err := t.finish(h, cancelled, c); err != nil {
-			return 0, err
-		}
-	}
-	t.wake = len(waiting) > 0 || t.wake // the next due time may be another
-	return len(waiting), nil
+	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+
+		" AND d.id > +? AND d.state <> 4 AND d.verb IS NULL ORDER BY d.id LIMIT +?", arg, int64(after), n)
+	return waiting, err
 }
 
 // Counts implements [outbox.Store].

@@ -23,6 +23,24 @@ func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take b
 	return receipt, nil
 }
 
+// SubmitMessages implements [outbox.Store].
+func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([]outbox.SubmitResult, error) {
+	results := make([]outbox.SubmitResult, len(subs))
+	err := s.writer.do(ctx, func(t *tx) error {
+		for i := range subs {
+			r := &results[i]
+			if r.Receipt, r.Err = t.submit(&subs[i], false); t.broken != nil {
+				return r.Err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
 // submit accepts a message with its deliveries. Nothing is written before everything that may be refused was checked.
 func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	m := &sub.Message

@@ -201,8 +201,6 @@ func (s *Store) Work(ctx context.Context, id event.WebhookID, now time.Time, lim
 // enough bounds how much of events is read at once, in bytes of their data.
 const enough = 4 << 20
 
-var errEnough = errors.New("enough was read")
-
 // fresh lists up to n events after a webhook's cursor that it wants and that have no post, and how far it has looked,
 // which may be less than there is.
 func fresh(c *conn, w *event.Webhook, n int) (found []event.Event, through event.ID, err error) {
@@ -362,7 +360,7 @@ func (s *Store) ReplaySince(
 			if err != nil {
 				return err
 			}
-			n, after, err = t.replay(&w, from, last, since, now)
+			n, after, err = t.replayEvents(&w, from, last, since, now)
 			return err
 		}); err != nil {
 			return total, err
@@ -372,8 +370,8 @@ func (s *Store) ReplaySince(
 	return total, nil
 }
 
-// replay looks at some events after one and makes posts of those that are wanted.
-func (t *tx) replay(w *event.Webhook, after, last event.ID, since, now time.Time) (n int, through event.ID, err error) {
+// replayEvents looks at some events after one and makes posts of those that are wanted.
+func (t *tx) replayEvents(w *event.Webhook, after, last event.ID, since, now time.Time) (n int, through event.ID, err error) {
 	wanted := event.Webhook{Types: w.Types}
 	var ids []int64
 	seen := 0

@@ -20,6 +20,7 @@ func (s suite) directLine(t *testing.T) {
 	s.promise(t, "HistoryCountsFromOneInOrder", historyCounts)
 	s.promise(t, "ManyAppendersLeaveNoGaps", manyAppenders)
 	s.promise(t, "KeyAppendsOnce", keyAppendsOnce)
+	s.promise(t, "ReplacedIsHeardOfAgain", replacedAgain)
 	s.promise(t, "EndedRefuses", endedRefuses)
 	s.promise(t, "UnknownConversationsAreNotFound", unknownConversations)
 	s.promise(t, "ConversationsAreListedOldestFirst", conversationsAreListed)
@@ -198,6 +199,39 @@ func keyAppendsOnce(e *env) {
 	if len(got) != 4 {
 		e.Errorf("the history has %d activities, want 4", len(got))
 	}
+}
+
+func replacedAgain(e *env) {
+	e.opens(e.line("a"))
+	e.appends("a", "k", `{"n":1}`, 1)
+	e.appends("a", "", `{"n":2}`, 2)
+	replaces := func(seq int64, body string, want int64) {
+		e.Helper()
+		again, err := e.Replace(e.ctx, "a", seq, jsontext.Value(body), e.start)
+		e.ok(err)
+		if again != want {
+			e.Errorf("again as number %d, want %d", again, want)
+		}
+	}
+	replaces(1, `{"n":10}`, 3)
+	e.appends("a", "", `{"n":4}`, 4)
+	replaces(1, `{"n":100}`, 5)
+	got, err := e.History(e.ctx, "a", 0, 10)
+	e.ok(err)
+	equal(e.T, "history", got, []directline.Stored{
+		{Seq: 1, Body: jsontext.Value(`{"n":100}`)}, {Seq: 2, Body: jsontext.Value(`{"n":2}`)},
+		{Seq: 3, Body: jsontext.Value(`{"n":100}`), Again: 1}, {Seq: 4, Body: jsontext.Value(`{"n":4}`)},
+		{Seq: 5, Body: jsontext.Value(`{"n":100}`), Again: 1},
+	})
+	for _, seq := range []int64{0, 3, 6, -1} { // 3 is not one of its own
+		_, err := e.Replace(e.ctx, "a", seq, jsontext.Value(`{}`), e.start)
+		e.is(err, directline.ErrNotFound)
+	}
+	_, err = e.Replace(e.ctx, "x", 1, jsontext.Value(`{}`), e.start)
+	e.is(err, directline.ErrNotFound)
+	e.ok(e.EndConversation(e.ctx, "a"))
+	_, err = e.Replace(e.ctx, "a", 1, jsontext.Value(`{}`), e.start)
+	e.is(err, directline.ErrEnded)
 }
 
 func endedRefuses(e *env) {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -30,6 +31,11 @@ func Model(t *testing.T, o Options) {
 			"outcome": m.outcome,
 			"stale":   m.stale,
 			"cancel":  m.cancel,
+			"move":    m.move,
+			"edit":    m.edit,
+			"recall":  m.recall,
+			"replay":  m.replay,
+			"settle":  m.settle,
 			"advance": m.advance,
 			"reclaim": m.reclaim,
 			"extend":  m.extend,
@@ -62,6 +68,7 @@ type model struct {
 	turns         map[int]headsup.Lease
 	queue         reference
 	messages      []outbox.MessageID
+	recalled      map[outbox.MessageID]bool
 	keys          map[string]outbox.Submission
 	// lastClaim is when Claim was called last, and told what it said is due next; sated: it had found no more.
 	lastClaim, told time.Time
@@ -77,6 +84,7 @@ func (w *world) begin(t *rapid.T) *model {
 	w.runs++
 	m := &model{
 		w: w, store: w.store, now: present(), turns: make(map[int]headsup.Lease), keys: make(map[string]outbox.Submission),
+		recalled: make(map[outbox.MessageID]bool),
 	}
 	w.store = nil
 	for i := range conversationsOfModel {
@@ -209,7 +217,8 @@ func (m *model) handedOut(t *rapid.T, d *expected, a outbox.Attempt) {
 	t.Helper()
 	d.claims++
 	if a.Delivery != d.id || a.Message != d.message || a.Claims != d.claims || a.Failures != d.failures ||
-		a.Fence <= d.attempt.Fence || a.Conversation.Row != m.conversations[d.conversation].Row || a.Lane != d.lane {
+		a.Fence <= d.attempt.Fence || a.Conversation.Row != m.conversations[d.conversation].Row || a.Lane != d.lane || a.Verb != d.verb ||
+		d.revises != nil && (a.Revises != d.revises.id || a.Sent == "") {
 		t.Fatalf("the attempt is %+v, want delivery %d of message %d, claim %d with %d failures and a new fence",
 			a, d.id, d.message, d.claims, d.failures)
 	}
@@ -234,8 +243,8 @@ func (m *model) claims(t *rapid.T, n int) {
 		t.Fatalf("%d are handed out, want %d", len(c.Attempts), len(want))
 	}
 	for i, d := range want {
-		if d.expired(m.now) {
-			t.Fatalf("delivery %d has expired and its turn has come, but it is %s", d.id, d.state)
+		if d.expired(m.now) || d.pointless() {
+			t.Fatalf("delivery %d has expired or nothing to revise, and its turn has come, but it is %s", d.id, d.state)
 		}
 		m.handedOut(t, d, c.Attempts[i])
 	}
@@ -245,13 +254,13 @@ func (m *model) claims(t *rapid.T, n int) {
 	m.lastClaim, m.told, m.sated = m.now, c.NextDue, len(want) < n
 }
 
-// followExpiry finds what has become expired. Claim may see to that earlier than when a delivery's turn comes, so the
+// followExpiry finds what has become expired, or suppressed since there is nothing to revise. Claim may see to that earlier than when a delivery's turn comes, so the
 // model follows if it was time.
 func (m *model) followExpiry(t *rapid.T) {
-	old := m.queue.which(func(d *expected) bool { return d.waits() && d.expired(m.now) })
+	old := m.queue.which(func(d *expected) bool { return d.waits() && (d.expired(m.now) || d.pointless()) })
 	for d, got := range m.stored(t, old) {
-		if got.State == outbox.StateExpired {
-			d.to(outbox.StateExpired)
+		if got.State == outbox.StateExpired && d.expired(m.now) || got.State == outbox.StateSuppressed && d.pointless() {
+			d.to(got.State)
 		}
 	}
 }
@@ -286,12 +295,16 @@ func (m *model) outcome(t *rapid.T) {
 	o := outbox.Outcome{
 		Delivery: d.id, Fence: d.attempt.Fence, State: state, At: m.now, Failed: rapid.Bool().Draw(t, "failed"),
 	}
-	if state == outbox.StateReady {
+	switch state {
+	case outbox.StateReady:
 		o.RetryAt = m.seconds(t, "retry at")
+	case outbox.StateDelivered:
+		o.Activity = activity.ID(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "activity"))
+	default:
 	}
 	ok(t, m.store.RecordOutcome(m.w.ctx, o))
-	d.to(state)
-	if o.RetryAt.After(m.now) {
+	d.said = d.said || o.Activity != ""
+	if m.putBack(d, state); d.state == outbox.StateReady && o.RetryAt.After(m.now) {
 		d.due = o.RetryAt
 	}
 	if o.Failed {
@@ -325,10 +338,130 @@ func (m *model) cancel(t *rapid.T) {
 	_, err := m.store.CancelMessage(m.w.ctx, id, m.now)
 	ok(t, err)
 	for _, d := range m.queue.all {
-		if d.message == id && d.waits() {
+		if d.message == id && d.waits() && d.verb == outbox.VerbSend {
 			d.to(outbox.StateCancelled)
 		}
 	}
+}
+
+// putBack ends an attempt. What is recalled is not tried again.
+func (m *model) putBack(d *expected, state outbox.State) {
+	if state == outbox.StateReady && m.recalled[d.message] && d.verb != outbox.VerbDelete {
+		state = outbox.StateCancelled
+	}
+	d.to(state)
+}
+
+// anyMessage draws one of the messages, or skips the step.
+func (m *model) anyMessage(t *rapid.T) outbox.MessageID {
+	if len(m.messages) == 0 {
+		t.Skip("nothing was said")
+	}
+	return rapid.SampledFrom(m.messages).Draw(t, "message")
+}
+
+func (m *model) move(t *rapid.T) {
+	id, due := m.anyMessage(t), m.seconds(t, "due")
+	_, err := m.store.RescheduleMessage(m.w.ctx, id, due, m.now)
+	ok(t, err)
+	for _, d := range m.queue.all {
+		switch {
+		case d.message != id || !d.waits() || d.verb != outbox.VerbSend:
+		case due.After(m.now):
+			d.to(outbox.StateScheduled)
+			d.due, d.place = due, 0
+		case d.state != outbox.StateReady:
+			d.to(outbox.StateReady)
+			m.queue.enqueue(d)
+		case !d.due.IsZero():
+			d.to(outbox.StateReady)
+		}
+	}
+}
+
+func (m *model) edit(t *rapid.T)   { m.revise(t, jsontext.Value(`{}`)) }
+func (m *model) recall(t *rapid.T) { m.revise(t, nil) }
+
+func (m *model) revise(t *rapid.T, body jsontext.Value) {
+	id := m.anyMessage(t)
+	var made []outbox.DeliveryID
+	_, err := m.store.ReviseMessage(m.w.ctx, outbox.Revision{Message: id, Body: body, At: m.now, NextID: func() outbox.DeliveryID {
+		made = append(made, outbox.DeliveryID(m.w.ids.Add(1)))
+		return made[len(made)-1]
+	}})
+	verb := outbox.VerbUpdate
+	switch {
+	case m.recalled[id] && len(body) > 0:
+		if !errors.Is(err, outbox.ErrRecalled) {
+			t.Fatalf("the error is %v, want %v", err, outbox.ErrRecalled)
+		}
+		return
+	case m.recalled[id]:
+		ok(t, err)
+		return
+	case len(body) == 0:
+		verb, m.recalled[id] = outbox.VerbDelete, true
+	}
+	ok(t, err)
+	var given []*expected
+	coming := make(map[*expected]bool)
+	for _, d := range m.queue.all {
+		switch {
+		case d.message != id:
+		case d.waits() && verb == outbox.VerbDelete:
+			d.to(outbox.StateCancelled)
+		case d.waits() && d.verb == outbox.VerbUpdate:
+			coming[d.revises] = true
+		case d.verb == outbox.VerbSend && (d.state == outbox.StateSending || d.state == outbox.StateDelivered):
+			given = append(given, d)
+		}
+	}
+	given = slices.DeleteFunc(given, func(d *expected) bool { return coming[d] })
+	if len(made) != len(given) {
+		t.Fatalf("%d deliveries are added, want %d", len(made), len(given))
+	}
+	for i, d := range given {
+		m.queue.accept(&expected{
+			id: made[i], message: id, conversation: d.conversation, lane: d.lane, verb: verb, revises: d,
+		}, time.Time{}, m.now)
+	}
+}
+
+func (m *model) replay(t *rapid.T) {
+	over := m.queue.which(func(d *expected) bool { return d.state.Final() })
+	if len(over) == 0 {
+		t.Skip("nothing has ended")
+	}
+	d := pick(t, "delivery", over)
+	_, err := m.store.ReplayDelivery(m.w.ctx, d.id, m.now)
+	var want error
+	switch {
+	case d.state == outbox.StateDelivered:
+		want = outbox.ErrState
+	case m.recalled[d.message] && d.verb != outbox.VerbDelete:
+		want = outbox.ErrRecalled
+	}
+	if !errors.Is(err, want) {
+		t.Fatalf("the error is %v, want %v", err, want)
+	}
+	if want == nil {
+		d.to(outbox.StateReady)
+		d.failures, d.replayed, d.checked = 0, true, false
+		m.queue.enqueue(d)
+	}
+}
+
+func (m *model) settle(t *rapid.T) {
+	unknown := m.queue.which(func(d *expected) bool { return d.state == outbox.StateUnknown })
+	if len(unknown) == 0 {
+		t.Skip("nothing is unknown")
+	}
+	d := pick(t, "delivery", unknown)
+	to := rapid.SampledFrom([]outbox.State{outbox.StateDelivered, outbox.StateFailed}).Draw(t, "state")
+	_, err := m.store.SettleDelivery(m.w.ctx, d.id, to, m.now)
+	ok(t, err)
+	d.to(to)
+	d.checked = false
 }
 
 func (m *model) advance(t *rapid.T) {
@@ -347,7 +480,7 @@ func (m *model) reclaim(t *rapid.T) {
 		if d.hold {
 			d.to(outbox.StateUnknown)
 		} else {
-			d.to(outbox.StateReady)
+			m.putBack(d, outbox.StateReady)
 		}
 	}
 	if n != want {
@@ -463,7 +596,7 @@ func (m *model) compare(t *rapid.T, ds []*expected) {
 		for i, c := range got.History {
 			past[i] = c.State
 		}
-		if d.state != outbox.StateExpired && !slices.Equal(past, d.past) {
+		if !slices.Contains(d.past, outbox.StateExpired) && !slices.Equal(past, d.past) {
 			t.Fatalf("delivery %d went through %v, want %v", d.id, past, d.past)
 		}
 		d.checked = d.state.Final()
@@ -526,6 +659,7 @@ func (m *model) deliver(t *rapid.T) {
 	})
 	ok(t, errors.Join(errs...))
 	for _, d := range sending {
+		d.said = true
 		d.to(outbox.StateDelivered)
 	}
 }

@@ -42,7 +42,7 @@ func finalOutcome(e *env) {
 		d := e.stands(s, outbox.StateReady, outbox.StateSending, state)
 		equal(e.T, string(state), d, outbox.Delivery{
 			ID: a.Delivery, Message: s.Message.ID, Conversation: c.Row, Key: c.Key, State: state, Reason: "some_reason",
-			Activity: "the-id|000001", Claims: 1, UpdatedAt: e.at(time.Second), History: d.History,
+			Activity: "the-id|000001", Claims: 1, CreatedAt: e.start, UpdatedAt: e.at(time.Second), History: d.History,
 		})
 		equal(e.T, string(state)+" in the history", d.History[2], outbox.Change{
 			At: e.at(time.Second), State: state, Attempt: 1, Reason: "some_reason", Status: 418,

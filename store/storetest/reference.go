@@ -23,6 +23,8 @@ type expected struct {
 	lane         outbox.Lane
 	expires      time.Time
 	hold         bool // unknown when it is lost
+	verb         outbox.Verb
+	revises      *expected // nil for what is sent
 
 	state            outbox.State
 	due              time.Time // zero: now
@@ -31,6 +33,8 @@ type expected struct {
 	attempt          outbox.Attempt // the last
 	until            time.Time
 	past             []outbox.State
+	said             bool // the channel has given it an id
+	replayed         bool
 	checked          bool // it is final, and so it is in the store
 }
 
@@ -41,7 +45,12 @@ func (d *expected) to(s outbox.State) {
 
 func (d *expected) waits() bool { return !d.state.Final() && d.state != outbox.StateSending }
 
-func (d *expected) expired(now time.Time) bool { return !d.expires.IsZero() && !now.Before(d.expires) }
+func (d *expected) expired(now time.Time) bool {
+	return d.verb == outbox.VerbSend && !d.replayed && !d.expires.IsZero() && !now.Before(d.expires)
+}
+
+// pointless reports whether it revises what was never said.
+func (d *expected) pointless() bool { return d.revises != nil && !d.revises.said }
 
 // accept adds a delivery.
 func (r *reference) accept(d *expected, due, at time.Time) {
@@ -60,10 +69,13 @@ func (r *reference) enqueue(d *expected) {
 	d.place = r.places
 }
 
-// promote makes ready what was scheduled for a time that has come.
+// promote makes ready what was scheduled for a time that has come, and lets be claimed what was to be tried again then.
 func (r *reference) promote(now time.Time) {
 	var ready []*expected
 	for _, d := range r.all {
+		if d.state == outbox.StateReady && !d.due.After(now) {
+			d.due = time.Time{}
+		}
 		if d.state == outbox.StateScheduled && !d.due.After(now) {
 			ready = append(ready, d)
 		}

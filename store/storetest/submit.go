@@ -45,11 +45,11 @@ func acceptedIsKept(e *env) {
 	want := outbox.Record{Message: *m, Deliveries: []outbox.Delivery{
 		{
 			ID: s.Deliveries[0].ID, Message: m.ID, Conversation: b.Row, Key: b.Key, State: outbox.StateReady,
-			UpdatedAt: e.start, History: []outbox.Change{{At: e.start, State: outbox.StateReady}},
+			CreatedAt: e.start, UpdatedAt: e.start, History: []outbox.Change{{At: e.start, State: outbox.StateReady}},
 		},
 		{
 			ID: s.Deliveries[1].ID, Message: m.ID, Conversation: a.Row, Key: a.Key, State: outbox.StateScheduled,
-			DueAt: e.at(time.Minute), UpdatedAt: e.start,
+			DueAt: e.at(time.Minute), CreatedAt: e.start, UpdatedAt: e.start,
 			History: []outbox.Change{{At: e.start, State: outbox.StateScheduled}},
 		},
 	}}

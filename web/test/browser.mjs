@@ -6,6 +6,8 @@ import { join } from 'node:path';
 
 import { chromium } from 'playwright-core';
 
+import { until } from './until.mjs';
+
 // No sandbox, because build machines run as root; nothing of the browser's own may reach for the network.
 const flags = [
   '--no-sandbox',
@@ -35,7 +37,8 @@ export async function openBrowser(t) {
  * complaint then, nor afterwards until the page has its wire back.
  */
 export async function openPage(browser, origin, { viewport = desktop, colorScheme = 'light' } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme });
+  const permissions = ['clipboard-read', 'clipboard-write'];
+  const context = await browser.newContext({ viewport, colorScheme, permissions });
   const page = await context.newPage();
   const found = [];
   let away = false;
@@ -79,10 +82,25 @@ export function assertQuiet(...pages) {
   );
 }
 
-/** Keeps a picture of the page when $SCREENSHOTS names a folder. */
+/** Keeps a picture of the page when $SCREENSHOTS names a folder: of the page at rest, with every chat at its end. */
 export async function screenshot(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (!folder) return;
+  await until('every chat to be connected', async () => (await page.getByText('Connecting…').filter({ visible: true }).count()) === 0);
+  await until('every chat to be at its end', () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('.webchat__basic-transcript__scrollable')].every(
+        ({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2,
+      ),
+    ),
+  );
+  await settled(page);
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+/** Resolves when what fades or slides in has arrived: half way, its colours are not its own. */
+export function settled(page) {
+  const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime);
+  return page.evaluate(`Promise.all(document.getAnimations().filter(${ends}).map(({ finished }) => finished.catch(() => {})))`);
 }

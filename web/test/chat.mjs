@@ -27,11 +27,30 @@ class Chat {
     await box.press('Enter');
   }
 
+  /** Resolves when the chat of that title is in front and connected. */
+  async inFront(title) {
+    await this.card.getByRole('tab', { name: title, exact: true }).click();
+    await this.online();
+  }
+
+  /** Chooses from the card's menu. */
+  async choose(item) {
+    await this.card.getByRole('button', { name: /^More for / }).click();
+    await this.card.page().getByRole('menuitem', { name: item }).click();
+  }
+
   /** Resolves with what the transcript shows of a message, once one that matches is there. */
   async sees(pattern) {
     const found = this.#messages(pattern).last();
     await found.waitFor();
     return found.innerText();
+  }
+
+  /** Resolves with the newest message that matches. */
+  async message(pattern) {
+    const found = this.#messages(pattern).last();
+    await found.waitFor();
+    return found;
   }
 
   /** How many messages match. */
@@ -61,6 +80,16 @@ class Chat {
     await table.waitFor();
     const rows = await table.getByRole('row').all();
     return Promise.all(rows.map((row) => row.locator('th, td').allInnerTexts()));
+  }
+
+  /** The names above the messages of others, in a group or channel. */
+  names() {
+    return this.card.locator('.headsup-name').filter({ visible: true }).allInnerTexts();
+  }
+
+  /** What a channel's picker of threads offers. */
+  threads() {
+    return this.card.getByLabel('Thread').locator('option').allInnerTexts();
   }
 
   /** The chats' tabs: there are some as soon as there is more than one. */

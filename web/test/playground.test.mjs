@@ -4,10 +4,10 @@ import { test } from 'node:test';
 
 import { assertQuiet, openBrowser, openPage, screenshot } from './browser.mjs';
 import { chatOf } from './chat.mjs';
+import { openPlayground, startJob, started } from './playground.mjs';
 import { startServer } from './server.mjs';
 import { until } from './until.mjs';
 
-const started = /Started job \d+\. I.ll tell you here when it.s done\./;
 const completed = (job) => new RegExp(`^Your queued job ${job} just completed\\.$`);
 const sent = /^Job completed\. Notification sent\.$/;
 
@@ -163,13 +163,37 @@ test('the wire shows what the bot heard and said', async (t) => {
   const wire = page.getByRole('region', { name: 'On the wire' });
   const said = wire.getByRole('listitem').filter({ hasText: `Started job ${job}` });
   await said.waitFor();
-  assert.match(await said.innerText(), /said\s+message\s+Ann\s+directline/);
+  assert.match(await said.innerText(), /said\s+message\s+Ann\s+200, \d+ ms/);
   await wire.getByRole('listitem').filter({ hasText: 'heard' }).filter({ hasText: /run$/ }).waitFor();
 
-  await said.locator('summary').click();
+  await said.getByRole('button').click();
   const activity = JSON.parse(await said.getByLabel('Activity as JSON').innerText());
   assert.equal(activity.type, 'message');
   assert.match(activity.text, started);
+  assertQuiet(page);
+});
+
+test('a message whose answer was lost is shown as sent, since the server has it', async (t) => {
+  const { page, ann } = await openPlayground(t);
+
+  let lost = false;
+  await page.outage(async () => {
+    await page.route('**/v3/directline/conversations/*/activities', async (route) => {
+      if (route.request().method() !== 'POST' || lost) return route.continue();
+      lost = true;
+      await route.fetch(); // the server has it
+      return route.abort('connectionreset');
+    });
+    const failed = page.waitForEvent('requestfailed');
+    await ann.send('run');
+    await failed;
+    await ann.sees(started);
+    await ann.send('show'); // after which the client has dealt with the failure
+    await ann.table();
+    await ann.seesOnce(/^run$/);
+    assert.equal(await ann.card.getByText(/Send failed/).count(), 0);
+    await page.reload(); // the outage ends with a new wire
+  });
   assertQuiet(page);
 });
 
@@ -245,7 +269,7 @@ test('the start page links what there is and notifies', async (t) => {
   const page = await openPage(await openBrowser(t), server.origin);
   await page.goto(`${server.origin}/`);
 
-  for (const name of ['Playground', 'API document', 'Health']) {
+  for (const name of [/^Playground/, /^API Every/, /^API document/, /^Health/]) {
     const href = await page.getByRole('link', { name }).getAttribute('href');
     const answer = await page.request.get(new URL(href, server.origin).href);
     assert.equal(answer.status(), 200, href);
@@ -261,19 +285,3 @@ const dot = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPj/HwADBwIAMCbHYQAAAABJRU5ErkJggg==',
   'base64',
 );
-
-async function openPlayground(t, options) {
-  const server = await startServer(t);
-  const page = await openPage(await openBrowser(t), server.origin, options);
-  await page.goto(`${server.origin}/playground/`);
-  const [ann, ben] = [chatOf(page, 'Ann'), chatOf(page, 'Ben')];
-  await ann.online();
-  await ann.sees(/./); // the welcome
-  if (await ben.card.isVisible()) await ben.sees(/./);
-  return { server, page, ann, ben };
-}
-
-async function startJob(chat) {
-  await chat.send('run');
-  return /job (\d+)/.exec(await chat.sees(started))[1];
-}

@@ -2,7 +2,8 @@
 //
 //	go run ./examples/api/notify dl_ann "Your build is done."
 //
-// HEADSUP_URL is where the server is. KEY names what is said: with the same one it is said once, however often this runs.
+// HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+// is said once, however often this runs.
 package main
 
 import (
@@ -25,7 +26,7 @@ func main() {
 func run(user, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := client.New(client.Config{BaseURL: os.Getenv("HEADSUP_URL")})
+	c, err := client.New(client.Config{BaseURL: os.Getenv("HEADSUP_URL"), Key: os.Getenv("HEADSUP_KEY")})
 	if err != nil {
 		return err
 	}

@@ -157,21 +157,24 @@ CREATE TABLE messages (
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
-	trace        TEXT,   -- traceparent of what it was accepted under
-	alone        INTEGER -- the only delivery; NULL where there are several or none
+	trace        TEXT,    -- traceparent of what it was accepted under
+	alone        INTEGER, -- the only delivery that was asked for; NULL where there are several or none
+	edited_at    INTEGER,
+	recalled_at  INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
 	ON messages (app_id, ifnull(tenant_id, ''), idem_key) WHERE idem_key IS NOT NULL;
 
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
--- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0.
+-- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0. verb and revises are
+-- NULL for what is sent, replayed is NULL for what has had one life.
 CREATE TABLE deliveries (
 	id           INTEGER PRIMARY KEY,
 	message      INTEGER NOT NULL,
 	conversation INTEGER NOT NULL,
 	lane         INTEGER NOT NULL,
-	alone        INTEGER NOT NULL, -- 1: messages.alone is this one
+	alone        INTEGER NOT NULL, -- 1: messages.alone is this one, 0 for what revises it
 	seq          INTEGER,
 	state        INTEGER NOT NULL,
 	waits        INTEGER NOT NULL,
@@ -185,7 +188,10 @@ CREATE TABLE deliveries (
 	activity_id  TEXT,
 	created_at   INTEGER NOT NULL,
 	updated_at   INTEGER NOT NULL,
-	history      TEXT    NOT NULL -- one JSON object a line
+	history      TEXT    NOT NULL, -- one JSON object a line
+	verb         INTEGER,
+	revises      INTEGER,
+	replayed     INTEGER
 ) STRICT;
 CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
@@ -253,9 +259,11 @@ CREATE TABLE webhook_posts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_posts_due ON webhook_posts (webhook, next_at) WHERE delivered = 0;
 
--- Deliveries that are final.
+-- Deliveries that are final. part counts up with every few thousand rows, so that the index by conversation grows at its
+-- end, which costs next to nothing; to find a conversation's rows is to look into each part.
 CREATE TABLE finished (
 	id           INTEGER PRIMARY KEY,
+	part         INTEGER NOT NULL,
 	message      INTEGER NOT NULL,
 	conversation INTEGER NOT NULL,
 	lane         INTEGER NOT NULL,
@@ -268,9 +276,14 @@ CREATE TABLE finished (
 	activity_id  TEXT,
 	created_at   INTEGER NOT NULL,
 	updated_at   INTEGER NOT NULL,
-	history      TEXT    NOT NULL
+	history      TEXT    NOT NULL,
+	verb         INTEGER,
+	revises      INTEGER,
+	replayed     INTEGER
 ) STRICT;
 CREATE INDEX finished_message ON finished (message) WHERE alone = 0;
+CREATE INDEX finished_badly ON finished (state) WHERE state <> 5;
+CREATE INDEX finished_conversation ON finished (part, conversation);
 
 -- A delivery that runs a handler records each activity that the handler sends, by ordinal.
 CREATE TABLE sends (
@@ -296,6 +309,11 @@ CREATE TABLE jobs (
 	started_at      INTEGER NOT NULL,
 	completed_at    INTEGER NOT NULL DEFAULT 0,
 	message         INTEGER NOT NULL DEFAULT 0,
+	progress        INTEGER NOT NULL DEFAULT 0, -- the message that tells it
+	progress_text   TEXT,
+	progress_percent INTEGER, -- NULL where none was told
+	progress_at     INTEGER NOT NULL DEFAULT 0,
+	progress_due    INTEGER NOT NULL DEFAULT 0, -- of that message
 	PRIMARY KEY (app_id, number)
 ) STRICT;
 CREATE UNIQUE INDEX jobs_started_once
@@ -341,6 +359,7 @@ CREATE TABLE dl_activities (
 	conversation INTEGER NOT NULL,
 	seq          INTEGER NOT NULL,
 	key          TEXT,
+	again        INTEGER, -- the seq of the one whose body this has; NULL for one of its own
 	body         BLOB    NOT NULL,
 	at           INTEGER NOT NULL,
 	PRIMARY KEY (conversation, seq)

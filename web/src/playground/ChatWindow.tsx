@@ -1,19 +1,24 @@
 // One conversation, shown by the official Web Chat.
 import { Button, makeStyles, MessageBar, MessageBarActions, MessageBarBody, tokens } from '@fluentui/react-components';
-import { useEffect, useRef } from 'react';
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 
 import type { User } from '../server';
 import { type LineState, useLine } from './line';
 import { chatLook, useTheme } from './look';
 import { nonce } from './nonce';
 import type { Chat } from './people';
-import { onlyMessages, type WebChat } from './webchat';
+import { drawing } from './drawing';
+import type { Talk, Thread } from './talk';
+import { ThreadPicker } from './ThreadPicker';
+import type { WebChat } from './webchat';
 
 type Props = {
   webchat: WebChat;
   user: User;
   chat: Chat;
   serverVisit: number;
+  /** The colour of a person's name, by their id. */
+  colorOf(id: string): string | undefined;
   onConversation(id: string): void;
   onState(state: LineState): void;
   onNewChat(): void;
@@ -24,11 +29,14 @@ const useStyles = makeStyles({
   transcript: { flexGrow: 1, minHeight: 0, backgroundColor: tokens.colorNeutralBackground1 },
 });
 
-export function ChatWindow({ webchat, user, chat, serverVisit, onConversation, onState, onNewChat }: Props) {
+export function ChatWindow({ webchat, user, chat, serverVisit, colorOf, onConversation, onState, onNewChat }: Props) {
   const styles = useStyles();
   const theme = useTheme();
   const host = useRef<HTMLDivElement>(null);
-  const { line, state } = useLine({ webchat, user, conversation: chat.conversation, serverVisit, onConversation });
+  const { line, state } = useLine({ webchat, user, chat, serverVisit, onConversation });
+  const [thread, setThread] = useState<string>();
+  const threads = useThreads(chat.kind === 'channel' ? line?.talk : undefined);
+  const look = useMemo(() => chatLook(theme), [theme]);
 
   useEffect(() => onState(state), [state]);
 
@@ -42,25 +50,29 @@ export function ChatWindow({ webchat, user, chat, serverVisit, onConversation, o
       element.style.height = '100%';
       host.current.replaceChildren(element);
     }
+    line.talk.thread = thread;
     webchat.renderWebChat(
       {
         directLine: line.directLine,
         store: line.store,
-        username: user.name,
+        username: line.name,
         locale: 'en-US',
         nonce,
-        styleOptions: chatLook(theme),
-        activityMiddleware: onlyMessages,
+        styleOptions: look,
+        activityMiddleware: drawing({ me: user.id, kind: chat.kind, thread, threads, colorOf, onThread: setThread }),
+        overrideLocalizedStrings: words(chat, thread),
       },
       element,
     );
-  }, [webchat, line, theme, user.name]);
+  }, [webchat, line, look, user.id, chat.kind, thread, threads, colorOf]);
 
   return (
     <div className={styles.window}>
-      {state === 'ended' && (
+      {(state === 'ended' || state === 'gone') && (
         <MessageBar intent="info">
-          <MessageBarBody>This conversation has ended.</MessageBarBody>
+          <MessageBarBody>
+            {state === 'ended' ? 'This conversation has ended.' : `${user.name} is not in this conversation any more.`}
+          </MessageBarBody>
           <MessageBarActions>
             <Button size="small" onClick={onNewChat}>
               New chat
@@ -68,7 +80,22 @@ export function ChatWindow({ webchat, user, chat, serverVisit, onConversation, o
           </MessageBarActions>
         </MessageBar>
       )}
+      {chat.kind === 'channel' && <ThreadPicker threads={threads} thread={thread} onThread={setThread} />}
       <div ref={host} className={styles.transcript} />
     </div>
   );
+}
+
+const none: Thread[] = [];
+
+function useThreads(talk: Talk | undefined): Thread[] {
+  return useSyncExternalStore(talk?.subscribe ?? (() => () => {}), talk?.threads ?? (() => none));
+}
+
+/** What Web Chat says differently where more than two talk. */
+function words(chat: Chat, thread: string | undefined): Record<string, string> {
+  if (chat.kind === 'personal') return {};
+  const said = { ACTIVITY_BOT_SAID_ALT: '$1 said:' };
+  if (chat.kind === 'group') return said;
+  return { ...said, TEXT_INPUT_PLACEHOLDER: thread ? 'Reply in this thread' : 'Start a new post' };
 }

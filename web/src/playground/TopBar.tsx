@@ -1,15 +1,34 @@
-// The bar above everything: whether the server is there, and ways to make the bot speak.
-import { Badge, Button, makeStyles, Text, tokens, Tooltip } from '@fluentui/react-components';
-import { CopyRegular, MegaphoneRegular, PersonAddRegular } from '@fluentui/react-icons';
+// The bar above everything: what the page talks to, whether it is there, and what is done for all.
+import {
+  Badge,
+  Button,
+  makeStyles,
+  Menu,
+  MenuDivider,
+  MenuGroup,
+  MenuGroupHeader,
+  MenuItem,
+  MenuItemRadio,
+  MenuList,
+  MenuPopover,
+  MenuTrigger,
+  Text,
+  tokens,
+  Tooltip,
+} from '@fluentui/react-components';
+import { MegaphoneRegular, MoreHorizontalRegular, PeopleAddRegular, PersonAddRegular } from '@fluentui/react-icons';
 
 import icon from '../icon.svg';
-import { notifyCommand } from '../server';
+import { notifyCommand, type Setup } from '../server';
+import { type Scheme, setScheme, useScheme } from './look';
 
 type Props = {
+  setup: Setup | undefined;
   connected: boolean;
   full: boolean;
   narrow: boolean;
   onAddPerson(): void;
+  onNewRoom(): void;
   onNotify(): void;
   onCopy(text: string): void;
 };
@@ -23,38 +42,23 @@ const useStyles = makeStyles({
     padding: `${tokens.spacingVerticalS} ${tokens.spacingHorizontalL}`,
     backgroundColor: tokens.colorNeutralBackground1,
     borderBottom: `1px solid ${tokens.colorNeutralStroke2}`,
+    '@media (max-width: 699px)': { padding: tokens.spacingVerticalS, gap: tokens.spacingHorizontalS },
   },
   home: { display: 'flex', borderRadius: tokens.borderRadiusMedium },
-  title: { marginRight: 'auto', display: 'flex', alignItems: 'center', gap: tokens.spacingHorizontalM },
-  command: {
-    display: 'flex',
-    alignItems: 'center',
-    minWidth: 0,
-    maxWidth: '100%',
-    paddingLeft: tokens.spacingHorizontalS,
-    backgroundColor: tokens.colorNeutralBackground3,
-    borderRadius: tokens.borderRadiusMedium,
-  },
-  code: {
-    minWidth: 0,
-    overflow: 'hidden',
-    textOverflow: 'ellipsis',
-    whiteSpace: 'nowrap',
-    fontFamily: tokens.fontFamilyMonospace,
-    fontSize: tokens.fontSizeBase200,
-  },
+  title: { marginRight: 'auto', display: 'flex', alignItems: 'center', gap: tokens.spacingHorizontalM, minWidth: 0 },
+  bot: { overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tokens.colorNeutralForeground3 },
 });
 
-export function TopBar({ connected, full, narrow, onAddPerson, onNotify, onCopy }: Props) {
+export function TopBar({ setup, connected, full, narrow, onAddPerson, onNewRoom, onNotify, onCopy }: Props) {
   const styles = useStyles();
-  const command = notifyCommand();
+  const scheme = useScheme();
   return (
     <header className={styles.bar}>
       <a className={styles.home} href="/" aria-label="Headsup start page">
         <img src={icon} alt="" width={28} height={28} />
       </a>
       <div className={styles.title}>
-        <Text as="h1" size={500} weight="semibold">
+        <Text as="h1" size={narrow ? 400 : 500} weight="semibold">
           Playground
         </Text>
         <span role="status">
@@ -64,23 +68,57 @@ export function TopBar({ connected, full, narrow, onAddPerson, onNotify, onCopy 
             </Badge>
           )}
         </span>
+        {setup && !narrow && (
+          <Text size={200} className={styles.bot} title={setup.bot_url}>
+            {setup.external ? `Bot at ${setup.bot_url}` : `Bot: ${setup.bot.name}`}
+          </Text>
+        )}
       </div>
-      {!narrow && (
-        <div className={styles.command}>
-          <code className={styles.code}>{command}</code>
-          <Tooltip content="Copy this command" relationship="label">
-            <Button appearance="subtle" size="small" icon={<CopyRegular />} onClick={() => onCopy(command)} />
-          </Tooltip>
-        </div>
-      )}
       <Tooltip content="Add person" relationship="label">
         <Button icon={<PersonAddRegular />} onClick={onAddPerson} disabled={full}>
           {narrow ? undefined : 'Add person'}
         </Button>
       </Tooltip>
-      <Button appearance="primary" icon={narrow ? undefined : <MegaphoneRegular />} onClick={onNotify}>
-        Notify now
-      </Button>
+      <Tooltip content="New group or channel" relationship="label">
+        <Button icon={<PeopleAddRegular />} onClick={onNewRoom}>
+          {narrow ? undefined : 'New group or channel'}
+        </Button>
+      </Tooltip>
+      {!setup?.external && (
+        <Tooltip content="Notify now" relationship="label">
+          <Button appearance="primary" icon={<MegaphoneRegular />} onClick={onNotify}>
+            {narrow ? undefined : 'Notify now'}
+          </Button>
+        </Tooltip>
+      )}
+      <Menu checkedValues={{ scheme: [scheme] }} onCheckedValueChange={(_, { checkedItems }) => setScheme(checkedItems[0] as Scheme)}>
+        <MenuTrigger disableButtonEnhancement>
+          <Button appearance="subtle" icon={<MoreHorizontalRegular />} aria-label="More" />
+        </MenuTrigger>
+        <MenuPopover>
+          <MenuList>
+            <MenuGroup>
+              <MenuGroupHeader>Colours</MenuGroupHeader>
+              <MenuItemRadio name="scheme" value="system">
+                As the system has them
+              </MenuItemRadio>
+              <MenuItemRadio name="scheme" value="light">
+                Light
+              </MenuItemRadio>
+              <MenuItemRadio name="scheme" value="dark">
+                Dark
+              </MenuItemRadio>
+            </MenuGroup>
+            <MenuDivider />
+            {!setup?.external && (
+              <MenuItem onClick={() => onCopy(notifyCommand())}>Copy curl that notifies everyone</MenuItem>
+            )}
+            <MenuItem disabled={!setup} onClick={() => setup && onCopy(setup.app_id)}>
+              Copy the app id
+            </MenuItem>
+          </MenuList>
+        </MenuPopover>
+      </Menu>
     </header>
   );
 }

@@ -2,6 +2,8 @@
 import { teamsDarkTheme, teamsLightTheme, type Theme } from '@fluentui/react-components';
 import { useSyncExternalStore } from 'react';
 
+import type { Color } from './people';
+
 export function useMedia(query: string): boolean {
   return useSyncExternalStore(
     (changed) => {
@@ -13,9 +15,46 @@ export function useMedia(query: string): boolean {
   );
 }
 
-/** The theme that the person's system asks for. */
+export type Scheme = 'system' | 'light' | 'dark';
+
+const schemeKey = 'headsup.scheme';
+const schemeListeners = new Set<() => void>();
+
+/** Which colours the page was told to have. */
+export function useScheme(): Scheme {
+  return useSyncExternalStore((changed) => {
+    schemeListeners.add(changed);
+    return () => schemeListeners.delete(changed);
+  }, readScheme);
+}
+
+export function setScheme(scheme: Scheme): void {
+  localStorage.setItem(schemeKey, scheme);
+  for (const changed of schemeListeners) changed();
+}
+
+function readScheme(): Scheme {
+  const kept = localStorage.getItem(schemeKey);
+  return kept === 'light' || kept === 'dark' ? kept : 'system';
+}
+
+/** The theme that the person chose, or their system asks for. */
 export function useTheme(): Theme {
-  return useMedia('(prefers-color-scheme: dark)') ? teamsDarkTheme : teamsLightTheme;
+  const system = useMedia('(prefers-color-scheme: dark)');
+  const scheme = useScheme();
+  const dark = scheme === 'system' ? system : scheme === 'dark';
+  return dark ? teamsDarkTheme : teamsLightTheme;
+}
+
+/** What a theme is called in CSS: the browser draws its own controls and scroll bars accordingly. */
+export function cssScheme(theme: Theme): 'light' | 'dark' {
+  return theme === teamsDarkTheme ? 'dark' : 'light';
+}
+
+/** The colour of a person's name on the page. */
+export function nameColor(theme: Theme, color: Color): string {
+  const name = `colorPalette${color[0]!.toUpperCase()}${color.slice(1)}Foreground2` as keyof Theme;
+  return String(theme[name]);
 }
 
 /** Web Chat's style options in the colours of a theme. */

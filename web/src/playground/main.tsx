@@ -6,11 +6,12 @@ import {
   RendererProvider,
   Spinner,
 } from '@fluentui/react-components';
-import { type ReactNode, useEffect, useState } from 'react';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useLayoutEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { App } from './App';
-import { useTheme } from './look';
+import { cssScheme, useTheme } from './look';
 import { nonce } from './nonce';
 import { loadWebChat, type WebChat } from './webchat';
 
@@ -37,14 +38,22 @@ function Failure({ children }: { children: ReactNode }) {
   );
 }
 
+const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnWindowFocus: true } } });
+
 function Themed({ children }: { children: ReactNode }) {
-  return <FluentProvider theme={useTheme()}>{children}</FluentProvider>;
+  const theme = useTheme();
+  useLayoutEffect(() => {
+    document.documentElement.style.colorScheme = cssScheme(theme);
+  }, [theme]);
+  return <FluentProvider theme={theme}>{children}</FluentProvider>;
 }
 
 createRoot(document.querySelector('#root')!).render(
   <RendererProvider renderer={renderer} targetDocument={document}>
     <Themed>
-      <Page />
+      <QueryClientProvider client={queries}>
+        <Page />
+      </QueryClientProvider>
     </Themed>
   </RendererProvider>,
 );

@@ -1,10 +1,15 @@
 // The people on the page and the chats they have open: what is shown, and what survives a reload.
-import type { Conversation, User } from '../server';
+import type { Kind, Room, User } from '../server';
 
 /** One conversation in one window. Its id is missing until the server has given one. */
-export type Chat = { key: string; conversation?: string; createdBy: 'user' | 'bot' };
+export type Chat = { key: string; conversation?: string; kind: Kind; name?: string; createdBy: 'user' | 'bot' };
 
+/** One card: a person, seen through one client. The same person may have several. */
 export type Person = User & {
+  key: string;
+  /** Which of the person's clients this is, from 1. */
+  client: number;
+  color: Color;
   chats: Chat[];
   /** Key of the chat in front. */
   selected: string;
@@ -14,23 +19,29 @@ export type Person = User & {
 
 export type Action =
   | { do: 'add person' }
+  | { do: 'add client'; person: string }
   | { do: 'remove person'; person: string }
-  | { do: 'open chat'; person: string }
+  | { do: 'change person'; id: string; name: string; color: Color }
+  | { do: 'open chat'; person: string; room?: Room }
   | { do: 'close chat'; person: string; key: string }
   | { do: 'select chat'; person: string; key: string }
   | { do: 'name conversation'; person: string; key: string; conversation: string }
-  | { do: 'take in'; person: string; conversations: Conversation[] };
+  | { do: 'take in'; id: string; rooms: Room[] };
 
-export const mostPeople = 6;
+export const colors = ['cornflower', 'pumpkin', 'seafoam', 'plum', 'gold', 'cranberry', 'forest', 'grape'] as const;
+export type Color = (typeof colors)[number];
 
-const names = ['Ann', 'Ben', 'Cleo', 'Dana', 'Eli', 'Fay'];
+export const mostPeople = 8;
+
+const names = ['Ann', 'Ben', 'Cleo', 'Dana', 'Eli', 'Fay', 'Gus', 'Hana'];
 const storageKey = 'headsup.playground';
+const version = 2;
 
 /** The people of the last visit, or Ann and Ben. */
 export function loadPeople(): Person[] {
   try {
     const saved = JSON.parse(localStorage.getItem(storageKey) ?? '') as { version: number; people: Person[] };
-    if (saved.version === 1 && saved.people.length > 0) return saved.people;
+    if (saved.version === version && saved.people.length > 0) return saved.people;
   } catch {
     // Nothing saved, or not by us.
   }
@@ -38,27 +49,72 @@ export function loadPeople(): Person[] {
 }
 
 export function savePeople(people: Person[]): void {
-  localStorage.setItem(storageKey, JSON.stringify({ version: 1, people }));
+  localStorage.setItem(storageKey, JSON.stringify({ version, people }));
+}
+
+/** What a card is called: the person's name, and which client it is, if it is not the first. */
+export function titleOf(person: Person): string {
+  return person.client === 1 ? person.name : `${person.name}, client ${person.client}`;
+}
+
+/** What a chat is called among a person's chats. */
+export function chatTitle(chat: Chat, index: number): string {
+  if (chat.kind !== 'personal') return chat.name || (chat.kind === 'channel' ? 'Channel' : 'Group');
+  return chat.createdBy === 'bot' ? `From the bot ${index + 1}` : `Chat ${index + 1}`;
+}
+
+/** Each person once, whatever the number of their clients. */
+export function usersOf(people: Person[]): Person[] {
+  return people.filter((person, index) => people.findIndex(({ id }) => id === person.id) === index);
+}
+
+export function frontChat(person: Person): Chat {
+  return person.chats.find((chat) => chat.key === person.selected) ?? person.chats[0]!;
 }
 
 export function changePeople(people: Person[], action: Action): Person[] {
   switch (action.do) {
     case 'add person': {
-      const name = names.find((name) => !people.some((person) => person.name === name));
-      return name ? [...people, newPerson(name)] : people;
+      const index = names.findIndex((name) => !people.some(({ id }) => id === idOf(name)));
+      return index < 0 ? people : [...people, newPerson(names[index]!, index)];
     }
+    case 'add client':
+      return addClient(people, action.person);
     case 'remove person':
-      return people.filter((person) => person.id !== action.person);
+      return people.filter(({ key }) => key !== action.person);
+    case 'change person':
+      return people.map((person) =>
+        person.id === action.id ? { ...person, name: action.name, color: action.color } : person,
+      );
+    case 'take in':
+      return people.map((person) => (person.id === action.id ? takeIn(person, action.rooms) : person));
     default:
-      return people.map((person) => (person.id === action.person ? changePerson(person, action) : person));
+      return people.map((person) => (person.key === action.person ? changeCard(person, action) : person));
   }
 }
 
-function changePerson(person: Person, action: Action): Person {
+/** Opens one more window on the conversation that the card has in front. */
+function addClient(people: Person[], key: string): Person[] {
+  const index = people.findIndex((person) => person.key === key);
+  const person = people[index];
+  if (!person || people.length >= mostPeople) return people;
+  const { id } = person;
+  const client = 1 + Math.max(...people.filter((other) => other.id === id).map((other) => other.client));
+  const front = frontChat(person);
+  const chat = { ...front, key: newKey() };
+  const others = person.chats.flatMap(({ conversation }) => (conversation && conversation !== front.conversation ? [conversation] : []));
+  const second = { ...person, key: newKey(), client, chats: [chat], selected: chat.key, closed: others };
+  return people.toSpliced(index + 1, 0, second);
+}
+
+function changeCard(person: Person, action: Action): Person {
   switch (action.do) {
     case 'open chat': {
-      const chat = newChat();
-      return { ...person, chats: [...person.chats, chat], selected: chat.key };
+      const known = person.chats.find(({ conversation }) => action.room && conversation === action.room.id);
+      if (known) return { ...person, selected: known.key };
+      const chat = action.room ? chatOf(action.room) : newChat();
+      const closed = person.closed.filter((id) => id !== chat.conversation);
+      return { ...person, chats: [...person.chats, chat], selected: chat.key, closed };
     }
     case 'close chat':
       return closeChat(person, action.key);
@@ -71,8 +127,6 @@ function changePerson(person: Person, action: Action): Person {
           chat.key === action.key ? { ...chat, conversation: action.conversation } : chat,
         ),
       };
-    case 'take in':
-      return takeIn(person, action.conversations);
     default:
       return person;
   }
@@ -91,23 +145,41 @@ function closeChat(person: Person, key: string): Person {
   };
 }
 
-/** Opens a window for each conversation that the bot created, and brings the newest to the front. */
-function takeIn(person: Person, conversations: Conversation[]): Person {
+/**
+ * Opens a window for each conversation that somebody else took the person into, and brings the newest to the front;
+ * closes the groups and channels that the person is no longer in.
+ */
+function takeIn(person: Person, rooms: Room[]): Person {
   const known = new Set([...person.closed, ...person.chats.map((chat) => chat.conversation)]);
-  const fresh = conversations
-    .filter(({ id, createdBy }) => createdBy === 'bot' && !known.has(id))
-    .map(({ id }): Chat => ({ key: newKey(), conversation: id, createdBy: 'bot' }));
-  const last = fresh.at(-1);
-  return last ? { ...person, chats: [...person.chats, ...fresh], selected: last.key } : person;
+  const fresh = rooms.filter(({ id, kind, createdBy }) => (createdBy === 'bot' || kind !== 'personal') && !known.has(id)).map(chatOf);
+  const kept = person.chats.flatMap((chat): Chat[] => {
+    if (chat.kind === 'personal') return [chat];
+    const room = rooms.find(({ id }) => id === chat.conversation);
+    return room ? [{ ...chat, name: room.name }] : [];
+  });
+  if (kept.length + fresh.length === 0) kept.push(newChat());
+  const chats = [...kept, ...fresh];
+  const selected = fresh.at(-1)?.key ?? (chats.find(({ key }) => key === person.selected) ?? chats[0]!).key;
+  const next = { ...person, chats, selected };
+  return JSON.stringify(next) === JSON.stringify(person) ? person : next;
 }
 
-function newPerson(name: string): Person {
+function newPerson(name: string, index: number): Person {
   const chat = newChat();
-  return { id: `dl_${name.toLowerCase()}`, name, chats: [chat], selected: chat.key, closed: [] };
+  const color = colors[index % colors.length]!;
+  return { key: newKey(), id: idOf(name), name, client: 1, color, chats: [chat], selected: chat.key, closed: [] };
+}
+
+function idOf(name: string): string {
+  return `dl_${name.toLowerCase()}`;
 }
 
 function newChat(): Chat {
-  return { key: newKey(), createdBy: 'user' };
+  return { key: newKey(), kind: 'personal', createdBy: 'user' };
+}
+
+function chatOf({ id, kind, name, createdBy }: Room): Chat {
+  return { key: newKey(), conversation: id, kind, name, createdBy };
 }
 
 function newKey(): string {

@@ -1,7 +1,7 @@
 // Counts what the bot said in chats that are not in front.
 import { useEffect, useRef, useState } from 'react';
 
-import type { Person } from './people';
+import { frontChat, type Person } from './people';
 import type { WireEvent } from './wire';
 
 /** Unread messages by conversation. A message counts when its chat is not in front, or its person not shown. */
@@ -19,8 +19,8 @@ export function useUnread(people: Person[], shown: (person: Person) => boolean) 
   const count = (events: WireEvent[]) => {
     const front = latest.current.split(' ');
     const fresh = events.filter(
-      ({ direction, type, at, conversation }) =>
-        direction === 'said' && type === 'message' && Date.parse(at) > since && !front.includes(conversation),
+      ({ direction, type, at, conversation, error }) =>
+        direction === 'said' && type === 'message' && !error && Date.parse(at) > since && !front.includes(conversation),
     );
     if (fresh.length > 0) setUnread((unread) => fresh.reduce(plusOne, unread));
   };
@@ -33,7 +33,7 @@ export function unreadOf(person: Person, unread: Record<string, number>): number
 }
 
 function inFront(person: Person): string {
-  return person.chats.find((chat) => chat.key === person.selected)?.conversation ?? '';
+  return frontChat(person).conversation ?? '';
 }
 
 function plusOne(unread: Record<string, number>, { conversation }: WireEvent): Record<string, number> {

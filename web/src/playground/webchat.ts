@@ -1,5 +1,6 @@
 // The official Web Chat bundle: how it is loaded, and the little of it that the page uses.
 import bundle from '../../vendor/webchat.js?url';
+import type { Activity } from './wire';
 
 /** Values of connectionStatus$, as the Direct Line client numbers them. */
 export const Status = { Connecting: 1, Online: 2, ExpiredToken: 3, FailedToConnect: 4, Ended: 5 } as const;
@@ -11,19 +12,32 @@ export type DirectLine = {
   watermark?: string;
 };
 
-export type Store = { dispatch(action: { type: string }): void };
+/** An action of Web Chat's store; most of them carry an activity. */
+export type StoreAction = {
+  type: string;
+  payload?: { activity?: Activity; [name: string]: unknown };
+  meta?: { clientActivityID?: string };
+};
+export type Dispatch = (action: StoreAction) => unknown;
+export type Store = { dispatch: Dispatch };
+export type StoreMiddleware = (store: { dispatch: Dispatch }) => (next: Dispatch) => Dispatch;
 
-type Renderer = (card: { activity: { type: string } }, ...more: unknown[]) => unknown;
+/** An element of the React that Web Chat brings along, which is not ours. */
+export type Element = { readonly $$typeof: symbol };
+type Rendered = (...args: unknown[]) => Element | false | null;
+type Renderer = (card: { activity: Activity }, ...more: unknown[]) => Rendered | false;
 
 /** Decides how an activity is drawn; false is not at all. */
 export type ActivityMiddleware = () => (next: Renderer) => Renderer;
 
-/** Keeps from the transcript what Web Chat does not know how to draw: endOfConversation, trace and their like. */
-export const onlyMessages: ActivityMiddleware =
-  () =>
-  (next) =>
-  (card, ...more) =>
-    ['message', 'typing'].includes(card.activity.type) && next(card, ...more);
+/**
+ * Makes an element for Web Chat's own React, which the bundle keeps to itself: this is the form that its
+ * createElement gives. Only for tags and plain properties.
+ */
+export function element(tag: string, props: Record<string, unknown>, ...children: (Element | string | false | null)[]): Element {
+  const given = { ...props, children: children.length === 1 ? children[0] : children };
+  return { $$typeof: Symbol.for('react.element'), type: tag, key: props.key ?? null, ref: null, props: given, _owner: null, _store: {} } as Element;
+}
 
 export type WebChat = {
   createDirectLine(options: {
@@ -32,7 +46,7 @@ export type WebChat = {
     conversationId?: string;
     watermark?: string;
   }): DirectLine;
-  createStore(): Store;
+  createStore(initial: object, middleware: StoreMiddleware): Store;
   renderWebChat(
     props: {
       directLine: DirectLine;
@@ -42,6 +56,7 @@ export type WebChat = {
       nonce: string;
       styleOptions: Record<string, unknown>;
       activityMiddleware: ActivityMiddleware;
+      overrideLocalizedStrings: Record<string, string>;
     },
     element: HTMLElement,
   ): void;

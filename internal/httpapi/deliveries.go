@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+)
+
+type deliveriesRequest struct {
+	Many
+	State        string `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
+	Reason       string `query:"reason" maxLength:"64" doc:"Those with this reason."`
+	Conversation string `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`
+	Notification string `query:"notification" maxLength:"64" doc:"Those of this notification."`
+}
+
+type deliveriesAnswer struct {
+	Body api.Deliveries
+}
+
+type oneDelivery struct {
+	ID string `path:"id" maxLength:"64" doc:"The delivery's id."`
+}
+
+type deliveryAnswer struct {
+	Body api.Delivery
+}
+
+type replayRequest struct {
+	Body api.ReplayRequest
+}
+
+type replayAnswer struct {
+	Body api.ReplayResult
+}
+
+type settleRequest struct {
+	ID   string `path:"id" maxLength:"64" doc:"The delivery's id."`
+	Body api.SettleRequest
+}
+
+func (s *service) deliveries(a huma.API) {
+	tags := []string{"deliveries"}
+	huma.Register(a, huma.Operation{
+		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/deliveries",
+		Security: needs(access.Read),
+		Summary:  "See the deliveries",
+		Description: "Lists deliveries, newest first, a page at a time. Filters may be combined. Only so many are looked at for one page, " +
+			"so a page may hold fewer than the limit, even none, although there are more: the last page is the one without next_cursor.",
+		Tags:   tags,
+		Errors: []int{422, 503},
+	}, s.listDeliveries)
+	huma.Register(a, huma.Operation{
+		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}",
+		Security:    needs(access.Read),
+		Summary:     "See one delivery",
+		Description: "Returns a delivery with every change of it.",
+		Tags:        tags,
+		Errors:      []int{404, 503},
+	}, s.getDelivery)
+	huma.Register(a, huma.Operation{
+		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/deliveries/replay",
+		Security: needs(access.Manage),
+		Summary:  "Try many again",
+		Description: "Tries deliveries again that have ended without success and match all that the body gives, oldest first: failed, " +
+			"unknown, expired, suppressed and cancelled ones. What is unknown may be delivered twice.",
+		Tags:         tags,
+		MaxBodyBytes: maxBody,
+		Errors:       []int{400, 413, 415, 422, 503},
+	}, s.replayAll)
+	huma.Register(a, huma.Operation{
+		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/replay",
+		Security: needs(access.Manage),
+		Summary:  "Try it again",
+		Description: "Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as " +
+			"often as a new one. Its history goes on. What is unknown may be delivered twice.",
+		Tags:   tags,
+		Errors: []int{404, 409, 415, 503},
+	}, s.replay)
+	huma.Register(a, huma.Operation{
+		OperationID: "settle-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/settle",
+		Security:     needs(access.Manage),
+		Summary:      "Say what became of it",
+		Description:  "Makes a delivery whose outcome is unknown delivered or failed, because you know.",
+		Tags:         tags,
+		MaxBodyBytes: maxBody,
+		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
+	}, s.settle)
+}
+
+func (s *service) listDeliveries(ctx context.Context, r *deliveriesRequest) (*deliveriesAnswer, error) {
+	before, err := listDeliveries.after(r.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.cfg.Engine.Deliveries(ctx, proactive.DeliveryFilter{
+		State: outbox.State(r.State), Reason: r.Reason, Conversation: activity.ConversationID(r.Conversation),
+		Notification: headsup.NotificationID(r.Notification), Before: outbox.DeliveryID(before), Limit: r.Limit,
+	})
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	out := api.Deliveries{Deliveries: make([]api.Delivery, 0, len(page.Deliveries))}
+	for _, d := range page.Deliveries {
+		out.Deliveries = append(out.Deliveries, renderDelivery(d))
+	}
+	if page.Next != 0 {
+		out.NextCursor = listDeliveries.cursor(int64(page.Next))
+	}
+	return &deliveriesAnswer{Body: out}, nil
+}
+
+func (s *service) getDelivery(ctx context.Context, r *oneDelivery) (*deliveryAnswer, error) {
+	return s.deliveryWith(ctx)(s.cfg.Engine.Delivery(ctx, r.ID))
+}
+
+func (s *service) replay(ctx context.Context, r *oneDelivery) (*deliveryAnswer, error) {
+	return s.deliveryWith(ctx)(s.cfg.Engine.Replay(ctx, r.ID))
+}
+
+func (s *service) settle(ctx context.Context, r *settleRequest) (*deliveryAnswer, error) {
+	return s.deliveryWith(ctx)(s.cfg.Engine.Settle(ctx, r.ID, outbox.State(r.Body.State)))
+}
+
+const defaultReplay = 1000
+
+func (s *service) replayAll(ctx context.Context, r *replayRequest) (*replayAnswer, error) {
+	n, err := s.cfg.Engine.ReplayAll(ctx, proactive.DeliveryFilter{
+		State: outbox.State(r.Body.State), Reason: r.Body.Reason, Conversation: activity.ConversationID(r.Body.Conversation),
+		Notification: headsup.NotificationID(r.Body.Notification), Limit: cmp.Or(r.Body.Limit, defaultReplay),
+	})
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	return &replayAnswer{Body: api.ReplayResult{Replayed: n}}, nil
+}
+
+// deliveryWith answers with a delivery, or with what went wrong.
+func (s *service) deliveryWith(ctx context.Context) func(outbox.Delivery, error) (*deliveryAnswer, error) {
+	return func(d outbox.Delivery, err error) (*deliveryAnswer, error) {
+		if err != nil {
+			return nil, s.problemOf(ctx, err)
+		}
+		return &deliveryAnswer{Body: renderDelivery(d)}, nil
+	}
+}

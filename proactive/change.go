@@ -1,0 +1,99 @@
+package proactive
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Errors of changes.
+var (
+	// ErrRecalled: the notification was recalled.
+	ErrRecalled = outbox.ErrRecalled
+	// ErrNoDelivery: there is no such delivery.
+	ErrNoDelivery = outbox.ErrNoDelivery
+	// ErrState: what is asked for cannot be done to a delivery in its state.
+	ErrState = outbox.ErrState
+)
+
+// Reschedule moves what is not being sent yet to another time: at an instant, or after a while; exactly one is set. A time
+// that is past means now. It returns what became of each delivery: one that is being sent, or has its outcome, stays as
+// it is. [ErrNotFound], and a [*FieldError] for a time that cannot be.
+func (e *Engine) Reschedule(ctx context.Context, id headsup.NotificationID, at time.Time, in time.Duration) (Status, error) {
+	s, err := e.Status(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	if at.IsZero() == (in == 0) {
+		return Status{}, &FieldError{"at", "give exactly one of at and in"}
+	}
+	now := e.cfg.Now()
+	due, err := checkTimes(headsup.Notification{At: at, In: in}, now)
+	if err != nil {
+		return Status{}, err
+	}
+	if end := s.Message.ExpiresAt; !end.IsZero() && !end.After(due) && !due.IsZero() {
+		return Status{}, &FieldError{fieldOf(at), "is not before the notification expires"}
+	}
+	r, err := e.cfg.Store.RescheduleMessage(ctx, s.Message.ID, due, now)
+	if err != nil {
+		return Status{}, err
+	}
+	e.tell(s.Message.ID)
+	return e.status(r)
+}
+
+func fieldOf(at time.Time) string {
+	if at.IsZero() {
+		return "in"
+	}
+	return "at"
+}
+
+// Edit changes what a notification says: at once for deliveries that are not being sent yet, and where it was said
+// already by a delivery of its own, which changes it there. A channel that cannot do that ends such a delivery as failed,
+// with [ReasonNotSupported]. [ErrNotFound], [ErrRecalled], and a [*FieldError] for what cannot be said.
+func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content) (Status, error) {
+	s, err := e.Status(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Summary: c.Summary}
+	var old activity.Activity
+	if json.Unmarshal(s.Message.Body, &old) == nil {
+		n.Locale = old.Locale
+	}
+	body, err := encode(n)
+	if err != nil {
+		return Status{}, err
+	}
+	return e.revise(ctx, outbox.Revision{Message: s.Message.ID, Body: body})
+}
+
+// Recall takes a notification back: deliveries that are not being sent yet are cancelled, and where it was said already
+// it is removed, by a delivery of its own. A second recall changes nothing. [ErrNotFound].
+func (e *Engine) Recall(ctx context.Context, id headsup.NotificationID) (Status, error) {
+	s, err := e.Status(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	return e.revise(ctx, outbox.Revision{Message: s.Message.ID})
+}
+
+func (e *Engine) revise(ctx context.Context, r outbox.Revision) (Status, error) {
+	r.At, r.NextID = e.cfg.Now(), nextDelivery
+	record, err := e.cfg.Store.ReviseMessage(ctx, r)
+	if err != nil {
+		return Status{}, err
+	}
+	e.tell(r.Message)
+	return e.status(record)
+}
+
+func nextDelivery() outbox.DeliveryID { return outbox.DeliveryID(ident.New()) }

@@ -1,0 +1,178 @@
+package memory
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// ReviseMessage implements [outbox.Store].
+func (s *Store) ReviseMessage(_ context.Context, r outbox.Revision) (outbox.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[r.Message]
+	if !known {
+		return outbox.Record{}, outbox.ErrNotFound
+	}
+	if err := s.revise(m, r); err != nil {
+		return outbox.Record{}, err
+	}
+	return m.record(), nil
+}
+
+// revise edits or recalls a message. s.mu is held.
+func (s *Store) revise(m *message, r outbox.Revision) error {
+	verb := outbox.VerbUpdate
+	switch recalled := !m.RecalledAt.IsZero(); {
+	case recalled && len(r.Body) > 0:
+		return outbox.ErrRecalled
+	case recalled:
+		return nil
+	case len(r.Body) > 0:
+		m.Body, m.EditedAt = slices.Clone(r.Body), r.At
+	default:
+		m.RecalledAt, verb = r.At, outbox.VerbDelete
+	}
+	coming := make(map[outbox.DeliveryID]bool) // those for which an update waits, which will tell the new body
+	for _, d := range m.deliveries {
+		switch {
+		case !d.waits():
+		case verb == outbox.VerbDelete:
+			s.queue.drop(d, outbox.Change{At: r.At, State: outbox.StateCancelled, Reason: outbox.ReasonRecalled})
+		case d.Verb == outbox.VerbUpdate:
+			coming[d.Revises] = true
+		}
+	}
+	for _, d := range slices.Clone(m.deliveries) {
+		if d.Verb != outbox.VerbSend || d.State != outbox.StateSending && d.State != outbox.StateDelivered || coming[d.ID] {
+			continue
+		}
+		if _, known := s.book.row(d.Conversation); !known {
+			continue
+		}
+		n := &delivery{wantedAt: r.At, since: r.At, message: m, conversation: d.conversation, Delivery: outbox.Delivery{
+			ID: r.NextID(), Message: m.ID, Conversation: d.Conversation, Key: d.Key, Verb: verb, Revises: d.ID, CreatedAt: r.At,
+		}}
+		m.deliveries = append(m.deliveries, n)
+		s.queue.deliveries[n.ID] = n
+		s.queue.becomeReady(n, outbox.Change{At: r.At, State: outbox.StateReady})
+	}
+	s.wake()
+	return nil
+}
+
+// RescheduleMessage implements [outbox.Store].
+func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, at time.Time) (outbox.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[id]
+	if !known {
+		return outbox.Record{}, outbox.ErrNotFound
+	}
+	for _, d := range m.deliveries {
+		if d.waits() && d.Verb == outbox.VerbSend {
+			s.reschedule(d, due, at)
+		}
+	}
+	s.wake()
+	return m.record(), nil
+}
+
+// reschedule makes a delivery that waits due at another time. s.mu is held.
+func (s *Store) reschedule(d *delivery, due, at time.Time) {
+	q := &s.queue
+	c := outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonRescheduled}
+	switch {
+	case due.After(at):
+		if d.place > 0 {
+			q.vacate(d)
+		}
+		c.State = outbox.StateScheduled
+		q.change(d, c)
+		d.DueAt, d.wantedAt, d.since = due, due, due
+		heap.Push(&q.later, timer{due, d})
+	case d.State != outbox.StateReady:
+		d.wantedAt, d.since = at, at
+		q.becomeReady(d, c)
+	case !d.DueAt.IsZero():
+		d.since = at
+		q.change(d, c)
+		q.offer(d)
+	}
+}
+
+// ReplayDelivery implements [outbox.Store].
+func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.Time) (outbox.Delivery, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, known := s.queue.deliveries[id]
+	switch {
+	case !known:
+		return outbox.Delivery{}, outbox.ErrNoDelivery
+	case !d.State.Final() || d.State == outbox.StateDelivered:
+		return outbox.Delivery{}, outbox.ErrState
+	case !d.replayable():
+		return outbox.Delivery{}, outbox.ErrRecalled
+	}
+	if _, known := s.book.row(d.Conversation); !known {
+		return outbox.Delivery{}, book.ErrNotFound
+	}
+	s.replay(d, at)
+	return d.copy(), nil
+}
+
+// replayable reports whether it has ended without success and may be tried again.
+func (d *delivery) replayable() bool {
+	return d.State.Final() && d.State != outbox.StateDelivered && (d.message.RecalledAt.IsZero() || d.Verb == outbox.VerbDelete)
+}
+
+// replay makes a delivery that has ended ready again. s.mu is held.
+func (s *Store) replay(d *delivery, at time.Time) {
+	if d.place > 0 { // it was cancelled behind others, and is in their lane until it would be the head
+		l := s.queue.laneOf(d)
+		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
+	}
+	d.Failures, d.replayed, d.wantedAt, d.since = 0, true, at, at
+	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
+	s.wake()
+}
+
+// ReplayDeliveries implements [outbox.Store].
+func (s *Store) ReplayDeliveries(_ context.Context, f outbox.DeliveryFilter, at time.Time) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, d := range s.queue.byID() {
+		if _, known := s.book.row(d.Conversation); known && n < f.Limit && d.replayable() && d.matches(f) {
+			s.replay(d, at)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// SettleDelivery implements [outbox.Store].
+func (s *Store) SettleDelivery(
+	_ context.Context, id outbox.DeliveryID, to outbox.State, at time.Time,
+) (outbox.Delivery, error) {
+	if to != outbox.StateDelivered && to != outbox.StateFailed {
+		return outbox.Delivery{}, fmt.Errorf("memory: settle: %q is neither delivered nor failed", to)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, known := s.queue.deliveries[id]
+	switch {
+	case !known:
+		return outbox.Delivery{}, outbox.ErrNoDelivery
+	case d.State != outbox.StateUnknown:
+		return outbox.Delivery{}, outbox.ErrState
+	}
+	d.wantedAt = at // who knows when it was delivered
+	s.queue.change(d, outbox.Change{At: at, State: to, Attempt: d.Claims, Reason: outbox.ReasonSettled})
+	return d.copy(), nil
+}
