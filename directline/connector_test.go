@@ -66,7 +66,7 @@ func TestBotOfAnotherProcessTalks(t *testing.T) {
 		{strings.Replace(base, "/v3/conversations", "/V3/Conversations", 1) + "/ACTIVITIES", `{"type":"message","text":"case"}`, "|0000004"},
 		{base + "/activities/" + string(resource.ID) + "%7C0000001", `{"type":"message","text":"reply"}`, "|0000005"},
 		{base + "/activities/a%2Fb%252F", `{"type":"message","text":"odd reply"}`, "|0000006"},
-		{base + "/activities/" + string(resource.ID) + "|0000001", `{"type":"message","text":"raw reply","replyToId":"own"}`, "|0000007"},
+		{base + "/activities/" + string(resource.ID) + "|0000001", `{"type":"message","text":"raw reply","replyToId":"` + string(resource.ID) + `|0000002"}`, "|0000007"},
 		{base + "/activities", `{"type":"typing"}`, ""},
 		{base + "/activities", `{"type":"trace"}`, ""},
 	} {
@@ -87,7 +87,8 @@ func TestBotOfAnotherProcessTalks(t *testing.T) {
 	if got[1].From.ID != "bot" {
 		t.Errorf("it is from %+v", got[1].From)
 	}
-	for i, want := range map[int]activity.ID{3: "", 4: resource.ActivityID, 5: "a/b%2F", 6: "own"} {
+	// What answers something that was never shown answers nothing: Web Chat would wait for it.
+	for i, want := range map[int]activity.ID{3: "", 4: resource.ActivityID, 5: "", 6: activity.ID(resource.ID) + "|0000002"} {
 		if got[i].ReplyToID != want {
 			t.Errorf("%q replies to %q, want %q", got[i].Text, got[i].ReplyToID, want)
 		}

@@ -208,7 +208,7 @@ func TestAKeyThatMaySendNeedNotLook(t *testing.T) {
 	_, secret, _ := run(t, "key", "create", "x", "--server", url, "--data", t.TempDir())
 	file := write(t, filepath.Join(t.TempDir(), "k"), secret)
 	code, out, stderr := run(t, "send", "--server", url, "--key-file", file, "--user", "dl_ann", "look")
-	if code != 0 || !strings.HasPrefix(out, "delivered to ") {
+	if code != 0 || !strings.HasPrefix(out, "accepted as ntf_") || !strings.Contains(out, "scope read") {
 		t.Errorf("exit code %d, %q, %q", code, out, stderr)
 	}
 }

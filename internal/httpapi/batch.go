@@ -21,7 +21,8 @@ import (
 const maxBatchBody = 2 << 20
 
 type batchRequest struct {
-	Body batch
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Refused: give each notification an idempotency_key of its own."`
+	Body           batch
 }
 
 // batch is an [api.BatchRequest] whose notifications are read one by one, so that a wrong one is refused by itself.
@@ -57,6 +58,11 @@ type batchAnswer struct {
 }
 
 func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswer, error) {
+	if r.IdempotencyKey != "" {
+		return nil, s.problemOf(ctx, &proactive.FieldError{
+			Field: "header.Idempotency-Key", Reason: "give each notification of a batch an idempotency_key of its own",
+		})
+	}
 	raws := r.Body.Notifications
 	out := &batchAnswer{Status: http.StatusAccepted, Body: api.BatchResult{Results: make([]api.BatchItemResult, len(raws))}}
 	var all []headsup.Notification

@@ -368,3 +368,13 @@ func TestWrongChangesAreRefused(t *testing.T) {
 		"progress beyond the end": invalid("POST", "/v1/jobs/7/progress", `{"text":"x","percent":101}`, "body.percent"),
 	}, func(fixture) {})
 }
+
+// TestBatchRefusesAKeyForAll: it would be mistaken for a promise that a repeat says nothing twice.
+func TestBatchRefusesAKeyForAll(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	w := f.call(t, "POST", "/v1/notifications/batch", `{"notifications":[{"to":{"user":"ann"},"text":"hi"}]}`, "Idempotency-Key", "k")
+	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "header.Idempotency-Key") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

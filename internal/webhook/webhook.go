@@ -127,7 +127,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	transport := cfg.Transport
 	if transport == nil {
-		guard := netguard.Config{RootCAs: cfg.RootCAs, Resolver: cfg.Resolver, MaxConns: cfg.Parallel}
+		// All may be on one host, where a slow one must not keep the others waiting for a connection.
+		guard := netguard.Config{RootCAs: cfg.RootCAs, Resolver: cfg.Resolver, MaxConns: cfg.Parallel * MaxWebhooks}
 		if cfg.Private {
 			guard.AllowLoopback, guard.AllowAddr = true, near
 		}

@@ -689,6 +689,39 @@ func networked(t *testing.T, cfg webhook.Config) *webhook.Service {
 	return s
 }
 
+// TestSlowReceiverKeepsNobodyElseOfItsHostWaiting: connections to a host are not shared out among its webhooks.
+func TestSlowReceiverKeepsNobodyElseOfItsHostWaiting(t *testing.T) {
+	t.Parallel()
+	const parallel = 2
+	arrived, release := make(chan struct{}, parallel), make(chan struct{})
+	host := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			arrived <- struct{}{}
+			<-release
+		}
+	}))
+	defer host.Close()
+	s := networked(t, webhook.Config{Parallel: parallel, Timeout: 10 * time.Second})
+	hooks := make(map[string]event.WebhookID)
+	for _, path := range []string{"/slow", "/quick"} {
+		hook, err := s.Create(t.Context(), webhook.Request{URL: host.URL + path, Types: event.Types()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hooks[path] = hook.ID
+	}
+	var slow sync.WaitGroup
+	for range parallel {
+		slow.Go(func() { _, _ = s.Test(t.Context(), hooks["/slow"]) })
+		<-arrived
+	}
+	if a, err := s.Test(t.Context(), hooks["/quick"]); err != nil || a.Status != http.StatusOK {
+		t.Errorf("the quick one: %+v, %v", a, err)
+	}
+	close(release)
+	slow.Wait()
+}
+
 // TestAddressesAreCheckedWhenDialled: what a name or a URL of earlier days leads to is looked at again.
 func TestAddressesAreCheckedWhenDialled(t *testing.T) {
 	t.Parallel()

@@ -1792,7 +1792,7 @@ export interface operations {
                     "application/json": components["schemas"]["Conversations"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1801,7 +1801,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1819,7 +1819,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -1874,7 +1874,7 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1883,7 +1883,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1910,7 +1910,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -1963,7 +1963,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1972,7 +1972,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1999,7 +1999,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2075,7 +2075,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2084,7 +2084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2129,7 +2129,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2188,7 +2188,7 @@ export interface operations {
                     "application/json": components["schemas"]["Transcript"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2197,7 +2197,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2224,7 +2224,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2286,7 +2286,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deliveries"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,7 +2295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2313,7 +2313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2365,7 +2365,7 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2374,7 +2374,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2401,7 +2401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2453,7 +2453,7 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2462,7 +2462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2507,7 +2507,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2572,7 +2572,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2581,7 +2581,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2635,7 +2635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2703,7 +2703,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2712,7 +2712,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2748,7 +2748,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2808,7 +2808,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2817,7 +2817,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2835,7 +2835,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2889,7 +2889,7 @@ export interface operations {
                     "application/json": components["schemas"]["Jobs"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2898,7 +2898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2916,7 +2916,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -2993,7 +2993,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3002,7 +3002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3047,7 +3047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3099,7 +3099,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3108,7 +3108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3135,7 +3135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3208,7 +3208,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3217,7 +3217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3271,7 +3271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3342,7 +3342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3351,7 +3351,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3405,7 +3405,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3459,7 +3459,7 @@ export interface operations {
                     "application/json": components["schemas"]["Keys"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3468,7 +3468,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3486,7 +3486,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3549,7 +3549,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3558,7 +3558,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3594,7 +3594,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3646,7 +3646,7 @@ export interface operations {
                     "application/json": components["schemas"]["Key"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,7 +3655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3682,7 +3682,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3734,7 +3734,7 @@ export interface operations {
                     "application/json": components["schemas"]["Key"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3743,7 +3743,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3770,7 +3770,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3834,7 +3834,7 @@ export interface operations {
                     "application/json": components["schemas"]["Notifications"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3843,7 +3843,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3861,7 +3861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -3936,7 +3936,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3945,7 +3945,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3990,7 +3990,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4042,7 +4042,7 @@ export interface operations {
                     "application/json": components["schemas"]["Notification"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4051,7 +4051,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4078,7 +4078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4130,7 +4130,7 @@ export interface operations {
                     "application/json": components["schemas"]["Notification"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4139,7 +4139,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4175,7 +4175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4245,7 +4245,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4254,7 +4254,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4308,7 +4308,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4360,7 +4360,7 @@ export interface operations {
                     "application/json": components["schemas"]["Notification"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4369,7 +4369,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4405,7 +4405,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4475,7 +4475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4484,7 +4484,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4529,7 +4529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4563,7 +4563,10 @@ export interface operations {
     "create-notifications": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Refused: give each notification an idempotency_key of its own. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4620,7 +4623,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4629,7 +4632,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4665,7 +4668,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4714,7 +4717,7 @@ export interface operations {
                     "application/json": components["schemas"]["Webhooks"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4723,7 +4726,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4741,7 +4744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4804,7 +4807,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4813,7 +4816,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4858,7 +4861,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4910,7 +4913,7 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4919,7 +4922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4946,7 +4949,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -4996,7 +4999,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5005,7 +5008,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5032,7 +5035,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -5097,7 +5100,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5106,7 +5109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5151,7 +5154,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -5208,7 +5211,7 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookDeliveries"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5217,7 +5220,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5244,7 +5247,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -5309,7 +5312,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5318,7 +5321,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5363,7 +5366,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -5428,7 +5431,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5437,7 +5440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5482,7 +5485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
@@ -5534,7 +5537,7 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookTest"];
                 };
             };
-            /** @description No key, or not a good one: unauthorized. */
+            /** @description No key, or not a good one. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5543,7 +5546,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks a scope: missing_scope. */
+            /** @description The key lacks the scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5588,7 +5591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests with this key, or too many wrong keys from this address: rate_limited. */
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
             429: {
                 headers: {
                     /** @description How many seconds to wait. */
