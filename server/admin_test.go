@@ -110,21 +110,22 @@ func TestConfigurationThatIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for want, cfg := range map[string]server.Config{
-		"admin.listen: \"0.0.0.0:1\" can be reached by others": {Admin: server.Admin{Listen: "0.0.0.0:1"}},
-		"admin.listen: \"nowhere\" is not host:port":           {Admin: server.Admin{Listen: "nowhere"}},
-		"admin.listen: \"127.0.0.1:3978\" is the address of":   {Admin: server.Admin{Listen: "127.0.0.1:3978"}},
-		"admin.pprof: needs admin.listen":                      {Admin: server.Admin{Pprof: true}},
-		"drain_timeout: is negative":                           {DrainTimeout: -1},
-		"drain_delay: is negative":                             {DrainDelay: -1},
-		"trusted_proxies: \"proxy\" is neither":                {TrustedProxies: []string{"proxy"}},
-		"trace.sample: 2 is not between":                       {Trace: server.Trace{Sample: 2}},
-		"trace.endpoint: \"x:1\" is not":                       {Trace: server.Trace{Endpoint: "x:1"}},
-		"tls.key_file: is missing":                             {TLS: server.TLS{CertFile: "x"}},
-		"tls.cert_file: is missing":                            {TLS: server.TLS{KeyFile: "x"}},
-		"tls.acme: give certificate files or acme":             {TLS: server.TLS{ACME: true, CertFile: "x"}},
-		"tls.acme: needs a public_url":                         {TLS: server.TLS{ACME: true}},
-		"tls.acme_directory: \"x\" is not an https URL":        {TLS: server.TLS{ACMEDirectory: "x"}},
-		"tls.http_listen: needs":                               {TLS: server.TLS{HTTPListen: ":80"}},
+		"admin.listen: \"0.0.0.0:1\" can be reached by others":    {Admin: server.Admin{Listen: "0.0.0.0:1"}},
+		"admin.listen: \"nowhere\" is not host:port":              {Admin: server.Admin{Listen: "nowhere"}},
+		"listen: \"127.0.0.1:99999\" has no port from 0 to 65535": {Listen: "127.0.0.1:99999"},
+		"admin.listen: \"127.0.0.1:3978\" is the address of":      {Admin: server.Admin{Listen: "127.0.0.1:3978"}},
+		"admin.pprof: needs admin.listen":                         {Admin: server.Admin{Pprof: true}},
+		"drain_timeout: is negative":                              {DrainTimeout: -1},
+		"drain_delay: is negative":                                {DrainDelay: -1},
+		"trusted_proxies: \"proxy\" is neither":                   {TrustedProxies: []string{"proxy"}},
+		"trace.sample: 2 is not between":                          {Trace: server.Trace{Sample: 2}},
+		"trace.endpoint: \"x:1\" is not":                          {Trace: server.Trace{Endpoint: "x:1"}},
+		"tls.key_file: is missing":                                {TLS: server.TLS{CertFile: "x"}},
+		"tls.cert_file: is missing":                               {TLS: server.TLS{KeyFile: "x"}},
+		"tls.acme: give certificate files or acme":                {TLS: server.TLS{ACME: true, CertFile: "x"}},
+		"tls.acme: needs a public_url":                            {TLS: server.TLS{ACME: true}},
+		"tls.acme_directory: \"x\" is not an https URL":           {TLS: server.TLS{ACMEDirectory: "x"}},
+		"tls.http_listen: needs":                                  {TLS: server.TLS{HTTPListen: ":80"}},
 	} {
 		cfg.DataDir = dir + "/data"
 		err := cfg.Validate()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -160,9 +161,9 @@ func (c Config) validateListen() error {
 	return errors.Join(errs...)
 }
 
-// badPort reports whether a port is neither a number from 0 to 65535 nor the name of one.
+// badPort reports whether a port is not a number from 0 to 65535.
 func badPort(port string) bool {
-	_, err := net.LookupPort("tcp", port)
+	_, err := strconv.ParseUint(port, 10, 16)
 	return err != nil
 }
 
