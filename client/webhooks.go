@@ -16,8 +16,9 @@ import (
 
 const webhooks = "/v1/webhooks"
 
-// CreateWebhook has events posted to an address from now on. The answer has the secret, which is told once. It is not
-// tried again by itself, since a webhook that was made twice receives everything twice.
+// CreateWebhook has events posted to an address from now on. The answer has the secret, which is told once. When it
+// cannot be known whether the webhook was made, the call is not repeated, since one that was made twice receives everything
+// twice.
 func (c *Client) CreateWebhook(ctx context.Context, r api.WebhookRequest) (api.CreatedWebhook, error) {
 	return callWebhooks[api.CreatedWebhook](ctx, c, "create webhook", http.MethodPost, webhooks, r)
 }

@@ -16,7 +16,7 @@ type Forgetter interface {
 	// in no other conversation goes too, with external id and state.
 	//
 	// What stays: messages and final deliveries, which go on telling the conversation's key; jobs; answers to inbound
-	// activities until they are a day old; what a channel keeps itself.
+	// activities until they are a day old; events that tell of it, until they are dropped; what a channel keeps itself.
 	Forget(ctx context.Context, key headsup.ConversationKey, at time.Time) error
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -21,6 +22,7 @@ func (s suite) forget(t *testing.T) {
 	s.promise(t, "OthersAreLeftAlone", forgetLeavesOthers)
 	s.promise(t, "StateGoes", forgottenState)
 	s.promise(t, "JobsEndUntold", forgottenJobs)
+	s.promise(t, "CancellationIsToldAndNothingIsAnswered", forgottenIsTold)
 	s.promise(t, "WaitsForTheLease", forgetWaits)
 	s.expiring(t, "AttemptThatLostItsLeaseEnds", forgetEndsLost)
 	if s.Durable {
@@ -225,4 +227,15 @@ func forgetEndsLost(e *env) {
 	e.is(e.RecordOutcome(e.ctx, outcomeOf(a, e.at(time.Minute))), headsup.ErrLeaseLost)
 	e.stands(said, outbox.StateReady, outbox.StateSending, outbox.StateCancelled)
 	e.counts(map[outbox.State]int64{outbox.StateCancelled: 1})
+}
+
+func forgottenIsTold(e *env) {
+	e.wants()
+	c := e.meet("a")
+	e.delivers(c, "sent", e.start)
+	e.sayIn(time.Hour, c)
+	e.forgets(c)
+	e.told(event.NotificationDelivered, event.NotificationCancelled)
+	e.hears(e.meet("a"), "who are you", "sent", e.at(2*time.Minute))
+	e.told(event.NotificationDelivered, event.NotificationCancelled, event.MessageReceived)
 }
