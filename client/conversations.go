@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -36,23 +35,10 @@ func (c *Client) ConversationsPage(ctx context.Context, f Filter, cursor string,
 
 // Conversations goes over the conversations that the bot knows, asking for a page at a time. It ends with the first error.
 func (c *Client) Conversations(ctx context.Context, f Filter) iter.Seq2[api.Conversation, error] {
-	return func(yield func(api.Conversation, error) bool) {
-		for cursor := ""; ; {
-			page, err := c.ConversationsPage(ctx, f, cursor, 200)
-			if err != nil {
-				yield(api.Conversation{}, err)
-				return
-			}
-			for _, one := range page.Conversations {
-				if !yield(one, nil) {
-					return
-				}
-			}
-			if cursor = page.NextCursor; cursor == "" {
-				return
-			}
-		}
-	}
+	return all(func(cursor string) ([]api.Conversation, string, error) {
+		page, err := c.ConversationsPage(ctx, f, cursor, largestPage)
+		return page.Conversations, page.NextCursor, err
+	})
 }
 
 // Conversation returns a conversation by its id on the channel; an empty channel means the one that was seen last, if
@@ -121,26 +107,4 @@ func conversationPath(channel, id, below string, more ...string) (string, error)
 	}
 	segment := strings.ReplaceAll(url.PathEscape(id), ".", "%2E")
 	return "/v1/conversations/" + segment + below + parameters(append([]string{"channel", channel}, more...)...), nil
-}
-
-// parameters is the query of those, name by value, that have a value.
-func parameters(pairs ...string) string {
-	q := make(url.Values)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			q.Set(pairs[i], pairs[i+1])
-		}
-	}
-	if len(q) == 0 {
-		return ""
-	}
-	return "?" + q.Encode()
-}
-
-// positive is a number as text; empty for 0.
-func positive(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
 }

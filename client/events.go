@@ -69,10 +69,7 @@ func (c *Client) follow(ctx context.Context, types []string, after *string, f fu
 		return err
 	}
 	req.Header.Set("Accept", "text/event-stream, application/problem+json")
-	req.Header.Set("User-Agent", c.agent)
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
+	c.introduce(req)
 	if *after != "" {
 		req.Header.Set("Last-Event-ID", *after)
 	}

@@ -87,6 +87,14 @@ func retry(err error, n int) (time.Duration, bool) {
 // errAnswer: the server has answered, and the answer is not one of this API.
 var errAnswer = errors.New("the answer is not one of a Headsup server")
 
+// introduce says in a request who calls.
+func (c *Client) introduce(req *http.Request) {
+	req.Header.Set("User-Agent", c.agent)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+}
+
 func (c *Client) once(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, perAttempt)
 	defer cancel()
@@ -95,10 +103,7 @@ func (c *Client) once(ctx context.Context, r request, out any) error {
 		return err
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
-	req.Header.Set("User-Agent", c.agent)
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
+	c.introduce(req)
 	if r.method == http.MethodPost || r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

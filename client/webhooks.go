@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -58,13 +57,11 @@ func (c *Client) RotateWebhookSecret(ctx context.Context, id string, keep time.D
 		api.SecretRotation{Keep: keep.String()})
 }
 
-// WebhookDeliveries returns one page of what was posted to a webhook, newest first; the empty cursor is the first.
+// WebhookDeliveries returns one page of what was posted to a webhook, newest first; the empty cursor is the first. A
+// limit of 0 leaves the size to the server.
 func (c *Client) WebhookDeliveries(ctx context.Context, id, cursor string, limit int) (api.WebhookDeliveries, error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		q.Set("cursor", cursor)
-	}
-	return callWebhooks[api.WebhookDeliveries](ctx, c, "webhook deliveries "+id, http.MethodGet, webhooks+"/"+url.PathEscape(id)+"/deliveries?"+q.Encode(), nil)
+	return callWebhooks[api.WebhookDeliveries](ctx, c, "webhook deliveries "+id, http.MethodGet,
+		webhooks+"/"+url.PathEscape(id)+"/deliveries"+parameters("cursor", cursor, "limit", positive(limit)), nil)
 }
 
 // ReplayWebhook posts one event, or everything since a time, again.
