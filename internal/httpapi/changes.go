@@ -130,8 +130,11 @@ func (s *service) reschedule(ctx context.Context, r *rescheduleRequest) (*answer
 		return nil, s.problemOf(ctx, err)
 	}
 	var at time.Time
-	if r.Body.At != nil {
+	switch {
+	case r.Body.At != nil:
 		at = *r.Body.At
+	case in == 0 && r.Body.In != "": // after no time at all
+		at = time.Now()
 	}
 	return s.answerWith(ctx)(s.cfg.Engine.Reschedule(ctx, headsup.NotificationID(r.ID), at, in))
 }

@@ -378,3 +378,16 @@ func TestBatchRefusesAKeyForAll(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// TestRescheduleAfterNoTimeIsNow: 0s is a duration like others.
+func TestRescheduleAfterNoTimeIsNow(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	w := f.call(t, "POST", "/v1/notifications", `{"to":{"user":"ann"},"text":"hi","in":"1h"}`)
+	id := decode[api.Notification](t, w).ID
+	w = f.call(t, "POST", "/v1/notifications/"+id+"/reschedule", `{"in":"0s"}`)
+	if w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	f.settled(t, id, "delivered")
+}
