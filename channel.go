@@ -53,7 +53,8 @@ type Capabilities struct {
 	Update, Delete bool
 	// Create: the bot can open a conversation by itself.
 	Create bool
-	// Once: a send with the same [Outgoing.Key] is stored exactly once.
+	// Once: a send with the same [Outgoing.Key] is stored exactly once, and a creation with the same [Creation.Key] finds the
+	// conversation that the first one has opened.
 	Once bool
 }
 

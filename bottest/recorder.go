@@ -21,12 +21,14 @@ type Recorder struct {
 	// Fail, if set before use, is asked before every send; an error is what the bot gets, and nothing is kept.
 	Fail func(ctx context.Context, out headsup.Outgoing) error
 
-	// Once makes it a channel that keeps a send whose key it has seen before only once. Set it before use.
+	// Once makes it a channel that keeps a send whose key it has seen before only once, and opens one conversation for a key.
+	// Set it before use.
 	Once bool
 
 	mu      sync.Mutex
 	sent    []headsup.Outgoing
 	created int
+	opened  map[string]activity.ConversationID // by key
 	news    chan struct{}
 }
 
@@ -94,11 +96,19 @@ func (r *Recorder) find(id activity.ID) (int, error) {
 }
 
 // Create implements [headsup.Channel].
-func (r *Recorder) Create(context.Context, headsup.Creation) (activity.ConversationResource, error) {
+func (r *Recorder) Create(_ context.Context, c headsup.Creation) (activity.ConversationResource, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if id, again := r.opened[c.Key]; again && r.Once && c.Key != "" {
+		return activity.ConversationResource{ID: id}, nil
+	}
 	r.created++
-	return activity.ConversationResource{ID: activity.ConversationID(fmt.Sprint("created-", r.created))}, nil
+	id := activity.ConversationID(fmt.Sprint("created-", r.created))
+	if r.opened == nil {
+		r.opened = make(map[string]activity.ConversationID)
+	}
+	r.opened[c.Key] = id
+	return activity.ConversationResource{ID: id}, nil
 }
 
 // Capabilities implements [headsup.Channel].

@@ -185,8 +185,29 @@ func TestRevisionWhoseAnswerIsLostIsRepeated(t *testing.T) {
 	})
 }
 
+// TestRevisionOpensNoSecondConversation: a channel that does not recognise a repeat would open another one.
+func TestRevisionOpensNoSecondConversation(t *testing.T) {
+	ch := whole()
+	onChannel(t, ch, func(t *testing.T, e *proactive.Engine) {
+		id := say(t, e, headsup.Notification{To: toAnn, Text: "one", Window: headsup.WindowNew})
+		if _, err := e.Recall(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		status, err := e.Status(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := status.Deliveries[len(status.Deliveries)-1]
+		if last.State != outbox.StateFailed || last.Reason != proactive.ReasonNotSupported || len(ch.keys) != 1 {
+			t.Errorf("%s (%s), opened %q", last.State, last.Reason, ch.keys)
+		}
+	})
+}
+
 func TestRevisionFindsTheConversationThatWasOpened(t *testing.T) {
 	ch := whole()
+	ch.able.Once = true
 	onChannel(t, ch, func(t *testing.T, e *proactive.Engine) {
 		id := say(t, e, headsup.Notification{To: toAnn, Text: "one", Window: headsup.WindowNew})
 		if _, err := e.Edit(t.Context(), id, proactive.Content{Text: "two"}); err != nil {

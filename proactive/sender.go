@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -32,7 +33,12 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	}
 	key := ident.Text("dlv", int64(said))
 	ref := at.Conversation.Reference
-	if at.Window == headsup.WindowNew { // a repeat, also for a revision, finds the one that was opened
+	if at.Window == headsup.WindowNew {
+		if at.Verb != outbox.VerbSend && !s.cfg.Channel.Capabilities(ref).Once {
+			return "", &headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: ReasonNotSupported,
+				Err: errors.New("the channel would open another conversation, and cannot find the one that was opened")}
+		}
+		// A repeat under the key, also for a revision, finds the one that was opened.
 		opened, err := s.open(ctx, at, key)
 		if err != nil {
 			return "", err
