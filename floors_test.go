@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"internal/signed":     0,
 	"internal/turnlock":   0,
 	"auth":                1,
+	"pace":                0,
 	"connector":           1,
 	"":                    2,
 	"state":               3,

@@ -66,7 +66,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		}
 		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
 	}
-	m := &message{Message: copyMessage(sub.Message)}
+	m := &message{Message: copyMessage(sub.Message), ranks: make(map[*route]int64)}
 	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
 		return outbox.Receipt{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
 	}
@@ -138,41 +138,8 @@ func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
 		return nil
 	}
 	s.queue.enqueue(d)
+	d.route.clock[d.message.Lane].Turn(d.rank)
 	return new(s.handOut(d, held, at))
-}
-
-// Claim implements [outbox.Store].
-func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := &s.queue
-	q.promote(now)
-	var attempts []outbox.Attempt
-	var busy []head
-	for len(attempts) < n && len(q.heads) > 0 {
-		h := heap.Pop(&q.heads).(head)
-		d := h.delivery
-		switch {
-		case !h.stands():
-			continue
-		case d.expired(now):
-			q.drop(d, outbox.Change{At: now, State: outbox.StateExpired})
-			continue
-		case d.Verb != outbox.VerbSend && q.deliveries[d.Revises].Activity == "":
-			q.drop(d, outbox.Change{At: now, State: outbox.StateSuppressed, Reason: outbox.ReasonNothingSent})
-			continue
-		}
-		held, ok := s.leases.Try(d.Key)
-		if !ok {
-			busy = append(busy, h)
-			continue
-		}
-		attempts = append(attempts, s.handOut(d, held, now))
-	}
-	for _, h := range busy {
-		heap.Push(&q.heads, h)
-	}
-	return outbox.Claimed{Attempts: attempts, NextDue: q.nextDue()}, nil
 }
 
 // handOut makes a head an attempt. s.mu is held.

@@ -50,9 +50,10 @@ type Store struct {
 
 	observer outbox.Observer // may be nil
 
-	// seq, version, lanes and parts belong to the writer.
+	// seq, version, lanes, routes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
+	routes       routes
 	parts        parts
 
 	mu      sync.Mutex
@@ -202,6 +203,9 @@ func (s *Store) connect(path string) error {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
+		return err
+	}
+	if err := s.routes.load(c); err != nil {
 		return err
 	}
 	if err := s.events.load(c); err != nil {

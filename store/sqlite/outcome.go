@@ -79,6 +79,11 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.count(sending, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
+	if waits == waitsClaim {
+		if err := t.offers(h.conversation, h.lane); err != nil {
+			return err
+		}
+	}
 	_, err = t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, line, int64(h.id))
