@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/netguard":   0,
 	"internal/signed":     0,
 	"internal/turnlock":   0,
+	"pace":                0,
 	"auth":                1,
 	"connector":           1,
 	"":                    2,
