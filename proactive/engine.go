@@ -76,6 +76,7 @@ func (c Config) withDefaults() Config {
 type Engine struct {
 	cfg    Config
 	worker *outbox.Worker
+	spread chan struct{} // has a token when there may be messages to spread
 
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
@@ -93,7 +94,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
-	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{})}
+	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
@@ -113,6 +114,7 @@ func New(cfg Config) (*Engine, error) {
 // store, for the next run. Run it once.
 func (e *Engine) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
+	beside.Go(func() { e.spreadAll(ctx) })
 	beside.Go(func() { e.retain(ctx) })
 	defer beside.Wait()
 	return e.worker.Run(ctx)

@@ -41,6 +41,9 @@ func (s *Store) Purge(_ context.Context, p outbox.Purge) (done outbox.Purged, er
 
 // ended is when the last of a message's deliveries has ended, if all have.
 func (m *message) ended() (last time.Time, over bool) {
+	if m.Spreading {
+		return last, false
+	}
 	for _, d := range m.deliveries {
 		if !d.State.Final() {
 			return last, false

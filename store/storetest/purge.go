@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -104,8 +105,9 @@ func keepsWhatIsUnderWay(e *env) {
 	e.accept(several)
 	attempts := e.claimsOnly(10, e.start, sending, several)
 	e.ends(outcomeOf(attempts[1], e.start))
+	spreading := e.spreadTo(book.Filter{}, 4)
 	e.purges(e.over(time.Hour, time.Hour), outbox.Purged{Records: 1})
-	for _, s := range []outbox.Submission{sending, ready, later, several} {
+	for _, s := range []outbox.Submission{sending, ready, later, several, spreading} {
 		if r := e.record(s); len(r.Message.Body) == 0 {
 			e.Errorf("message %d has lost its content", s.Message.ID)
 		}

@@ -79,6 +79,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("State", s.state)
 	t.Run("Book", s.book)
 	t.Run("Submit", s.submit)
+	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
 	t.Run("Cancel", s.cancel)
