@@ -31,6 +31,8 @@ var (
 	ErrState = errors.New("outbox: the delivery's state does not allow that")
 	// ErrRecalled: the message was recalled.
 	ErrRecalled = errors.New("outbox: the message was recalled")
+	// ErrPurged: what the message said is kept no longer.
+	ErrPurged = errors.New("outbox: the message's content was purged")
 )
 
 // MessageID and DeliveryID are positive, unique over all nodes and grow with time.

@@ -81,8 +81,8 @@ type Store interface {
 
 	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
 	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
-	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] if its message was recalled, unless
-	// it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
+	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
+	// recalled or purged, unless it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
 	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
@@ -98,6 +98,12 @@ type Store interface {
 	// know what was said since the backup was made; nothing may be sending. What revises may be repeated without harm and
 	// stays as it is. It returns how many were parked.
 	Park(ctx context.Context, at time.Time) (int, error)
+
+	// Purge forgets what is over, of some messages in the order of their ids: a step of a walk over all of them. Messages
+	// with a delivery that is not final stay as they are. One without content is as it was in all else, but what was to
+	// be replayed of it is refused with [ErrPurged]; one that is removed is not found any more, nor are its deliveries and
+	// its idempotency key, and Counts does not count them.
+	Purge(ctx context.Context, p Purge) (Purged, error)
 
 	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
 	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)

@@ -120,8 +120,11 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 		return outbox.Delivery{}, outbox.ErrNoDelivery
 	case !d.State.Final() || d.State == outbox.StateDelivered:
 		return outbox.Delivery{}, outbox.ErrState
-	case !d.replayable():
-		return outbox.Delivery{}, outbox.ErrRecalled
+	}
+	if d.Verb != outbox.VerbDelete {
+		if err := d.message.sayable(); err != nil {
+			return outbox.Delivery{}, err
+		}
 	}
 	if _, known := s.book.row(d.Conversation); !known {
 		return outbox.Delivery{}, book.ErrNotFound
@@ -132,7 +135,18 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 
 // replayable reports whether it has ended without success and may be tried again.
 func (d *delivery) replayable() bool {
-	return d.State.Final() && d.State != outbox.StateDelivered && (d.message.RecalledAt.IsZero() || d.Verb == outbox.VerbDelete)
+	return d.State.Final() && d.State != outbox.StateDelivered && (d.Verb == outbox.VerbDelete || d.message.sayable() == nil)
+}
+
+// sayable is nil when there is something that the message says.
+func (m *message) sayable() error {
+	switch {
+	case !m.RecalledAt.IsZero():
+		return outbox.ErrRecalled
+	case len(m.Body) == 0:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // replay makes a delivery that has ended ready again. s.mu is held.
