@@ -24,8 +24,8 @@ var floors = map[string]int{
 	"internal/netguard":   0,
 	"internal/signed":     0,
 	"internal/turnlock":   0,
-	"auth":                1,
 	"pace":                0,
+	"auth":                1,
 	"connector":           1,
 	"":                    2,
 	"state":               3,
@@ -49,6 +49,7 @@ var floors = map[string]int{
 	"cmd/headsup":         10,
 	"bottest":             11,
 	"store/storetest":     11,
+	"internal/pgtest":     11,
 	"examples/jobs":       8,
 	"examples/api/notify": 11,
 	"examples/proactive":  11,
@@ -63,7 +64,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true}
+var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,7 @@ type message struct {
 	outbox.Message
 	deliveries []*delivery
 	ranks      map[*route]int64 // the last ranks of its deliveries, if it has several
+	spread     *spread          // nil when all deliveries were made
 }
 
 // delivery is a delivery and, while it is being sent, who may send it. Its DueAt is the time that it waits for.

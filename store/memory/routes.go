@@ -62,7 +62,7 @@ func (q *queue) rank(d *delivery) {
 	} else {
 		d.rank = clock.Begin()
 	}
-	if len(d.message.deliveries) > 1 {
+	if len(d.message.deliveries) > 1 || d.message.spread != nil {
 		d.message.ranks[d.route] = d.rank
 	}
 }

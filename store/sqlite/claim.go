@@ -143,17 +143,17 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	if err := t.each(func(r row) error {
 		due = append(due, hot{
 			id: outbox.DeliveryID(r.int(0)), conversation: book.Row(r.int(1)), lane: outbox.Lane(r.int(2)), state: r.int(3),
-			message: outbox.MessageID(r.int(4)), alone: r.bool(5),
+			message: outbox.MessageID(r.int(4)), alone: r.bool(5), route: r.int(6),
 		})
 		return nil
-	}, `SELECT id, conversation, lane, state, message, alone FROM deliveries
+	}, `SELECT id, conversation, lane, state, message, alone, route FROM deliveries
 		WHERE waits = 2 AND due_at <= +? ORDER BY due_at, id LIMIT +?`, now, promoteAtOnce); err != nil {
 		return 0, err
 	}
 	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
 	for i := range due {
 		d := &due[i]
-		r, err := t.routeIn(d.conversation)
+		r, err := t.route(d.route)
 		if err != nil {
 			return 0, err
 		}
@@ -200,6 +200,7 @@ type candidate struct {
 	window    headsup.Window
 	expiresAt time.Time
 	accepted  time.Time
+	cancelled bool        // its message was, when it was waiting and there were very many
 	sent      activity.ID // what it revises
 	trace     string
 }
@@ -212,16 +213,17 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
+			cancelled: r.bool(hotCount + 6),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
 		r.id, int64(l), from.rank, int64(from.id), n)
 	return found, err
 }
 
-// drop finishes those of a page that have expired, or have nothing to revise, and returns how many these were.
+// drop finishes those of a page that have expired, were cancelled, or have nothing to revise, and returns how many these were.
 func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 	for i := range page {
 		c := &page[i]
@@ -235,6 +237,8 @@ func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 				continue
 			}
 			state, reason = suppressed, outbox.ReasonNothingSent
+		case c.cancelled && c.claims == 0 && !c.replayed:
+			state = cancelled
 		case c.replayed || !expiredAt(c.expiresAt, now):
 			continue
 		}

@@ -22,6 +22,7 @@ type hot struct {
 	conversation     book.Row
 	lane             outbox.Lane
 	alone            bool
+	route            int64 // 0 where it does not matter, or is to be found out
 	rank             int64
 	seq              int64 // 0 when it is in no lane
 	state            int64
@@ -37,11 +38,11 @@ type hot struct {
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed, d.rank`
+	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed, d.route, d.rank`
 
 const (
 	hotVerb  = 14
-	hotCount = 18
+	hotCount = 19
 )
 
 func scanHot(r row) hot {
@@ -49,7 +50,8 @@ func scanHot(r row) hot {
 		id: outbox.DeliveryID(r.int(0)), message: outbox.MessageID(r.int(1)), conversation: book.Row(r.int(2)),
 		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
 		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
-		history: r.text(12), wantedAt: r.time(13), verb: r.int(hotVerb), revises: outbox.DeliveryID(r.int(15)), replayed: r.bool(16), rank: r.int(17),
+		history: r.text(12), wantedAt: r.time(13), verb: r.int(hotVerb), revises: outbox.DeliveryID(r.int(15)), replayed: r.bool(16),
+		route: r.int(17), rank: r.int(18),
 	}
 }
 

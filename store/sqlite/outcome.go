@@ -80,9 +80,11 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.wake = true
 	t.enters(h.conversation, h.lane)
 	if waits == waitsClaim {
-		if err := t.offers(h.conversation, h.lane); err != nil {
+		r, err := t.routeIn(h.conversation) // it may have moved since it was handed out
+		if err != nil {
 			return err
 		}
+		t.store.routes.offers(r, h.lane)
 	}
 	_, err = t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,

@@ -13,7 +13,7 @@ import (
 
 // finishedColumns are a row of the table finished as [scanHot] reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, NULL, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed, 0`
+	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed, 0, 0`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none.
 func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {
@@ -51,11 +51,8 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		return outbox.ErrState
 	}
 	if h.verb != remove {
-		switch recalled, err := t.recalled(h.message); {
-		case err != nil:
+		if err := t.sayable(h.message); err != nil {
 			return err
-		case recalled:
-			return outbox.ErrRecalled
 		}
 	}
 	r, err := t.routeIn(h.conversation)
@@ -79,6 +76,22 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		int64(h.conversation), int64(h.lane), at, h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
 		orNull(h.verb), orNull(int64(h.revises)))
 	return err
+}
+
+// sayable is nil when there is something that a message says.
+func (t *tx) sayable(id outbox.MessageID) error {
+	recalled, purged := false, false
+	_, err := t.one(func(r row) { recalled, purged = r.bool(0), r.bool(1) },
+		"SELECT recalled_at, body IS NULL FROM messages WHERE id = ?", int64(id))
+	switch {
+	case err != nil:
+		return err
+	case recalled:
+		return outbox.ErrRecalled
+	case purged:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // orNull is a number as it is stored where 0 is NULL.
@@ -122,7 +135,7 @@ func (t *tx) replayNext(
 	var found []hot
 	for _, q := range queries {
 		q.narrow(f)
-		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL) "+
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL) "+
 			"AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = d.conversation)", int64(after), text(f.AppID))
 		if err == nil {
 			err = t.each(func(r row) error {

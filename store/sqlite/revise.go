@@ -106,6 +106,9 @@ func (t *tx) edit(rev *outbox.Revision, m revised, parts []part) error {
 
 // recall stops what waits and takes back what was said.
 func (t *tx) recall(rev *outbox.Revision, m revised, parts []part) error {
+	if err := t.endSpread(rev.Message); err != nil {
+		return err
+	}
 	if _, err := t.exec("UPDATE messages SET recalled_at = ? WHERE id = ?", rev.At, int64(rev.Message)); err != nil {
 		return err
 	}
@@ -169,6 +172,9 @@ func (s *Store) RescheduleMessage(
 	for more := true; more; {
 		var last outbox.DeliveryID
 		if err := s.writer.do(ctx, func(t *tx) error {
+			if err := t.delaySpread(id, due); err != nil {
+				return err
+			}
 			waiting, err := t.waiting(id, after, cancelAtOnce)
 			if err != nil {
 				return err
@@ -204,14 +210,21 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	if h.state == ready { // its place stays; only a time that it waits for goes
 		_, err := t.exec(`UPDATE deliveries SET waits = 1, due_at = 0, reason = ?, updated_at = ?, history = history || ?
 			WHERE id = ? AND waits = 2`, c.Reason, at, changeLine(c), int64(h.id))
-		return errors.Join(err, t.offers(h.conversation, h.lane))
+		if err != nil {
+			return err
+		}
+		r, err := t.route(h.route)
+		if err == nil {
+			t.store.routes.offers(r, h.lane)
+		}
+		return err
 	}
 	return t.becomesReady(h, c)
 }
 
 // becomesReady gives a delivery of the table a place at the end of its lane.
 func (t *tx) becomesReady(h *hot, c outbox.Change) error {
-	r, err := t.routeIn(h.conversation)
+	r, err := t.routeFor(h)
 	if err != nil {
 		return err
 	}

@@ -229,14 +229,12 @@ func (t *tx) routeIn(c book.Row) (*route, error) {
 	return t.route(e.route)
 }
 
-// offers notes that a delivery may be claimed, or may be the head that may be.
-func (t *tx) offers(c book.Row, l outbox.Lane) error {
-	r, err := t.routeIn(c)
-	if err != nil {
-		return err
+// routeFor is the route of a delivery that was just read, or is new.
+func (t *tx) routeFor(h *hot) (*route, error) {
+	if h.route != 0 {
+		return t.route(h.route)
 	}
-	t.store.routes.offers(r, l)
-	return nil
+	return t.routeIn(h.conversation)
 }
 
 // nothingIn notes that nothing is to be claimed in a lane of a route, as the transaction sees it.

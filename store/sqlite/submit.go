@@ -56,7 +56,10 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertMessage(sub, alone); err != nil {
 		return outbox.Receipt{}, err
 	}
-	t.accepted(m.Lane, len(sub.Deliveries))
+	if err := t.insertSpread(sub); err != nil {
+		return outbox.Receipt{}, err
+	}
+	t.accepted(m.Lane, sub.Recipients())
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
 		nd := &sub.Deliveries[i]
@@ -130,7 +133,7 @@ const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = +? AND 
 
 // insertScheduled writes a delivery that gets its place and its rank later.
 func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
-	r, err := t.routeIn(h.conversation)
+	r, err := t.routeFor(h)
 	if err != nil {
 		return err
 	}
@@ -145,7 +148,7 @@ func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
 }
 
 func (t *tx) insertReady(h *hot, at time.Time) error {
-	r, err := t.routeIn(h.conversation)
+	r, err := t.routeFor(h)
 	if err != nil {
 		return err
 	}
