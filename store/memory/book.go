@@ -88,7 +88,9 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 		s.book.byKey[e.Key] = e
 	}
 	e.sight(sighting)
-	s.queue.reroute(e)
+	if s.queue.reroute(e) {
+		s.wake()
+	}
 	s.book.meet(e, sighting.Reference.User)
 	for i := range sighting.People {
 		s.book.meet(e, &sighting.People[i])

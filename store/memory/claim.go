@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Claim implements [outbox.Store].
@@ -14,6 +15,7 @@ func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, 
 	defer s.mu.Unlock()
 	q := &s.queue
 	q.promote(now)
+	q.reopen(now, s.loosened.Swap(false))
 	c := claiming{Store: s, now: now}
 	if err := q.open.Round(n, c.visit); err != nil {
 		return outbox.Claimed{}, err
@@ -33,9 +35,14 @@ type claiming struct {
 	busy     []head // those that nobody may have now
 }
 
-// visit hands out up to share deliveries of a route, by lanes, and reports whether there may be more.
+// visit hands out up to share deliveries of a route, by lanes, and reports whether there may be more. A route without
+// room is left alone until it may have some.
 func (c *claiming) visit(r *route, share int) (had int, more bool, err error) {
-	for had < share && r.waits() != [laneCount]bool{} {
+	if share = min(share, c.limits.Room(r.way, c.now)); share == 0 {
+		c.closes(r)
+		return 0, false, nil
+	}
+	for had < share && r.closed.IsZero() && r.waits() != [laneCount]bool{} {
 		for l, part := range r.lanes.Share(share-had, r.waits()) {
 			had += c.take(r, outbox.Lane(l), part)
 		}
@@ -49,7 +56,7 @@ func (c *claiming) visit(r *route, share int) (had int, more bool, err error) {
 // take hands out up to n heads of a lane of a route.
 func (c *claiming) take(r *route, l outbox.Lane, n int) (had int) {
 	q, heads := &c.queue, &r.heads[l]
-	for had < n && len(*heads) > 0 {
+	for had < n && r.closed.IsZero() && len(*heads) > 0 {
 		h := heap.Pop(heads).(head)
 		d := h.delivery
 		switch {
@@ -67,9 +74,45 @@ func (c *claiming) take(r *route, l outbox.Lane, n int) (had int) {
 			c.busy = append(c.busy, h)
 			continue
 		}
+		permit, ok := c.limits.Take(r.way, string(d.Key.Conversation), pace.Delivery, c.now)
+		if !ok {
+			held.Release()
+			c.putOff(h)
+			continue
+		}
 		r.clock[l].Turn(d.rank)
-		c.attempts = append(c.attempts, c.handOut(d, held, c.now))
+		a := c.handOut(d, held, c.now)
+		a.Permit = permit
+		c.attempts = append(c.attempts, a)
 		had++
 	}
 	return had
+}
+
+// closes leaves a route alone until its gate may open.
+func (c *claiming) closes(r *route) {
+	r.closed = atLeast(c.limits.Next(r.way, "", c.now), c.now)
+	c.queue.open.Remove(&r.turn)
+}
+
+// putOff leaves alone who was refused a permit: the route if that has no room, else the delivery, until its conversation
+// may have some.
+func (c *claiming) putOff(h head) {
+	d := h.delivery
+	if c.limits.Room(h.route.way, c.now) == 0 {
+		c.busy = append(c.busy, h)
+		c.closes(h.route)
+		return
+	}
+	d.DueAt = atLeast(c.limits.Next(h.route.way, string(d.Key.Conversation), c.now), c.now)
+	d.since = d.DueAt
+	heap.Push(&c.queue.later, timer{d.DueAt, d})
+}
+
+// atLeast is a time to look again, not at once.
+func atLeast(next, now time.Time) time.Time {
+	if soon := now.Add(time.Millisecond); next.Before(soon) {
+		return soon
+	}
+	return next
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // SubmitMessage implements [outbox.Store].
@@ -142,9 +144,21 @@ func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
 	if !ok {
 		return nil
 	}
+	r := d.conversation.route
+	if s.limits.Room(r.way, at) < math.MaxInt && r.ahead(d.message.Lane) {
+		held.Release()
+		return nil
+	}
+	permit, ok := s.limits.Take(r.way, string(d.Key.Conversation), pace.Delivery, at)
+	if !ok {
+		held.Release()
+		return nil
+	}
 	s.queue.enqueue(d)
-	d.route.clock[d.message.Lane].Turn(d.rank)
-	return new(s.handOut(d, held, at))
+	r.clock[d.message.Lane].Turn(d.rank)
+	a := s.handOut(d, held, at)
+	a.Permit = permit
+	return &a
 }
 
 // handOut makes a head an attempt. s.mu is held.

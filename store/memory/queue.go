@@ -206,15 +206,21 @@ func (q *queue) promote(now time.Time) {
 	}
 }
 
-// nextDue is the next time that something waits for; zero for none.
-func (q *queue) nextDue() time.Time {
+// nextDue is the next time that something waits for, or that a gate may open which something waits for; zero for none.
+func (q *queue) nextDue() (due time.Time) {
 	for len(q.later) > 0 && !q.later[0].stands() {
 		heap.Pop(&q.later)
 	}
-	if len(q.later) == 0 {
-		return time.Time{}
+	if len(q.later) > 0 {
+		due = q.later[0].at
 	}
-	return q.later[0].at
+	for _, r := range q.routes {
+		waits := !r.closed.IsZero() && r.waits() != [laneCount]bool{}
+		if waits && (due.IsZero() || r.closed.Before(due)) {
+			due = r.closed
+		}
+	}
+	return due
 }
 
 // later is a heap of what waits for a time, the earliest first.

@@ -43,6 +43,16 @@ func (r *route) waits() (waits [laneCount]bool) {
 	return waits
 }
 
+// ahead reports whether somebody may wait who is not less pressing than a lane.
+func (r *route) ahead(l outbox.Lane) bool {
+	for _, waiting := range r.heads[:l+1] {
+		if len(waiting) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // offers makes a head available.
 func (q *queue) offers(d *delivery) {
 	r := d.route
@@ -50,6 +60,23 @@ func (q *queue) offers(d *delivery) {
 	if r.closed.IsZero() {
 		q.open.Add(&r.turn)
 	}
+}
+
+// reopen has those looked at again whose gates may have opened: all of them, or those whose time has come.
+func (q *queue) reopen(now time.Time, all bool) {
+	for _, r := range q.routes {
+		if !r.closed.IsZero() && (all || !r.closed.After(now)) {
+			if r.closed = (time.Time{}); r.waits() != [laneCount]bool{} {
+				q.open.Add(&r.turn)
+			}
+		}
+	}
+}
+
+// freed has all routes looked at again: the limiter has let go of something earlier than it had said.
+func (s *Store) freed() {
+	s.loosened.Store(true)
+	s.wake()
 }
 
 // rank gives a delivery its place in the order in which heads of its lane and route are handed out.
@@ -67,11 +94,11 @@ func (q *queue) rank(d *delivery) {
 	}
 }
 
-// reroute takes what waits for a conversation along.
-func (q *queue) reroute(e *entry) {
+// reroute takes what waits for a conversation along, and reports whether it has moved.
+func (q *queue) reroute(e *entry) bool {
 	to := q.route(e)
 	if e.route == to {
-		return
+		return false
 	}
 	e.route = to
 	for key, l := range q.lanes {
@@ -84,6 +111,7 @@ func (q *queue) reroute(e *entry) {
 			}
 		}
 	}
+	return true
 }
 
 // heads is a heap, in the order in which they are handed out.

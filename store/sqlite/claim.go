@@ -57,6 +57,10 @@ func (t *tx) claim(n int, now time.Time) (step claimStep, err error) {
 		return step, err
 	}
 	c := claiming{tx: t, now: now, step: &step}
+	if t.store.loosened.Swap(false) {
+		t.store.routes.loosen()
+	}
+	t.store.routes.reopen(now)
 	if err := t.store.routes.open.Round(n, c.visit); err != nil {
 		return step, err
 	}
@@ -70,16 +74,21 @@ type claiming struct {
 
 	now   time.Time
 	step  *claimStep
-	drops int // how many heads it has dropped
+	drops int // how many heads it has dropped or put off
 }
 
-// visit hands out up to share deliveries of a route, by lanes, and reports whether there may be more.
+// visit hands out up to share deliveries of a route, by lanes, and reports whether there may be more. A route without
+// room is left alone until it may have some.
 func (c *claiming) visit(r *route, share int) (had int, more bool, err error) {
+	if share = min(share, c.store.cfg.Pace.Room(r.way, c.now)); share == 0 {
+		c.closes(r)
+		return 0, false, nil
+	}
 	waits := r.may
 	var from [laneCount]place
-	for had < share && !c.step.unfinished && waits != [laneCount]bool{} {
+	for had < share && !c.step.unfinished && r.closed.IsZero() && waits != [laneCount]bool{} {
 		for l, part := range r.lanes.Share(share-had, waits) {
-			if part == 0 {
+			if part == 0 || !r.closed.IsZero() {
 				continue
 			}
 			n, err := c.take(r, outbox.Lane(l), &from[l], part)
@@ -97,7 +106,7 @@ func (c *claiming) visit(r *route, share int) (had int, more bool, err error) {
 // that there are no more.
 func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, err error) {
 	left := *from != place{} // somebody was passed over
-	for had < n && !c.step.unfinished {
+	for had < n && !c.step.unfinished && r.closed.IsZero() {
 		limit := min(n-had, pageAtOnce)
 		page, err := c.claimable(r, l, *from, limit)
 		if err != nil {
@@ -115,15 +124,18 @@ func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, e
 		}
 		for i := range page {
 			*from = page[i].place()
-			a, taken, err := c.handOutIfFree(r, &page[i], c.now)
+			a, taken, err := c.give(r, &page[i])
 			switch {
 			case err != nil:
 				return had, err
-			case !taken:
-				left = true
-			default:
+			case taken:
 				c.step.attempts = append(c.step.attempts, a)
 				had++
+			default:
+				left = true
+			}
+			if !r.closed.IsZero() {
+				return had, c.keepClock(r, l)
 			}
 		}
 		if len(page) < limit {
@@ -259,32 +271,38 @@ func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, err error) {
 	return given, err
 }
 
-// handOutIfFree hands a candidate out if its conversation is free.
-func (t *tx) handOutIfFree(r *route, c *candidate, now time.Time) (a outbox.Attempt, taken bool, err error) {
-	e, err := t.conversation(c.conversation)
+// give hands a candidate out if its conversation is free and the channel has room. If the conversation has none it is put
+// off until that may have some; if the route has none, the route is.
+func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, err error) {
+	e, err := c.conversation(d.conversation)
 	if err != nil {
 		return a, false, err
 	}
-	held, free := t.store.leases.Try(e.conv.Key)
+	held, free := c.store.leases.Try(e.conv.Key)
 	if !free {
 		return a, false, nil
 	}
-	until := now.Add(t.store.leaseTime)
-	c.claims++
-	c.fence = held.Fence()
-	line := c.change(outbox.Change{At: now, State: outbox.StateSending, Attempt: int(c.claims)})
-	t.count(ready, sending, 1)
-	r.clock[c.lane].Turn(c.rank)
-	if _, err := t.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
+	permit, ok := c.permit(r, e, c.now)
+	if !ok {
+		held.Release()
+		return a, false, c.putOff(r, e, d)
+	}
+	until := c.now.Add(c.store.leaseTime)
+	d.claims++
+	d.fence = held.Fence()
+	line := d.change(outbox.Change{At: c.now, State: outbox.StateSending, Attempt: int(d.claims)})
+	c.count(ready, sending, 1)
+	r.clock[d.lane].Turn(d.rank)
+	if _, err := c.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
 			reason = NULL, updated_at = ?, history = history || ? WHERE id = ?`,
-		until, c.fence, c.claims, now, line, int64(c.id)); err != nil {
+		until, d.fence, d.claims, c.now, line, int64(d.id)); err != nil {
 		held.Release()
 		return a, false, err
 	}
-	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
-	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = c.body, c.window, c.accepted, c.trace, c.sent
-	if c.verb == send && !c.replayed {
-		a.ExpiresAt = c.expiresAt
+	a = c.handOut(&d.hot, e, held, until, d.onUnknown)
+	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent, a.Permit = d.body, d.window, d.accepted, d.trace, d.sent, permit
+	if d.verb == send && !d.replayed {
+		a.ExpiresAt = d.expiresAt
 	}
 	return a, true, nil
 }

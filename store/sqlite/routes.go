@@ -109,6 +109,18 @@ func (rs *routes) reopen(now time.Time) {
 	}
 }
 
+// loosen has all closed gates looked at again.
+func (rs *routes) loosen() {
+	for _, r := range rs.closed {
+		r.closed, r.place = time.Time{}, 0
+		if r.waits() {
+			rs.open.Add(&r.turn)
+		}
+	}
+	clear(rs.closed)
+	rs.closed = rs.closed[:0]
+}
+
 // opens is when the next gate may open that something waits for; zero for none.
 func (rs *routes) opens() time.Time {
 	for len(rs.closed) > 0 && !rs.closed[0].waits() {

@@ -174,6 +174,11 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	if !free {
 		return nil, t.insertReady(h, sub.At)
 	}
+	r, err := t.route(e.route)
+	if err != nil {
+		held.Release()
+		return nil, err
+	}
 	if t.store.lanes.taken(h.conversation, h.lane) {
 		taken := false
 		if _, err := t.one(func(r row) { taken = r.bool(0) }, "SELECT "+laneTaken,
@@ -185,10 +190,10 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 			return nil, err
 		}
 	}
-	r, err := t.route(e.route)
-	if err != nil {
+	permit, ok := t.permitAtOnce(r, e, h.lane, sub.At)
+	if !ok {
 		held.Release()
-		return nil, err
+		return nil, t.insertReady(h, sub.At)
 	}
 	h.seq, h.rank = t.nextSeq(), t.rank(r, h)
 	r.clock[h.lane].Turn(h.rank)
@@ -206,5 +211,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
+	a.Permit = permit
 	return &a, nil
 }
