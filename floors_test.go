@@ -49,6 +49,7 @@ var floors = map[string]int{
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
 	"bottest/fakechannel": 0,
 	"store/storetest":     11,
+	"internal/pgtest":     11,
 	"examples/jobs":       8,
 	"examples/api/notify": 11,
 	"examples/proactive":  11,
@@ -63,7 +64,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true}
+var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

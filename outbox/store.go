@@ -83,6 +83,12 @@ type Store interface {
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.
 	SettleDelivery(ctx context.Context, id DeliveryID, to State, at time.Time) (Delivery, error)
 
+	// Park makes what could be handed out at a time unknown, with [ReasonRestored]: deliveries with [VerbSend] that are
+	// ready or held, or scheduled and due at at. It is for a store that was restored from a backup, whose owner does not
+	// know what was said since the backup was made; nothing may be sending. What revises may be repeated without harm and
+	// stays as it is. It returns how many were parked.
+	Park(ctx context.Context, at time.Time) (int, error)
+
 	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
 	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)
 

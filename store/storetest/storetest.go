@@ -86,6 +86,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Reschedule", s.reschedule)
 	t.Run("Revise", s.revise)
 	t.Run("Replay", s.replay)
+	t.Run("Park", s.park)
 	t.Run("List", s.list)
 	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
