@@ -27,14 +27,9 @@ func (s Status) Settled() bool {
 	return true
 }
 
-// State sums the deliveries up: the state that all share, or else the least settled one among them.
-func (s Status) State() outbox.State {
-	counts := make(map[outbox.State]int64)
-	for _, d := range s.Deliveries {
-		counts[d.State]++
-	}
-	return outbox.StateOf(counts)
-}
+// State sums the deliveries up: the state that all share, or else the least settled one among them. What was delivered and
+// has been removed since is recalled.
+func (s Status) State() outbox.State { return outbox.StateOf(outbox.CountStates(s.Deliveries)) }
 
 // DeliveryText is a delivery's id as people see it.
 func DeliveryText(id outbox.DeliveryID) string { return ident.Text("dlv", int64(id)) }

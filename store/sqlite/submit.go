@@ -56,6 +56,9 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertMessage(sub, alone); err != nil {
 		return outbox.Receipt{}, err
 	}
+	if err := t.collapse(sub); err != nil {
+		return outbox.Receipt{}, err
+	}
 	t.accepted(m.Lane, len(sub.Deliveries))
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
@@ -73,6 +76,9 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			receipt.Attempt, err = t.insertTaken(&h, sub)
 		default:
 			err = t.insertReady(&h, sub.At)
+		}
+		if err == nil {
+			err = t.mayCollapse(h.id, m)
 		}
 		if err != nil {
 			return outbox.Receipt{}, err

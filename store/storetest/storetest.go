@@ -81,6 +81,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Submit", s.submit)
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
+	t.Run("Doubt", s.doubt)
+	t.Run("Collapse", s.collapse)
 	t.Run("Cancel", s.cancel)
 	t.Run("Batch", s.batch)
 	t.Run("Reschedule", s.reschedule)
