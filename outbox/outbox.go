@@ -31,6 +31,8 @@ var (
 	ErrState = errors.New("outbox: the delivery's state does not allow that")
 	// ErrRecalled: the message was recalled.
 	ErrRecalled = errors.New("outbox: the message was recalled")
+	// ErrPurged: what the message said is kept no longer.
+	ErrPurged = errors.New("outbox: the message's content was purged")
 )
 
 // MessageID and DeliveryID are positive, unique over all nodes and grow with time.
@@ -120,6 +122,10 @@ type Message struct {
 	EditedAt, RecalledAt time.Time
 	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
 	Trace string
+	// Recipients is [Spread.Conversations] of a message that was accepted with a spread, else 0; Spreading is true until
+	// all of its deliveries were made. A store tells both and takes neither.
+	Recipients int
+	Spreading  bool
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -135,7 +141,9 @@ type NewDelivery struct {
 type Submission struct {
 	Message    Message
 	Deliveries []NewDelivery
-	At         time.Time
+	// Spread makes the deliveries later. Nil makes none; with it, Deliveries is empty.
+	Spread *Spread
+	At     time.Time
 }
 
 // Submit is the op that accepts submissions when a turn commits. A submission whose key was used before is left out; with

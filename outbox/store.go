@@ -28,13 +28,23 @@ type Store interface {
 	//
 	// With a collapse key it first replaces what waits: deliveries with [VerbSend] to the same conversations, of messages of
 	// the same app and tenant with the same key, that are not handed out and may not have arrived, become suppressed with
-	// [ReasonCollapsed]. Deliveries of the submission itself stay.
+	// [ReasonCollapsed]. Deliveries of the submission itself stay. What an earlier message that is spreading would have
+	// waiting in such a conversation later ends in the same way when it is made.
 	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
 
 	// SubmitMessages accepts several submissions in one step, in their order, each by itself as SubmitMessage does without
 	// take: one that is refused for its key or a conversation does not keep the others out. The results are in the order
 	// of the submissions. No error of the step itself means that all results hold.
 	SubmitMessages(ctx context.Context, subs []Submission) ([]SubmitResult, error)
+
+	// SpreadMessages makes deliveries of messages that were accepted with a [Spread]: for up to n conversations of one of
+	// them, in the order of their rows, and notes in the same step how far that one has come, so that each conversation
+	// gets one delivery however often the process is killed. The message is one of the most pressing lane, and among
+	// these the one for which the fewest were made, so that a short one does not wait for a long one. nextID makes the
+	// ids; it may be called more often than it is needed. Several callers may work at once. It returns how many
+	// deliveries it made, and whether there may be more to make. CancelMessage and a recall end a spread;
+	// RescheduleMessage changes its time.
+	SpreadMessages(ctx context.Context, n int, at time.Time, nextID func() DeliveryID) (made int, more bool, err error)
 
 	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
 	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
@@ -64,6 +74,8 @@ type Store interface {
 
 	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
 	// what is sending or final stays as it is, and so do revisions. What may have arrived is unknown, with [ReasonCancelled].
+	// A driver may take several steps when there are very
+	// many; what was waiting when the first is done is not handed out any more.
 	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
 
 	// RescheduleMessage makes the deliveries that CancelMessage would cancel due at another time: scheduled, or ready
@@ -83,8 +95,8 @@ type Store interface {
 
 	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
 	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
-	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] if its message was recalled, unless
-	// it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
+	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
+	// recalled or purged, unless it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
 	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
@@ -94,6 +106,18 @@ type Store interface {
 	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.
 	SettleDelivery(ctx context.Context, id DeliveryID, as Settlement) (Delivery, error)
+
+	// Park makes what could be handed out at a time unknown, with [ReasonRestored]: deliveries with [VerbSend] that are
+	// ready or held, or scheduled and due at at. It is for a store that was restored from a backup, whose owner does not
+	// know what was said since the backup was made; nothing may be sending. What revises may be repeated without harm and
+	// stays as it is. It returns how many were parked.
+	Park(ctx context.Context, at time.Time) (int, error)
+
+	// Purge forgets what is over, of some messages in the order of their ids: a step of a walk over all of them. Messages
+	// with a delivery that is not final stay as they are. One without content is as it was in all else, but what was to
+	// be replayed of it is refused with [ErrPurged]; one that is removed is not found any more, nor are its deliveries and
+	// its idempotency key, and Counts does not count them.
+	Purge(ctx context.Context, p Purge) (Purged, error)
 
 	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
 	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)

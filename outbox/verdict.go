@@ -19,6 +19,8 @@ const (
 	ReasonSettled     = "settled"
 	// ReasonCollapsed: a later message with the same collapse key has replaced it.
 	ReasonCollapsed = "collapsed"
+	// ReasonRestored: the store was restored from a backup, and it may have been said since that was made.
+	ReasonRestored = "restored"
 )
 
 // maxDetail bounds what a channel's words may add to a delivery's history.

@@ -136,7 +136,7 @@ func (e *Engine) Delivery(ctx context.Context, id string) (outbox.Delivery, erro
 }
 
 // Replay tries a delivery again that has ended without success, as if it were new. What is unknown may be delivered twice.
-// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled].
+// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled]; [ErrPurged].
 func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error) {
 	d, err := e.Delivery(ctx, id)
 	if err != nil {

@@ -13,12 +13,16 @@ import (
 type Status struct {
 	ID      headsup.NotificationID
 	Message outbox.Message
-	// Deliveries are its deliveries with their history, oldest change first.
+	// Deliveries are its deliveries with their history, oldest change first; those that were made so far, while
+	// Message.Spreading.
 	Deliveries []outbox.Delivery
 }
 
 // Settled reports whether every delivery has an outcome that lasts.
 func (s Status) Settled() bool {
+	if s.Message.Spreading {
+		return false
+	}
 	for _, d := range s.Deliveries {
 		if !d.State.Final() {
 			return false
@@ -29,7 +33,13 @@ func (s Status) Settled() bool {
 
 // State sums the deliveries up: the state that all share, or else the least settled one among them. What was delivered and
 // has been removed since is recalled.
-func (s Status) State() outbox.State { return outbox.StateOf(outbox.CountStates(s.Deliveries)) }
+func (s Status) State() outbox.State {
+	counts := outbox.CountStates(s.Deliveries)
+	if s.Message.Spreading {
+		counts[outbox.StateReady]++ // what is not made yet
+	}
+	return outbox.StateOf(counts)
+}
 
 // DeliveryText is a delivery's id as people see it.
 func DeliveryText(id outbox.DeliveryID) string { return ident.Text("dlv", int64(id)) }

@@ -67,6 +67,11 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
 	}
 	m := &message{Message: copyMessage(sub.Message)}
+	m.Recipients, m.Spreading = 0, false
+	if sub.Spread != nil {
+		m.spread = &spread{Spread: *sub.Spread, outdone: make(map[book.Row]bool)}
+		m.Recipients, m.Spreading = sub.Spread.Conversations, true
+	}
 	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
 		return outbox.Receipt{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
 	}
@@ -87,7 +92,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 			t.s.queue.keys[key] = m
 		}
 		if o := t.s.queue.observer; o != nil {
-			o.Accepted(m.Lane, len(m.deliveries))
+			o.Accepted(m.Lane, sub.Recipients())
 		}
 		for _, d := range m.deliveries {
 			t.s.collapse(d, sub.At)
@@ -119,15 +124,23 @@ func (t *tx) delivery(m *message, nd outbox.NewDelivery, at time.Time) (*deliver
 	}, nil
 }
 
-// collapse ends what waits and is replaced by a new delivery. s.mu is held.
+// collapse ends what waits and is replaced by a new delivery, or would come later. s.mu is held.
 func (s *Store) collapse(d *delivery, at time.Time) {
 	m := d.message
 	if m.CollapseKey == "" {
 		return
 	}
+	same := func(o *message) bool {
+		return o.CollapseKey == m.CollapseKey && o.AppID == m.AppID && o.Tenant == m.Tenant
+	}
+	for _, o := range s.queue.messages {
+		if o.spread != nil && o.ID < m.ID && same(o) {
+			o.spread.outdone[d.Conversation] = true
+		}
+	}
 	for _, old := range s.queue.byID() {
-		if o := old.message; old.Conversation == d.Conversation && old.waits() && !old.MayHaveArrived &&
-			old.Verb == outbox.VerbSend && o.CollapseKey == m.CollapseKey && o.AppID == m.AppID && o.Tenant == m.Tenant {
+		if old.message != m && old.Conversation == d.Conversation && old.waits() && !old.MayHaveArrived &&
+			old.Verb == outbox.VerbSend && same(old.message) {
 			s.queue.drop(old, outbox.Change{At: at, State: outbox.StateSuppressed, Reason: outbox.ReasonCollapsed})
 			s.wake()
 		}
@@ -336,6 +349,7 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
 	}
+	m.spreadEnds()
 	for _, d := range m.deliveries {
 		if d.waits() && d.Verb == outbox.VerbSend {
 			s.queue.drop(d, outbox.Change{At: at, State: outbox.StateCancelled})

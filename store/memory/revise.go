@@ -38,6 +38,7 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 		m.Body, m.EditedAt = slices.Clone(r.Body), r.At
 	default:
 		m.RecalledAt, verb = r.At, outbox.VerbDelete
+		m.spreadEnds()
 	}
 	coming := make(map[outbox.DeliveryID]bool) // those for which an update waits, which will tell the new body
 	for _, d := range m.deliveries {
@@ -76,6 +77,9 @@ func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, a
 	m, known := s.queue.messages[id]
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
+	}
+	if m.spread != nil {
+		m.spread.DueAt = due
 	}
 	for _, d := range m.deliveries {
 		if d.waits() && d.Verb == outbox.VerbSend {
@@ -119,8 +123,11 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 		return outbox.Delivery{}, outbox.ErrNoDelivery
 	case !d.State.Final() || d.State == outbox.StateDelivered:
 		return outbox.Delivery{}, outbox.ErrState
-	case !d.replayable():
-		return outbox.Delivery{}, outbox.ErrRecalled
+	}
+	if d.Verb != outbox.VerbDelete {
+		if err := d.message.sayable(); err != nil {
+			return outbox.Delivery{}, err
+		}
 	}
 	if _, known := s.book.row(d.Conversation); !known {
 		return outbox.Delivery{}, book.ErrNotFound
@@ -131,7 +138,18 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 
 // replayable reports whether it has ended without success and may be tried again.
 func (d *delivery) replayable() bool {
-	return d.State.Final() && d.State != outbox.StateDelivered && (d.message.RecalledAt.IsZero() || d.Verb == outbox.VerbDelete)
+	return d.State.Final() && d.State != outbox.StateDelivered && (d.Verb == outbox.VerbDelete || d.message.sayable() == nil)
+}
+
+// sayable is nil when there is something that the message says.
+func (m *message) sayable() error {
+	switch {
+	case !m.RecalledAt.IsZero():
+		return outbox.ErrRecalled
+	case len(m.Body) == 0:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // replay makes a delivery that has ended ready again. s.mu is held.

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"hash/fnv"
+	"time"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -18,43 +20,56 @@ func collapseHash(appID string, tenant activity.TenantID, key string) int64 {
 	return int64(h.Sum64())
 }
 
-// collapse ends what waits in the conversations of a submission and is replaced by it.
-func (t *tx) collapse(sub *outbox.Submission) error {
-	m := &sub.Message
+// collapse ends what waits in a conversation and is replaced by m, or would come there later.
+func (t *tx) collapse(m *outbox.Message, in book.Row, at time.Time) error {
 	if m.CollapseKey == "" {
 		return nil
 	}
-	hash := collapseHash(m.AppID, m.Tenant, m.CollapseKey)
-	for i := range sub.Deliveries {
-		var old []hot
-		if err := t.each(func(r row) error {
-			old = append(old, scanHot(r))
-			return nil
-		}, "SELECT "+hotColumns+` FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-			WHERE d.collapse = ? AND d.conversation = ? AND d.state <> 4 AND d.unsure IS NULL AND d.message <> ?
-			AND m.collapse_key = ? AND m.app_id = ? AND ifnull(m.tenant_id, '') = ? ORDER BY d.id`,
-			hash, int64(sub.Deliveries[i].Conversation), int64(m.ID),
-			text(m.CollapseKey), text(m.AppID), text(m.Tenant)); err != nil {
+	var old []hot
+	if err := t.each(func(r row) error {
+		old = append(old, scanHot(r))
+		return nil
+	}, "SELECT "+hotColumns+` FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+		WHERE d.collapse = ? AND d.conversation = ? AND d.state <> 4 AND d.unsure IS NULL AND d.message <> ?
+		AND m.collapse_key = ? AND m.app_id = ? AND ifnull(m.tenant_id, '') = ? ORDER BY d.id`,
+		collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(in), int64(m.ID),
+		text(m.CollapseKey), text(m.AppID), text(m.Tenant)); err != nil {
+		return err
+	}
+	for i := range old {
+		if err := t.collapsed(&old[i], at); err != nil {
 			return err
 		}
-		for k := range old {
-			t.wake = true // the next due time may be another
-			if err := t.finish(&old[k], outbox.Change{
-				At: sub.At, State: outbox.StateSuppressed, Attempt: int(old[k].claims), Reason: outbox.ReasonCollapsed,
-			}); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+	_, err := t.exec(`INSERT OR IGNORE INTO outdone (message, conversation)
+			SELECT s.message, ? FROM spreads s CROSS JOIN messages m ON m.id = s.message
+			WHERE s.message < ? AND m.collapse_key = ? AND m.app_id = ? AND ifnull(m.tenant_id, '') = ?`,
+		int64(in), int64(m.ID), text(m.CollapseKey), text(m.AppID), text(m.Tenant))
+	return err
 }
 
-// mayCollapse lets a later message replace a delivery of m.
-func (t *tx) mayCollapse(id outbox.DeliveryID, m *outbox.Message) error {
+// collapsed ends a delivery that is replaced.
+func (t *tx) collapsed(h *hot, at time.Time) error {
+	t.wake = true // the next due time may be another
+	return t.finish(h, outbox.Change{
+		At: at, State: outbox.StateSuppressed, Attempt: int(h.claims), Reason: outbox.ReasonCollapsed,
+	})
+}
+
+// mayCollapse lets a later message replace a delivery of m, which may have happened already if m is spreading.
+func (t *tx) mayCollapse(h *hot, m *outbox.Message, at time.Time) error {
 	if m.CollapseKey == "" {
 		return nil
 	}
-	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(id))
+	outdone := false
+	if _, err := t.one(func(r row) { outdone = r.bool(0) }, "SELECT EXISTS (SELECT 1 FROM outdone WHERE message = ? AND conversation = ?)",
+		int64(m.ID), int64(h.conversation)); err != nil {
+		return err
+	}
+	if outdone {
+		return t.collapsed(h, at)
+	}
+	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(h.id))
 	return err
 }
 
@@ -66,8 +81,9 @@ func (t *tx) mayCollapseAgain(h *hot) error {
 	var m outbox.Message
 	if _, err := t.one(func(r row) {
 		m.AppID, m.Tenant, m.CollapseKey = r.text(0), activity.TenantID(r.text(1)), r.text(2)
-	}, "SELECT app_id, tenant_id, collapse_key FROM messages WHERE id = ?", int64(h.message)); err != nil {
+	}, "SELECT app_id, tenant_id, collapse_key FROM messages WHERE id = ?", int64(h.message)); err != nil || m.CollapseKey == "" {
 		return err
 	}
-	return t.mayCollapse(h.id, &m)
+	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(h.id))
+	return err
 }

@@ -52,11 +52,8 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		return outbox.ErrState
 	}
 	if h.verb != remove {
-		switch recalled, err := t.recalled(h.message); {
-		case err != nil:
+		if err := t.sayable(h.message); err != nil {
 			return err
-		case recalled:
-			return outbox.ErrRecalled
 		}
 	}
 	if _, err := t.conversation(h.conversation); err != nil {
@@ -79,6 +76,22 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		return err
 	}
 	return t.mayCollapseAgain(h)
+}
+
+// sayable is nil when there is something that a message says.
+func (t *tx) sayable(id outbox.MessageID) error {
+	recalled, purged := false, false
+	_, err := t.one(func(r row) { recalled, purged = r.bool(0), r.bool(1) },
+		"SELECT recalled_at, body IS NULL FROM messages WHERE id = ?", int64(id))
+	switch {
+	case err != nil:
+		return err
+	case recalled:
+		return outbox.ErrRecalled
+	case purged:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // orNull is a number as it is stored where 0 is NULL.
@@ -130,7 +143,7 @@ func (t *tx) replayNext(
 	var found []hot
 	for _, q := range queries {
 		q.narrow(f)
-		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL) "+
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL) "+
 			"AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = d.conversation)", int64(after), text(f.AppID))
 		if err == nil {
 			err = t.each(func(r row) error {

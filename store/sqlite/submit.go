@@ -56,10 +56,15 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertMessage(sub, alone); err != nil {
 		return outbox.Receipt{}, err
 	}
-	if err := t.collapse(sub); err != nil {
+	if err := t.insertSpread(sub); err != nil {
 		return outbox.Receipt{}, err
 	}
-	t.accepted(m.Lane, len(sub.Deliveries))
+	for i := range sub.Deliveries {
+		if err := t.collapse(m, sub.Deliveries[i].Conversation, sub.At); err != nil {
+			return outbox.Receipt{}, err
+		}
+	}
+	t.accepted(m.Lane, sub.Recipients())
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
 		nd := &sub.Deliveries[i]
@@ -78,7 +83,7 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			err = t.insertReady(&h, sub.At)
 		}
 		if err == nil {
-			err = t.mayCollapse(h.id, m)
+			err = t.mayCollapse(&h, m, sub.At)
 		}
 		if err != nil {
 			return outbox.Receipt{}, err

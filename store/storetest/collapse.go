@@ -16,6 +16,8 @@ func (s suite) collapse(t *testing.T) {
 	s.promise(t, "ReplacedHeadFreesItsLane", replacedHeadFreesLane)
 	s.promise(t, "ReplayedMayBeReplaced", replayedMayBeReplaced)
 	s.promise(t, "TurnAndBatchReplaceToo", turnAndBatchReplace)
+	s.promise(t, "SpreadReplacesWhatIsOlder", spreadReplaces)
+	s.promise(t, "SpreadSaysNothingAfterWhatIsNewer", spreadIsOutdone)
 }
 
 // status is a message with the collapse key "status".
@@ -150,4 +152,45 @@ func turnAndBatchReplace(e *env) {
 	l.Release()
 	e.replaced(third)
 	e.claimsOnly(10, e.start, last)
+}
+
+// spreading accepts a message to everybody with the collapse key "status".
+func (e *env) spreading(to ...book.Conversation) outbox.Submission {
+	e.Helper()
+	_, last, err := e.Extent(e.ctx, app, book.Filter{})
+	e.ok(err)
+	s := e.status()
+	s.Spread = &outbox.Spread{Last: last, Conversations: len(to)}
+	return e.accept(s)
+}
+
+func spreadReplaces(e *env) {
+	all := e.crowd(3)
+	old, later := e.accept(e.status(all[0])), e.accept(due(e.status(all[2]), e.at(time.Hour)))
+	first := e.spreading(all...)
+	e.stands(old, outbox.StateReady) // until it comes there
+	e.spreads(2, 2, true)
+	e.replaced(old)
+	e.stands(later, outbox.StateScheduled)
+	second := e.spreading(all...) // overtakes the other
+	e.spreads(10, 3, true)
+	e.replaced(later)
+	e.spreads(10, 1, false)
+	e.standsAs(first, outbox.StateSuppressed, outbox.StateSuppressed, outbox.StateSuppressed)
+	e.standsAs(second, outbox.StateReady, outbox.StateReady, outbox.StateReady)
+}
+
+func spreadIsOutdone(e *env) {
+	all := e.crowd(3)
+	spread := e.spreading(all...)
+	newer := e.accept(e.status(all[1]))
+	e.ends(outcomeOf(e.claimsOnly(1, e.start, newer)[0], e.start))
+	e.spreads(10, 3, false)
+	r := e.standsAs(spread, outbox.StateReady, outbox.StateSuppressed, outbox.StateReady)
+	if d := r.Deliveries[1]; d.Reason != outbox.ReasonCollapsed || d.Conversation != all[1].Row {
+		e.Errorf("delivery to %d ended for %q", d.Conversation, d.Reason)
+	}
+	again := e.accept(e.status(all[0])) // what was made is replaced as always
+	e.standsAs(spread, outbox.StateSuppressed, outbox.StateSuppressed, outbox.StateReady)
+	e.stands(again, outbox.StateReady)
 }
