@@ -65,7 +65,7 @@ func (c *claiming) take(r *route, l outbox.Lane, n int) (had int) {
 		case d.expired(c.now):
 			q.drop(d, outbox.Change{At: c.now, State: outbox.StateExpired})
 			continue
-		case d.Verb != outbox.VerbSend && q.deliveries[d.Revises].Activity == "":
+		case d.Verb != outbox.VerbSend && !q.deliveries[d.Revises].said():
 			q.drop(d, outbox.Change{At: c.now, State: outbox.StateSuppressed, Reason: outbox.ReasonNothingSent})
 			continue
 		}

@@ -90,6 +90,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Fair", s.fair)
 	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)
+	t.Run("Doubt", s.doubt)
+	t.Run("Collapse", s.collapse)
 	t.Run("Cancel", s.cancel)
 	t.Run("Batch", s.batch)
 	t.Run("Reschedule", s.reschedule)
