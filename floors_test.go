@@ -49,6 +49,7 @@ var floors = map[string]int{
 	"bottest":           11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
 	"bottest/fakechannel": 0,
+	"chaos":               11,
 	"store/storetest":     11,
 	"internal/pgtest":     11,
 	"examples/jobs":       8,
