@@ -159,6 +159,9 @@ func (n *node) wait() error {
 	return err
 }
 
+// errNotByItself: a process had to be killed.
+var errNotByItself = errors.New("it did not end by itself")
+
 // ended is how it ended, if it does within a time.
 func (n *node) ended(within time.Duration) error {
 	n.t.Helper()
@@ -174,7 +177,6 @@ func (n *node) ended(within time.Duration) error {
 		return err
 	case <-time.After(within):
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-done
-		return errors.New("it did not end by itself")
+		return errors.Join(errNotByItself, <-done)
 	}
 }
