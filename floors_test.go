@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"internal/backoff":    0,
 	"internal/ident":      0,
 	"internal/netguard":   0,
+	"internal/recur":      0,
 	"internal/signed":     0,
 	"internal/turnlock":   0,
 	"auth":                1,
