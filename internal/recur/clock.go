@@ -75,6 +75,7 @@ func parseMoment(field, text string) (m moment, err error) {
 	m.set = true
 	for _, form := range []string{time.RFC3339Nano, "20060102T150405Z"} {
 		if m.instant, err = time.Parse(form, text); err == nil {
+			m.instant = m.instant.Truncate(time.Millisecond) // as exact as stores are
 			return m, inRange(field, m.instant)
 		}
 	}
