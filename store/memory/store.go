@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -38,6 +39,7 @@ var (
 	_ proactive.Store  = (*Store)(nil)
 	_ event.Store      = (*Store)(nil)
 	_ access.Store     = (*Store)(nil)
+	_ schedule.Store   = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
 
@@ -62,6 +64,8 @@ type Store struct {
 	jobs    jobTables
 	events  eventTables
 	apiKeys []access.Key // row n is at n-1
+
+	schedules scheduleTables
 }
 
 type answerKey struct {
@@ -87,6 +91,7 @@ func newStore(leaseTime time.Duration, limits *pace.Limiter) *Store {
 		line:      newLineTables(),
 		jobs:      newJobTables(),
 		events:    newEventTables(),
+		schedules: newScheduleTables(),
 	}
 	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
@@ -148,13 +153,17 @@ type tx struct {
 	messages map[outbox.MessageID]*message
 	keys     map[messageKey]*message
 	ids      map[outbox.DeliveryID]bool
-	then     []func()
+
+	schedules map[scheduleKey]*scheduled
+
+	then []func()
 }
 
 func (s *Store) begin() *tx {
 	return &tx{
 		s: s, docs: make(map[state.Key]document), messages: make(map[outbox.MessageID]*message),
 		keys: make(map[messageKey]*message), ids: make(map[outbox.DeliveryID]bool),
+		schedules: make(map[scheduleKey]*scheduled),
 	}
 }
 
@@ -171,6 +180,9 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case schedule.Create:
+		_, _, err := t.schedule(op.Schedule, op.Most)
+		return err
 	case event.Heard:
 		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:

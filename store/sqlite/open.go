@@ -33,6 +33,7 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -50,6 +51,8 @@ type Store struct {
 	touches   touches
 	events    eventLog
 	spreads   atomic.Int64 // how many messages are being spread
+
+	scheduleNews chan struct{}
 
 	observer outbox.Observer // may be nil
 
@@ -78,6 +81,7 @@ var (
 	_ proactive.JobStore = (*Store)(nil)
 	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
+	_ schedule.Store     = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -183,6 +187,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.events.news = make(chan struct{}, 1)
+	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
