@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -17,6 +18,10 @@ const (
 	ReasonRescheduled = "rescheduled"
 	ReasonReplayed    = "replayed"
 	ReasonSettled     = "settled"
+	// ReasonPartial: a handler has said something and did not come to its end; nobody knows what is left to say.
+	ReasonPartial = "partial"
+	// ReasonNothingSaid: a handler came to its end and has said nothing.
+	ReasonNothingSaid = "nothing_said"
 	// ReasonRestored: the store was restored from a backup, and it may have been said since that was made.
 	ReasonRestored = "restored"
 )
@@ -27,6 +32,9 @@ const maxDetail = 300
 // outcome says what the result of an attempt means for its delivery. One whose last attempt may have been delivered ends
 // as unknown, whatever keeps it from being tried again.
 func (w *Worker) outcome(a Attempt, r result) Outcome {
+	if recorded, ok := errors.AsType[*Recorded](r.err); ok {
+		return recorded.Outcome
+	}
 	now := w.cfg.Now()
 	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, At: now}
 	failure := headsup.MeaningOf(r.err)
