@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Errors of stores.
@@ -191,6 +192,8 @@ type Attempt struct {
 	Claims, Failures int
 	// LeaseUntil is when the right ends.
 	LeaseUntil time.Time
+	// Permit is the channel's, which the claim has taken; nil where nothing is limited. The worker sees to its end.
+	Permit *pace.Permit
 }
 
 // Outcome is what became of an attempt.

@@ -21,6 +21,7 @@ type sender Engine
 // store it once does.
 func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach != book.ReachActive {
+		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
 	var a activity.Activity
