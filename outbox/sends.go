@@ -20,16 +20,16 @@ type Send struct {
 	At       time.Time
 }
 
-// End is the op that records an attempt's outcome when the turn that it has run commits: both happen or neither. An
+// Conclude is the op that records an attempt's outcome when the turn that it has run commits: both happen or neither. An
 // outcome that [Store.RecordOutcome] would refuse fails the commit with headsup.ErrLeaseLost.
-type End struct {
+type Conclude struct {
 	Outcome Outcome
 }
 
 // TurnOp implements headsup.Op.
-func (End) TurnOp() {}
+func (Conclude) TurnOp() {}
 
-// Recorded is the error by which a [Sender] tells that an attempt's outcome is recorded already, as an [End].
+// Recorded is the error by which a [Sender] tells that an attempt's outcome is recorded already, by a [Conclude].
 type Recorded struct {
 	Outcome Outcome
 }

@@ -193,9 +193,10 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises,
 	}
+	a.Handler, a.Lease = m.Handler, held
 	if d.Verb != outbox.VerbSend {
-		a.Sent = s.queue.deliveries[d.Revises].Activity
-	} else if !d.replayed {
+		a.Sent, a.Sends = s.queue.deliveries[d.Revises].Activity, slices.Clone(s.queue.deliveries[d.Revises].sends)
+	} else if a.Sends = slices.Clone(d.sends);  !d.replayed {
 		a.ExpiresAt = m.ExpiresAt
 	}
 	return a
@@ -220,6 +221,12 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 	if err != nil {
 		return err
 	}
+	s.record(d, o)
+	return nil
+}
+
+// record ends an attempt with its outcome. s.mu is held.
+func (s *Store) record(d *delivery, o outbox.Outcome) {
 	if o.Failed {
 		d.Failures++
 	}
@@ -232,7 +239,6 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 		c.RetryAt = o.RetryAt
 	}
 	s.end(d, c)
-	return nil
 }
 
 // attempt finds the delivery of an attempt that is still right. s.mu is held.

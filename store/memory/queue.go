@@ -66,6 +66,7 @@ type delivery struct {
 	until time.Time
 
 	replayed bool
+	sends    []outbox.Send // by ordinal
 }
 
 // expired reports whether it is too late for it. What revises, or was replayed, is never late.

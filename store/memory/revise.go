@@ -155,7 +155,7 @@ func (s *Store) replay(d *delivery, at time.Time) {
 		l := s.queue.laneOf(d)
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
 	}
-	d.Failures, d.replayed, d.wantedAt, d.since = 0, true, at, at
+	d.Failures, d.replayed, d.wantedAt, d.since, d.sends = 0, true, at, at, nil
 	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
 	s.wake()
 }

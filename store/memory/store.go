@@ -162,6 +162,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.end(op.Outcome)
 	case event.Heard:
 		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:

@@ -148,6 +148,7 @@ type candidate struct {
 	cancelled bool        // its message was, when it was waiting and there were very many
 	sent      activity.ID // what it revises
 	trace     string
+	handler   string
 }
 
 // claimable lists up to n heads after a place.
@@ -158,10 +159,10 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
-			cancelled: r.bool(hotCount + 6),
+			cancelled: r.bool(hotCount + 6), handler: r.text(hotCount + 7),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.handler
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
 		int64(from.lane), from.seq, n)
@@ -227,6 +228,17 @@ func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, er
 	}
 	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = c.body, c.window, c.accepted, c.trace, c.sent
+	a.Handler = c.handler
+	if a.Handler != "" {
+		said := c.id
+		if c.verb != send {
+			said = c.revises
+		}
+		if a.Sends, err = t.sends(said); err != nil {
+			held.Release()
+			return a, false, err
+		}
+	}
 	if c.verb == send && !c.replayed {
 		a.ExpiresAt = c.expiresAt
 	}

@@ -51,7 +51,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit, event.Heard:
+		case headsup.RecordAnswer, state.Save, outbox.Submit, outbox.Conclude, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -81,6 +81,8 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.endWithTurn(op.Outcome)
 	case event.Heard:
 		return t.hear(key, op)
 	}
