@@ -93,6 +93,7 @@ func (t *tx) handOut(
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
 		Verb: word(verbs, h.verb), Revises: h.revises, MayHaveArrived: h.unsure,
+		Lease: &lease{Lease: held, store: t.store},
 	}
 }
 
