@@ -14,6 +14,8 @@ import (
 // Backup writes a copy of the database, as it is at one moment, to a new file that only its owner can read. The copy is
 // complete and synced when Backup returns; work goes on meanwhile. It needs no log beside it, and [Restore] takes it.
 func (s *Store) Backup(ctx context.Context, to string) error {
+	s.files.RLock()
+	defer s.files.RUnlock()
 	return backup(ctx, s.path, to)
 }
 

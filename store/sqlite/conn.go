@@ -47,11 +47,16 @@ func dsn(path string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
-// writerDSN: a log that is synced at every commit and written back every 4 MiB, so that a commit is never held up for
-// long; deleted content is overwritten, which costs nothing that can be measured.
+// writerDSN: a log that the syncer syncs, not SQLite, and that the checkpointer writes back; a commit does so only when
+// that one lags far behind. Deleted content is overwritten, which costs nothing that can be measured.
 func writerDSN(path string) string {
-	return dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(1000)", "secure_delete(1)",
+	return dsn(path, "journal_mode(WAL)", "synchronous(NORMAL)", "wal_autocheckpoint(16000)", "secure_delete(1)",
 		"temp_store(MEMORY)", "cache_size(-16384)")
+}
+
+// checkpointDSN is of a connection that writes nothing of its own.
+func checkpointDSN(path string) string {
+	return dsn(path, "synchronous(NORMAL)", "wal_autocheckpoint(0)", "cache_size(-64)")
 }
 
 func readerDSN(path string) string {

@@ -30,6 +30,9 @@ const smallFile = 256 << 20
 // prepareFile makes the database if there is none, else checks that it is one of ours and sound, and brings its schema
 // up to date. A new database gets its name only when it is complete, so a file with the name is never an unfinished one.
 func prepareFile(ctx context.Context, path string) error {
+	if err := comeBack(path); err != nil { // a process ended while it opened the file anew
+		return fmt.Errorf("sqlite: %w", err)
+	}
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -193,6 +196,16 @@ const (
 	sqliteCantOpen = 14
 	sqliteNotADB   = 26
 )
+
+// unsynced reports whether a sync has failed, so that nobody knows what is on disk.
+func unsynced(err error) bool {
+	const (
+		fsync    = sqliteIOErr | 4<<8
+		dirFsync = sqliteIOErr | 5<<8
+	)
+	se := (*sqlite.Error)(nil)
+	return errors.As(err, &se) && (se.Code() == fsync || se.Code() == dirFsync)
+}
 
 // ofTheDisk reports whether an error has nothing to do with what was asked for.
 func ofTheDisk(err error) bool {
