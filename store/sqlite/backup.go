@@ -48,7 +48,7 @@ func backup(ctx context.Context, path, to string) (err error) {
 			err = errors.Join(err, os.Remove(to))
 		}
 	}()
-	c, err := openConn(dsn(path))
+	c, err := openConn(path, nil)
 	if err != nil {
 		return explain(path, err)
 	}
@@ -139,7 +139,7 @@ func checkAll(ctx context.Context, path string) error {
 	if err := checkHeader(path); err != nil {
 		return err
 	}
-	c, err := openConn(dsn(path, "query_only(1)"))
+	c, err := openConn(path, settings{"query_only(1)"})
 	if err != nil {
 		return explain(path, err)
 	}

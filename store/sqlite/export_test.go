@@ -59,11 +59,10 @@ func (s *Store) Plans(ctx context.Context) (map[string]string, error) {
 				continue
 			}
 			var plan strings.Builder
-			args := make([]any, strings.Count(sql, "?"))
 			if err := c.each(func(r row) error {
 				fmt.Fprintln(&plan, r.text(3))
 				return nil
-			}, "EXPLAIN QUERY PLAN "+sql, args...); err != nil {
+			}, "EXPLAIN QUERY PLAN "+sql); err != nil {
 				return fmt.Errorf("%s: %w", sql, err)
 			}
 			plans[sql] = plan.String()

@@ -202,7 +202,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 
 // connect opens the writer's connection, the checkpointer's and the readers', and reads what is kept in memory.
 func (s *Store) connect() error {
-	c, err := openConn(writerDSN(s.path))
+	c, err := openConn(s.path, forWriter)
 	if err != nil {
 		return err
 	}
@@ -225,19 +225,27 @@ func (s *Store) connect() error {
 	if err := s.writer.sync.open(s.path); err != nil {
 		return err
 	}
-	k, err := openConn(checkpointDSN(s.path))
+	k, err := openConn(s.path, forCheckpoint)
 	if err != nil {
 		return err
 	}
 	s.checkpoints.use(k)
 	for range readersCount {
-		r, err := openConn(readerDSN(s.path))
+		r, err := openConn(s.path, forReader)
 		if err != nil {
 			return err
 		}
 		s.readers <- r
 	}
 	return nil
+}
+
+// leave is disconnect that leaves the log as it is.
+func (s *Store) leave() error {
+	if c := s.writer.conn; c != nil {
+		c.leaveLog()
+	}
+	return s.disconnect()
 }
 
 // disconnect closes all connections that are open; the writer's last, since the last one to be closed tidies the log away.

@@ -66,52 +66,28 @@ func (w *writer) refuse(err error) bool {
 	}
 }
 
-// away is where the database is while its connections are closed without writing the log back.
-func away(path string) string { return path + ".reopening" }
-
-// withdraw closes all connections, so that no trace of the log is left in memory. The last connection to be closed would
-// write the log back, though nobody knows what is in it; SQLite leaves that when the database is not where it was
-// (pager.c, databaseIsUnmoved). Where files that are open cannot be moved the log is written back, after a sync of it.
+// withdraw closes all connections, so that no trace of the log is left in memory. Nothing of it is written back, as the
+// last connection to be closed does otherwise: nobody knows what is in it.
 func (s *Store) withdraw() {
 	s.files.Lock() // a backup is a connection, too
 	defer s.files.Unlock()
 	readers := make([]*conn, 0, readersCount)
-	for range readersCount {
+	for range readersCount { // waits for those that read
 		readers = append(readers, <-s.readers)
 	}
-	moved := os.Rename(s.path, away(s.path)) == nil
 	for _, r := range readers {
 		s.readers <- r
 	}
-	if err := s.disconnect(); err != nil {
+	if err := s.leave(); err != nil {
 		s.cfg.Logger.Warn("connections not closed well", "error", err)
-	}
-	if moved {
-		if err := comeBack(s.path); err != nil {
-			s.cfg.Logger.Error("the database is not where it was", "error", err)
-		}
 	}
 	for range readersCount {
 		s.readers <- nil // who reads is told that it cannot be
 	}
 }
 
-// comeBack undoes a move that was interrupted.
-func comeBack(path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(away(path), path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil // there is none: it is made, or missed, by whoever opens it
-}
-
 // reopen opens the database and makes everything in memory as it is there. It belongs to the writer.
 func (s *Store) reopen() (err error) {
-	if err := comeBack(s.path); err != nil {
-		return err
-	}
 	if err := rewrite(s.path + "-wal"); err != nil {
 		return fmt.Errorf("write the log again: %w", err)
 	}
@@ -120,7 +96,7 @@ func (s *Store) reopen() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.disconnect())
+			err = errors.Join(err, s.leave())
 			for len(s.readers) < readersCount {
 				s.readers <- nil
 			}
