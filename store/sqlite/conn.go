@@ -357,7 +357,9 @@ func (r row) int(i int) int64 { return lib.Xsqlite3_column_int64(r.s.c.tls, r.s.
 
 func (r row) bool(i int) bool { return r.int(i) != 0 }
 
-func (r row) null(i int) bool { return lib.Xsqlite3_column_type(r.s.c.tls, r.s.p, int32(i)) == lib.SQLITE_NULL }
+func (r row) null(i int) bool {
+	return lib.Xsqlite3_column_type(r.s.c.tls, r.s.p, int32(i)) == lib.SQLITE_NULL
+}
 
 func (r row) time(i int) time.Time { return fromMicros(r.int(i)) }
 

@@ -19,6 +19,7 @@ const reopenEvery = time.Second
 // whole. Nobody was told of what may be missing: everything from the sync that failed on has been answered with an error.
 // What was handed out before stays handed out. It returns false when the store was closed meanwhile.
 func (w *writer) recover() bool {
+	w.sync.ahead.Add(1)
 	w.sync.todo <- nil // it is taken when everybody has been answered
 	w.log.Error("the database is opened anew: the disk did not take what was written", "error", w.sync.failed())
 	s := w.store
@@ -88,7 +89,7 @@ func (s *Store) withdraw() {
 
 // reopen opens the database and makes everything in memory as it is there. It belongs to the writer.
 func (s *Store) reopen() (err error) {
-	if err := rewrite(s.path + "-wal"); err != nil {
+	if err := s.writer.sync.rewrite(s.path + "-wal"); err != nil {
 		return fmt.Errorf("write the log again: %w", err)
 	}
 	for range readersCount {
@@ -110,7 +111,7 @@ func (s *Store) reopen() (err error) {
 	if s.writer.together([]*op{o}); o.err != nil {
 		return o.err
 	}
-	if err := datasync(s.writer.sync.log); err != nil {
+	if err := s.writer.sync.sync(s.writer.sync.log); err != nil {
 		return err
 	}
 	s.writer.sync.mends()
@@ -119,7 +120,7 @@ func (s *Store) reopen() (err error) {
 
 // rewrite writes a file's content over itself and syncs it: pages that a failed sync has left behind as clean are written
 // by no later one.
-func rewrite(path string) (err error) {
+func (y *syncer) rewrite(path string) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -142,7 +143,7 @@ func rewrite(path string) (err error) {
 		}
 		at += int64(n)
 	}
-	return datasync(f)
+	return y.sync(f)
 }
 
 // restore makes what is remembered of attempts fit what is in the database. An attempt that was handed out stays so, with

@@ -37,7 +37,9 @@ func (c *commit) fail(err error) {
 type syncer struct {
 	store *Store
 	todo  chan []*commit // without room: the writer is never further ahead than by one transaction
+	ahead atomic.Int64   // how many that were handed over are not settled
 	log   *os.File       // the write-ahead log; only while the database is open
+	sync  func(*os.File) error
 
 	committed atomic.Uint64 // number of the last transaction that others may see
 
@@ -48,7 +50,7 @@ type syncer struct {
 }
 
 func newSyncer(s *Store) *syncer {
-	return &syncer{store: s, todo: make(chan []*commit), moved: make(chan struct{})}
+	return &syncer{store: s, todo: make(chan []*commit), moved: make(chan struct{}), sync: datasync}
 }
 
 // open makes the log known, and its name durable: SQLite would sync the directory only with its own first sync.
@@ -72,6 +74,7 @@ func (y *syncer) close() error {
 func (y *syncer) run() {
 	for commits := range y.todo {
 		y.settle(commits)
+		y.ahead.Add(-1)
 	}
 }
 
@@ -84,7 +87,7 @@ func (y *syncer) settle(commits []*commit) {
 		}
 	}
 	if last > 0 && err == nil {
-		if err = datasync(y.log); err != nil {
+		if err = y.sync(y.log); err != nil {
 			y.breaks(fmt.Errorf("sync the log: %w", err))
 		}
 	}

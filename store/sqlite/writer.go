@@ -174,13 +174,26 @@ func (w *writer) nudge() {
 // run again, each in a transaction of its own, so that it harms nobody else.
 func (w *writer) batch(ops []*op) {
 	if c := w.together(ops); c != nil {
-		w.sync.todo <- []*commit{c}
+		w.hand([]*commit{c})
 		return
 	}
 	commits := make([]*commit, len(ops))
 	for i := range ops {
 		commits[i] = w.together(ops[i : i+1])
 	}
+	w.hand(commits)
+}
+
+// hand has commits synced: by the syncer if there is more to do, else, which is quicker, here.
+func (w *writer) hand(commits []*commit) {
+	w.mu.Lock()
+	idle := len(w.queue) == 0
+	w.mu.Unlock()
+	if idle && w.sync.ahead.Load() == 0 {
+		w.sync.settle(commits)
+		return
+	}
+	w.sync.ahead.Add(1)
 	w.sync.todo <- commits
 }
 
