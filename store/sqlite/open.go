@@ -35,6 +35,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -54,6 +55,8 @@ type Store struct {
 	touches     touches
 	events      eventLog
 	spreads     atomic.Int64 // how many messages are being spread
+
+	scheduleNews chan struct{}
 
 	observer outbox.Observer // may be nil
 
@@ -81,6 +84,7 @@ var (
 	_ proactive.JobStore = (*Store)(nil)
 	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
+	_ schedule.Store     = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -182,6 +186,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.events.news = make(chan struct{}, 1)
+	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	s.writer = newWriter(s)
 	if err := s.connect(); err != nil {
