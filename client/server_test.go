@@ -202,7 +202,7 @@ func TestEditAndRecallReachWhatWasSaid(t *testing.T) {
 	if err != nil || n.RecalledAt == nil || n.Deliveries[len(n.Deliveries)-1].Verb != "delete" {
 		t.Errorf("%+v, %v", n, err)
 	}
-	l.settled(t, n.ID, "delivered")
+	l.settled(t, n.ID, "recalled")
 	if got := l.channel.Texts("c"); len(got) != 0 {
 		t.Errorf("says %q", got)
 	}
