@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/backoff"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Sender delivers: it makes one attempt and returns the id that the channel gave the activity, also beside an error if it
@@ -333,11 +334,12 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	end := time.Now().Add(headsup.LeaseTime)
 	ctx, span := w.trace(ctx, a)
 	began := time.Now()
-	r := w.try(ctx, a)
+	r := w.try(pace.WithPermit(ctx, a.Permit), a)
+	a.Permit.Done(w.cfg.Now()) // unless whoever has made the call has ended it
 	took := time.Since(began)
 	o := w.outcome(a, r)
 	w.observe(span, a, r, o, took)
-	if w.record(ctx, a, o, end) {
+	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}
 }

@@ -32,8 +32,8 @@
 //
 // A queue asks for [Limiter.Room] on a [Route], takes no more than that from it, each with a permit, and looks at the
 // route again at [Limiter.Next]. A delivery whose conversation refuses it waits until that conversation's Next. What is
-// freed earlier than that is told by [Config].Freed. The permit goes along with the delivery to whoever makes the call:
-// the call's end is the permit's, and a permit whose delivery is not attempted after all is given back with
+// freed earlier than that is told by [Limiter.OnFreed]. The permit goes along with the delivery to whoever makes the call:
+// [WithPermit] carries it there. The call's end is the permit's, and a permit whose delivery is not attempted after all is given back with
 // [Permit.Cancel]. To store the past of gates in rows of its own, a queue uses [Usage] with a [Rule].
 //
 // # Pauses

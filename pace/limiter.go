@@ -15,10 +15,6 @@ type Config struct {
 	// the same.
 	Profiles Profiles
 
-	// Freed is called when calls may be made that [Limiter.Next] has put off, because a pause has ended early or a permit
-	// was given back. It must not block or call the limiter. May be nil.
-	Freed func()
-
 	// Paused is told of every pause that begins, is prolonged or ends; one that ends has no Until. It must not block or
 	// call the limiter. May be nil.
 	Paused func(Pause)
@@ -40,6 +36,9 @@ type Limiter struct {
 	blocked  atomic.Int32 // how many blocks and failing hosts there are
 
 	counters
+
+	observing sync.RWMutex
+	onFreed   []func() // guarded by observing
 
 	mu      sync.Mutex
 	tenants map[Scope]*gate      // guarded by mu, as all below; each with its conversations
@@ -327,9 +326,22 @@ func (g *gate) conversation(id string, rules *rules) *conversation {
 	return c
 }
 
+// OnFreed has f called, from now on, when calls may be made that [Limiter.Next] has put off, because a pause has ended
+// early or a permit was given back. It must not block or call the limiter.
+func (l *Limiter) OnFreed(f func()) {
+	if l == nil {
+		return
+	}
+	l.observing.Lock()
+	defer l.observing.Unlock()
+	l.onFreed = append(l.onFreed, f)
+}
+
 func (l *Limiter) freed() {
-	if l.cfg.Freed != nil {
-		l.cfg.Freed()
+	l.observing.RLock()
+	defer l.observing.RUnlock()
+	for _, f := range l.onFreed {
+		f()
 	}
 }
 

@@ -48,10 +48,11 @@ func TestAPauseHoldsForItsScopeAlone(t *testing.T) {
 func TestAPauseIsFollowedByOneCallAtATime(t *testing.T) {
 	t.Parallel()
 	freed := 0
-	l, err := pace.New(pace.Config{Freed: func() { freed++ }})
+	l, err := pace.New(pace.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.OnFreed(func() { freed++ })
 	r := route("a")
 	l.Pause(r.OfTenant(), t0.Add(10*time.Second), pace.ReasonThrottled)
 	now := t0.Add(10 * time.Second)

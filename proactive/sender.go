@@ -21,11 +21,15 @@ type sender Engine
 // store it once does.
 func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach != book.ReachActive {
+		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
 	var a activity.Activity
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
+	}
+	if at.Handler != "" {
+		return s.perform(ctx, at, a.Value)
 	}
 	said := at.Delivery
 	if at.Verb != outbox.VerbSend {
