@@ -135,7 +135,7 @@ func (t *tx) keepUse(r pace.Route, conversation string, at time.Time) error {
 		}
 	}
 	if len(used) > 0 {
-		t.after(stored)
+		t.durably(stored)
 	}
 	return nil
 }
