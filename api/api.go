@@ -144,7 +144,8 @@ type ReplayResult struct {
 
 // SettleRequest says what became of a delivery whose outcome is unknown.
 type SettleRequest struct {
-	State string `json:"state" enum:"delivered,failed" doc:"What became of it."`
+	State      string `json:"state" enum:"delivered,failed" doc:"What became of it."`
+	ActivityID string `json:"activity_id,omitempty" maxLength:"1024" doc:"The id that the channel gave the message, if it was delivered and you know it: without one it can be neither edited nor recalled."`
 }
 
 // Delivery is a notification's way to one conversation.

@@ -82,6 +82,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)
 	t.Run("Outcome", s.outcome)
+	t.Run("Doubt", s.doubt)
+	t.Run("Collapse", s.collapse)
 	t.Run("Cancel", s.cancel)
 	t.Run("Batch", s.batch)
 	t.Run("Reschedule", s.reschedule)
