@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,7 +17,15 @@ type Window struct {
 }
 
 // String is the form that [ParseWindow] reads, such as "50/1s".
-func (w Window) String() string { return fmt.Sprintf("%d/%v", w.Limit, w.Per) }
+func (w Window) String() string {
+	per := w.Per.String()
+	for _, nothing := range []string{"m0s", "h0m"} { // 1h0m0s
+		if strings.HasSuffix(per, nothing) {
+			per = per[:len(per)-2]
+		}
+	}
+	return strconv.Itoa(w.Limit) + "/" + per
+}
 
 // The bounds of a window.
 const (
