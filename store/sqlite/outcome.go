@@ -100,6 +100,13 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.count(sending, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
+	if waits == waitsClaim {
+		r, err := t.routeIn(h.conversation) // it may have moved since it was handed out
+		if err != nil {
+			return err
+		}
+		t.store.routes.offers(r, h.lane)
+	}
 	_, err := t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id))
