@@ -79,6 +79,10 @@ type Store interface {
 	// what it revises, then that is known: if it is unknown, it becomes delivered with that id and [ReasonSettled].
 	RecordOutcome(ctx context.Context, o Outcome) error
 
+	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
+	// noted comes with later attempts, until the delivery is replayed, which begins anew.
+	RecordSend(ctx context.Context, s Send) error
+
 	// Extend prolongs the leases of running attempts and returns those that are lost: ended, reclaimed, or their
 	// conversation taken over.
 	Extend(ctx context.Context, attempts []Attempt, until time.Time) (lost []DeliveryID, err error)

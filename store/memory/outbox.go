@@ -200,9 +200,10 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
+	a.Handler, a.Lease = m.Handler, held
 	if d.Verb != outbox.VerbSend {
-		a.Sent = s.queue.deliveries[d.Revises].Activity
-	} else if !d.replayed {
+		a.Sent, a.Sends = s.queue.deliveries[d.Revises].Activity, slices.Clone(s.queue.deliveries[d.Revises].sends)
+	} else if a.Sends = slices.Clone(d.sends); !d.replayed {
 		a.ExpiresAt = m.ExpiresAt
 	}
 	return a
@@ -232,6 +233,12 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 	if err != nil {
 		return err
 	}
+	s.record(d, o)
+	return nil
+}
+
+// record ends an attempt with its outcome. s.mu is held.
+func (s *Store) record(d *delivery, o outbox.Outcome) {
 	if o.Failed {
 		d.Failures++
 	}
@@ -250,7 +257,6 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 			s.settle(of, outbox.Settlement{State: outbox.StateDelivered, Activity: o.Activity, At: o.At})
 		}
 	}
-	return nil
 }
 
 // attempt finds the delivery of an attempt that is still right. s.mu is held.

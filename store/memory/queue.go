@@ -74,7 +74,8 @@ type delivery struct {
 	until time.Time
 
 	replayed bool
-	lost     int // attempts in a row
+	sends    []outbox.Send // by ordinal
+	lost     int           // attempts in a row
 }
 
 // expired reports whether it is too late for it. What revises, or was replayed, is never late.

@@ -180,6 +180,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.end(op.Outcome)
 	case schedule.Create:
 		_, _, err := t.schedule(op.Schedule, op.Most)
 		return err

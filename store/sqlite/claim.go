@@ -216,6 +216,7 @@ type candidate struct {
 	sent      activity.ID // what it revises
 	trace     string
 	edited    bool
+	handler   string
 }
 
 // claimable lists up to n heads of a lane of a route after a place.
@@ -226,10 +227,11 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
-			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7),
+			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at,
+		m.handler
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
 		r.id, int64(l), from.rank, int64(from.id), n)
@@ -304,7 +306,17 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	}
 	a = c.handOut(&d.hot, e, held, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent, a.Permit = d.body, d.window, d.accepted, d.trace, d.sent, permit
-	a.Edited = d.edited
+	a.Edited, a.Handler = d.edited, d.handler
+	if a.Handler != "" {
+		said := d.id
+		if d.verb != send {
+			said = d.revises
+		}
+		if a.Sends, err = c.sends(said); err != nil {
+			held.Release()
+			return a, false, err
+		}
+	}
 	if d.verb == send && !d.replayed {
 		a.ExpiresAt = d.expiresAt
 	}

@@ -60,6 +60,9 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err := t.forgetSends(h.id); err != nil {
+		return err
+	}
 	c := outbox.Change{At: at, State: outbox.StateReady, Attempt: int(h.claims), Reason: outbox.ReasonReplayed}
 	h.change(c)
 	if _, err := t.exec("DELETE FROM finished WHERE id = ?", int64(h.id)); err != nil {

@@ -126,10 +126,10 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 		only = int64(sub.Deliveries[0].ID)
 	}
 	_, err = t.exec(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
-			on_unknown, window, policy, collapse_key, target, expires_at, created_at, trace, alone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
-		int64(m.Lane), onUnknown, window, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
+		int64(m.Lane), onUnknown, window, m.Handler, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
 	return err
 }
 
@@ -219,6 +219,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Permit = permit
+	a.Permit, a.Handler = permit, m.Handler
 	return &a, nil
 }

@@ -99,6 +99,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Reschedule", s.reschedule)
 	t.Run("Revise", s.revise)
 	t.Run("Replay", s.replay)
+	t.Run("Sends", s.sends)
 	t.Run("Park", s.park)
 	t.Run("Purge", s.purge)
 	t.Run("List", s.list)

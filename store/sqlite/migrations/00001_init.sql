@@ -169,6 +169,7 @@ CREATE TABLE messages (
 	lane         INTEGER NOT NULL,
 	on_unknown   INTEGER NOT NULL,
 	window       INTEGER NOT NULL,
+	handler      TEXT,    -- runs in a turn to say it; NULL where the body is said
 	policy       TEXT,
 	collapse_key TEXT,
 	target       TEXT,
@@ -339,6 +340,8 @@ CREATE INDEX finished_conversation ON finished (part, conversation);
 CREATE TABLE sends (
 	delivery    INTEGER NOT NULL,
 	ordinal     INTEGER NOT NULL,
+	fence       INTEGER NOT NULL,
+	taken       INTEGER NOT NULL,
 	activity_id TEXT,
 	at          INTEGER NOT NULL,
 	PRIMARY KEY (delivery, ordinal)
