@@ -43,6 +43,7 @@ func TestAttemptThatHasLostItsLeaseIsStopped(t *testing.T) {
 			for delivery(t, s).State != outbox.StateUnknown {
 				time.Sleep(100 * time.Millisecond)
 			}
+			synctest.Wait()
 			if took := time.Since(began); !errors.Is(ch.cause, headsup.ErrLeaseLost) || took > 6*time.Second {
 				t.Errorf("stopped after %v: %v", took, ch.cause)
 			}
@@ -58,6 +59,7 @@ func TestLeaseThatIsHeldStopsNothing(t *testing.T) {
 		within(t, outbox.WorkerConfig{Store: s, Sender: ch}, func(t *testing.T, c book.Row) {
 			submit(t, s, outbox.Message{OnUnknown: headsup.OnUnknownHold}, c, time.Now(), time.Time{})
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if !errors.Is(ch.cause, context.DeadlineExceeded) {
 				t.Errorf("stopped for %v", ch.cause)
 			}
