@@ -105,7 +105,7 @@ func (p Profile) Unlimited() bool {
 	return len(p.PerConversation) == 0 && len(p.PerTenant) == 0 && len(p.PerBot) == 0
 }
 
-// Conversation, Tenant and Bot are the profile's rules for one gate each.
+// Conversation is the rule for one conversation.
 func (p Profile) Conversation() Rule { return p.rule(p.PerConversation, p.ConversationReserve) }
 
 // Tenant is the rule for what an app's conversations with one tenant share.

@@ -23,18 +23,20 @@ func (c Config) limits(log *slog.Logger) (*pace.Limiter, error) {
 
 // logPause tells of what is left alone. Ids of conversations are not told, since they can be addresses.
 func logPause(log *slog.Logger, p pace.Pause) {
-	level, event := slog.LevelWarn, "paused"
-	switch {
-	case p.Until.IsZero():
-		level, event = slog.LevelInfo, "resumed"
-	case p.Scope.Level == pace.LevelBot:
+	level := slog.LevelWarn
+	switch p.Scope.Level {
+	case pace.LevelBot:
 		level = slog.LevelError // it stays so until somebody puts the bot right
-	}
-	if p.Scope.Level == pace.LevelConversation {
+	case pace.LevelConversation:
 		level = slog.LevelDebug
+	case pace.LevelTenant, pace.LevelHost:
 	}
-	log.Log(context.Background(), level, event, "scope", string(p.Scope.Level), "channel", p.Scope.Channel, "tenant", p.Scope.Tenant,
-		"host", p.Scope.Host, "until", p.Until, "reason", p.Reason, "trips", p.Trips)
+	where := slog.Group("scope", "level", string(p.Scope.Level), "channel", p.Scope.Channel, "tenant", p.Scope.Tenant, "host", p.Scope.Host)
+	if p.Until.IsZero() {
+		log.Log(context.Background(), min(level, slog.LevelInfo), "resumed", where)
+		return
+	}
+	log.Log(context.Background(), level, "paused", where, "until", p.Until, "reason", p.Reason, "trips", p.Trips)
 }
 
 // connectorChannel is the way to everything but the embedded channel, within its limits.
