@@ -74,6 +74,9 @@ type Config struct {
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
 
+	// Pace are the limits that channels are kept within, as [pace.ParseProfiles] reads them. None means the published ones.
+	Pace []string
+
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
 	// know of it (message.received).
 	Bot func(*proactive.Engine) headsup.Handler
@@ -133,7 +136,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateRetention(), c.validateBotURL(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace())
 }
 
 func (c Config) validateDrain() error {
@@ -144,6 +147,11 @@ func (c Config) validateDrain() error {
 		return wrong("drain_delay", "is negative")
 	}
 	return nil
+}
+
+func (c Config) validatePace() error {
+	_, err := c.limits(slog.New(slog.DiscardHandler))
+	return err
 }
 
 func (c Config) validateRetention() error {
