@@ -1,8 +1,8 @@
 package outbox
 
 import (
-	"math/rand/v2"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 
