@@ -172,7 +172,7 @@ func drain(b *testing.B, s *sqlite.Store, n int) {
 
 // BenchmarkDrainBesideAClosedRoute is BenchmarkBacklogDrain while so many deliveries wait for a tenant that is paused.
 func BenchmarkDrainBesideAClosedRoute(b *testing.B) {
-	for _, waiting := range []int{10_000, 5_000_000} {
+	for _, waiting := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
 			dir := b.TempDir()
 			s := openStore(b, dir)
