@@ -1,0 +1,107 @@
+//go:build chaos
+
+package chaos_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sweeps are the system calls at each of which the server is broken, and how. last bounds how many are tried: the sweep ends
+// before when a whole run had fewer.
+var sweeps = []struct {
+	call, how string
+	last      int
+}{
+	{"pwrite64", "signal=SIGKILL", 400},
+	{"fdatasync", "signal=SIGKILL", 200},
+	{"fsync", "signal=SIGKILL", 200},
+	{"write", "signal=SIGKILL", 150},
+	{"connect", "signal=SIGKILL", 50},
+	{"pwrite64", "error=EIO", 400},
+	{"pwrite64", "error=ENOSPC", 400},
+	{"fdatasync", "error=EIO", 200},
+	{"fsync", "error=EIO", 200},
+	{"ftruncate", "error=EIO", 50},
+	{"connect", "error=ENETUNREACH", 50},
+}
+
+// TestEverySystemCall runs the same work again and again, from an empty directory on, and breaks the server at the first,
+// second, third … call of a kind in any thread (F01 to F06, F09): it is killed there, or the call fails. It is then started
+// again, clients repeat what had no answer, and the ledger judges.
+func TestEverySystemCall(t *testing.T) {
+	t.Parallel()
+	for _, s := range sweeps {
+		t.Run(s.call+"/"+s.how, func(t *testing.T) {
+			t.Parallel()
+			ch := channel(t)
+			broken := 0
+			for n := 1; n <= s.last && !t.Failed(); n++ {
+				if !breakAt(t, ch, fmt.Sprintf("inject=%s:%s:when=%d", s.call, s.how, n), s.call) {
+					break
+				}
+				broken++
+			}
+			t.Logf("%d points", broken)
+			if broken == 0 {
+				t.Error("the server was never broken")
+			}
+		})
+	}
+}
+
+// breakAt runs the work once and reports whether the server was broken.
+func breakAt(t *testing.T, ch remote, inject, call string) bool {
+	t.Helper()
+	if err := ch.Clear(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := newNode(t)
+	defer server.kill()
+	trace := filepath.Join(t.TempDir(), "trace")
+	server.before = []string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", trace, "-e", "trace=" + call, "-e", inject}
+	died := server.tryStart()
+	server.before = nil
+	if died != nil { // it was broken before it listened; it must come up now
+		server.start()
+	}
+	l := newLoad(t, ch, 5, server)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.introduceAll()
+		stop := make(chan struct{})
+		wait := l.count(2, 28, stop)
+		wait()
+	}()
+	restarted := watch(server, done)
+	l.judge(2*time.Minute, 5)
+	if t.Failed() {
+		t.Logf("%s; the server had died early: %v, later: %v; it said %s", inject, died, restarted, server.said)
+		return false
+	}
+	return died != nil || restarted || injected(t, trace)
+}
+
+// watch starts the server again whenever it dies until done is closed, and reports whether it had to.
+func watch(server *node, done <-chan struct{}) (restarted bool) {
+	for {
+		select {
+		case <-done:
+			return restarted
+		case <-server.rest:
+			_ = server.wait()
+			server.start()
+			restarted = true
+		}
+	}
+}
+
+// injected reports whether a trace has an injected failure.
+func injected(t *testing.T, trace string) bool {
+	t.Helper()
+	return strings.Contains(read(t, trace), "(INJECTED)")
+}
