@@ -17,14 +17,12 @@ var sweeps = []struct {
 	last      int
 }{
 	{"pwrite64", "signal=SIGKILL", 400},
-	{"fdatasync", "signal=SIGKILL", 200},
-	{"fsync", "signal=SIGKILL", 200},
+	{"fsync,fdatasync", "signal=SIGKILL", 200},
 	{"write", "signal=SIGKILL", 150},
 	{"connect", "signal=SIGKILL", 50},
 	{"pwrite64", "error=EIO", 400},
 	{"pwrite64", "error=ENOSPC", 400},
-	{"fdatasync", "error=EIO", 200},
-	{"fsync", "error=EIO", 200},
+	{"fsync,fdatasync", "error=EIO", 200},
 	{"ftruncate", "error=EIO", 50},
 	{"connect", "error=ENETUNREACH", 50},
 }
