@@ -22,6 +22,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 )
 
 // Store is everything that the engine keeps. The drivers under store/ implement it.
@@ -29,6 +30,7 @@ type Store interface {
 	outbox.Store
 	book.Store
 	JobStore
+	schedule.Store
 	Forgetter
 }
 
@@ -78,6 +80,8 @@ type Engine struct {
 	worker *outbox.Worker
 	spread chan struct{} // has a token when there may be messages to spread
 
+	speakers map[string]speaker // by the handler's name; filled before it runs
+
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
 }
@@ -94,7 +98,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
-	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
+	e := &Engine{cfg: cfg, speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },

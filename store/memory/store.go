@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -23,7 +24,9 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -36,6 +39,7 @@ var (
 	_ proactive.Store  = (*Store)(nil)
 	_ event.Store      = (*Store)(nil)
 	_ access.Store     = (*Store)(nil)
+	_ schedule.Store   = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
 
@@ -47,6 +51,8 @@ type Store struct {
 	leases    *turnlock.Table[headsup.ConversationKey]
 	leaseTime time.Duration
 	wakeups   chan struct{}
+	limits    *pace.Limiter // nil for none
+	loosened  atomic.Bool   // the limiter has freed something early
 
 	mu      sync.Mutex // guards all below
 	answers map[answerKey]headsup.Answer
@@ -58,6 +64,8 @@ type Store struct {
 	jobs    jobTables
 	events  eventTables
 	apiKeys []access.Key // row n is at n-1
+
+	schedules scheduleTables
 }
 
 type answerKey struct {
@@ -66,10 +74,14 @@ type answerKey struct {
 }
 
 // New makes an empty store.
-func New() *Store { return newStore(headsup.LeaseTime) }
+func New() *Store { return newStore(headsup.LeaseTime, nil) }
 
-func newStore(leaseTime time.Duration) *Store {
+// NewPaced makes an empty store that hands out no more than a limiter lets through. A nil one limits nothing.
+func NewPaced(limits *pace.Limiter) *Store { return newStore(headsup.LeaseTime, limits) }
+
+func newStore(leaseTime time.Duration, limits *pace.Limiter) *Store {
 	s := &Store{
+		limits:    limits,
 		leaseTime: leaseTime,
 		wakeups:   make(chan struct{}, 1),
 		answers:   make(map[answerKey]headsup.Answer),
@@ -79,9 +91,11 @@ func newStore(leaseTime time.Duration) *Store {
 		line:      newLineTables(),
 		jobs:      newJobTables(),
 		events:    newEventTables(),
+		schedules: newScheduleTables(),
 	}
 	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
+	limits.OnFreed(s.freed)
 	return s
 }
 
@@ -139,13 +153,17 @@ type tx struct {
 	messages map[outbox.MessageID]*message
 	keys     map[messageKey]*message
 	ids      map[outbox.DeliveryID]bool
-	then     []func()
+
+	schedules map[scheduleKey]*scheduled
+
+	then []func()
 }
 
 func (s *Store) begin() *tx {
 	return &tx{
 		s: s, docs: make(map[state.Key]document), messages: make(map[outbox.MessageID]*message),
 		keys: make(map[messageKey]*message), ids: make(map[outbox.DeliveryID]bool),
+		schedules: make(map[scheduleKey]*scheduled),
 	}
 }
 
@@ -162,6 +180,11 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.end(op.Outcome)
+	case schedule.Create:
+		_, _, err := t.schedule(op.Schedule, op.Most)
+		return err
 	case event.Heard:
 		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:

@@ -31,7 +31,9 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -50,12 +52,17 @@ type Store struct {
 	events    eventLog
 	spreads   atomic.Int64 // how many messages are being spread
 
+	scheduleNews chan struct{}
+
 	observer outbox.Observer // may be nil
 
-	// seq, version, lanes and parts belong to the writer.
+	// seq, version, lanes, routes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
+	routes       routes
 	parts        parts
+
+	loosened atomic.Bool // the limiter has freed something early
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only
@@ -74,6 +81,7 @@ var (
 	_ proactive.JobStore = (*Store)(nil)
 	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
+	_ schedule.Store     = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -88,6 +96,11 @@ type Config struct {
 	// Committed is told of every transaction that has written: how many operations shared it, and how long its commit,
 	// which syncs, took. It must not block. May be nil.
 	Committed func(operations int, took time.Duration)
+
+	// Pace limits what is handed out: a claim takes a permit for every attempt, and waits where there is none. The store
+	// takes over from the process before it what it has paused and called, so the limiter is to be a new one. Nil limits
+	// nothing.
+	Pace *pace.Limiter
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -174,10 +187,12 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.events.news = make(chan struct{}, 1)
+	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
+	cfg.Pace.OnFreed(s.freed)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
 		s.writer.close()
@@ -204,6 +219,9 @@ func (s *Store) connect(path string) error {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
+		return err
+	}
+	if err := s.routes.load(c); err != nil {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
