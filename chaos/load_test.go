@@ -31,6 +31,8 @@ type load struct {
 	people  int
 	// plain asks for notifications only, and does not change them.
 	plain bool
+	// quiet logs no verdicts, for tests that have many.
+	quiet bool
 
 	mu    sync.Mutex
 	asked []*asked // guarded by mu
