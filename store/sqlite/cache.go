@@ -101,6 +101,13 @@ func (c *cache) remove(e *entry) {
 	c.old.remove(e)
 }
 
+// clear forgets all entries.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.old = newGeneration(), newGeneration()
+}
+
 // add puts e into the young generation. c.mu is held.
 func (c *cache) add(e *entry) {
 	if len(c.young.byRow) >= c.limit {

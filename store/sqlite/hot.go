@@ -89,6 +89,11 @@ func (t *tx) handOut(
 		t.store.running[r.id] = r
 		t.store.lanes.out[lane{r.conversation, r.lane}] = struct{}{}
 	})
+	t.durably(func() {
+		t.store.mu.Lock()
+		defer t.store.mu.Unlock()
+		t.store.given[r.id] = r
+	})
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,

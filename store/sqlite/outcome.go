@@ -75,6 +75,11 @@ func (t *tx) end(r *run, h hot, c outbox.Change) error {
 		delete(t.store.running, r.id)
 		delete(t.store.lanes.out, lane{r.conversation, r.lane})
 		t.store.mu.Unlock()
+	})
+	t.durably(func() {
+		t.store.mu.Lock()
+		delete(t.store.given, r.id)
+		t.store.mu.Unlock()
 		r.lease.Release()
 	})
 	h.activity = cmp.Or(c.Activity, h.activity)
@@ -181,6 +186,9 @@ func (s *Store) overdue(now time.Time) []*run {
 	return sortedByID(found)
 }
 
+const selectSending = "SELECT " + hotColumns + `, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+	WHERE d.state = 4 LIMIT +?`
+
 // resume takes back what an earlier process was sending: it has stopped, since this one holds the directory.
 func (s *Store) resume(t *tx) error {
 	var left int64
@@ -191,8 +199,7 @@ func (s *Store) resume(t *tx) error {
 	if err := t.each(func(r row) error {
 		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode && r.int(hotVerb) == send})
 		return nil
-	}, "SELECT "+hotColumns+`, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.state = 4 LIMIT +?`, left); err != nil {
+	}, selectSending, left); err != nil {
 		return err
 	}
 	now := s.cfg.Now()

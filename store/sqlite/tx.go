@@ -26,12 +26,16 @@ type tx struct {
 
 	facts                []fact // for the observer
 	onCommit, onRollback []func()
+	onSync               []func()
 	wake                 bool // there may be something to claim
 	news                 bool // there are events
+
+	statements int // that write
 }
 
 func (t *tx) exec(sql string, args ...any) (int64, error) {
 	t.wrote, t.writes = true, true
+	t.statements++
 	n, err := t.conn.exec(sql, args...)
 	if err != nil {
 		t.broken = err
@@ -62,11 +66,15 @@ func (t *tx) one(f func(row), sql string, args ...any) (bool, error) {
 // returning runs a statement that writes one row and calls f with what it returns.
 func (t *tx) returning(f func(row), sql string, args ...any) (bool, error) {
 	t.wrote, t.writes = true, true
+	t.statements++
 	return t.one(f, sql, args...)
 }
 
-// after calls f when the transaction is on disk.
+// after calls f, in the writer's goroutine, when the transaction was committed: the writer's memory follows the database.
 func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
+
+// durably calls f, in the syncer's goroutine, when the transaction is on disk: for what others are told.
+func (t *tx) durably(f func()) { t.onSync = append(t.onSync, f) }
 
 // otherwise calls f when the transaction does not happen.
 func (t *tx) otherwise(f func()) { t.onRollback = append(t.onRollback, f) }
@@ -85,12 +93,19 @@ func (t *tx) committed() {
 	for _, f := range t.onCommit {
 		f()
 	}
-	for _, f := range t.facts {
-		f.tell(t.store.observer)
-	}
 	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
 	if t.wake {
-		t.store.wake()
+		t.store.wake() // what is claimed then is handed out after the next sync, which is one of this transaction, too
+	}
+}
+
+// synced follows when the transaction is on disk.
+func (t *tx) synced() {
+	for _, f := range t.onSync {
+		f()
+	}
+	for _, f := range t.facts {
+		f.tell(t.store.observer)
 	}
 	if t.news {
 		t.store.events.signal()
