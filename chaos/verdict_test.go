@@ -192,7 +192,7 @@ func (l *load) settled(ctx context.Context) map[string]*stands {
 				break
 			}
 			all[n.ID] = &stands{state: n.State}
-			if !client.Settled(n.State) && n.State != "recalled" {
+			if !client.Settled(n.State) {
 				waiting[n.State]++
 				example = n
 			}
