@@ -75,33 +75,33 @@ func breakAt(t *testing.T, ch remote, inject, call string) bool {
 	}
 	l := newLoad(t, ch, 5, server)
 	l.quiet = true
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.introduceAll()
-		stop := make(chan struct{})
-		wait := l.count(2, 28, stop)
-		wait()
-	}()
-	restarted := watch(server, done)
+	ended, restarts := make(chan struct{}), make(chan int, 1)
+	go func() { restarts <- keepUp(server, ended) }()
+	l.introduceAll()
+	l.count(2, 28, make(chan struct{}))()
 	l.judge(2*time.Minute, 5)
+	close(ended)
+	again := <-restarts
 	if t.Failed() {
-		t.Logf("%s; the server had died early: %v, later: %v; it said %s", inject, died, restarted, server.said)
+		t.Logf("%s; the server had died early: %v, later: %d times; it said %q", inject, died, again, server.said)
 		return false
 	}
-	return died != nil || restarted || injected(t, trace)
+	return died != nil || again > 0 || injected(t, trace)
 }
 
-// watch starts the server again whenever it dies until done is closed, and reports whether it had to.
-func watch(server *node, done <-chan struct{}) (restarted bool) {
+// keepUp starts the server again whenever it dies until ended is closed, and returns how often it had to.
+func keepUp(server *node, ended <-chan struct{}) (restarts int) {
 	for {
 		select {
-		case <-done:
-			return restarted
+		case <-ended:
+			return restarts
 		case <-server.rest:
 			_ = server.wait()
-			server.start()
-			restarted = true
+			if err := server.tryStart(); err != nil {
+				server.t.Error(err)
+				return restarts
+			}
+			restarts++
 		}
 	}
 }
