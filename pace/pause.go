@@ -346,6 +346,13 @@ func (l *Limiter) tell(ps ...Pause) {
 			l.cfg.Paused(p)
 		}
 	}
+	l.observing.RLock()
+	defer l.observing.RUnlock()
+	for _, f := range l.onPaused {
+		for _, p := range ps {
+			f(p)
+		}
+	}
 }
 
 // doubled is a time, doubled so often, but not above a bound.

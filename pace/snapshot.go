@@ -124,7 +124,7 @@ func (l *Limiter) gateOf(s Scope, now time.Time) *gate {
 	if id == "" {
 		return tenant
 	}
-	c := tenant.conversation(id, rules)
+	c := l.conversation(tenant, id, rules)
 	rules.idle.add(c, now)
 	return &c.gate
 }

@@ -103,7 +103,11 @@ func (s *sender) find(ctx context.Context, at outbox.Attempt, out headsup.Outgoi
 			return sent.ID, err
 		}
 	}
-	return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoActivityID,
+	return "", noID()
+}
+
+func noID() *headsup.SendError {
+	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoActivityID,
 		Err: errors.New("the channel's answer to what was said was lost, or held no id")}
 }
 

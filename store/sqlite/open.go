@@ -105,8 +105,8 @@ type Config struct {
 	Committed func(operations int, took time.Duration)
 
 	// Pace limits what is handed out: a claim takes a permit for every attempt, and waits where there is none. The store
-	// takes over from the process before it what it has paused and called, so the limiter is to be a new one. Nil limits
-	// nothing.
+	// takes over from the process before it what it has paused and called, so the limiter is to be a new one; when it is
+	// closed, nothing may be called any more. Nil limits nothing.
 	Pace *pace.Limiter
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
@@ -201,9 +201,12 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
-	cfg.Pace.OnFreed(s.freed)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
+		s.writer.close()
+		return nil, errors.Join(explain(path, err), s.disconnect())
+	}
+	if err := s.prime(ctx); err != nil {
 		s.writer.close()
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
@@ -289,11 +292,14 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shut() error {
 	s.stop()
 	s.behind.Wait()
+	var errs []error
+	if err := s.keepPace(); err != nil {
+		errs = append(errs, err)
+	}
 	s.writer.close()
 	if s.writer.sync.failed() != nil {
 		s.withdraw() // nothing is written back that may be wrong
 	}
-	var errs []error
 	readers := make([]*conn, 0, readersCount)
 	for range readersCount { // waits for those that read
 		readers = append(readers, <-s.readers)

@@ -217,8 +217,8 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 		return nil, err
 	}
 	m := &sub.Message
-	a := t.handOut(h, e, held, until, m.OnUnknown)
+	a := t.handOut(h, e, held, permit, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Permit, a.Handler = permit, m.Handler
+	a.Handler = m.Handler
 	return &a, nil
 }
