@@ -15,7 +15,7 @@ import (
 const (
 	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
-		c.created_at, c.updated_at `
+		c.created_at, c.updated_at, c.route `
 	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
@@ -26,7 +26,7 @@ func keyArgs(k headsup.ConversationKey) []any {
 }
 
 func scanConversation(r row) (*entry, error) {
-	e := &entry{reference: r.bytes(9), conv: book.Conversation{
+	e := &entry{reference: r.bytes(9), route: r.int(17), conv: book.Conversation{
 		Row: book.Row(r.int(0)),
 		Key: headsup.ConversationKey{
 			AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Channel: activity.ChannelID(r.text(3)),

@@ -34,6 +34,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
@@ -60,10 +61,13 @@ type Store struct {
 
 	observer outbox.Observer // may be nil
 
-	// seq, version, lanes and parts belong to the writer.
+	// seq, version, lanes, routes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
+	routes       routes
 	parts        parts
+
+	loosened atomic.Bool // the limiter has freed something early
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only
@@ -99,6 +103,11 @@ type Config struct {
 	// Committed is told of every transaction that has written: how many operations shared it, and how long it took from its
 	// commit until it was synced. It must not block. May be nil.
 	Committed func(operations int, took time.Duration)
+
+	// Pace limits what is handed out: a claim takes a permit for every attempt, and waits where there is none. The store
+	// takes over from the process before it what it has paused and called, so the limiter is to be a new one. Nil limits
+	// nothing.
+	Pace *pace.Limiter
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -192,6 +201,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
+	cfg.Pace.OnFreed(s.freed)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
 		s.writer.close()
@@ -219,6 +229,9 @@ func (s *Store) connect() error {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
+		return err
+	}
+	if err := s.routes.load(c); err != nil {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {

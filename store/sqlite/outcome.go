@@ -18,28 +18,40 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 	if !o.State.Final() && o.State != outbox.StateReady {
 		return fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State)
 	}
-	return s.writer.do(ctx, func(t *tx) error {
-		r, ok := s.running[o.Delivery] // only the writer changes it
-		if !ok || r.ended || r.fence != o.Fence {
-			return headsup.ErrLeaseLost
-		}
-		c := outbox.Change{
-			At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
-			Activity: o.Activity,
-		}
-		if o.State == outbox.StateReady {
-			c.RetryAt = o.RetryAt
-		}
-		h := r.hot
-		h.lost, h.unsure = 0, h.unsure || o.MayHaveArrived
-		if o.Failed {
-			h.failures++
-		}
-		if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
-			return err
-		}
-		return t.learn(r.revises, o)
-	})
+	return s.writer.do(ctx, func(t *tx) error { return t.record(o) })
+}
+
+// record ends an attempt with its outcome.
+func (t *tx) record(o outbox.Outcome) error {
+	r, err := t.attempt(o.Delivery, o.Fence)
+	if err != nil {
+		return err
+	}
+	c := outbox.Change{
+		At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
+		Activity: o.Activity,
+	}
+	if o.State == outbox.StateReady {
+		c.RetryAt = o.RetryAt
+	}
+	h := r.hot
+	h.lost, h.unsure = 0, h.unsure || o.MayHaveArrived
+	if o.Failed {
+		h.failures++
+	}
+	if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
+		return err
+	}
+	return t.learn(r.revises, o)
+}
+
+// attempt finds an attempt that is still right.
+func (t *tx) attempt(id outbox.DeliveryID, fence int64) (*run, error) {
+	r, ok := t.store.running[id] // only the writer changes it
+	if !ok || r.ended || r.fence != fence {
+		return nil, headsup.ErrLeaseLost
+	}
+	return r, nil
 }
 
 // learn notes what the outcome of a revision tells of the delivery that it revises.
@@ -105,6 +117,13 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.count(sending, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
+	if waits == waitsClaim {
+		r, err := t.routeIn(h.conversation) // it may have moved since it was handed out
+		if err != nil {
+			return err
+		}
+		t.store.routes.offers(r, h.lane)
+	}
 	_, err := t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id))

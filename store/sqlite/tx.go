@@ -1,6 +1,10 @@
 package sqlite
 
-import "github.com/headsup-bot/headsup/book"
+import (
+	"maps"
+
+	"github.com/headsup-bot/headsup/book"
+)
 
 // tx is the writer's transaction as its operations see it: statements, and what in memory must follow the commit.
 type tx struct {
@@ -18,6 +22,7 @@ type tx struct {
 	forgotten map[book.Row]*entry // conversations that were removed
 
 	entered map[lane]struct{} // lanes that deliveries were put into
+	flows   map[flow]int64    // the last ranks of messages with several deliveries
 
 	facts                []fact // for the observer
 	onCommit, onRollback []func()
@@ -80,6 +85,10 @@ func (t *tx) committed() {
 	}
 	for _, e := range t.book.byRow {
 		t.store.cache.put(e)
+	}
+	if len(t.flows) > 0 {
+		t.store.routes.forgetFlows()
+		maps.Copy(t.store.routes.flows, t.flows)
 	}
 	for _, f := range t.onCommit {
 		f()
