@@ -71,6 +71,10 @@ type Config struct {
 	// WebhookRetention is how long events are kept, and tried. Zero means 3 days; at least a minute.
 	WebhookRetention time.Duration
 
+	// DiskReserve is how many bytes of the disk are kept for the outcomes of what was accepted; while less than that is free
+	// beside it, no notifications are accepted. Zero keeps none.
+	DiskReserve int64
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
 
@@ -135,7 +139,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateRetention(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace())
 }
 
@@ -152,6 +156,13 @@ func (c Config) validateDrain() error {
 func (c Config) validatePace() error {
 	_, err := c.limits(slog.New(slog.DiscardHandler))
 	return err
+}
+
+func (c Config) validateReserve() error {
+	if c.DiskReserve < 0 {
+		return wrong("disk_reserve", "is negative")
+	}
+	return nil
 }
 
 func (c Config) validateRetention() error {

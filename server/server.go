@@ -96,7 +96,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if s.store, err = sqlite.Open(ctx, sqlite.Config{
-		Dir: cfg.DataDir, Logger: cfg.Logger, Committed: s.metrics.committed, Pace: s.limits,
+		Dir: cfg.DataDir, Logger: cfg.Logger, Committed: s.metrics.committed, Pace: s.limits, Reserve: cfg.DiskReserve,
 	}); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
