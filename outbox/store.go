@@ -30,7 +30,8 @@ import (
 // attempt, and it is the worker, or who makes the call, that ends it. What has no permit waits: a route that has no room
 // is not looked at, whatever waits there, until [pace.Limiter.Next] or what [pace.Limiter.OnFreed] tells, and a head
 // whose conversation has none is not until the conversation's Next, which is its due time then. NextDue tells of both.
-// A durable driver keeps pauses, and what occupies windows, over a restart.
+// A durable driver keeps the pauses that a channel has asked for ([pace.ReasonThrottled]), and what occupies windows, over
+// a restart.
 //
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
 // settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a

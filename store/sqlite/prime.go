@@ -102,8 +102,13 @@ func (t *tx) pauses() (found []pace.Pause, err error) {
 	return found, err
 }
 
-// keepPause keeps a pause, or forgets one that is over. It does not wait: what leads to the pause is recorded afterwards.
+// keepPause keeps a pause that the channel has asked for, or forgets one that is over. What was concluded here, such as
+// that a host is down or a token is wrong, may be put right by the restart. It does not wait: what leads to the pause is
+// recorded afterwards.
 func (s *Store) keepPause(p pace.Pause) {
+	if !p.Until.IsZero() && p.Reason != pace.ReasonThrottled {
+		return
+	}
 	scope, err := json.Marshal(p.Scope)
 	if err != nil { // none that was made has this
 		return

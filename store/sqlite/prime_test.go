@@ -53,13 +53,14 @@ func TestWhatWasCalledIsExactAfterClose(t *testing.T) {
 		}
 	}
 	reply(4)
+	limits.Pause(primed.OfTenant(), time.Now().Add(time.Hour), pace.ReasonThrottled)
 	limits.Pause(primed.OfHost(), time.Now().Add(time.Hour), pace.ReasonUnreachable)
 	closeStore(t, s)
 	s, limits = openPaced(t, dir)
 	if n := room(limits); n != 0 {
-		t.Errorf("%d calls to a host that is paused", n)
+		t.Errorf("%d calls to a tenant that is paused", n)
 	}
-	limits.Resume(primed.OfHost())
+	limits.Resume(primed.OfTenant()) // that the host is down was a conclusion, which is not kept
 	if n := room(limits); n != 6 {
 		t.Errorf("room for %d after 4 of 10", n)
 	}
