@@ -304,8 +304,8 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 		held.Release()
 		return a, false, err
 	}
-	a = c.handOut(&d.hot, e, held, until, d.onUnknown)
-	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent, a.Permit = d.body, d.window, d.accepted, d.trace, d.sent, permit
+	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
+	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
 	a.Edited, a.Handler = d.edited, d.handler
 	if a.Handler != "" {
 		said := d.id

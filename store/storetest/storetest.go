@@ -65,6 +65,9 @@ type Options struct {
 	// Reopen ends s as a crash would, as far as a test can, and opens its data again. Required when Durable.
 	Reopen func(t *testing.T, s Store) Store
 
+	// ReopenPaced is Reopen with a limiter, which is a new one. Required when Durable.
+	ReopenPaced func(t *testing.T, s Store, limits *pace.Limiter) Store
+
 	// Bubble: Open may be called in a testing/synctest bubble, so the suite looks closer at waiting.
 	Bubble bool
 }
@@ -79,8 +82,8 @@ func Run(t *testing.T, o Options) {
 		t.Fatal("storetest: Options.OpenLease is required")
 	case o.OpenPaced == nil:
 		t.Fatal("storetest: Options.OpenPaced is required")
-	case o.Durable && o.Reopen == nil:
-		t.Fatal("storetest: Options.Reopen is required of a durable store")
+	case o.Durable && (o.Reopen == nil || o.ReopenPaced == nil):
+		t.Fatal("storetest: Options.Reopen and ReopenPaced are required of a durable store")
 	}
 	s := suite{o}
 	t.Run("Turns", s.turns)
@@ -116,6 +119,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
+		t.Run("DurablePace", s.durablePace)
 	}
 	t.Run("Model", func(t *testing.T) {
 		t.Parallel()
