@@ -88,7 +88,9 @@ func TestPostIsNotRepeatedAfterGoAway(t *testing.T) {
 			}
 			return io.EOF
 		},
-		"RefusesTheStream": func(f *http2.Framer, stream uint32) error { return f.WriteRSTStream(stream, http2.ErrCodeRefusedStream) },
+		"RefusesTheStream": func(f *http2.Framer, stream uint32) error {
+			return f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
