@@ -19,7 +19,7 @@ type Config struct {
 	// call the limiter. May be nil.
 	Paused func(Pause)
 
-	// Now is the clock of [Limiter.Wait] alone; everything else is told the time. Nil is time.Now.
+	// Now is the clock of [Limiter.Wait] and [Limiter.Stats]; everything else is told the time. Nil is time.Now.
 	Now func() time.Time
 }
 

@@ -48,7 +48,7 @@ func (s *service) notifications(a huma.API) {
 		Tags:          []string{"notifications"},
 		DefaultStatus: http.StatusAccepted,
 		MaxBodyBytes:  maxBody,
-		Errors:        []int{400, 409, 413, 415, 422, 503},
+		Errors:        []int{400, 409, 413, 415, 422, 503, 507},
 	}, s.create)
 	huma.Register(a, huma.Operation{
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",

@@ -14,7 +14,7 @@ import (
 func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
 	var receipt outbox.Receipt
 	err := s.writer.do(ctx, func(t *tx) (err error) {
-		receipt, err = t.submit(&sub, take)
+		receipt, err = t.accept(&sub, take)
 		return err
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 	err := s.writer.do(ctx, func(t *tx) error {
 		for i := range subs {
 			r := &results[i]
-			if r.Receipt, r.Err = t.submit(&subs[i], false); t.broken != nil {
+			if r.Receipt, r.Err = t.accept(&subs[i], false); t.broken != nil {
 				return r.Err
 			}
 		}
