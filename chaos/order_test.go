@@ -98,8 +98,8 @@ func checkOrder(t *testing.T, lines []string, from int, marker string) int {
 // room again. Needs root, to mount a small one.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := smallDisk(t, 16<<20)
-	ch, server := channel(t), newNode(t)
+	disk := smallDisk(t, 64<<20)
+	ch, server := channel(t), newNode(t, "--disk-reserve", "4")
 	server.args[1] = filepath.Join(disk, "data")
 	server.start()
 	l := newLoad(t, ch, people, server)

@@ -30,7 +30,7 @@ func (l *tail) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, p...)
-	if most := 16 << 10; len(l.text) > most {
+	if most := 256 << 10; len(l.text) > most {
 		l.text = bytes.Clone(l.text[len(l.text)-most:])
 	}
 	return len(p), nil
@@ -151,6 +151,17 @@ func (n *node) signal(s syscall.Signal) {
 	if err := syscall.Kill(-n.cmd.Process.Pid, s); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// dump has it say what all its goroutines are doing, and die. Under a tracer it is the tracer's child.
+func (n *node) dump() {
+	pid, said := n.cmd.Process.Pid, n.said
+	if children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)); err == nil && len(n.before) > 0 {
+		_, _ = fmt.Sscan(string(children), &pid)
+	}
+	_ = syscall.Kill(pid, syscall.SIGQUIT)
+	time.Sleep(time.Second)
+	n.t.Logf("it said %s", said)
 }
 
 // wait returns how it ended.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -69,23 +70,30 @@ func breakAt(t *testing.T, ch remote, inject, call string) bool {
 		server.before = append(server.before, "--seccomp-bpf") // faster, but it forgets signals from the second call on
 	}
 	died := server.tryStart()
-	server.before = nil
-	if died != nil { // it was broken before it listened; it must come up now
+	traced := server.before
+	server.before = nil // when it is started again
+	if died != nil {    // it was broken before it listened; it must come up now
 		server.start()
 	}
 	l := newLoad(t, ch, 5, server)
 	l.quiet = true
 	ended, restarts := make(chan struct{}), make(chan int, 1)
+	var once sync.Once
+	end := func() { once.Do(func() { close(ended) }) }
+	defer func() { // also when the verdict ends the test
+		end()
+		if t.Failed() && server.cmd != nil {
+			t.Logf("%s; the server had died early: %v", inject, died)
+			server.before = traced
+			server.dump()
+		}
+	}()
 	go func() { restarts <- keepUp(server, ended) }()
 	l.introduceAll()
 	l.count(2, 28, make(chan struct{}))()
 	l.judge(2*time.Minute, 5)
-	close(ended)
+	end()
 	again := <-restarts
-	if t.Failed() {
-		t.Logf("%s; the server had died early: %v, later: %d times; it said %q", inject, died, again, server.said)
-		return false
-	}
 	return died != nil || again > 0 || injected(t, trace)
 }
 
