@@ -20,7 +20,6 @@ func (s suite) races(t *testing.T) {
 // Numbers of races: each round says something in every place, and everything happens to it at once.
 const (
 	racePlaces = 500
-	raceRounds = 20
 	raceHands  = 8
 )
 
