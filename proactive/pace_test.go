@@ -208,3 +208,47 @@ func TestAThrottledConversationHoldsUpNobodyElse(t *testing.T) {
 		t.Errorf("paused still: %v", ps)
 	}
 }
+
+// TestAnOutageIsWaitedFor is F12 in small: the host is out of order for a while, and much waits.
+func TestAnOutageIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, fakechannel.Config{
+		Limits: fakechannel.TeamsLimits(), Rules: []fakechannel.Rule{{Do: fakechannel.Answer, Status: 503}},
+	})
+	const many = 120
+	for _, ref := range p.knows(t, "t", many) {
+		p.notify(t, ref, headsup.LaneNormal, "news")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for len(p.limits.Pauses()) == 0 {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the host was never paused: %+v", p.teams.Report().Statuses)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	began := p.teams.Report().Requests
+	if began > 60 { // those that were under way when the tenth failed
+		t.Errorf("%d requests before the host was paused", began)
+	}
+	const outage = 4 * time.Second
+	<-time.After(outage)
+	before := p.teams.Report().Requests
+	if tries := before - began; tries > 50+int(outage/time.Second) {
+		t.Errorf("%d requests in %v of the outage", tries, outage)
+	}
+	if err := p.teams.SetRules(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.teams.Ledger().Await(ctx, many); err != nil {
+		t.Fatalf("%v: %d of %d were said", err, p.teams.Report().Distinct, many)
+	}
+	r := p.teams.Report()
+	if r.Refused != 0 || r.Duplicates != 0 || r.Requests-before > many*11/10 {
+		t.Errorf("after the outage: %d requests for %d messages, %d refused, %d said twice", r.Requests-before, many, r.Refused, r.Duplicates)
+	}
+	if ps := p.limits.Pauses(); len(ps) != 0 {
+		t.Errorf("paused still: %v", ps)
+	}
+}

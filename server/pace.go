@@ -31,12 +31,14 @@ func logPause(log *slog.Logger, p pace.Pause) {
 		level = slog.LevelDebug
 	case pace.LevelTenant, pace.LevelHost:
 	}
-	where := slog.Group("scope", "level", string(p.Scope.Level), "channel", p.Scope.Channel, "tenant", p.Scope.Tenant, "host", p.Scope.Host)
+	of := p.Scope
 	if p.Until.IsZero() {
-		log.Log(context.Background(), min(level, slog.LevelInfo), "resumed", where)
+		log.Log(context.Background(), min(level, slog.LevelInfo), "resumed", "scope", string(of.Level), "channel", of.Channel,
+			"tenant", of.Tenant, "host", of.Host)
 		return
 	}
-	log.Log(context.Background(), level, "paused", where, "until", p.Until, "reason", p.Reason, "trips", p.Trips)
+	log.Log(context.Background(), level, "paused", "scope", string(of.Level), "channel", of.Channel, "tenant", of.Tenant,
+		"host", of.Host, "until", p.Until, "reason", p.Reason, "trips", p.Trips)
 }
 
 // connectorChannel is the way to everything but the embedded channel, within its limits.
