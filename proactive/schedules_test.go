@@ -120,7 +120,7 @@ func TestScheduleIsDueAtOnceAfterAChange(t *testing.T) {
 	within(t, &bottest.Recorder{}, silent, func(t *testing.T, f fixture) {
 		f.meet(t, "c1", "")
 		to := headsup.Notification{To: headsup.Target{Conversation: "c1"}}
-		f.schedule(t, proactive.NewSchedule{Rule: schedule.Rule{At: "2000-02-01T00:00"}, Notification: to})
+		f.schedule(t, proactive.NewSchedule{Rule: schedule.Rule{At: "2000-01-01T12:00"}, Notification: to})
 		f.schedule(t, proactive.NewSchedule{In: 1500 * time.Millisecond, Notification: to})
 		began := time.Now()
 		time.Sleep(1500 * time.Millisecond)
@@ -128,7 +128,7 @@ func TestScheduleIsDueAtOnceAfterAChange(t *testing.T) {
 		if got := f.told(); len(got) != 1 {
 			t.Errorf("%v after the start %v was told", time.Since(began), got)
 		}
-		until(t, "2000-02-01T00:00")
+		until(t, "2000-01-01T12:00")
 		if got := f.told(); len(got) != 2 {
 			t.Errorf("in the end %v was told", got)
 		}
@@ -208,13 +208,13 @@ func TestScheduleOnceOnEveryClock(t *testing.T) {
 		f.meet(t, "tokyo", "Asia/Tokyo")
 		f.meet(t, "honolulu", "Pacific/Honolulu")
 		s := f.schedule(t, proactive.NewSchedule{
-			Rule: schedule.Rule{At: "2000-01-02T00:00", Zone: schedule.Recipient}, Notification: headsup.Notification{To: headsup.Target{Everyone: true}},
+			Rule: schedule.Rule{At: "2000-01-01T12:00", Zone: schedule.Recipient}, Notification: headsup.Notification{To: headsup.Target{Everyone: true}},
 		})
-		until(t, "2000-01-01T15:00")
+		until(t, "2000-01-01T03:00")
 		if got := fmt.Sprint(f.told()); got != "[tokyo]" {
 			t.Errorf("%s were told", got)
 		}
-		until(t, "2000-01-05T00:00")
+		until(t, "2000-01-01T22:30")
 		if got := fmt.Sprint(f.told()); got != "[honolulu tokyo]" {
 			t.Errorf("in the end %s were told", got)
 		}
@@ -525,7 +525,7 @@ func TestScheduleInTurn(t *testing.T) {
 	var id schedule.ID
 	handler := func(ctx context.Context, turn *headsup.Turn) error {
 		s, err := engine.ScheduleInTurn(ctx, turn, proactive.NewSchedule{
-			Rule: schedule.Rule{Cron: "0 9 * * *"}, Notification: headsup.Notification{To: headsup.ToConversation(turn.Reference()), Text: "stand up"},
+			Rule: schedule.Rule{Cron: "0 0-3 * * *"}, Notification: headsup.Notification{To: headsup.ToConversation(turn.Reference()), Text: "stand up"},
 		})
 		id = s.ID
 		if err == nil && turn.Activity().Text == "no" {
@@ -542,7 +542,7 @@ func TestScheduleInTurn(t *testing.T) {
 			t.Errorf("of a turn that failed: %v", err)
 		}
 		f.hear(t, inbound("1", "c1", "ann", "yes"))
-		until(t, "2000-01-02T10:00")
+		until(t, "2000-01-01T02:30")
 		if got := fmt.Sprint(f.told()); got != "[c1 c1]" {
 			t.Errorf("%s were told", got)
 		}
