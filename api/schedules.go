@@ -31,6 +31,7 @@ type ScheduledNotification struct {
 	OnUnknown    string          `json:"on_unknown,omitempty" enum:"retry,hold" doc:"What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given."`
 	Conversation string          `json:"conversation,omitempty" enum:"existing,new" doc:"new opens a new conversation with the person, where the channel can. existing, if not given."`
 	Topic        string          `json:"topic,omitempty" maxLength:"255" doc:"Groups notifications of one kind." example:"stand-up"`
+	CollapseKey  string          `json:"collapse_key,omitempty" maxLength:"255" doc:"In each of its conversations it replaces what waits there under the same key, such as what an earlier occurrence told." example:"stand-up"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
 }

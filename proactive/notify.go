@@ -162,6 +162,9 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	if err := check(n); err != nil {
 		return sub, due, err
 	}
+	if err := e.checkHandler(n); err != nil {
+		return sub, due, err
+	}
 	body, err := encode(n)
 	if err != nil {
 		return sub, due, err
@@ -176,7 +179,8 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	}
 	sub = outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
-		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
+		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
+		Handler: n.Handler, Policy: PolicyAdHoc,
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err = checkTimes(n, now)
@@ -210,13 +214,15 @@ func check(n headsup.Notification) error {
 	case len(n.Value) > MaxBody:
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
-	if err := contentOf(n).check(); err != nil {
-		return err
+	if n.Handler == "" {
+		if err := contentOf(n).check(); err != nil {
+			return err
+		}
 	}
 	if err := checkJSON("value", n.Value); err != nil {
 		return err
 	}
-	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"locale", n.Locale}} {
+	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"collapse_key", n.CollapseKey}, {"locale", n.Locale}} {
 		if err := checkName(name.field, name.value); err != nil {
 			return err
 		}
@@ -294,6 +300,9 @@ func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error
 // encode returns the activity to send, without an address.
 func encode(n headsup.Notification) (jsontext.Value, error) {
 	a, err := contentOf(n).Message()
+	if n.Handler != "" {
+		a, err = eventOf(n), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -345,8 +354,10 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		OnUnknown     headsup.OnUnknown
 		Window        headsup.Window
 		Topic         string
+		CollapseKey   string         `json:",omitzero"`
 		Value         jsontext.Value `json:",omitzero"`
-	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value}, json.Deterministic(true))
+		Handler       string         `json:",omitzero"`
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

@@ -111,6 +111,9 @@ func (e *Engine) newSchedule(ctx context.Context, n NewSchedule) (s schedule.Sch
 	if s.Template, err = templateOf(n.Notification, n.ExpiresIn); err != nil {
 		return s, err
 	}
+	if field, ok := errors.AsType[*FieldError](e.checkHandler(n.Notification)); ok {
+		return s, &FieldError{"notification." + field.Field, field.Reason}
+	}
 	content, err := n.content(s.Template)
 	if err != nil {
 		return s, err
@@ -430,6 +433,8 @@ type template struct {
 	OnUnknown    headsup.OnUnknown `json:"on_unknown,omitzero"`
 	Conversation headsup.Window    `json:"conversation,omitzero"`
 	Topic        string            `json:"topic,omitzero"`
+	CollapseKey  string            `json:"collapse_key,omitzero"`
+	Handler      string            `json:"handler,omitzero"`
 	Locale       string            `json:"locale,omitzero"`
 	Value        jsontext.Value    `json:"value,omitzero"`
 	ExpiresIn    int64             `json:"expires_in_ms,omitzero"`
@@ -478,7 +483,8 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 	t := template{
 		To:   templateTarget{n.To.Reference, n.To.Conversation, n.To.User, n.To.ExternalID, n.To.Tag, n.To.Everyone},
 		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Summary: n.Summary, Lane: n.Lane, OnUnknown: n.OnUnknown,
-		Conversation: n.Window, Topic: n.Topic, Locale: n.Locale, Value: n.Value, ExpiresIn: expiresIn.Milliseconds(),
+		Conversation: n.Window, Topic: n.Topic, CollapseKey: n.CollapseKey, Handler: n.Handler, Locale: n.Locale, Value: n.Value,
+		ExpiresIn: expiresIn.Milliseconds(),
 	}
 	if n.Activity != nil {
 		raw, err := activity.Encode(n.Activity)
@@ -508,7 +514,7 @@ func readSchedule(s schedule.Schedule) (Schedule, error) {
 				Tag: t.To.Tag, Everyone: t.To.Everyone,
 			},
 			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
-			Window: t.Conversation, Topic: t.Topic, Locale: t.Locale, Value: t.Value,
+			Window: t.Conversation, Topic: t.Topic, CollapseKey: t.CollapseKey, Handler: t.Handler, Locale: t.Locale, Value: t.Value,
 		},
 	}
 	if len(t.Activity) > 0 {

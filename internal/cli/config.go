@@ -118,7 +118,8 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: c.Schedule.Max,
-		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies,
+		DiskReserve: c.DiskReserve << 20,
+		Retention:   proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,

@@ -23,7 +23,7 @@ type Many struct {
 
 type notificationsRequest struct {
 	Many
-	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
+	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"Those in this state."`
 	Conversation  string    `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`
 	Topic         string    `query:"topic" maxLength:"255" doc:"Those of this topic."`
 	CreatedAfter  time.Time `query:"created_after" doc:"Those accepted at this time or later."`
@@ -96,7 +96,10 @@ func (s *service) changes(a huma.API) {
 		Security: needs(access.Manage),
 		Summary:  "Unsay it",
 		Description: "Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with " +
-			"the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. It may be repeated.",
+			"the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. What may have arrived, " +
+			"since the channel's answer was lost, is unknown: a channel that recognises a repeat finds it, so that it is removed as " +
+			"well; elsewhere its removal fails with reason no_activity_id, and may be replayed when the delivery was settled with the " +
+			"id. It may be repeated.",
 		Tags:   tags,
 		Errors: []int{404, 415, 503},
 	}, s.recall)

@@ -317,7 +317,7 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 	}
 	n = headsup.Notification{
 		Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane), OnUnknown: headsup.OnUnknown(b.OnUnknown),
-		Window: headsup.Window(b.Conversation),
+		Window: headsup.Window(b.Conversation), CollapseKey: b.CollapseKey,
 	}
 	if given(b.Value) {
 		n.Value = []byte(b.Value)
@@ -366,7 +366,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 			Everyone: n.To.Everyone,
 		},
 		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Summary: n.Summary, Lane: string(n.Lane),
-		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, Locale: n.Locale, Value: raw(n.Value),
+		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),
 	}
 	if s.ExpiresIn > 0 {
 		out.ExpiresIn = s.ExpiresIn.String()

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -59,11 +60,10 @@ func (s *Store) Plans(ctx context.Context) (map[string]string, error) {
 				continue
 			}
 			var plan strings.Builder
-			args := make([]any, strings.Count(sql, "?"))
 			if err := c.each(func(r row) error {
 				fmt.Fprintln(&plan, r.text(3))
 				return nil
-			}, "EXPLAIN QUERY PLAN "+sql, args...); err != nil {
+			}, "EXPLAIN QUERY PLAN "+sql); err != nil {
 				return fmt.Errorf("%s: %w", sql, err)
 			}
 			plans[sql] = plan.String()
@@ -117,5 +117,37 @@ func (s *Store) CheckLanes(ctx context.Context) error {
 			return fmt.Errorf("out %d, running %d", len(l.out), len(s.running))
 		}
 		return nil
+	})
+}
+
+// HookSync has f called in place of the system's call that syncs the log; f may make that call. It is called before
+// anything else uses the store.
+func (s *Store) HookSync(f func(log *os.File, sync func(*os.File) error) error) {
+	s.writer.sync.sync = func(log *os.File) error { return f(log, datasync) }
+}
+
+// PretendRoom has the store believe that so many bytes are free, and look at once.
+func (s *Store) PretendRoom(free int64) {
+	s.room.mu.Lock()
+	s.room.free = func(string) (int64, error) { return free, nil }
+	s.room.mu.Unlock()
+	s.room.look()
+}
+
+// FillUp lets the database grow no more, until the reserved space is given up.
+func (s *Store) FillUp(ctx context.Context) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		var pages int64
+		if _, err := t.one(func(r row) { pages = r.int(0) }, "PRAGMA page_count"); err != nil {
+			return err
+		}
+		s.room.remove = func(path string) error {
+			if _, err := s.writer.conn.exec("PRAGMA max_page_count = 1000000"); err != nil {
+				return err
+			}
+			return os.Remove(path)
+		}
+		_, err := t.exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+		return err
 	})
 }

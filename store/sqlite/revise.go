@@ -25,7 +25,7 @@ type part struct {
 	verb         int64
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
-	unsure       bool // an attempt may have arrived
+	unsure       bool // something of it may have arrived
 }
 
 func (t *tx) revise(rev *outbox.Revision) error {
@@ -67,7 +67,7 @@ func (t *tx) messageOf(id outbox.MessageID) (m revised, err error) {
 // parts lists the deliveries of a message in the order of their ids.
 func (t *tx) parts(id outbox.MessageID, alone int64) (found []part, err error) {
 	const columns = "SELECT d.id, d.conversation, d.state, d.verb, d.revises, d.activity_id IS NOT NULL, "
-	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 FROM finished d WHERE "
+	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 OR d.state = 6 AND d.reason = 'partial' FROM finished d WHERE "
 	query, args := waiting+ofNumber+" UNION ALL "+final+ofNumber, []any{int64(id), int64(id)}
 	if alone != 0 {
 		query += " UNION ALL " + waiting + itself + " UNION ALL " + final + itself
@@ -211,6 +211,13 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	if h.state == ready { // its place stays; only a time that it waits for goes
 		_, err := t.exec(`UPDATE deliveries SET waits = 1, due_at = 0, reason = ?, updated_at = ?, history = history || ?
 			WHERE id = ? AND waits = 2`, c.Reason, at, changeLine(c), int64(h.id))
+		if err != nil {
+			return err
+		}
+		r, err := t.route(h.route)
+		if err == nil {
+			t.store.routes.offers(r, h.lane)
+		}
 		return err
 	}
 	return t.becomesReady(h, c)
@@ -218,10 +225,15 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 
 // becomesReady gives a delivery of the table a place at the end of its lane.
 func (t *tx) becomesReady(h *hot, c outbox.Change) error {
+	r, err := t.routeFor(h)
+	if err != nil {
+		return err
+	}
 	t.count(h.state, ready, 1)
 	t.enters(h.conversation, h.lane)
-	_, err := t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
+	t.store.routes.offers(r, h.lane)
+	_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 		", wanted_at = ?, due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-		t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
+		t.rank(r, h), t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
 	return err
 }

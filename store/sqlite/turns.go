@@ -52,7 +52,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -82,6 +82,8 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.endWithTurn(op.Outcome)
 	case schedule.Create:
 		_, _, err := t.createSchedule(op.Schedule, op.Most)
 		return err
@@ -104,8 +106,14 @@ func (t *tx) recordAnswer(key headsup.ConversationKey, op headsup.RecordAnswer) 
 	next := *e
 	next.conv.LastInboundAt = exact(op.At)
 	t.book.put(&next)
-	_, err = t.exec("UPDATE conversations SET last_inbound_at = ? WHERE id = ?", op.At, int64(e.conv.Row))
-	return err
+	if _, err = t.exec("UPDATE conversations SET last_inbound_at = ? WHERE id = ?", op.At, int64(e.conv.Row)); err != nil {
+		return err
+	}
+	r, err := t.route(e.route)
+	if err != nil {
+		return err
+	}
+	return t.keepUse(r.way, e.conversationIn(), op.At)
 }
 
 // keyHash stands for a conversation's key.

@@ -12,6 +12,10 @@ const colors: Record<string, BadgeProps['color']> = {
   expired: 'subtle',
   suppressed: 'subtle',
   cancelled: 'subtle',
+  recalled: 'subtle',
+  active: 'success',
+  paused: 'warning',
+  ended: 'subtle',
 };
 
 const useStyles = makeStyles({ badge: { flexShrink: 0 } });
