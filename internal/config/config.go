@@ -55,7 +55,7 @@ type Retention struct {
 // Schedule bounds what schedules may ask for.
 type Schedule struct {
 	MinInterval time.Duration `name:"min-interval" default:"10s" placeholder:"DURATION" help:"How near two occurrences of a schedule may be to each other; at least 1s."`
-	Max         int           `default:"1000000" placeholder:"N" help:"How many schedules there may be."`
+	Max         int64         `default:"1000000" placeholder:"N" help:"How many schedules there may be."`
 }
 
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.

@@ -30,7 +30,9 @@ test('a schedule is previewed, made, paused, resumed and deleted', async (t) => 
   await row.getByText('paused', { exact: true }).waitFor();
   await row.getByRole('button', { name: /^Resume/ }).click();
   await row.getByText('active', { exact: true }).waitFor();
+  await page.waitForFunction(() => !document.querySelector('.fui-Toast')); // it fades away
   await assertAccessible(page, 'schedules');
+  await screenshot(page, 'playground-schedules-list');
   await row.getByRole('button', { name: /^Delete/ }).click();
   await panel.getByText('No schedules').waitFor();
   assertQuiet(page);
