@@ -2,7 +2,8 @@
 //
 // [Engine.Notify] accepts a notification, which is on disk when it returns, and [Engine.Run] delivers it: into the right
 // conversation, at the right time, again after failures that may pass, until there is an outcome. [Engine.Status] tells
-// how far it has come. Jobs are long work whose end is told where they were started.
+// how far it has come. Jobs are long work whose end is told where they were started. [Engine.Schedule] tells something
+// again and again, or at a time on each recipient's clock.
 //
 //	engine, err := proactive.New(proactive.Config{Store: store, Channel: channel})
 //	go engine.Run(ctx)
@@ -49,10 +50,16 @@ type Config struct {
 	// DrainTimeout is how long running attempts may go on when the engine stops. Zero means 10 s.
 	DrainTimeout time.Duration
 
+	// MinInterval is how near two occurrences of a schedule may be to each other; zero means [schedule.MinInterval].
+	// MaxSchedules is how many schedules there may be; zero means [schedule.MaxSchedules].
+	MinInterval  time.Duration
+	MaxSchedules int
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention Retention
 
-	// Observer is told of what is accepted, attempted and ended, from New on. May be nil.
+	// Observer is told of what is accepted, attempted and ended, from New on, and of occurrences of schedules if it is a
+	// [schedule.Observer] too. May be nil.
 	Observer outbox.Observer
 
 	// TracerProvider makes the spans of attempts, each linked to the trace that its notification was accepted under. Nil
@@ -71,6 +78,12 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.MinInterval == 0 {
+		c.MinInterval = schedule.MinInterval
+	}
+	if c.MaxSchedules == 0 {
+		c.MaxSchedules = schedule.MaxSchedules
+	}
 	return c
 }
 
@@ -78,6 +91,7 @@ func (c Config) withDefaults() Config {
 type Engine struct {
 	cfg    Config
 	worker *outbox.Worker
+	runner *schedule.Runner
 	spread chan struct{} // has a token when there may be messages to spread
 
 	speakers map[string]speaker // by the handler's name; filled before it runs
@@ -108,6 +122,11 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("proactive: %w", err)
 	}
 	e.worker = worker
+	if e.runner, err = schedule.NewRunner(schedule.Config{
+		AppID: cfg.AppID, Store: cfg.Store, Teller: (*teller)(e), Observer: (*teller)(e), Logger: cfg.Logger, Now: cfg.Now,
+	}); err != nil {
+		return nil, fmt.Errorf("proactive: %w", err)
+	}
 	if cfg.Observer != nil {
 		cfg.Store.Observe(cfg.Observer)
 	}
@@ -120,6 +139,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { e.spreadAll(ctx) })
 	beside.Go(func() { e.retain(ctx) })
+	beside.Go(func() { _ = e.runner.Run(ctx) }) // it is never an error
 	defer beside.Wait()
 	return e.worker.Run(ctx)
 }

@@ -141,32 +141,7 @@ func (e *Engine) earlier(ctx context.Context, m outbox.Message) (id headsup.Noti
 // submission checks a notification and makes it what the outbox stores. When it is the time or the book that is against
 // it, the submission's message is returned all the same: it may be a repeat of one that was accepted.
 func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox.Submission, error) {
-	now := e.cfg.Now()
-	if err := check(n); err != nil {
-		return outbox.Submission{}, err
-	}
-	if err := e.checkHandler(n); err != nil {
-		return outbox.Submission{}, err
-	}
-	body, err := encode(n)
-	if err != nil {
-		return outbox.Submission{}, err
-	}
-	mark, err := fingerprint(n, body)
-	if err != nil {
-		return outbox.Submission{}, err
-	}
-	target, err := describe(n.To)
-	if err != nil {
-		return outbox.Submission{}, err
-	}
-	sub := outbox.Submission{At: now, Message: outbox.Message{
-		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
-		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
-		Handler: n.Handler, Policy: PolicyAdHoc,
-		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
-	}}
-	due, err := checkTimes(n, now)
+	sub, due, err := e.draft(ctx, n)
 	if err != nil {
 		return sub, err
 	}
@@ -177,13 +152,49 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	if err != nil {
 		return sub, err
 	}
-	sub.Deliveries = make([]outbox.NewDelivery, 0, len(conversations))
-	for _, c := range conversations {
+	deliver(&sub, conversations, due)
+	return sub, nil
+}
+
+// draft is a submission that goes to nobody yet, and when it is due.
+func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.Submission, due time.Time, err error) {
+	now := e.cfg.Now()
+	if err := check(n); err != nil {
+		return sub, due, err
+	}
+	if err := e.checkHandler(n); err != nil {
+		return sub, due, err
+	}
+	body, err := encode(n)
+	if err != nil {
+		return sub, due, err
+	}
+	mark, err := fingerprint(n, body)
+	if err != nil {
+		return sub, due, err
+	}
+	target, err := describe(n.To)
+	if err != nil {
+		return sub, due, err
+	}
+	sub = outbox.Submission{At: now, Message: outbox.Message{
+		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
+		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
+		Handler: n.Handler, Policy: PolicyAdHoc,
+		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
+	}}
+	due, err = checkTimes(n, now)
+	return sub, due, err
+}
+
+// deliver adds a delivery to each of some conversations.
+func deliver(sub *outbox.Submission, to []book.Conversation, due time.Time) {
+	sub.Deliveries = make([]outbox.NewDelivery, 0, len(to))
+	for _, c := range to {
 		sub.Deliveries = append(sub.Deliveries, outbox.NewDelivery{
 			ID: outbox.DeliveryID(ident.New()), Conversation: c.Row, DueAt: due,
 		})
 	}
-	return sub, nil
 }
 
 // PolicyAdHoc says a notification at once, whatever the person is doing.

@@ -207,6 +207,15 @@ func Known(zone string) bool {
 	return err == nil && zone != ""
 }
 
+// Local is a time on the clock of a zone, or in UTC if the zone is not known.
+func Local(t time.Time, zone string) time.Time {
+	loc, err := recur.Zone(zone)
+	if err != nil {
+		loc = time.UTC
+	}
+	return t.In(loc)
+}
+
 // Missed says what becomes of occurrences that nobody told when they were due, because nothing ran.
 type Missed string
 

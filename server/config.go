@@ -71,6 +71,11 @@ type Config struct {
 	// WebhookRetention is how long events are kept, and tried. Zero means 3 days; at least a minute.
 	WebhookRetention time.Duration
 
+	// MinInterval is how near two occurrences of a schedule may be to each other. Zero means 10 s; at least 1 s.
+	// MaxSchedules is how many schedules there may be. Zero means 1,000,000.
+	MinInterval  time.Duration
+	MaxSchedules int
+
 	// DiskReserve is how many bytes of the disk are kept for the outcomes of what was accepted; while less than that is free
 	// beside it, no notifications are accepted. Zero keeps none.
 	DiskReserve int64
@@ -139,7 +144,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace())
 }
 
@@ -171,6 +176,16 @@ func (c Config) validateRetention() error {
 		return wrong("retention.content", "is negative")
 	case r.Records < 0 || r.Records > 0 && r.Records < 24*time.Hour:
 		return wrong("retention.records", "is %v; idempotency keys are good for 24h at least (0s keeps everything)", r.Records)
+	}
+	return nil
+}
+
+func (c Config) validateSchedules() error {
+	switch {
+	case c.MinInterval != 0 && c.MinInterval < time.Second:
+		return wrong("schedule.min_interval", "is %v; it must be at least 1s", c.MinInterval)
+	case c.MaxSchedules < 0:
+		return wrong("schedule.max", "is negative")
 	}
 	return nil
 }

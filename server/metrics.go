@@ -16,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 )
 
 // metrics are the facts that are counted. docs/observability.md describes each; a test holds both to the other. Label
@@ -29,6 +30,8 @@ type metrics struct {
 	attempts      *prometheus.CounterVec   // channel, verdict
 	attemptTime   *prometheus.HistogramVec // channel
 	lateness      *prometheus.HistogramVec // lane
+	occurrences   *prometheus.CounterVec   // result, reason
+	occurredLate  prometheus.Histogram
 	turns         *prometheus.CounterVec   // kind, outcome
 	turnTime      *prometheus.HistogramVec // kind
 	commits       prometheus.Histogram
@@ -66,6 +69,8 @@ func newMetrics(version string) *metrics {
 	m.attempts = counter("headsup_attempts_total", "Attempts to deliver, by what became of them.", "channel", "verdict")
 	m.attemptTime = histogram("headsup_attempt_duration_seconds", "How long channels took for an attempt.", quick, "channel")
 	m.lateness = histogram("headsup_delivery_lateness_seconds", "How long after it was due each delivery was delivered.", late, "lane")
+	m.occurrences = counter("headsup_schedule_occurrences_total", "Occurrences of schedules, by what became of them.", "result", "reason")
+	m.occurredLate = histogram("headsup_schedule_lateness_seconds", "How long after it was due each occurrence of a schedule was accepted as a notification.", late).WithLabelValues().(prometheus.Histogram)
 	m.turns = counter("headsup_turns_total", "Turns of the bot, by how they ended.", "kind", "outcome")
 	m.turnTime = histogram("headsup_turn_duration_seconds", "How long turns took, the wait for the conversation included.", quick, "kind")
 	m.commits = histogram("headsup_store_commit_operations", "Operations that shared a commit of the store.", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}).WithLabelValues().(prometheus.Histogram)
@@ -166,6 +171,14 @@ func (m *metrics) Ended(e outbox.End) {
 	m.ended.WithLabelValues(string(e.State), m.reasons.bound(e.Reason)).Inc()
 	if e.State == outbox.StateDelivered && e.Lane >= 0 && int(e.Lane) < len(m.latenessLanes) {
 		m.latenessLanes[e.Lane].Observe(max(0, e.At.Sub(e.WantedAt).Seconds()))
+	}
+}
+
+// Occurred implements [schedule.Observer].
+func (m *metrics) Occurred(_ schedule.Schedule, o schedule.Occurrence) {
+	m.occurrences.WithLabelValues(string(o.Result), m.reasons.bound(o.Reason)).Inc()
+	if o.Result == schedule.Fired {
+		m.occurredLate.Observe(max(0, o.FiredAt.Sub(o.At).Seconds()))
 	}
 }
 

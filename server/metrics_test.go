@@ -102,6 +102,12 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	_, _ = request(t, "BREW", s.URL()+"/healthz", "")
 	_, _ = request(t, http.MethodGet, s.URL()+"/healthz", "", "Host", "evil.example")
 
+	_, _ = request(t, http.MethodPost, s.URL()+"/v1/schedules", `{"rule":{"in":"1ms"},"notification":{"to":{"conversation":"nobody"},"text":"x"}}`)
+	const occurred = `headsup_schedule_occurrences_total{reason="nobody",result="skipped"}`
+	for end := time.Now().Add(10 * time.Second); scrape(t, s)[occurred] == "" && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+
 	got := scrape(t, s)
 	for series, want := range map[string]string{
 		`headsup_notifications_accepted_total{lane="urgent"}`:                                   "3",
@@ -115,6 +121,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		`headsup_deliveries{state="failed"}`:                                                    "1",
 		`headsup_deliveries{state="scheduled"}`:                                                 "1",
 		`headsup_deliveries{state="ready"}`:                                                     "0",
+		occurred:                                                                                "1",
 		`headsup_disk_short`:                                                                    "0",
 		`headsup_queue_oldest_seconds`:                                                          "0",
 		`headsup_delivery_lateness_seconds_count{lane="urgent"}`:                                "3",

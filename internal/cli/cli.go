@@ -28,6 +28,7 @@ type commands struct {
 	Playground    playground           `cmd:"" help:"Try any bot in the browser, without a cloud."`
 	Send          send                 `cmd:"" help:"Make the bot say something."`
 	Jobs          jobCommands          `cmd:"" help:"Start long work, and tell its end."`
+	Schedules     scheduleCommands     `cmd:"" help:"Say things at times, and again and again."`
 	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
 	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`

@@ -72,6 +72,12 @@ func inFlags(p api.Problem) string {
 			name = "--key"
 		case "conversation":
 			name = "--new"
+		case "rule.fallback_zone", "notification.expires_in", "rule.in", "rule.at", "rule.cron", "rule.rrule", "rule.start", "rule.until", "rule.zone", "grace", "missed":
+			_, member, nested := strings.Cut(name, ".")
+			if !nested {
+				member = name
+			}
+			name = "--" + strings.ReplaceAll(member, "_", "-")
 		case "in", "at", "topic", "lane", "percent", "locale", "name", "value", "markdown", "card", "activity", "summary":
 			name = "--" + name
 		case "rate_per_minute":

@@ -39,6 +39,7 @@ type Serve struct {
 	LogFormat string `name:"log-format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How to log."`
 
 	Retention Retention `embed:"" prefix:"retention-" name:"retention"`
+	Schedule  Schedule  `embed:"" prefix:"schedule-" name:"schedule"`
 
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
@@ -49,6 +50,12 @@ type Serve struct {
 type Retention struct {
 	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted; what is under way keeps it. 0s keeps it for ever."`
 	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
+}
+
+// Schedule bounds what schedules may ask for.
+type Schedule struct {
+	MinInterval time.Duration `name:"min-interval" default:"10s" placeholder:"DURATION" help:"How near two occurrences of a schedule may be to each other; at least 1s."`
+	Max         int64         `default:"1000000" placeholder:"N" help:"How many schedules there may be."`
 }
 
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.

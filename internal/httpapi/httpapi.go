@@ -57,6 +57,8 @@ type Engine interface {
 	StartJobIn(ctx context.Context, to headsup.Target, s proactive.NewJob) (proactive.Job, error)
 	CompleteJob(ctx context.Context, n proactive.JobNumber, c proactive.Completion) (proactive.Job, headsup.NotificationID, error)
 	Progress(ctx context.Context, n proactive.JobNumber, p proactive.Progress) (proactive.Job, error)
+
+	Schedules
 }
 
 // Config makes the API.
@@ -106,6 +108,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.deliveries(operations)
 	s.conversations(operations)
 	s.jobs(operations)
+	s.schedules(operations)
 	s.webhooks(operations)
 	s.events(operations)
 	s.pauses(operations)

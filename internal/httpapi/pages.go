@@ -24,6 +24,8 @@ const (
 	listJobs          list = 'j'
 	listKeys          list = 'k'
 	listNotifications list = 'n'
+	listOccurrences   list = 'o'
+	listSchedules     list = 's'
 	listTranscript    list = 't'
 )
 

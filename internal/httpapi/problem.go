@@ -132,6 +132,10 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 			"the server's disk is nearly full; it takes nothing new"), http.Header{"Retry-After": {"30"}})
 	case errors.Is(err, proactive.ErrPurged):
 		return newProblem(http.StatusConflict, api.CodePurged, "what the notification said is kept no longer")
+	case errors.Is(err, proactive.ErrNoSchedule):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such schedule")
+	case errors.Is(err, proactive.ErrTooManySchedules):
+		return newProblem(http.StatusConflict, api.CodeTooMany, "there are as many schedules as there may be; delete one first")
 	case errors.Is(err, proactive.ErrNoJob):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
 	case errors.Is(err, proactive.ErrJobCompleted):

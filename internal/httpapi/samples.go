@@ -15,7 +15,13 @@ var samples = map[string]any{
 	"report-job-progress":     map[string]any{"text": "Half of the tests have passed.", "percent": 50},
 	"create-job":              map[string]any{"to": map[string]any{"user": "dl_ann"}, "name": "build", "value": map[string]any{"number": 7}},
 	"complete-job":            map[string]any{"text": "Your build is done."},
-	"update-conversation":     map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
+	"create-schedule": map[string]any{
+		"name": "stand-up", "rule": map[string]any{"cron": "30 9 * * MON-FRI", "zone": "Europe/Berlin"},
+		"notification": map[string]any{"to": map[string]any{"tag": "team"}, "text": "Time for the stand-up.", "expires_in": "15m"},
+	},
+	"preview-schedule":    map[string]any{"rule": map[string]any{"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "start": "2026-12-01T16:00", "zone": "Europe/Berlin"}, "n": 3},
+	"change-schedule":     map[string]any{"rule": map[string]any{"cron": "0 10 * * MON-FRI", "zone": "Europe/Berlin"}},
+	"update-conversation": map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
 }
 
 // describeSamples puts the samples into the document.

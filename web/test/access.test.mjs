@@ -73,7 +73,7 @@ test('every view fits a phone, and has no serious barriers there', async (t) => 
   const { page, ann } = await openPlayground(t, { viewport: { width: 390, height: 844 } });
 
   await startJob(ann);
-  for (const view of ['Ann', 'Ben', 'Wire', 'Queue', 'Notify', 'Faults']) {
+  for (const view of ['Ann', 'Ben', 'Wire', 'Queue', 'Notify', 'Schedules', 'Faults']) {
     await page.getByRole('tab', { name: view }).first().click();
     const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(wide <= seen, `${view} is ${wide} pixels wide on a screen of ${seen}`);

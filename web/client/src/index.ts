@@ -14,6 +14,10 @@ export type Schemas = components['schemas'];
 export type Notification = Schemas['Notification'];
 export type NotificationRequest = Schemas['NotificationRequest'];
 export type Delivery = Schemas['Delivery'];
+export type Schedule = Schemas['Schedule'];
+export type ScheduleRequest = Schemas['ScheduleRequest'];
+export type ScheduleRule = Schemas['ScheduleRule'];
+export type Occurrence = Schemas['Occurrence'];
 export type Change = Schemas['Change'];
 export type Problem = Schemas['Problem'];
 

@@ -528,6 +528,158 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/schedule-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See when a rule is due
+         * @description Lists the next occurrences of a rule, which is not kept. A rule that goes by its recipients' clocks is shown on that of the fallback zone.
+         */
+        post: operations["preview-schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See the schedules
+         * @description Lists schedules, newest first, a page at a time. Filters may be combined.
+         */
+        get: operations["list-schedules"];
+        put?: never;
+        /**
+         * Say something at times
+         * @description Keeps a schedule: what is told, to whom, and when, once or again and again. Each occurrence is accepted as a notification, once, by whichever server comes first. A local time that is left out when clocks go forward is reached at the first instant after the gap, and one that is shown twice the first time only; intervals go by the time that passes. Speaking to everyone or to a tag needs the scope broadcast, a raw reference or address the scope admin.
+         */
+        post: operations["create-schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See one schedule
+         * @description Returns a schedule, and when it is due next.
+         */
+        get: operations["get-schedule"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a schedule
+         * @description Forgets a schedule and its occurrences. What it has told stays, unless what is not being sent yet is to be cancelled.
+         */
+        delete: operations["delete-schedule"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a schedule
+         * @description Changes what is given. Another rule holds from now on. What is told anew needs the scope send, and those that its target needs.
+         */
+        patch: operations["change-schedule"];
+        trace?: never;
+    };
+    "/v1/schedules/{id}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See when a schedule is due
+         * @description Lists the next occurrences of a schedule's rule, whether it is paused or not.
+         */
+        get: operations["next-occurrences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/schedules/{id}/occurrences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what a schedule has told
+         * @description Lists the occurrences that a schedule has had, newest first, with their notifications and how late they were.
+         */
+        get: operations["list-occurrences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/schedules/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a schedule
+         * @description Keeps a schedule from telling anything until it is resumed. It may be repeated.
+         */
+        post: operations["pause-schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/schedules/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a schedule
+         * @description Has a paused schedule go on from now. What it would have told meanwhile is not made up for. It may be repeated.
+         */
+        post: operations["resume-schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1514,6 +1666,80 @@ export interface components {
             /** @description As it was given. */
             value?: unknown;
         };
+        Occurrence: {
+            /**
+             * Format: date-time
+             * @description When it was due.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When it became what it is.
+             */
+            fired_at: string;
+            /**
+             * Format: int64
+             * @description How long that was after it was due, in milliseconds.
+             */
+            late_ms: number;
+            /**
+             * @description What that clock showed.
+             * @example 2026-12-01T09:00:00+01:00
+             */
+            local: string;
+            /**
+             * @description The notification.
+             * @example ntf_0zk3v9q2m7r4x
+             */
+            notification?: string;
+            /**
+             * Format: int64
+             * @description Counts up from 1.
+             * @example 7
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description How many more occurrences it stands for; those beyond 1,000 are not counted.
+             */
+            others?: number;
+            /**
+             * @description Why it was skipped (missed, nobody, expired, invalid), or coalesced for one that was told for earlier ones too.
+             * @example missed
+             */
+            reason?: string;
+            /**
+             * @description fired: its notification was accepted; skipped: there is none.
+             * @enum {string}
+             */
+            state: "fired" | "skipped";
+            /** @description On whose clock. */
+            zone: string;
+        };
+        Occurrences: {
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+            /** @description Newest first. The newest 1,000 are kept. */
+            occurrences: components["schemas"]["Occurrence"][];
+        };
+        OccurrenceTime: {
+            /**
+             * Format: date-time
+             * @description The instant.
+             * @example 2026-12-01T08:00:00Z
+             */
+            at: string;
+            /**
+             * @description What that clock shows.
+             * @example 2026-12-01T09:00:00+01:00
+             */
+            local: string;
+            /**
+             * @description Whose clock.
+             * @example Europe/Berlin
+             */
+            zone: string;
+        };
         Pause: {
             /**
              * @description The channel; not given for a host.
@@ -1648,6 +1874,230 @@ export interface components {
             previous_until?: string;
             /** @description What its requests are signed with from now on. It is told here and never again. */
             secret: string;
+        };
+        Schedule: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * @description How late an occurrence may be without having been missed.
+             * @example 1m0s
+             */
+            grace: string;
+            /**
+             * @description Names the schedule.
+             * @example sch_0zk3v9q2m7r4x
+             */
+            id: string;
+            /**
+             * @description What becomes of occurrences that are missed.
+             * @enum {string}
+             */
+            missed: "fire_late" | "skip" | "coalesce";
+            /**
+             * @description As it was given.
+             * @example stand-up
+             */
+            name?: string;
+            /** @description When it is due next; not given when it is not. */
+            next?: components["schemas"]["OccurrenceTime"];
+            /** @description What is told, and to whom; instead of a reference or an address, the conversation that it names. */
+            notification: components["schemas"]["ScheduledNotification"];
+            /**
+             * Format: int64
+             * @description How many occurrences it has had.
+             */
+            occurrences: number;
+            /**
+             * Format: date-time
+             * @description When it was paused.
+             */
+            paused_at?: string;
+            /** @description When. What was left open is filled in. */
+            rule: components["schemas"]["ScheduleRule"];
+            /**
+             * @description Whether it is due some time; paused ones wait to be resumed, ended ones are not due any more.
+             * @enum {string}
+             */
+            state: "active" | "paused" | "ended";
+            /**
+             * Format: date-time
+             * @description When it was changed last.
+             */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description On the clocks of how many zones it is due.
+             */
+            zones: number;
+        };
+        ScheduleChange: {
+            /** @description How late an occurrence may be without having been missed. */
+            grace?: string;
+            /**
+             * @description What becomes of occurrences that are missed.
+             * @enum {string}
+             */
+            missed?: "fire_late" | "skip" | "coalesce";
+            /** @description A name for people. */
+            name?: string;
+            /** @description Replaces all that is told, and to whom, from now on. */
+            notification?: components["schemas"]["ScheduledNotification"];
+            /** @description Replaces the whole rule, which holds from now on. */
+            rule?: components["schemas"]["ScheduleRule"];
+        };
+        ScheduleDeleted: {
+            /** @description The notifications that were cancelled. */
+            cancelled: string[];
+        };
+        ScheduledNotification: {
+            /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
+            activity?: components["schemas"]["Activity"];
+            /** @description What to show, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
+            /**
+             * @description In each of its conversations it replaces what waits there under the same key, such as what an earlier occurrence told.
+             * @example stand-up
+             */
+            collapse_key?: string;
+            /**
+             * @description new opens a new conversation with the person, where the channel can. existing, if not given.
+             * @enum {string}
+             */
+            conversation?: "existing" | "new";
+            /**
+             * @description What is not delivered so long after an occurrence is not delivered any more.
+             * @example 15m
+             */
+            expires_in?: string;
+            /**
+             * @description How pressing it is; normal, if not given.
+             * @enum {string}
+             */
+            lane?: "urgent" | "normal" | "bulk";
+            /**
+             * @description The message's language, BCP 47.
+             * @example en-GB
+             */
+            locale?: string;
+            /**
+             * @description What to say, as Markdown, which channels show as far as they can.
+             * @example Time for the **stand-up**.
+             */
+            markdown?: string;
+            /**
+             * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
+             * @enum {string}
+             */
+            on_unknown?: "retry" | "hold";
+            /**
+             * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
+             * @example Stand-up
+             */
+            summary?: string;
+            /**
+             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @example Time for the stand-up.
+             */
+            text?: string;
+            /** @description Whom to tell. Exactly one member. Who that is, is looked up each time. */
+            to: components["schemas"]["Target"];
+            /**
+             * @description Groups notifications of one kind.
+             * @example stand-up
+             */
+            topic?: string;
+            /** @description Your own data. Any JSON; it is kept and shown with the notification. */
+            value?: unknown;
+        };
+        SchedulePreview: {
+            /** @description The next occurrences, in order. There are fewer than asked for when the rule ends. */
+            next: components["schemas"]["OccurrenceTime"][];
+            /** @description The rule as it would be kept: what was left open is filled in. Only for a rule that is not kept. */
+            rule?: components["schemas"]["ScheduleRule"];
+        };
+        SchedulePreviewRequest: {
+            /**
+             * Format: int64
+             * @description How many occurrences; 10, if not given.
+             * @default 10
+             */
+            n: number;
+            /** @description When. */
+            rule: components["schemas"]["ScheduleRule"];
+        };
+        ScheduleRequest: {
+            /**
+             * @description How late an occurrence may be without having been missed, from 1s to 24h; 1m, if not given.
+             * @example 5m
+             */
+            grace?: string;
+            /**
+             * @description What becomes of occurrences that were missed because no server ran: fire_late tells each, the last 100 at most; skip tells none; coalesce tells the last for all. fire_late, if not given.
+             * @enum {string}
+             */
+            missed?: "fire_late" | "skip" | "coalesce";
+            /**
+             * @description A name for people.
+             * @example stand-up
+             */
+            name?: string;
+            /** @description What is told, and to whom. */
+            notification: components["schemas"]["ScheduledNotification"];
+            /** @description When. */
+            rule: components["schemas"]["ScheduleRule"];
+        };
+        ScheduleRule: {
+            /**
+             * @description Once: an instant such as 2026-12-24T18:00:00Z, or a local time such as 2026-12-24T18:00 on the zone's clock.
+             * @example 2026-12-24T18:00
+             */
+            at?: string;
+            /**
+             * @description A cron expression: minutes, hours, days of the month, months, days of the week; six fields begin with seconds. Names, L, W and # are understood. When both fields of days are restricted, either is enough.
+             * @example 0 9 * * MON-FRI
+             */
+            cron?: string;
+            /** @description Moments, or days such as 2026-12-24, at which nothing is told. */
+            except?: string[];
+            /**
+             * @description With the zone recipient, the zone of those whose own nobody knows. UTC, if not given.
+             * @example Europe/Berlin
+             */
+            fallback_zone?: string;
+            /**
+             * @description Once, so long from now: a number with unit ms, s, m or h, or several. It is kept as at.
+             * @example 1h30m
+             */
+            in?: string;
+            /**
+             * @description A recurrence rule of RFC 5545, or lines with DTSTART, one RRULE and EXDATE. COUNT is at most 1,000.
+             * @example FREQ=WEEKLY;INTERVAL=2;BYDAY=MO
+             */
+            rrule?: string;
+            /**
+             * @description The first moment that may be an occurrence, written like at. An rrule counts from it and takes from it what it does not say, such as the time of day; it starts now, if not given.
+             * @example 2026-12-01T09:00
+             */
+            start?: string;
+            /**
+             * @description The last moment that may be an occurrence, written like at.
+             * @example 2027-06-30T09:00
+             */
+            until?: string;
+            /**
+             * @description Whose clock: an IANA time zone; or recipient, for that of each recipient: then there is an occurrence for every zone among them. UTC, if not given.
+             * @example Europe/Berlin
+             */
+            zone?: string;
+        };
+        Schedules: {
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+            /** @description Newest first. */
+            schedules: components["schemas"]["Schedule"][];
         };
         SecretRotation: {
             /**
@@ -5066,6 +5516,1067 @@ export interface operations {
             };
             /** @description Internal Server Error */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "n": 3,
+                 *       "rule": {
+                 *         "rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+                 *         "start": "2026-12-01T16:00",
+                 *         "zone": "Europe/Berlin"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["SchedulePreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-schedules": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Those with this name. */
+                name?: string;
+                /** @description Those in this state. */
+                state?: "active" | "paused" | "ended";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedules"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-schedule": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body makes one schedule, as long as that is there; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "stand-up",
+                 *       "notification": {
+                 *         "expires_in": "15m",
+                 *         "text": "Time for the stand-up.",
+                 *         "to": {
+                 *           "tag": "team"
+                 *         }
+                 *       },
+                 *       "rule": {
+                 *         "cron": "30 9 * * MON-FRI",
+                 *         "zone": "Europe/Berlin"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Idempotent-Replayed"?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-schedule": {
+        parameters: {
+            query?: {
+                /** @description Cancel what it has told and is not being sent yet. */
+                cancel?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleDeleted"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rule": {
+                 *         "cron": "0 10 * * MON-FRI",
+                 *         "zone": "Europe/Berlin"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ScheduleChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "next-occurrences": {
+        parameters: {
+            query?: {
+                /** @description How many. */
+                n?: number;
+                /** @description On the clock of this zone, if the rule goes by its recipients'. The fallback zone, if not given. */
+                zone?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-occurrences": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Occurrences"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pause-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resume-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The schedule's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

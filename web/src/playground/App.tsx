@@ -4,6 +4,7 @@ import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useReducer, useState } from 'react';
 
 import { createRoom, explain, listRooms, notifyEveryone, readSetup, renamePerson, type Room } from '../server';
+import { SchedulesPanel } from './SchedulesPanel';
 import { FaultsBanner, FaultsPanel } from './FaultsPanel';
 import { nameColor, useMedia, useTheme } from './look';
 import { MembersDialog } from './MembersDialog';
@@ -56,7 +57,7 @@ const useStyles = makeStyles({
   away: { display: 'none' },
 });
 
-const views: View[] = ['wire', 'queue', 'notify', 'faults'];
+const views: View[] = ['wire', 'queue', 'notify', 'schedules', 'faults'];
 const foreignViews: View[] = ['wire', 'faults']; // a bot of somebody else's has its own queue
 const changesRooms = new Set(['conversationUpdate', 'installationUpdate', 'endOfConversation']);
 
@@ -217,6 +218,7 @@ export function App({ webchat }: { webchat: WebChat }) {
               {current === 'wire' && <WirePanel wire={wire} />}
               {current === 'queue' && <QueuePanel conversation={queueOf} onConversation={setQueueOf} />}
               {current === 'notify' && <NotifyPanel to={notifyTo} onTo={setNotifyTo} />}
+              {current === 'schedules' && <SchedulesPanel />}
               {current === 'faults' && <FaultsPanel />}
             </SidePanel>
           </aside>

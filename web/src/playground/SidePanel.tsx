@@ -5,9 +5,9 @@ import type { ReactNode } from 'react';
 import { useFaults } from './FaultsPanel';
 import { isOpen, useDeliveries } from './queue';
 
-export type View = 'wire' | 'queue' | 'notify' | 'faults';
+export type View = 'wire' | 'queue' | 'notify' | 'schedules' | 'faults';
 
-export const viewTitles: Record<View, string> = { wire: 'Wire', queue: 'Queue', notify: 'Notify', faults: 'Faults' };
+export const viewTitles: Record<View, string> = { wire: 'Wire', queue: 'Queue', notify: 'Notify', schedules: 'Schedules', faults: 'Faults' };
 
 const useStyles = makeStyles({
   side: {

@@ -13,6 +13,9 @@ const colors: Record<string, BadgeProps['color']> = {
   suppressed: 'subtle',
   cancelled: 'subtle',
   recalled: 'subtle',
+  active: 'success',
+  paused: 'warning',
+  ended: 'subtle',
 };
 
 const useStyles = makeStyles({ badge: { flexShrink: 0 } });
