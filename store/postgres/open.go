@@ -1,0 +1,189 @@
+// Package postgres keeps everything that Headsup must not lose in a PostgreSQL database: the store of an installation
+// that is several processes, its nodes, on one machine or many.
+//
+// [Open] connects to the database, brings its schema up to date and returns a [Store], which implements the store
+// interfaces of packages headsup, state, book, outbox, directline and proactive.
+//
+//	store, err := postgres.Open(ctx, postgres.Config{URL: "postgres://headsup@db.example/headsup"})
+//	...
+//	defer store.Close()
+//
+// What a method has returned is committed. Accepts and outcomes that arrive together share a transaction, as statements
+// over arrays. Nodes know each other only through rows: the lease of a conversation is a row with a fence, which runs out
+// by the database's clock, so that the work of a node that has died or was stopped goes to the others.
+//
+// Nothing needs a session: no advisory locks, no prepared statement that outlives its transaction, no setting but SET
+// LOCAL. So the store works behind a pooler that gives out connections by transaction. The one exception is LISTEN, by
+// which nodes tell each other that there is something to claim, and where that does not get through, nodes look once a
+// second.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headsup-bot/headsup"
+)
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	cfg       Config
+	leaseTime time.Duration
+	pool      *pgxpool.Pool
+	wakeups   chan struct{} // there may be something to claim
+	news      chan struct{} // there are events
+	cache     *cache
+
+	background context.Context // of what goes on behind the callers
+	stop       context.CancelFunc
+	behind     sync.WaitGroup
+	closed     atomic.Bool
+	close      func()
+}
+
+// Config says where the database is.
+type Config struct {
+	// URL is a PostgreSQL connection string, as libpq takes it: a URL or words like "host=… dbname=…". It may name
+	// several hosts; the one that takes writes is used. Required. It may hold a password, so it is never logged.
+	URL string
+
+	// Conns is how many connections are open at most, besides one that listens. Zero means 16.
+	Conns int
+
+	// Logger receives structured logs. Nil discards them.
+	Logger *slog.Logger
+
+	// Committed is told of every transaction that has written: how many operations shared it, and how long its commit
+	// took. It must not block. May be nil.
+	Committed func(operations int, took time.Duration)
+
+	// Now is the clock for what happens without a caller that tells the time: forgetting old answers. Leases do not use
+	// it: they go by the database's clock. Nil is time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Conns == 0 {
+		c.Conns = 16
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+const (
+	leastConns = 4
+	cacheSize  = 10_000 // conversations, twice
+)
+
+func (c Config) validate() error {
+	switch {
+	case c.URL == "":
+		return errors.New("URL is required")
+	case c.Conns < leastConns:
+		return fmt.Errorf("Conns is %d, must be at least %d", c.Conns, leastConns)
+	}
+	return nil
+}
+
+// Timeouts. Those of statements and locks are set in each transaction; a caller whose context ends earlier cancels.
+const (
+	connectTimeout   = 3 * time.Second
+	statementTimeout = "30s"
+	lockTimeout      = "5s"
+	idleTimeout      = "10s" // of a transaction whose client says nothing: it holds locks
+)
+
+// Open connects to the database and brings its schema up to date; several nodes may do so at once. It refuses a database
+// that a newer version has written ([ErrNewer]); then nothing was changed.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	return openLease(ctx, cfg, headsup.LeaseTime)
+}
+
+func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("postgres: config: %w", err)
+	}
+	pc, err := poolConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, pc.ConnConfig); err != nil {
+		return nil, explain(err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, explain(err)
+	}
+	s := &Store{
+		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		cache: newCache(cacheSize),
+	}
+	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.close = sync.OnceFunc(s.shut)
+	return s, nil
+}
+
+// poolConfig reads the connection string. Errors of pgx leave the password out.
+func poolConfig(cfg Config) (*pgxpool.Config, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: config: URL: %w", err)
+	}
+	pc.MaxConns = int32(cfg.Conns)
+	pc.MaxConnIdleTime = 5 * time.Minute
+	pc.HealthCheckPeriod = 10 * time.Second
+	cc := pc.ConnConfig
+	if cc.ConnectTimeout == 0 {
+		cc.ConnectTimeout = connectTimeout
+	}
+	// Descriptions of statements are kept by the client only, so any server connection may run them; a named prepared
+	// statement would be known to one.
+	if cc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	if cc.ValidateConnect == nil { // also without target_session_attrs: nothing can be kept in a standby
+		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+		registerTypes(c.TypeMap())
+		return nil
+	}
+	if _, ok := cc.RuntimeParams["application_name"]; !ok {
+		cc.RuntimeParams["application_name"] = "headsup"
+	}
+	return pc, nil
+}
+
+// Close finishes what was asked for and closes the connections. Calls to the store after it fail with [ErrClosed].
+// Closing twice is no error.
+func (s *Store) Close() error {
+	s.close()
+	return nil
+}
+
+func (s *Store) shut() {
+	s.closed.Store(true)
+	s.stop()
+	s.behind.Wait()
+	s.pool.Close()
+}
+
+// Check reports whether the database takes writes: it commits something.
+func (s *Store) Check(ctx context.Context) error {
+	return s.write(ctx, func(context.Context, *tx) error { return nil })
+}
