@@ -42,6 +42,7 @@ type Store struct {
 	wakeups   chan struct{} // there may be something to claim
 	news      chan struct{} // there are events
 	cache     *cache
+	touches   *touches
 
 	background context.Context // of what goes on behind the callers
 	stop       context.CancelFunc
@@ -131,10 +132,11 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		cache: newCache(cacheSize),
+		cache: newCache(cacheSize), touches: newTouches(),
 	}
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.close = sync.OnceFunc(s.shut)
+	s.behind.Go(func() { s.writeTouches(s.background) })
 	return s, nil
 }
 
