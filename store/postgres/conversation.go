@@ -49,7 +49,7 @@ func (e *entry) copy() book.Conversation {
 
 const (
 	// conversationColumns are of the table conversations c, with turns t; scanConversation reads them.
-	conversationColumns = `c.id, c.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
+	conversationColumns = `c.id, t.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.created_at, c.updated_at,
 		t.last_inbound_at`
 

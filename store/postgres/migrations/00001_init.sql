@@ -69,16 +69,19 @@ CREATE TABLE turns (
 	conversation bigint,
 	fence        bigint NOT NULL DEFAULT 0,
 	until        timestamptz NOT NULL DEFAULT '-infinity',
-	last_inbound_at timestamptz -- here, since it changes with every turn; only while conversation is set
+	wanted       timestamptz NOT NULL DEFAULT '-infinity', -- until then a turn waits for it, and no delivery takes it
+	-- These are the conversation's, while it is in the book. They are here because it is seldom read and they are often
+	-- needed. version grows with every change of the conversation that an attempt to deliver must see, so that what a
+	-- process remembers of it can be compared with what is there.
+	version         bigint NOT NULL DEFAULT 0,
+	last_inbound_at timestamptz
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.1);
 CREATE UNIQUE INDEX turns_conversation ON turns (conversation);
 
--- The reference book. version grows with every change that an attempt to deliver must see, so that what a process
--- remembers of a conversation can be compared with what is here. Whoever adds a conversation adds or updates its row of
--- turns in the same transaction, and whoever removes one locks that row first and takes the conversation out of it.
+-- The reference book. Whoever adds or changes a conversation locks or adds its row of turns first and raises the version
+-- there, and whoever removes one takes it out of that row.
 CREATE TABLE conversations (
 	id              bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	version         bigint NOT NULL DEFAULT 1,
 	app_id          text NOT NULL,
 	tenant_id       text NOT NULL,
 	channel_id      text NOT NULL,
