@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, k access.Key) (stored access.K
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING RETURNING `+keyColumns,
 			k.ID, k.AppID, k.Name, k.Scopes.String(), k.Hash[:], k.RatePerMinute, optionalText(k.CreatedBy),
 			exact(k.CreatedAt), optionalTime(exact(k.ExpiresAt)), optionalTime(exact(k.RevokedAt)), optionalTime(exact(k.LastUsedAt)))
-		if err == access.ErrNotFound { //nolint:errorlint // nothing was inserted
+		if errors.Is(err, access.ErrNotFound) { // nothing was inserted
 			err = access.ErrExists
 		}
 		return err

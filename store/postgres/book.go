@@ -26,7 +26,7 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (result book.
 	}
 	told, nothingNew := toldBy(sighting), false
 	if err := s.read(ctx, func(ctx context.Context, q querier) error {
-		known, err := look(ctx, q, sighting.Key, told, "")
+		known, err := look(ctx, q, sighting.Key, told)
 		if err != nil || known.entry == nil {
 			return err
 		}
@@ -178,13 +178,13 @@ func keyArgs(k headsup.ConversationKey) []any {
 	return []any{k.AppID, k.Conversation, k.Channel, k.Bot, k.Tenant}
 }
 
-// look reads what is stored. lock is what the row of the conversation is read for, such as FOR UPDATE OF c.
-func look(ctx context.Context, q querier, key headsup.ConversationKey, told people, lock string) (standing, error) {
+// look reads what is stored.
+func look(ctx context.Context, q querier, key headsup.ConversationKey, told people) (standing, error) {
 	s := standing{people: make(map[activity.AccountID]person)}
 	var b pgx.Batch
-	b.Queue("SELECT "+conversationColumns+fromConversations+whereKey+" "+lock, keyArgs(key)...).QueryRow(func(r pgx.Row) (err error) {
+	b.Queue(selectConversations+whereKey, keyArgs(key)...).QueryRow(func(r pgx.Row) (err error) {
 		s.entry, err = scanConversation(r)
-		if errors.Is(err, pgx.ErrNoRows) {
+		if notThere(err) {
 			s.entry, err = nil, nil
 		}
 		return err
@@ -206,39 +206,48 @@ func look(ctx context.Context, q querier, key headsup.ConversationKey, told peop
 	return s, q.SendBatch(ctx, &b).Close()
 }
 
-// byKey is a conversation with its row locked, or [book.ErrNotFound].
-func (t *tx) byKey(ctx context.Context, key headsup.ConversationKey) (*entry, error) {
-	known, err := look(ctx, t, key, people{}, lockRow)
+// changing locks a conversation's row of turns, as everybody does who changes it, and raises its version. It returns the
+// conversation as it was, with the new version, or [book.ErrNotFound].
+func (t *tx) changing(ctx context.Context, key headsup.ConversationKey) (*entry, error) {
+	tag, err := t.Exec(ctx, "UPDATE turns SET version = version + 1 WHERE key = $1", turnKey(key))
+	if err != nil {
+		return nil, err
+	}
+	if tag.RowsAffected() == 0 {
+		return nil, book.ErrNotFound
+	}
+	known, err := look(ctx, t, key, people{})
 	if err == nil && known.entry == nil {
 		err = book.ErrNotFound
 	}
 	return known.entry, err
 }
 
-const lockRow = "FOR NO KEY UPDATE OF c"
-
+// sight adds a conversation or brings it up to date. Nobody else does either meanwhile, since its row of turns is locked.
 func (t *tx) sight(ctx context.Context, s book.Sighting, told people) (*entry, error) {
-	for {
-		known, err := look(ctx, t, s.Key, told, lockRow)
-		if err != nil {
-			return nil, err
-		}
-		next, err := known.entry.sighted(s)
-		if err != nil {
-			return nil, err
-		}
-		if known.entry != nil {
-			err = t.updateConversation(ctx, next)
-		} else if added, err := t.insertConversation(ctx, next); err != nil {
-			return nil, err
-		} else if !added { // another was faster
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return next, t.writePeople(ctx, next, known.news(told), told)
+	var version int64
+	if err := t.QueryRow(ctx, `INSERT INTO turns (key, version) VALUES ($1, 1)
+		ON CONFLICT (key) DO UPDATE SET version = turns.version + 1 RETURNING version`, turnKey(s.Key)).Scan(&version); err != nil {
+		return nil, err
 	}
+	known, err := look(ctx, t, s.Key, told)
+	if err != nil {
+		return nil, err
+	}
+	next, err := known.entry.sighted(s)
+	if err != nil {
+		return nil, err
+	}
+	next.version = version
+	if known.entry != nil {
+		err = t.updateConversation(ctx, next)
+	} else {
+		err = t.insertConversation(ctx, next)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return next, t.writePeople(ctx, next, known.news(told), told)
 }
 
 func (e *entry) user() activity.AccountID {
@@ -250,33 +259,27 @@ func (e *entry) user() activity.AccountID {
 
 func (t *tx) updateConversation(ctx context.Context, e *entry) error {
 	c := &e.conv
-	return t.QueryRow(ctx, `UPDATE conversations SET version = version + 1, kind = $2, service_url = $3, url_source = $4,
-			verified_at = $5, reference = $6, user_id = $7, locale = $8, time_zone = $9, reach = $10, reach_cause = $11,
-			reach_at = $12, seen_at = $13, updated_at = $13
-		WHERE id = $1 RETURNING version`,
+	_, err := t.Exec(ctx, `UPDATE conversations SET kind = $2, service_url = $3, url_source = $4, verified_at = $5,
+			reference = $6, user_id = $7, locale = $8, time_zone = $9, reach = $10, reach_cause = $11, reach_at = $12,
+			seen_at = $13, updated_at = $13
+		WHERE id = $1`,
 		c.Row, c.Kind, c.Reference.ServiceURL, c.Source, optionalTime(c.VerifiedAt), e.reference, e.user(), c.Reference.Locale,
-		c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt).Scan(&e.version)
+		c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt)
+	return err
 }
 
-// insertConversation adds an entry, with its row of turns, unless there is one with its key.
-func (t *tx) insertConversation(ctx context.Context, e *entry) (added bool, err error) {
+func (t *tx) insertConversation(ctx context.Context, e *entry) error {
 	c := &e.conv
-	err = t.QueryRow(ctx, `INSERT INTO conversations (app_id, conversation_id, channel_id, bot_id, tenant_id, kind,
+	if err := t.QueryRow(ctx, `INSERT INTO conversations (app_id, conversation_id, channel_id, bot_id, tenant_id, kind,
 			service_url, url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
 			seen_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $17)
-		ON CONFLICT DO NOTHING RETURNING id, version`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $17) RETURNING id`,
 		append(keyArgs(c.Key), c.Kind, c.Reference.ServiceURL, c.Source, optionalTime(c.VerifiedAt), e.reference, e.user(),
-			c.Reference.Locale, c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt)...).Scan(&c.Row, &e.version)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+			c.Reference.Locale, c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt)...).Scan(&c.Row); err != nil {
+		return err
 	}
-	if err != nil {
-		return false, err
-	}
-	_, err = t.Exec(ctx, `INSERT INTO turns (key, conversation) VALUES ($1, $2)
-		ON CONFLICT (key) DO UPDATE SET conversation = excluded.conversation`, turnKey(c.Key), c.Row)
-	return err == nil, err
+	_, err := t.Exec(ctx, "UPDATE turns SET conversation = $2 WHERE key = $1", turnKey(c.Key), c.Row)
+	return err
 }
 
 // writePeople writes what is told of some people, and that they are in the conversation. They are written in the order of
@@ -326,9 +329,16 @@ func (s *Store) StrikeOut(
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.Exec(ctx, `UPDATE conversations c SET version = version + 1, reach = $6, reach_cause = $7,
-				reach_at = CASE WHEN reach = $6 THEN reach_at ELSE $8 END, updated_at = $8 `+whereKey,
-			append(keyArgs(key), r, clean(cause), exact(at))...)
+		known, err := t.changing(ctx, key)
+		if errors.Is(err, book.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_, err = t.Exec(ctx, `UPDATE conversations SET reach = $2, reach_cause = $3,
+				reach_at = CASE WHEN reach = $2 THEN reach_at ELSE $4 END, updated_at = $4 WHERE id = $1`,
+			known.conv.Row, r, clean(cause), exact(at))
 		return err
 	})
 }

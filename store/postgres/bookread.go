@@ -163,7 +163,7 @@ func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.L
 	}
 	at = exact(at)
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		known, err := t.byKey(ctx, key)
+		known, err := t.changing(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.L
 		if err := t.tag(ctx, known.conv.Row, l.Tags); err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, "UPDATE conversations SET version = version + 1, updated_at = $2 WHERE id = $1", known.conv.Row, at)
+		_, err = t.Exec(ctx, "UPDATE conversations SET updated_at = $2 WHERE id = $1", known.conv.Row, at)
 		return err
 	})
 }
