@@ -40,9 +40,11 @@ type Store struct {
 	leaseTime time.Duration
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
-	news      chan struct{} // there are events
 	cache     *cache
 	touches   *touches
+	events    *eventLog
+	lines     *lineNews
+	bus       *bus
 
 	background context.Context // of what goes on behind the callers
 	stop       context.CancelFunc
@@ -131,12 +133,21 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store
 		return nil, explain(err)
 	}
 	s := &Store{
-		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		cache: newCache(cacheSize), touches: newTouches(),
+		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1),
+		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+	}
+	if err := s.lookForEvents(ctx); err != nil {
+		pool.Close()
+		return nil, err
 	}
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.close = sync.OnceFunc(s.shut)
-	s.behind.Go(func() { s.writeTouches(s.background) })
+	for _, part := range []func(context.Context){
+		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround,
+		func(ctx context.Context) { s.listen(ctx, pc.ConnConfig) },
+	} {
+		s.behind.Go(func() { part(s.background) })
+	}
 	return s, nil
 }
 
