@@ -75,6 +75,8 @@ CREATE TABLE conversations (
 ) STRICT;
 CREATE UNIQUE INDEX conversations_key
 	ON conversations (app_id, conversation_id, channel_id, bot_id, tenant_id);
+-- For what goes to everyone: counted and walked through without reading the rows.
+CREATE INDEX conversations_reach ON conversations (app_id, reach);
 
 CREATE TABLE people (
 	id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -160,15 +162,41 @@ CREATE TABLE messages (
 	trace        TEXT,    -- traceparent of what it was accepted under
 	alone        INTEGER, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    INTEGER,
-	recalled_at  INTEGER
+	recalled_at  INTEGER,
+	cancelled_at INTEGER, -- of one with very many deliveries: what waited then is not handed out
+	recipients   INTEGER  -- to how many conversations it was to be spread; NULL where the deliveries were named
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
 	ON messages (app_id, ifnull(tenant_id, ''), idem_key) WHERE idem_key IS NOT NULL;
 
+-- Messages whose deliveries are being made, page by page.
+CREATE TABLE spreads (
+	message     INTEGER PRIMARY KEY,
+	lane        INTEGER NOT NULL,
+	kind        TEXT,    -- the filter, NULL for any
+	channel     TEXT,
+	reach       TEXT,
+	tag         TEXT,
+	user_id     TEXT,
+	external_id TEXT,
+	last        INTEGER NOT NULL, -- row of the last conversation that it goes to
+	after       INTEGER NOT NULL, -- and of the last that it has come to
+	made        INTEGER NOT NULL, -- how many deliveries
+	due_at      INTEGER NOT NULL
+) STRICT;
+
+-- Conversations where a later message with the same collapse key has come before one that is still spreading.
+CREATE TABLE outdone (
+	message      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	PRIMARY KEY (message, conversation)
+) STRICT, WITHOUT ROWID;
+
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
 -- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0. verb and revises are
--- NULL for what is sent, replayed is NULL for what has had one life.
+-- NULL for what is sent, replayed is NULL for what has had one life. unsure: an attempt may have arrived; of final ones
+-- that is what unknown means. lost: so many attempts in a row were lost. collapse is a hash of the message's collapse key.
 CREATE TABLE deliveries (
 	id           INTEGER PRIMARY KEY,
 	message      INTEGER NOT NULL,
@@ -191,13 +219,17 @@ CREATE TABLE deliveries (
 	history      TEXT    NOT NULL, -- one JSON object a line
 	verb         INTEGER,
 	revises      INTEGER,
-	replayed     INTEGER
+	replayed     INTEGER,
+	unsure       INTEGER,
+	lost         INTEGER,
+	collapse     INTEGER
 ) STRICT;
 CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
+CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
 
 -- What others are told of. Rows are written only when somebody wants them, and kept for some days.
 CREATE TABLE events (
