@@ -69,7 +69,7 @@ $(LINT):
 
 .PHONY: unit
 unit: ## Go tests with the race detector
-	scripts/need.sh gcc:gcc curl python3
+	scripts/need.sh gcc:gcc curl python3 postgresql:initdb
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 .PHONY: fuzz

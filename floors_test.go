@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"cmd/headsup":         10,
 	"bottest":             11,
 	"store/storetest":     11,
+	"internal/pgtest":     11,
 	"examples/jobs":       8,
 	"examples/api/notify": 11,
 	"examples/proactive":  11,
@@ -61,7 +62,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true}
+var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

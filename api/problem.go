@@ -28,6 +28,7 @@ const (
 	CodeRecalled         = "recalled"
 	CodeWrongState       = "wrong_state"
 	CodeTooMany          = "too_many"
+	CodeNoBackup         = "no_backup"
 	CodeTooLarge         = "too_large"
 	CodeUnsupported      = "unsupported_media_type"
 	CodeInternal         = "internal"
@@ -63,6 +64,7 @@ var Codes = []Code{
 	{CodeRecalled, 409, "The notification was recalled: nothing of it is said or changed any more.", "Say it in a new notification."},
 	{CodeWrongState, 409, "The delivery is in a state in which that cannot be done to it.", "Look at its state: what has failed, expired, or was cancelled or suppressed can be replayed, and what is unknown settled, too."},
 	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},
+	{CodeNoBackup, 409, "The server keeps its data in a database that is backed up by its own tools.", "Use those, such as pg_dump or continuous archiving."},
 	{CodeTooLarge, 413, "The body is larger than the route takes.", "Say less, or link to it."},
 	{CodeUnsupported, 415, "The body is not declared as JSON.", "Send Content-Type: application/json."},
 	{CodeInvalidField, 422, "A member, parameter or header is missing, unknown, or not what it should be; errors names it.", "Correct the named field."},

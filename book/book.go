@@ -115,6 +115,9 @@ type Store interface {
 	// most limit.
 	Conversations(ctx context.Context, appID string, f Filter, after Row, limit int) ([]Conversation, error)
 
+	// Extent tells how many of an app's entries the filter lets through, and the row of the last of all entries.
+	Extent(ctx context.Context, appID string, f Filter) (n int, last Row, err error)
+
 	// ConversationsByExternalID returns the personal entries of whoever has that external id, newest sighting first.
 	ConversationsByExternalID(ctx context.Context, appID, externalID string) ([]Conversation, error)
 	// Details returns what the book keeps beside entries. An entry that it does not have is left out.

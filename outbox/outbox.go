@@ -115,6 +115,10 @@ type Message struct {
 	EditedAt, RecalledAt time.Time
 	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
 	Trace string
+	// Recipients is [Spread.Conversations] of a message that was accepted with a spread, else 0; Spreading is true until
+	// all of its deliveries were made. A store tells both and takes neither.
+	Recipients int
+	Spreading  bool
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -130,7 +134,9 @@ type NewDelivery struct {
 type Submission struct {
 	Message    Message
 	Deliveries []NewDelivery
-	At         time.Time
+	// Spread makes the deliveries later. Nil makes none; with it, Deliveries is empty.
+	Spread *Spread
+	At     time.Time
 }
 
 // Submit is the op that accepts submissions when a turn commits. A submission whose key was used before is left out; with

@@ -28,6 +28,15 @@ type Store interface {
 	// of the submissions. No error of the step itself means that all results hold.
 	SubmitMessages(ctx context.Context, subs []Submission) ([]SubmitResult, error)
 
+	// SpreadMessages makes deliveries of messages that were accepted with a [Spread]: for up to n conversations of one of
+	// them, in the order of their rows, and notes in the same step how far that one has come, so that each conversation
+	// gets one delivery however often the process is killed. The message is one of the most pressing lane, and among
+	// these the one for which the fewest were made, so that a short one does not wait for a long one. nextID makes the
+	// ids; it may be called more often than it is needed. Several callers may work at once. It returns how many
+	// deliveries it made, and whether there may be more to make. CancelMessage and a recall end a spread;
+	// RescheduleMessage changes its time.
+	SpreadMessages(ctx context.Context, n int, at time.Time, nextID func() DeliveryID) (made int, more bool, err error)
+
 	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
 	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
 	// Deliveries whose message has expired become expired instead, at the latest when their turn comes, and hold up
@@ -52,7 +61,8 @@ type Store interface {
 	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
 
 	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
-	// what is sending or final stays as it is, and so do revisions.
+	// what is sending or final stays as it is, and so do revisions. A driver may take several steps when there are very
+	// many; what was waiting when the first is done is not handed out any more.
 	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
 
 	// RescheduleMessage makes the deliveries that CancelMessage would cancel due at another time: scheduled, or ready
@@ -82,6 +92,12 @@ type Store interface {
 	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.
 	SettleDelivery(ctx context.Context, id DeliveryID, to State, at time.Time) (Delivery, error)
+
+	// Park makes what could be handed out at a time unknown, with [ReasonRestored]: deliveries with [VerbSend] that are
+	// ready or held, or scheduled and due at at. It is for a store that was restored from a backup, whose owner does not
+	// know what was said since the backup was made; nothing may be sending. What revises may be repeated without harm and
+	// stays as it is. It returns how many were parked.
+	Park(ctx context.Context, at time.Time) (int, error)
 
 	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
 	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)

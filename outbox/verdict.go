@@ -17,6 +17,8 @@ const (
 	ReasonRescheduled = "rescheduled"
 	ReasonReplayed    = "replayed"
 	ReasonSettled     = "settled"
+	// ReasonRestored: the store was restored from a backup, and it may have been said since that was made.
+	ReasonRestored = "restored"
 )
 
 // maxDetail bounds what a channel's words may add to a delivery's history.

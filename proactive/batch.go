@@ -36,7 +36,7 @@ func (e *Engine) NotifyAll(ctx context.Context, all []headsup.Notification) ([]R
 	results := make([]Result, len(all))
 	subs := make([]outbox.Submission, 0, len(all))
 	places := make([]int, 0, len(all)) // of the submissions among the notifications
-	deliveries := 0
+	deliveries, spreads := 0, false
 	for i, n := range all {
 		sub, err := e.submission(ctx, n)
 		if err != nil {
@@ -48,6 +48,7 @@ func (e *Engine) NotifyAll(ctx context.Context, all []headsup.Notification) ([]R
 		} else {
 			deliveries += len(sub.Deliveries)
 			subs, places = append(subs, sub), append(places, i)
+			spreads = spreads || sub.Spread != nil
 		}
 		if results[i].Err = err; err != nil && !refusal(err) {
 			return nil, err
@@ -60,6 +61,9 @@ func (e *Engine) NotifyAll(ctx context.Context, all []headsup.Notification) ([]R
 		}
 		for k, a := range accepted {
 			results[places[k]] = resultOf(subs[k], a)
+		}
+		if spreads {
+			e.spreadSoon()
 		}
 	}
 	for i := range results {
@@ -85,8 +89,8 @@ func resultOf(sub outbox.Submission, a outbox.SubmitResult) Result {
 	}
 	r := Result{Accepted: Accepted{ID: notificationID(a.Receipt.Message), Replayed: a.Receipt.Replayed}}
 	if !r.Replayed {
-		r.Deliveries, r.State = len(sub.Deliveries), outbox.StateReady
-		if len(sub.Deliveries) > 0 && sub.Deliveries[0].DueAt.After(sub.At) {
+		r.Deliveries, r.State = sub.Recipients(), outbox.StateReady
+		if len(sub.Deliveries) > 0 && sub.Deliveries[0].DueAt.After(sub.At) || sub.Spread != nil && sub.Spread.DueAt.After(sub.At) {
 			r.State = outbox.StateScheduled
 		}
 	}

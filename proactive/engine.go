@@ -73,6 +73,7 @@ func (c Config) withDefaults() Config {
 type Engine struct {
 	cfg    Config
 	worker *outbox.Worker
+	spread chan struct{} // has a token when there may be messages to spread
 
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
@@ -87,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 	case cfg.Channel == nil:
 		return nil, errors.New("proactive: config: Channel is required")
 	}
-	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{})}
+	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
@@ -105,7 +106,12 @@ func New(cfg Config) (*Engine, error) {
 
 // Run delivers until ctx ends, then finishes what is being sent and returns nil. What is not sent by then stays in the
 // store, for the next run. Run it once.
-func (e *Engine) Run(ctx context.Context) error { return e.worker.Run(ctx) }
+func (e *Engine) Run(ctx context.Context) error {
+	var spreading sync.WaitGroup
+	spreading.Go(func() { e.spreadAll(ctx) })
+	defer spreading.Wait()
+	return e.worker.Run(ctx)
+}
 
 // Middleware notes in the reference book where every turn's conversation can be continued.
 func (e *Engine) Middleware() headsup.Middleware { return book.Middleware(e.cfg.Store, e.cfg.Now) }

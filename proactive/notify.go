@@ -95,7 +95,10 @@ func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, 
 	}
 	accepted := Accepted{ID: notificationID(receipt.Message), Replayed: receipt.Replayed}
 	if !receipt.Replayed {
-		accepted.Deliveries = len(sub.Deliveries)
+		accepted.Deliveries = sub.Recipients()
+	}
+	if sub.Spread != nil {
+		e.spreadSoon()
 	}
 	return accepted, nil
 }
@@ -109,6 +112,9 @@ func (e *Engine) Prepare(ctx context.Context, n headsup.Notification) (headsup.N
 	}
 	if err != nil {
 		return "", nil, err
+	}
+	if sub.Spread != nil {
+		e.spreadSoon() // and again within a second, if the turn commits later
 	}
 	return notificationID(sub.Message.ID), outbox.Submit{Submissions: []outbox.Submission{sub}}, nil
 }
@@ -156,6 +162,9 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	}}
 	due, err := checkTimes(n, now)
 	if err != nil {
+		return sub, err
+	}
+	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
 		return sub, err
 	}
 	conversations, err := e.resolve(ctx, n.To)
@@ -391,10 +400,18 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 	case to.ExternalID != "":
 		found, err := e.cfg.Store.ConversationsByExternalID(ctx, e.cfg.AppID, to.ExternalID)
 		return first(found, err, func(book.Conversation) bool { return true })
-	case to.Tag != "":
-		return e.all(ctx, book.Filter{Tag: to.Tag, Reach: book.ReachActive}, ErrNoTarget)
 	}
-	return e.all(ctx, book.Filter{Reach: book.ReachActive}, ErrNobody)
+	filter, _ := filterOf(to)
+	found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, filter, 0, namedAtOnce)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("proactive: look in the book: %w", err)
+	case len(found) == 0 && to.Everyone:
+		return nil, ErrNobody
+	case len(found) == 0:
+		return nil, ErrNoTarget
+	}
+	return found, nil
 }
 
 // first picks the first of found that can be written to and fits.
@@ -427,24 +444,4 @@ func (e *Engine) known(ctx context.Context, ref activity.Reference) (book.Conver
 		return c, fmt.Errorf("proactive: look in the book: %w", err)
 	}
 	return c, nil
-}
-
-// all lists the conversations that a filter lets through; none is the error that is given.
-func (e *Engine) all(ctx context.Context, f book.Filter, none error) ([]book.Conversation, error) {
-	const page = 1000
-	var all []book.Conversation
-	for after := book.Row(0); ; after = all[len(all)-1].Row {
-		found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, f, after, page)
-		if err != nil {
-			return nil, fmt.Errorf("proactive: look in the book: %w", err)
-		}
-		all = append(all, found...)
-		if len(found) < page {
-			break
-		}
-	}
-	if len(all) == 0 {
-		return nil, none
-	}
-	return all, nil
 }

@@ -13,12 +13,16 @@ import (
 type Status struct {
 	ID      headsup.NotificationID
 	Message outbox.Message
-	// Deliveries are its deliveries with their history, oldest change first.
+	// Deliveries are its deliveries with their history, oldest change first; those that were made so far, while
+	// Message.Spreading.
 	Deliveries []outbox.Delivery
 }
 
 // Settled reports whether every delivery has an outcome that lasts.
 func (s Status) Settled() bool {
+	if s.Message.Spreading {
+		return false
+	}
 	for _, d := range s.Deliveries {
 		if !d.State.Final() {
 			return false
@@ -30,6 +34,9 @@ func (s Status) Settled() bool {
 // State sums the deliveries up: the state that all share, or else the least settled one among them.
 func (s Status) State() outbox.State {
 	counts := make(map[outbox.State]int64)
+	if s.Message.Spreading {
+		counts[outbox.StateReady]++ // what is not made yet
+	}
 	for _, d := range s.Deliveries {
 		counts[d.State]++
 	}

@@ -1,17 +1,22 @@
 #!/bin/sh
 # Makes sure that programs are there, installing their Debian packages where they are not.
 #
-#   scripts/need.sh chromium gcc postgresql-client:psql
+#   scripts/need.sh chromium gcc postgresql:initdb
 #
-# Each argument is package:command, or one word when both are the same. Nothing is done for a command that is found.
+# Each argument is package:command, or one word when both are the same. Nothing is done for a command that is found, in
+# PATH or where Debian keeps the programs of PostgreSQL's server.
 # Needs apt-get, and root or sudo without a password; without them it says what to install, and fails.
 set -eu
+
+found() {
+	command -v "$1" >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/"$1" >/dev/null 2>&1
+}
 
 missing=
 for need in "$@"; do
 	package=${need%%:*}
 	command=${need#*:}
-	command -v "$command" >/dev/null 2>&1 || missing="$missing $package"
+	found "$command" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
@@ -42,7 +47,7 @@ fi
 
 for need in "$@"; do
 	command=${need#*:}
-	if ! command -v "$command" >/dev/null 2>&1; then
+	if ! found "$command"; then
 		echo "need.sh: package ${need%%:*} is installed but has no command $command" >&2
 		exit 1
 	fi

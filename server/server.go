@@ -95,6 +95,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
+	s.tidyBackups()
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}

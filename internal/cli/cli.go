@@ -34,6 +34,8 @@ type commands struct {
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
+	Backup        backup               `cmd:"" help:"Copy everything that the server keeps into a file."`
+	Restore       restore              `cmd:"" help:"Make a data directory from a backup."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
 	Version       version              `cmd:"" help:"Print the version."`

@@ -26,6 +26,13 @@ func guarded(t *testing.T) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serve(t, s)
+	return dir
+}
+
+// serve runs a server until the test ends.
+func serve(t *testing.T, s *server.Server) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -36,7 +43,6 @@ func guarded(t *testing.T) (dir string) {
 			t.Error(err)
 		}
 	})
-	return dir
 }
 
 func TestFirstKeyNeedsNone(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,8 @@ type Config struct {
 	Keys *access.Keyring
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
+	// Backup makes a copy of everything. Nil: the database has tools of its own for that.
+	Backup func(ctx context.Context) (Backup, error)
 	// Version is shown in the OpenAPI document.
 	Version string
 	// Logger receives internal errors, once each. Nil discards them.
@@ -104,6 +107,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.webhooks(operations)
 	s.events(operations)
 	s.keys(operations)
+	s.backups(operations)
 	describeActivities(operations)
 	describeSamples(operations)
 	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
@@ -165,6 +169,8 @@ type service struct {
 	cfg      Config
 	registry huma.Registry // of the schemas
 	readers  atomic.Int64  // streams of events that are open
+
+	backingUp sync.Mutex // held while a backup is made and sent
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought

@@ -67,6 +67,11 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
 	}
 	m := &message{Message: copyMessage(sub.Message)}
+	m.Recipients, m.Spreading = 0, false
+	if sub.Spread != nil {
+		m.spread = &spread{Spread: *sub.Spread}
+		m.Recipients, m.Spreading = sub.Spread.Conversations, true
+	}
 	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
 		return outbox.Receipt{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
 	}
@@ -87,7 +92,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 			t.s.queue.keys[key] = m
 		}
 		if o := t.s.queue.observer; o != nil {
-			o.Accepted(m.Lane, len(m.deliveries))
+			o.Accepted(m.Lane, sub.Recipients())
 		}
 		for i, d := range m.deliveries {
 			t.s.queue.deliveries[d.ID] = d
@@ -308,6 +313,7 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
 	}
+	m.spreadEnds()
 	for _, d := range m.deliveries {
 		if d.waits() && d.Verb == outbox.VerbSend {
 			s.queue.drop(d, outbox.Change{At: at, State: outbox.StateCancelled})

@@ -48,6 +48,7 @@ type messageKey struct {
 type message struct {
 	outbox.Message
 	deliveries []*delivery
+	spread     *spread // nil when all deliveries were made
 }
 
 // delivery is a delivery and, while it is being sent, who may send it. Its DueAt is the time that it waits for.

@@ -37,6 +37,7 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 		m.Body, m.EditedAt = slices.Clone(r.Body), r.At
 	default:
 		m.RecalledAt, verb = r.At, outbox.VerbDelete
+		m.spreadEnds()
 	}
 	coming := make(map[outbox.DeliveryID]bool) // those for which an update waits, which will tell the new body
 	for _, d := range m.deliveries {
@@ -73,6 +74,9 @@ func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, a
 	m, known := s.queue.messages[id]
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
+	}
+	if m.spread != nil {
+		m.spread.DueAt = due
 	}
 	for _, d := range m.deliveries {
 		if d.waits() && d.Verb == outbox.VerbSend {

@@ -106,13 +106,40 @@ func (s *Store) ConversationsByExternalID(
 func (s *Store) Conversations(
 	ctx context.Context, appID string, f book.Filter, after book.Row, limit int,
 ) ([]book.Conversation, error) {
+	where, row, args := fitting(appID, f, after)
+	return s.conversations(ctx, conversationColumns+where+" ORDER BY "+row+" LIMIT +?", append(args, int64(limit))...)
+}
+
+// Extent implements [book.Store].
+func (s *Store) Extent(ctx context.Context, appID string, f book.Filter) (n int, last book.Row, err error) {
+	if err := s.settle(ctx); err != nil {
+		return 0, 0, err
+	}
+	where, _, args := fitting(appID, f, 0)
+	err = s.read(ctx, func(c *conn) error {
+		if _, err := c.one(func(r row) { n = int(r.int(0)) }, "SELECT count(*) "+where, args...); err != nil {
+			return err
+		}
+		_, err := c.one(func(r row) { last = book.Row(r.int(0)) }, "SELECT max(id) FROM conversations")
+		return err
+	})
+	return n, last, err
+}
+
+// fitting is what follows the columns of a query for the conversations after one that a filter lets through; row is what
+// orders them.
+func fitting(appID string, f book.Filter, after book.Row) (where, row string, args []any) {
+	if f == (book.Filter{Reach: f.Reach}) && f.Reach != "" { // along the index alone
+		return "FROM conversations c WHERE c.app_id = ? AND c.reach = ? AND c.id > ?", "c.id",
+			[]any{text(appID), text(f.Reach), int64(after)}
+	}
 	from, row := "FROM conversations c WHERE c.id > ?", "c.id"
-	args := []any{int64(after)}
+	args = []any{int64(after)}
 	if f.Tag != "" {
 		from, row = "FROM tags g CROSS JOIN conversations c ON c.id = g.conversation WHERE g.tag = ? AND g.conversation > ?", "g.conversation"
 		args = []any{text(f.Tag), int64(after)}
 	}
-	where := from + " AND +c.app_id = ?"
+	where = from + " AND +c.app_id = ?"
 	args = append(args, text(appID))
 	for _, only := range [...]struct{ value, condition string }{
 		{string(f.Kind), " AND +c.kind = ?"},
@@ -131,5 +158,5 @@ func (s *Store) Conversations(
 			args = append(args, text(appID), text(who.value))
 		}
 	}
-	return s.conversations(ctx, conversationColumns+where+" ORDER BY "+row+" LIMIT +?", append(args, int64(limit))...)
+	return where, row, args
 }

@@ -145,6 +145,7 @@ type candidate struct {
 	window    headsup.Window
 	expiresAt time.Time
 	accepted  time.Time
+	cancelled bool        // its message was, when it was waiting and there were very many
 	sent      activity.ID // what it revises
 	trace     string
 }
@@ -157,16 +158,17 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
+			cancelled: r.bool(hotCount + 6),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
 		int64(from.lane), from.seq, n)
 	return found, err
 }
 
-// drop finishes those of a page that have expired, or have nothing to revise, and returns how many these were.
+// drop finishes those of a page that have expired, were cancelled, or have nothing to revise, and returns how many these were.
 func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 	for i := range page {
 		c := &page[i]
@@ -180,6 +182,8 @@ func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 				continue
 			}
 			state, reason = suppressed, outbox.ReasonNothingSent
+		case c.cancelled && c.claims == 0 && !c.replayed:
+			state = cancelled
 		case c.replayed || !expiredAt(c.expiresAt, now):
 			continue
 		}

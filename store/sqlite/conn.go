@@ -132,6 +132,16 @@ func (c *conn) exec(sql string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
+// interruptible runs a long statement, which ends early with an error when ctx does.
+func (c *conn) interruptible(ctx context.Context, sql string, args ...any) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	_, err = st.ExecContext(ctx, c.bind(args))
+	return err
+}
+
 // each runs a query and calls f with every row. The row belongs to f until it returns; its values may be kept.
 func (c *conn) each(f func(row) error, sql string, args ...any) (err error) {
 	st, err := c.prepare(sql)

@@ -244,6 +244,9 @@ func TestNoStatementLooksThroughATable(t *testing.T) {
 				strings.Contains(query, "FROM unanswered") && step == "USE TEMP B-TREE FOR ORDER BY",
 				// Few rows: the conversations of a person, or with one id.
 				strings.Contains(query, "seen_at DESC") && step == "USE TEMP B-TREE FOR ORDER BY",
+				// Few rows: messages whose deliveries are being made.
+				step == "SCAN s" && strings.Contains(query, "FROM spreads s"), query == "SELECT count(*) FROM spreads",
+				strings.Contains(query, "FROM spreads s") && step == "USE TEMP B-TREE FOR ORDER BY",
 				// One for every few thousand finished deliveries.
 				step == "SCAN parts",
 				// What waits in the lanes of one conversation.
@@ -369,6 +372,20 @@ func everythingAboutTheRest(t *testing.T, s *sqlite.Store, rows []book.Row) {
 	check(err)
 	next := func() outbox.DeliveryID { return outbox.DeliveryID(ids.Add(1)) }
 	body := []byte(`{"type":"message"}`)
+	for _, f := range []book.Filter{{Reach: book.ReachActive}, {Tag: "none"}, {Kind: book.KindGroup}} {
+		_, last, err := s.Extent(ctx, "app", f)
+		check(err)
+		all := submissionTo(0)
+		all.Deliveries, all.Spread = nil, &outbox.Spread{Filter: f, Last: last, DueAt: now.Add(24 * time.Hour)}
+		_, err = s.SubmitMessage(ctx, all, false)
+		check(err)
+		for more := true; more; {
+			_, more, err = s.SpreadMessages(ctx, 2, now, next)
+			check(err)
+		}
+		_, err = s.CancelMessage(ctx, all.Message.ID, now)
+		check(err)
+	}
 	for _, m := range []outbox.Submission{alone, several} {
 		_, err = s.RescheduleMessage(ctx, m.Message.ID, now.Add(time.Hour), now)
 		check(err)

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -47,6 +48,7 @@ type Store struct {
 	cache     *cache
 	touches   touches
 	events    eventLog
+	spreads   atomic.Int64 // how many messages are being spread
 
 	observer outbox.Observer // may be nil
 
@@ -202,6 +204,9 @@ func (s *Store) connect(path string) error {
 		return err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
+		return err
+	}
+	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
 		return err
 	}
 	if err := s.events.load(c); err != nil {

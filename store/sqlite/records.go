@@ -39,9 +39,9 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
-	m.trace, m.alone`
+	m.trace, m.alone, m.recipients, EXISTS (SELECT 1 FROM spreads s WHERE s.message = m.id)`
 
-const messageCount = 20
+const messageCount = 22
 
 // readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
 // tables come from one statement, so what is read was so at one time.
@@ -109,7 +109,7 @@ func scanMessage(r row) (m outbox.Message, alone int64) {
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
-		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18),
+		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
 	}, r.int(19)
 }
 
@@ -152,14 +152,23 @@ func (s *Store) CancelMessage(ctx context.Context, id outbox.MessageID, at time.
 	return s.MessageRecord(ctx, id)
 }
 
-// cancel cancels some of a message's deliveries and returns how many.
+// cancel cancels some of a message's deliveries and returns how many. When there may be more, nothing of the message that
+// was never handed out will be.
 func (t *tx) cancel(id outbox.MessageID, at time.Time) (int, error) {
+	if err := t.endSpread(id); err != nil {
+		return 0, err
+	}
 	waiting, err := t.waiting(id, 0, cancelAtOnce)
 	if err != nil {
 		return 0, err
 	}
 	for i := range waiting {
 		if err := t.drops(&waiting[i], "", at); err != nil {
+			return 0, err
+		}
+	}
+	if len(waiting) == cancelAtOnce {
+		if _, err := t.exec("UPDATE messages SET cancelled_at = ? WHERE id = ? AND cancelled_at IS NULL", at, int64(id)); err != nil {
 			return 0, err
 		}
 	}

@@ -106,6 +106,9 @@ func (t *tx) edit(rev *outbox.Revision, m revised, parts []part) error {
 
 // recall stops what waits and takes back what was said.
 func (t *tx) recall(rev *outbox.Revision, m revised, parts []part) error {
+	if err := t.endSpread(rev.Message); err != nil {
+		return err
+	}
 	if _, err := t.exec("UPDATE messages SET recalled_at = ? WHERE id = ?", rev.At, int64(rev.Message)); err != nil {
 		return err
 	}
@@ -169,6 +172,9 @@ func (s *Store) RescheduleMessage(
 	for more := true; more; {
 		var last outbox.DeliveryID
 		if err := s.writer.do(ctx, func(t *tx) error {
+			if err := t.delaySpread(id, due); err != nil {
+				return err
+			}
 			waiting, err := t.waiting(id, after, cancelAtOnce)
 			if err != nil {
 				return err

@@ -56,7 +56,10 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertMessage(sub, alone); err != nil {
 		return outbox.Receipt{}, err
 	}
-	t.accepted(m.Lane, len(sub.Deliveries))
+	if err := t.insertSpread(sub); err != nil {
+		return outbox.Receipt{}, err
+	}
+	t.accepted(m.Lane, sub.Recipients())
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
 		nd := &sub.Deliveries[i]

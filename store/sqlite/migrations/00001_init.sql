@@ -75,6 +75,8 @@ CREATE TABLE conversations (
 ) STRICT;
 CREATE UNIQUE INDEX conversations_key
 	ON conversations (app_id, conversation_id, channel_id, bot_id, tenant_id);
+-- For what goes to everyone: counted and walked through without reading the rows.
+CREATE INDEX conversations_reach ON conversations (app_id, reach);
 
 CREATE TABLE people (
 	id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -160,10 +162,28 @@ CREATE TABLE messages (
 	trace        TEXT,    -- traceparent of what it was accepted under
 	alone        INTEGER, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    INTEGER,
-	recalled_at  INTEGER
+	recalled_at  INTEGER,
+	cancelled_at INTEGER, -- of one with very many deliveries: what waited then is not handed out
+	recipients   INTEGER  -- to how many conversations it was to be spread; NULL where the deliveries were named
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
 	ON messages (app_id, ifnull(tenant_id, ''), idem_key) WHERE idem_key IS NOT NULL;
+
+-- Messages whose deliveries are being made, page by page.
+CREATE TABLE spreads (
+	message     INTEGER PRIMARY KEY,
+	lane        INTEGER NOT NULL,
+	kind        TEXT,    -- the filter, NULL for any
+	channel     TEXT,
+	reach       TEXT,
+	tag         TEXT,
+	user_id     TEXT,
+	external_id TEXT,
+	last        INTEGER NOT NULL, -- row of the last conversation that it goes to
+	after       INTEGER NOT NULL, -- and of the last that it has come to
+	made        INTEGER NOT NULL, -- how many deliveries
+	due_at      INTEGER NOT NULL
+) STRICT;
 
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim

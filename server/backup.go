@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/headsup-bot/headsup/internal/httpapi"
+)
+
+// backupPattern names the folders that backups are made in, within the data directory.
+const backupPattern = ".backup-"
+
+// backup makes a copy of the database. It lies in the data directory, which has the room and the rights, until it was
+// read.
+func (s *Server) backup(ctx context.Context) (httpapi.Backup, error) {
+	dir, err := os.MkdirTemp(s.cfg.DataDir, backupPattern)
+	if err != nil {
+		return httpapi.Backup{}, err
+	}
+	path := filepath.Join(dir, "headsup.db")
+	if err := s.store.Backup(ctx, path); err != nil {
+		return httpapi.Backup{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return httpapi.Backup{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return httpapi.Backup{}, errors.Join(err, f.Close(), os.RemoveAll(dir))
+	}
+	return httpapi.Backup{ReadCloser: scratch{f, dir}, Size: info.Size()}, nil
+}
+
+// scratch is a file whose folder goes when it is closed.
+type scratch struct {
+	*os.File
+	dir string
+}
+
+func (s scratch) Close() error { return errors.Join(s.File.Close(), os.RemoveAll(s.dir)) }
+
+// tidyBackups removes what an earlier process did not come to remove.
+func (s *Server) tidyBackups() {
+	left, _ := filepath.Glob(filepath.Join(s.cfg.DataDir, backupPattern+"*"))
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			s.log.Warn("a half-made backup stays", "directory", dir, "error", err.Error())
+		}
+	}
+}

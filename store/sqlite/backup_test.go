@@ -1,0 +1,180 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/sqlite"
+)
+
+// TestBackupHoldsWhatWasAcceptedBefore: the backup is made while others write, who are not held up.
+func TestBackupHoldsWhatWasAcceptedBefore(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	rows := meet(t, s, 50)
+	var before []outbox.MessageID
+	submit := func() outbox.MessageID {
+		sub := submissionTo(rows[len(before)%len(rows)])
+		if _, err := s.SubmitMessage(t.Context(), sub, false); err != nil {
+			t.Error(err)
+		}
+		return sub.Message.ID
+	}
+	for range 500 {
+		before = append(before, submit())
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				submit()
+			}
+		})
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	err := s.Backup(t.Context(), file)
+	stop()
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+
+	dir := filepath.Join(t.TempDir(), "restored")
+	if n, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: file, Config: sqlite.Config{Dir: dir}}); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if names := namesIn(t, dir); strings.Join(names, " ") != "headsup.db headsup.lock" {
+		t.Errorf("the directory holds %v", names)
+	}
+	restored := openStore(t, dir)
+	for _, id := range before {
+		if r, err := restored.MessageRecord(t.Context(), id); err != nil || r.Deliveries[0].State != outbox.StateReady {
+			t.Fatalf("message %d: %v, %v", id, r.Deliveries, err)
+		}
+	}
+	if found, err := restored.Conversations(t.Context(), "app", book.Filter{}, 0, 1000); err != nil || len(found) != len(rows) {
+		t.Errorf("%d conversations, %v", len(found), err)
+	}
+}
+
+func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	rows := meet(t, s, 3)
+	ready, sending, later := submissionTo(rows[0]), submissionTo(rows[1]), submissionTo(rows[2])
+	later.Deliveries[0].DueAt = time.Now().Add(time.Hour)
+	for _, sub := range []*outbox.Submission{&sending, &ready, &later} {
+		if _, err := s.SubmitMessage(t.Context(), *sub, sub == &sending); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	if err := s.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	into := filepath.Join(t.TempDir(), "restored")
+	n, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: file, Config: sqlite.Config{Dir: into}, Hold: true})
+	if n != 2 || err != nil {
+		t.Fatalf("%d parked, %v", n, err)
+	}
+	restored := openStore(t, into)
+	if claimed, err := restored.Claim(t.Context(), 10, time.Now()); len(claimed.Attempts) != 0 || err != nil {
+		t.Errorf("handed out are %v, %v", claimed.Attempts, err)
+	}
+	for id, want := range map[outbox.MessageID]outbox.State{
+		ready.Message.ID: outbox.StateUnknown, sending.Message.ID: outbox.StateUnknown, later.Message.ID: outbox.StateScheduled,
+	} {
+		r, err := restored.MessageRecord(t.Context(), id)
+		if err != nil || r.Deliveries[0].State != want {
+			t.Errorf("%s, %v; want %s", r.Deliveries[0].State, err, want)
+		}
+	}
+}
+
+func TestBackupOfADirectoryThatNobodyHasOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "backup.db")
+	if err := sqlite.BackupDir(t.Context(), dir, file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory without a database gives %v", err)
+	}
+	s := openStore(t, dir)
+	meet(t, s, 10)
+	if err := sqlite.BackupDir(t.Context(), dir, file); !errors.Is(err, sqlite.ErrLocked) {
+		t.Errorf("an open directory gives %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlite.BackupDir(t.Context(), dir, file); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlite.BackupDir(t.Context(), dir, file); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a file that is there gives %v", err)
+	}
+}
+
+// TestRestoreRefuses: each refusal leaves the directory as it was.
+func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	meet(t, s, 2000)
+	top := t.TempDir()
+	good, damaged, text := filepath.Join(top, "good"), filepath.Join(top, "damaged"), filepath.Join(top, "text")
+	if err := s.Backup(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, damaged, data)
+	flip(t, damaged, len(data)/2, len(data)/2+20_000)
+	write(t, text, []byte(strings.Repeat("no database\n", 1000)))
+	inUse := openStore(t, filepath.Join(top, "in use"))
+	closed := openStore(t, filepath.Join(top, "closed"))
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	meet(t, inUse, 1)
+	for name, c := range map[string]struct {
+		from, into string
+		want       error
+	}{
+		"InUse":       {good, "in use", sqlite.ErrLocked},
+		"HasDatabase": {good, "closed", sqlite.ErrExists},
+		"Damaged":     {damaged, "new", sqlite.ErrDamaged},
+		"NoDatabase":  {text, "new", sqlite.ErrDamaged},
+		"NotThere":    {filepath.Join(top, "nothing"), "new", os.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			into := filepath.Join(top, c.into)
+			var before []string
+			if c.into != "new" {
+				before = namesIn(t, into)
+			}
+			_, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: c.from, Config: sqlite.Config{Dir: into}, Hold: true})
+			if !errors.Is(err, c.want) {
+				t.Fatalf("the error is %v, want %v", err, c.want)
+			}
+			oneLine(t, err, "")
+			if after := namesIn(t, into); c.into != "new" && strings.Join(after, " ") != strings.Join(before, " ") ||
+				c.into == "new" && strings.Join(after, " ") != "headsup.lock" {
+				t.Errorf("the directory holds %v, before %v", after, before)
+			}
+		})
+	}
+}
