@@ -20,6 +20,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/turnlock"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/state"
 )
 
 // Store is an open database. It is safe for concurrent use.
@@ -41,14 +45,34 @@ type Store struct {
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
 	news      chan struct{} // there are events
+	tell      chan struct{} // the other nodes are to be told
+	node      string        // names this process among them
 	cache     *cache
+	observer  outbox.Observer // may be nil
 
-	background context.Context // of what goes on behind the callers
-	stop       context.CancelFunc
-	behind     sync.WaitGroup
-	closed     atomic.Bool
-	close      func()
+	// callersTime: leases of attempts go by the times that callers give, for tests that make time up.
+	callersTime bool
+
+	accepts  *group[*accept]
+	outcomes *group[*verdict]
+	takes    *group[*taking]
+	releases *group[releasing]
+	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
+	waits    waits
+	// blocked: a claim has found heads whose conversations were not free.
+	blocked atomic.Bool
+
+	stop   context.CancelFunc // ends what goes on behind the callers
+	behind sync.WaitGroup
+	closed atomic.Bool
+	close  func()
 }
+
+var (
+	_ headsup.Turns = (*Store)(nil)
+	_ state.Store   = (*Store)(nil)
+	_ outbox.Store  = (*Store)(nil)
+)
 
 // Config says where the database is.
 type Config struct {
@@ -86,6 +110,7 @@ func (c Config) withDefaults() Config {
 
 const (
 	leastConns = 4
+	committers = 2 // transactions of one kind at once: while one is being committed the next is written
 	cacheSize  = 10_000 // conversations, twice
 )
 
@@ -110,10 +135,10 @@ const (
 // Open connects to the database and brings its schema up to date; several nodes may do so at once. It refuses a database
 // that a newer version has written ([ErrNewer]); then nothing was changed.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	return openLease(ctx, cfg, headsup.LeaseTime)
+	return openLease(ctx, cfg, headsup.LeaseTime, false)
 }
 
-func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, error) {
+func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callersTime bool) (*Store, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("postgres: config: %w", err)
@@ -130,12 +155,30 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store
 		return nil, explain(err)
 	}
 	s := &Store{
-		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		cache: newCache(cacheSize),
+		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, node: rand.Text(),
+		wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1), tell: make(chan struct{}, 1), cache: newCache(cacheSize),
 	}
-	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.close = sync.OnceFunc(s.shut)
+	s.start(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// start starts what goes on behind the callers.
+func (s *Store) start(ctx context.Context) {
+	s.accepts = newGroup(s.cfg.Logger, committers, func(ctx context.Context, list []*accept) error {
+		return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.accept(ctx, list) })
+	})
+	s.outcomes = newGroup(s.cfg.Logger, committers, func(ctx context.Context, list []*verdict) error {
+		return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.record(ctx, list) })
+	})
+	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
+	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
+	ctx, s.stop = context.WithCancel(ctx)
+	s.behind.Go(func() { s.notify(ctx) })
+	s.behind.Go(func() { s.listen(ctx) })
+	s.behind.Go(func() { s.poll(ctx) })
+	s.close = sync.OnceFunc(s.shut)
+	s.wakeHere()
 }
 
 // poolConfig reads the connection string. Errors of pgx leave the password out.
@@ -177,9 +220,13 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) shut() {
-	s.closed.Store(true)
 	s.stop()
 	s.behind.Wait()
+	s.accepts.close()
+	s.outcomes.close()
+	s.takes.close()
+	s.releases.close()
+	s.closed.Store(true)
 	s.pool.Close()
 }
 
