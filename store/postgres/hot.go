@@ -94,8 +94,10 @@ func wholeLine(c outbox.Change) string {
 	return fmt.Sprintf("%s,\"attempt\":%d}\n", line(c), c.Attempt)
 }
 
-// endOfLine is the rest of a line in SQL; %s is the number of the attempt.
-const endOfLine = `CASE WHEN %[1]s > 0 THEN ',"attempt":' || %[1]s || E'}\n' ELSE E'}\n' END`
+// endOf is the rest of a line in SQL, with the number of the attempt.
+func endOf(attempt string) string {
+	return "CASE WHEN " + attempt + ` > 0 THEN ',"attempt":' || ` + attempt + ` || E'}\n' ELSE E'}\n' END`
+}
 
 // lastTime is the last that can be written (RFC 3339, 1).
 var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)

@@ -7,30 +7,24 @@ import (
 
 // The household is done by every node; steps that several do at once share the rows.
 const (
-	keepEvery    = 60 // seconds
 	keepAnswers  = 24 * time.Hour
 	keepTokens   = "10 minutes" // of commits; nobody asks for one that is older
 	forgetAtOnce = 1000
 )
 
-// keep is what is to be done after n seconds.
-func (s *Store) keep(n int) func(context.Context) error {
-	if n%keepEvery != 0 {
-		return func(context.Context) error { return nil }
-	}
-	return func(ctx context.Context) error {
-		for more := true; more && ctx.Err() == nil; {
-			if err := s.write(ctx, func(ctx context.Context, t *tx) error {
-				tag, err := t.Exec(ctx, `DELETE FROM inbound WHERE ctid = ANY (ARRAY (
-					SELECT ctid FROM inbound WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, s.cfg.Now().Add(-keepAnswers), forgetAtOnce)
-				more = tag.RowsAffected() == forgetAtOnce
-				return err
-			}); err != nil {
-				return err
-			}
+// forgetOld deletes what is old, a few rows in each transaction.
+func (s *Store) forgetOld(ctx context.Context) error {
+	for more := true; more && ctx.Err() == nil; {
+		if err := s.write(ctx, func(ctx context.Context, t *tx) error {
+			tag, err := t.Exec(ctx, `DELETE FROM inbound WHERE ctid = ANY (ARRAY (
+				SELECT ctid FROM inbound WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, s.cfg.Now().Add(-keepAnswers), forgetAtOnce)
+			more = tag.RowsAffected() == forgetAtOnce
+			return err
+		}); err != nil {
+			return err
 		}
-		return s.foldCommits(ctx)
 	}
+	return s.foldCommits(ctx)
 }
 
 // foldCommits adds old rows of commits up into the first. Whoever holds that one's lock does it alone.

@@ -20,7 +20,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,11 +43,12 @@ type Store struct {
 	leaseTime time.Duration
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
-	news      chan struct{} // there are events
-	tell      chan struct{} // the other nodes are to be told
-	node      string        // names this process among them
 	cache     *cache
 	observer  outbox.Observer // may be nil
+	touches   *touches
+	events    *eventLog
+	lines     *lineNews
+	bus       *bus
 
 	// callersTime: leases of attempts go by the times that callers give, for tests that make time up.
 	callersTime bool
@@ -62,10 +62,11 @@ type Store struct {
 	// blocked: a claim has found heads whose conversations were not free.
 	blocked atomic.Bool
 
-	stop   context.CancelFunc // ends what goes on behind the callers
-	behind sync.WaitGroup
-	closed atomic.Bool
-	close  func()
+	background context.Context // of what goes on behind the callers
+	stop       context.CancelFunc
+	behind     sync.WaitGroup
+	closed     atomic.Bool
+	close      func()
 }
 
 var (
@@ -110,7 +111,7 @@ func (c Config) withDefaults() Config {
 
 const (
 	leastConns = 4
-	committers = 2 // transactions of one kind at once: while one is being committed the next is written
+	committers = 2      // transactions of one kind at once: while one is being committed the next is written
 	cacheSize  = 10_000 // conversations, twice
 )
 
@@ -155,15 +156,19 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 		return nil, explain(err)
 	}
 	s := &Store{
-		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, node: rand.Text(),
-		wakeups: make(chan struct{}, 1), news: make(chan struct{}, 1), tell: make(chan struct{}, 1), cache: newCache(cacheSize),
+		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
+		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 	}
-	s.start(context.WithoutCancel(ctx))
+	if err := s.lookForEvents(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
 	return s, nil
 }
 
 // start starts what goes on behind the callers.
-func (s *Store) start(ctx context.Context) {
+func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	s.accepts = newGroup(s.cfg.Logger, committers, func(ctx context.Context, list []*accept) error {
 		return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.accept(ctx, list) })
 	})
@@ -173,10 +178,13 @@ func (s *Store) start(ctx context.Context) {
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
 	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
-	ctx, s.stop = context.WithCancel(ctx)
-	s.behind.Go(func() { s.notify(ctx) })
-	s.behind.Go(func() { s.listen(ctx) })
-	s.behind.Go(func() { s.poll(ctx) })
+	s.background, s.stop = context.WithCancel(ctx)
+	for _, part := range []func(context.Context){
+		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround, s.keepHouse,
+		func(ctx context.Context) { s.listen(ctx, listener) },
+	} {
+		s.behind.Go(func() { part(s.background) })
+	}
 	s.close = sync.OnceFunc(s.shut)
 	s.wakeHere()
 }

@@ -205,7 +205,7 @@ var moveToFinished = `WITH gone AS (
 			$8::text[]) AS e (id, fence, to_state, failed, why, sent, at, line)
 		WHERE d.id = e.id AND (e.fence = -1 OR d.fence = e.fence AND d.state = 4)
 		RETURNING d.*, e.to_state, e.failed, e.why, coalesce(e.sent, d.activity_id) AS said, e.at AS ended_at,
-			d.history || e.line || ` + fmt.Sprintf(endOfLine, "d.claims") + ` AS whole),
+			d.history || e.line || ` + endOf("d.claims") + ` AS whole),
 	moved AS (INSERT INTO finished (id, message, conversation, fence, lane, alone, state, claims, failures, verb, replayed,
 			revises, created_at, updated_at, reason, activity_id, history)
 		SELECT id, message, conversation, fence, lane, alone, to_state, claims, failures + failed, verb, replayed,
@@ -242,7 +242,7 @@ func (t *tx) finished(ctx context.Context, list []ended) error {
 		}
 	}
 	t.vacate(left)
-	return t.tellOutcomes(ctx, list)
+	return t.tellEnded(ctx, list)
 }
 
 // finish ends deliveries that nobody is sending, each by a change, in conversations that are locked.
@@ -302,7 +302,7 @@ func (a *returns) add(v *verdict) {
 
 var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.due, lease_until = NULL,
 		failures = d.failures + e.failed, reason = e.why, activity_id = coalesce(e.sent, d.activity_id), updated_at = e.at,
-		history = d.history || e.line || ` + fmt.Sprintf(endOfLine, "d.claims") + `
+		history = d.history || e.line || ` + endOf("d.claims") + `
 	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
 		$8::timestamptz[], $9::text[]) AS e (id, fence, waits, failed, why, sent, due, at, line)
 	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence`

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,9 +104,9 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 
 // reached lists the next conversations that a spread comes to.
 func (t *tx) reached(ctx context.Context, p *spread, n int) ([]book.Row, error) {
-	where, by, args := fitting(p.appID, p.Filter, p.after)
-	found, err := t.Query(ctx, fmt.Sprintf("SELECT %[1]s %[2]s AND %[1]s <= $%[3]d ORDER BY %[1]s LIMIT $%[4]d",
-		by, where, len(args)+1, len(args)+2), append(args, int64(p.Last), n)...)
+	where, args := fitting(p.appID, p.Filter, p.after)
+	found, err := t.Query(ctx, "SELECT c.id FROM conversations c "+where+" AND c.id <= "+args.add(int64(p.Last))+
+		" ORDER BY c.id LIMIT "+args.add(n), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -154,4 +153,3 @@ func (t *tx) spreadTo(
 	}
 	return len(a.id), nil
 }
-

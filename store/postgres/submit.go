@@ -112,7 +112,7 @@ type earlier struct {
 func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) {
 	k := &known{turns: make(map[book.Row]*turn), occupied: make(map[lane]bool), keys: make(map[messageKey]earlier)}
 	var b pgx.Batch
-	rows, lanes, takes := wants(list)
+	rows, lanes, takes := goals(list)
 	if len(rows) > 0 {
 		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at FROM turns
 			WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
@@ -138,8 +138,8 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	return k, t.SendBatch(ctx, &b).Close()
 }
 
-// wants lists the conversations and lanes that submissions go to, each once, and tells whether any may be handed out.
-func wants(list []*accept) (rows []int64, lanes []lane, takes bool) {
+// goals lists the conversations and lanes that submissions go to, each once, and tells whether any may be handed out.
+func goals(list []*accept) (rows []int64, lanes []lane, takes bool) {
 	seen, entered := make(map[book.Row]bool, len(list)), make(map[lane]bool, len(list))
 	for _, a := range list {
 		for i := range a.sub.Deliveries {

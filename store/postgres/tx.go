@@ -114,6 +114,7 @@ type failedBatch struct{ err error }
 func (r failedBatch) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, r.err }
 func (r failedBatch) Query() (pgx.Rows, error)         { return nil, r.err }
 func (r failedBatch) QueryRow() pgx.Row                { return failedRow(r) }
+func (r failedBatch) Tx() pgx.Tx                       { return nil }
 func (r failedBatch) Close() error                     { return r.err }
 
 // SendBatch implements querier. The statements are sent together; each sees what those before it have done.

@@ -284,7 +284,23 @@ CREATE TABLE sends (
 	PRIMARY KEY (delivery, ordinal)
 );
 
--- What others are told of. Rows are written only when somebody wants them, and kept for some days.
+-- What others are told of. Rows are written only when somebody wants them, and kept for some days. Ids are given after
+-- the commit, in the order in which events can be seen: readers go on after the last one that they know. Until then an
+-- event is in events_fresh. last is the last id that was given; the row is locked by whoever gives some.
+CREATE TABLE event_ids (
+	last bigint NOT NULL
+) WITH (fillfactor = 50);
+INSERT INTO event_ids VALUES (0);
+
+CREATE TABLE events_fresh (
+	number       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+	app_id       text     NOT NULL,
+	type         smallint NOT NULL,
+	at           timestamptz NOT NULL,
+	conversation bigint   NOT NULL,
+	data         bytea    NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.01);
+
 CREATE TABLE events (
 	id           bigint PRIMARY KEY,
 	app_id       text     NOT NULL,
@@ -305,6 +321,12 @@ CREATE TABLE unanswered (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 CREATE INDEX unanswered_conversation ON unanswered (conversation);
 CREATE INDEX unanswered_at ON unanswered (at);
+
+-- One row, whose version grows with every change of what is wanted: of event_readers and of webhooks.
+CREATE TABLE event_wants (
+	version bigint NOT NULL
+) WITH (fillfactor = 50);
+INSERT INTO event_wants VALUES (1);
 
 -- Until when readers of the stream want events of a type.
 CREATE TABLE event_readers (
@@ -328,7 +350,9 @@ CREATE TABLE webhooks (
 	away          bigint NOT NULL,
 	not_before    timestamptz,
 	failing_since timestamptz,
-	dropped       bigint NOT NULL
+	dropped       bigint NOT NULL,
+	owner         text  NOT NULL DEFAULT '', -- the node that posts to it, until then
+	owner_until   timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 70);
 
 -- Events that were posted to a webhook at least once, or are to be posted again.
@@ -388,6 +412,7 @@ CREATE TABLE dl_conversations (
 	started         boolean NOT NULL,
 	ended           boolean NOT NULL,
 	uninstalled     boolean NOT NULL,
+	last            bigint NOT NULL DEFAULT 0, -- the number of the last activity; locked by whoever adds the next
 	created_at      timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX dl_conversations_opened ON dl_conversations (app_id, created_at);
@@ -422,3 +447,14 @@ CREATE TABLE dl_attachments (
 	data            bytea,
 	created_at      timestamptz NOT NULL
 );
+
+-- Streams that clients have opened: each URL once, and of those of a client (session) the last one counts.
+CREATE TABLE dl_streams (
+	number          bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+	credential      text   PRIMARY KEY,
+	conversation_id text   NOT NULL,
+	session         text   NOT NULL,
+	until           timestamptz NOT NULL
+);
+CREATE INDEX dl_streams_session ON dl_streams (conversation_id, session, number);
+CREATE INDEX dl_streams_until ON dl_streams (until);

@@ -1,0 +1,59 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/pgtest"
+	"github.com/headsup-bot/headsup/store/postgres"
+	"github.com/headsup-bot/headsup/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Tests(m)) }
+
+// database makes a database with the schema in it.
+func database(t testing.TB) string {
+	t.Helper()
+	return pgtest.Shared(t).Copy(t, "headsup", func(ctx context.Context, url string) error {
+		s, err := postgres.Open(ctx, postgres.Config{URL: url})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	})
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	var urls sync.Map // of stores
+	open := func(t *testing.T, url string, lease time.Duration) *postgres.Store {
+		t.Helper()
+		s, err := postgres.OpenLease(t.Context(), postgres.Config{URL: url, Conns: 4}, lease, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		urls.Store(s, url)
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	storetest.Run(t, storetest.Options{
+		Open:      func(t *testing.T) storetest.Store { return open(t, database(t), headsup.LeaseTime) },
+		OpenLease: func(t *testing.T, lease time.Duration) storetest.Store { return open(t, database(t), lease) },
+		Durable:   true,
+		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
+			url, _ := urls.Load(s)
+			return open(t, url.(string), headsup.LeaseTime)
+		},
+	})
+}
