@@ -45,7 +45,7 @@ type Notification struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
 	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
 	To         Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
-	Activity   json.RawMessage `json:"activity" doc:"What is said."`
+	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
 	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
 	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
@@ -62,7 +62,7 @@ type NotificationSummary struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
 	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
 	To         Target          `json:"to" doc:"As it was asked for."`
-	Activity   json.RawMessage `json:"activity" doc:"What is said."`
+	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
 	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
 	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
@@ -144,7 +144,8 @@ type ReplayResult struct {
 
 // SettleRequest says what became of a delivery whose outcome is unknown.
 type SettleRequest struct {
-	State string `json:"state" enum:"delivered,failed" doc:"What became of it."`
+	State      string `json:"state" enum:"delivered,failed" doc:"What became of it."`
+	ActivityID string `json:"activity_id,omitempty" maxLength:"1024" doc:"The id that the channel gave the message, if it was delivered and you know it: without one it can be neither edited nor recalled."`
 }
 
 // Delivery is a notification's way to one conversation.

@@ -26,6 +26,7 @@ const (
 	CodeKeyReused        = "idempotency_key_reused"
 	CodeJobCompleted     = "job_completed"
 	CodeRecalled         = "recalled"
+	CodePurged           = "purged"
 	CodeWrongState       = "wrong_state"
 	CodeTooMany          = "too_many"
 	CodeNoBackup         = "no_backup"
@@ -62,6 +63,7 @@ var Codes = []Code{
 	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},
 	{CodeJobCompleted, 409, "The job is completed already.", "Nothing is left to do; start another job for other work."},
 	{CodeRecalled, 409, "The notification was recalled: nothing of it is said or changed any more.", "Say it in a new notification."},
+	{CodePurged, 409, "What the notification said is so old that it is kept no longer.", "Say it in a new notification."},
 	{CodeWrongState, 409, "The delivery is in a state in which that cannot be done to it.", "Look at its state: what has failed, expired, or was cancelled or suppressed can be replayed, and what is unknown settled, too."},
 	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},
 	{CodeNoBackup, 409, "The server keeps its data in a database that is backed up by its own tools.", "Use those, such as pg_dump or continuous archiving."},

@@ -54,7 +54,8 @@ type MessagePage struct {
 	Next int64
 }
 
-// Summary is a message and how many of its deliveries, revisions included, are in each state.
+// Summary is a message and how many of its deliveries, revisions included, are in each state. One that was delivered and
+// has been removed since counts, together with what removed it, once as [StateRecalled].
 type Summary struct {
 	Message Message
 	Counts  map[State]int64
@@ -63,11 +64,36 @@ type Summary struct {
 // State sums the deliveries up: the state that all share, or else the least settled one among them.
 func (s Summary) State() State { return StateOf(s.Counts) }
 
+// CountStates counts deliveries of one message as a [Summary] does.
+func CountStates(deliveries []Delivery) map[State]int64 {
+	counts := make(map[State]int64)
+	removed := int64(0)
+	for _, d := range deliveries {
+		counts[d.State]++
+		if d.Verb == VerbDelete && d.State == StateDelivered {
+			removed++
+		}
+	}
+	CountRecalled(counts, removed)
+	return counts
+}
+
+// CountRecalled makes counts tell of deliveries that were removed, of which there are so many.
+func CountRecalled(counts map[State]int64, removed int64) {
+	if removed == 0 {
+		return
+	}
+	counts[StateRecalled] = removed
+	if counts[StateDelivered] -= 2 * removed; counts[StateDelivered] == 0 {
+		delete(counts, StateDelivered)
+	}
+}
+
 // StateOf returns the least settled state of which there are any; delivered if there are none.
 func StateOf(counts map[State]int64) State {
 	for _, state := range [...]State{
-		StateSending, StateReady, StateHeld, StateScheduled, StateUnknown, StateFailed, StateExpired, StateCancelled,
-		StateSuppressed,
+		StateSending, StateReady, StateHeld, StateScheduled, StateUnknown, StateFailed, StateExpired, StateRecalled,
+		StateCancelled, StateSuppressed,
 	} {
 		if counts[state] > 0 {
 			return state

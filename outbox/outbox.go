@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Errors of stores.
@@ -31,6 +32,8 @@ var (
 	ErrState = errors.New("outbox: the delivery's state does not allow that")
 	// ErrRecalled: the message was recalled.
 	ErrRecalled = errors.New("outbox: the message was recalled")
+	// ErrPurged: what the message said is kept no longer.
+	ErrPurged = errors.New("outbox: the message's content was purged")
 )
 
 // MessageID and DeliveryID are positive, unique over all nodes and grow with time.
@@ -53,13 +56,16 @@ const (
 	StateExpired    State = "expired"
 	StateSuppressed State = "suppressed"
 	StateCancelled  State = "cancelled"
+
+	// StateRecalled is no state of a delivery: in a sum it stands for one that was delivered and has been removed since.
+	StateRecalled State = "recalled"
 )
 
 // Final reports whether a delivery in this state stays in it by itself. An unknown one is parked: it waits for somebody
 // to decide.
 func (s State) Final() bool {
 	switch s {
-	case StateDelivered, StateFailed, StateUnknown, StateExpired, StateSuppressed, StateCancelled:
+	case StateDelivered, StateFailed, StateUnknown, StateExpired, StateSuppressed, StateCancelled, StateRecalled:
 		return true
 	case StateScheduled, StateReady, StateHeld, StateSending:
 		return false
@@ -105,7 +111,9 @@ type Message struct {
 	OnUnknown headsup.OnUnknown
 	Window    headsup.Window
 	// Policy says what to do when the conversation is busy.
-	Policy      string
+	Policy string
+	// CollapseKey: the message replaces, in each of its conversations, deliveries of earlier messages of the app and tenant
+	// with the same key, as [Store] tells. Empty for none.
 	CollapseKey string
 	// Target is the request's target, for the reader of the record.
 	Target    string
@@ -165,7 +173,7 @@ type Attempt struct {
 	Conversation book.Conversation
 	Body         jsontext.Value
 	// Verb says what to do with the body. For another one than [VerbSend], Revises is the delivery that is revised and
-	// Sent the id that the channel gave what that one has said; never empty.
+	// Sent the id that the channel gave what that one has said; empty when it gave none, or its answer was lost.
 	Verb      Verb
 	Revises   DeliveryID
 	Sent      activity.ID
@@ -179,8 +187,13 @@ type Attempt struct {
 	Fence int64
 	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.
 	Claims, Failures int
+	// MayHaveArrived: an earlier attempt may have arrived, and nobody knows. Edited: the message was edited, so that the
+	// earlier one may have said something else.
+	MayHaveArrived, Edited bool
 	// LeaseUntil is when the right ends.
 	LeaseUntil time.Time
+	// Permit is the channel's, which the claim has taken; nil where nothing is limited. The worker sees to its end.
+	Permit *pace.Permit
 }
 
 // Outcome is what became of an attempt.
@@ -192,6 +205,8 @@ type Outcome struct {
 	RetryAt time.Time
 	// Failed adds one to the delivery's failures.
 	Failed bool
+	// MayHaveArrived: the attempt's answer was lost. The delivery remembers it if it is tried again.
+	MayHaveArrived bool
 	// Reason is a stable snake_case word; Status the channel's HTTP status, 0 for none; Detail one line for people.
 	Reason string
 	Status int
@@ -213,6 +228,8 @@ type Delivery struct {
 	Activity     activity.ID
 	Claims       int
 	Failures     int
+	// MayHaveArrived: it is not final, and an attempt may have arrived. Of a final one the state says it.
+	MayHaveArrived bool
 	// Verb is what it does, Revises the delivery that it does it to; 0 for [VerbSend].
 	Verb      Verb
 	Revises   DeliveryID

@@ -17,10 +17,19 @@ import (
 // tried again holds up its lane and no other. Scheduled, held and unknown deliveries hold up nobody. Scheduled and held
 // ones take their place when they become ready: those that are scheduled in the first Claim at or after their time,
 // several in the order of their times, then of their ids.
+//
+// An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
+// settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a
+// delivery is what [Ending] makes of it.
 type Store interface {
 	// SubmitMessage accepts a submission. With take, and if its only delivery is due, a head, and its conversation free,
 	// the delivery is handed out in the same step, and its history begins with sending. [ErrKeyReused] when the key
 	// belongs to other content; [book.ErrNotFound] when a conversation is not in the book; some error when an id is taken.
+	//
+	// With a collapse key it first replaces what waits: deliveries with [VerbSend] to the same conversations, of messages of
+	// the same app and tenant with the same key, that are not handed out and may not have arrived, become suppressed with
+	// [ReasonCollapsed]. Deliveries of the submission itself stay. What an earlier message that is spreading would have
+	// waiting in such a conversation later ends in the same way when it is made.
 	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
 
 	// SubmitMessages accepts several submissions in one step, in their order, each by itself as SubmitMessage does without
@@ -40,8 +49,8 @@ type Store interface {
 	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
 	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
 	// Deliveries whose message has expired become expired instead, at the latest when their turn comes, and hold up
-	// nobody; those that revise what was never said become suppressed in the same way, with [ReasonNothingSent]. What
-	// revises, and what was replayed, does not expire. Fewer than n mean that there are no more now. It also tells when
+	// nobody; those that revise what has no id become suppressed in the same way, with [ReasonNothingSent], unless what they
+	// revise is delivered or may have arrived. What revises, and what was replayed, does not expire. Fewer than n mean that there are no more now. It also tells when
 	// the next one is due that now is not; zero for none.
 	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
 
@@ -49,19 +58,23 @@ type Store interface {
 	// delivery's, or whose delivery is not being sent any more, is refused with headsup.ErrLeaseLost and changes nothing.
 	// That a turn has taken over the conversation meanwhile does not matter: the outcome is the truth all the same. What
 	// was to be tried again becomes cancelled instead, with [ReasonRecalled], if its message was recalled meanwhile; a
-	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back.
+	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back. When a revision is delivered, with the id of
+	// what it revises, then that is known: if it is unknown, it becomes delivered with that id and [ReasonSettled].
 	RecordOutcome(ctx context.Context, o Outcome) error
 
 	// Extend prolongs the leases of running attempts and returns those that are lost: ended, reclaimed, or their
 	// conversation taken over.
 	Extend(ctx context.Context, attempts []Attempt, until time.Time) (lost []DeliveryID, err error)
 
-	// ReclaimExpired takes back attempts whose lease has run out at now: ready again, at once and in their old place, or
-	// unknown, as OnUnknown says, with reason "lease_lost". It returns how many.
+	// ReclaimExpired takes back attempts whose lease has run out at now, with [ReasonLeaseLost]. What becomes of them says
+	// [AfterLoss], given how many attempts of the delivery in a row have been lost like that since it was submitted,
+	// replayed, or an outcome was recorded; those that are tried again are ready in their old place. It returns how many. A
+	// durable store does the same, with [ReasonProcessStopped], to what it knows to have been sent by a process that is gone.
 	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
 
 	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
-	// what is sending or final stays as it is, and so do revisions. A driver may take several steps when there are very
+	// what is sending or final stays as it is, and so do revisions. What may have arrived is unknown, with [ReasonCancelled].
+	// A driver may take several steps when there are very
 	// many; what was waiting when the first is done is not handed out any more.
 	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
 
@@ -73,7 +86,8 @@ type Store interface {
 	// ReviseMessage edits or recalls a message, in one step. An edit replaces the body, which is what deliveries say that
 	// are not handed out yet, and adds a delivery with [VerbUpdate] for each that is being sent or delivered, unless one
 	// waits for it already. A recall cancels what is not handed out, with [ReasonRecalled], and adds a delivery with
-	// [VerbDelete] for each that is being sent or delivered. Those that are added are ready, in the lane of the message,
+	// [VerbDelete] for each that is being sent, delivered or unknown, such as what it has just stopped and may have arrived.
+	// Those that are added are ready, in the lane of the message,
 	// and get their ids in the order of those that they revise; in a conversation that is not in the book any more there
 	// are none. It returns the record as it is then. An edit of a
 	// recalled message is refused with [ErrRecalled]; a second recall changes nothing.
@@ -81,8 +95,8 @@ type Store interface {
 
 	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
 	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
-	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] if its message was recalled, unless
-	// it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
+	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
+	// recalled or purged, unless it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
 	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
@@ -91,13 +105,19 @@ type Store interface {
 
 	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.
-	SettleDelivery(ctx context.Context, id DeliveryID, to State, at time.Time) (Delivery, error)
+	SettleDelivery(ctx context.Context, id DeliveryID, as Settlement) (Delivery, error)
 
 	// Park makes what could be handed out at a time unknown, with [ReasonRestored]: deliveries with [VerbSend] that are
 	// ready or held, or scheduled and due at at. It is for a store that was restored from a backup, whose owner does not
 	// know what was said since the backup was made; nothing may be sending. What revises may be repeated without harm and
 	// stays as it is. It returns how many were parked.
 	Park(ctx context.Context, at time.Time) (int, error)
+
+	// Purge forgets what is over, of some messages in the order of their ids: a step of a walk over all of them. Messages
+	// with a delivery that is not final stay as they are. One without content is as it was in all else, but what was to
+	// be replayed of it is refused with [ErrPurged]; one that is removed is not found any more, nor are its deliveries and
+	// its idempotency key, and Counts does not count them.
+	Purge(ctx context.Context, p Purge) (Purged, error)
 
 	// DeliveryRecord returns a delivery with its history, or ErrNoDelivery.
 	DeliveryRecord(ctx context.Context, id DeliveryID) (Delivery, error)
@@ -144,6 +164,15 @@ type SubmitResult struct {
 	Receipt Receipt
 	// Err is why it was refused; nil if it was not.
 	Err error
+}
+
+// Settlement is what somebody knows of an unknown delivery.
+type Settlement struct {
+	// State is delivered or failed.
+	State State
+	// Activity is the id that the channel gave, which an edit or a recall needs; empty when it is not known.
+	Activity activity.ID
+	At       time.Time
 }
 
 // Revision edits or recalls a message.

@@ -17,6 +17,8 @@ const (
 	ReasonRescheduled = "rescheduled"
 	ReasonReplayed    = "replayed"
 	ReasonSettled     = "settled"
+	// ReasonCollapsed: a later message with the same collapse key has replaced it.
+	ReasonCollapsed = "collapsed"
 	// ReasonRestored: the store was restored from a backup, and it may have been said since that was made.
 	ReasonRestored = "restored"
 )
@@ -24,14 +26,22 @@ const (
 // maxDetail bounds what a channel's words may add to a delivery's history.
 const maxDetail = 300
 
-// outcome says what the result of an attempt means for its delivery. One whose last attempt may have been delivered ends
-// as unknown, whatever keeps it from being tried again.
+// outcome says what the result of an attempt means for its delivery. One of whose attempts may have arrived ends as unknown,
+// whatever keeps it from being tried again.
 func (w *Worker) outcome(a Attempt, r result) Outcome {
+	o := w.judge(a, r)
+	end := Ending(Change{State: o.State, Reason: o.Reason}, a.MayHaveArrived || o.MayHaveArrived)
+	o.State, o.Reason = end.State, end.Reason
+	return o
+}
+
+// judge says what the result means by itself.
+func (w *Worker) judge(a Attempt, r result) Outcome {
 	now := w.cfg.Now()
-	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, At: now}
+	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, Activity: r.activity, At: now}
 	failure := headsup.MeaningOf(r.err)
 	if failure == nil {
-		o.State, o.Activity = StateDelivered, r.activity
+		o.State = StateDelivered
 		return o
 	}
 	o.Reason, o.Status = failure.Reason, failure.Status
@@ -44,9 +54,6 @@ func (w *Worker) outcome(a Attempt, r result) Outcome {
 	wait := time.Duration(0)
 	last := func(state State, reason string) { // there will be no other attempt
 		o.State, o.RetryAt, o.Detail, o.Reason = state, time.Time{}, o.Reason+": "+o.Detail, reason
-		if failure.Meaning == headsup.MeaningUnknown {
-			o.State = StateUnknown
-		}
 	}
 	switch failure.Meaning {
 	case headsup.MeaningPermanent, headsup.MeaningUnsupported:
@@ -58,12 +65,17 @@ func (w *Worker) outcome(a Attempt, r result) Outcome {
 		o.Failed = true
 		wait = w.cfg.Retry.Wait(a.Failures + 1)
 	case headsup.MeaningUnknown:
+		o.MayHaveArrived = true
 		if a.OnUnknown == headsup.OnUnknownHold {
 			o.State = StateUnknown
 			return o
 		}
 		o.Failed = true
-		wait = w.cfg.RetryUnknown.Wait(a.Failures + 1)
+		retry := w.cfg.RetryUnknown
+		if r, ok := w.cfg.Sender.(Recogniser); ok && r.Recognises(a) {
+			retry = w.cfg.Retry // nobody gets it twice, so the sooner the truth is known the better
+		}
+		wait = retry.Wait(a.Failures + 1)
 	}
 	if o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
 		last(StateFailed, ReasonGaveUp)

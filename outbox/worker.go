@@ -14,12 +14,19 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/backoff"
+	"github.com/headsup-bot/headsup/pace"
 )
 
-// Sender delivers: it makes one attempt and returns the id that the channel gave the activity. Its error is read with
-// [headsup.MeaningOf].
+// Sender delivers: it makes one attempt and returns the id that the channel gave the activity, also beside an error if it
+// has learnt the id. Its error is read with [headsup.MeaningOf].
 type Sender interface {
 	Deliver(ctx context.Context, a Attempt) (activity.ID, error)
+}
+
+// Recogniser is a [Sender] that knows which channels recognise a repeat.
+type Recogniser interface {
+	// Recognises reports whether the channel of an attempt knows a repeat of it from the first, and says it once.
+	Recognises(a Attempt) bool
 }
 
 // WorkerConfig makes a [Worker].
@@ -38,8 +45,8 @@ type WorkerConfig struct {
 	// DrainTimeout is how long attempts may go on after Run's context has ended. Zero means AttemptTimeout.
 	DrainTimeout time.Duration
 
-	// Retry says how long to wait after a failure that may pass, and RetryUnknown after an attempt that may have been
-	// delivered. Zero means up to 5 minutes from 1 s, and from 30 s.
+	// Retry says how long to wait after a failure that may pass, and RetryUnknown after an attempt that may have arrived,
+	// unless its channel recognises the repeat. Zero means up to 5 minutes from 1 s, and from 30 s.
 	Retry, RetryUnknown backoff.Policy
 
 	// MaxFailures ends a delivery after so many failures. Zero means 32, which takes about an hour. Being throttled does
@@ -114,8 +121,14 @@ type Worker struct {
 	traces bool
 
 	mu      sync.Mutex
-	running map[DeliveryID]Attempt // guarded by mu
+	running map[DeliveryID]running // guarded by mu
 	handed  chan Attempt
+}
+
+// running is an attempt that is being made, and what stops it.
+type running struct {
+	Attempt
+	stop context.CancelCauseFunc
 }
 
 // NewWorker makes a worker; [Worker.Run] makes it work.
@@ -126,7 +139,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		cfg: cfg, free: make(chan struct{}, cfg.Slots),
-		running: make(map[DeliveryID]Attempt), handed: make(chan Attempt, cfg.Slots),
+		running: make(map[DeliveryID]running), handed: make(chan Attempt, cfg.Slots),
 	}
 	if cfg.TracerProvider != nil {
 		w.tracer, w.traces = cfg.TracerProvider.Tracer(tracerName), true
@@ -262,19 +275,45 @@ func (w *Worker) keepLeases(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		w.mu.Lock()
-		old := make([]Attempt, 0, len(w.running))
-		for _, a := range w.running {
-			old = append(old, a)
-		}
-		w.mu.Unlock()
-		if len(old) > 0 {
-			if _, err := w.cfg.Store.Extend(ctx, old, w.cfg.Now().Add(headsup.LeaseTime)); err != nil && ctx.Err() == nil {
-				w.cfg.Logger.WarnContext(ctx, "leases not extended", "error", err.Error())
-			}
-		}
+		w.extend(ctx)
 		if _, err := w.cfg.Store.ReclaimExpired(ctx, w.cfg.Now()); err != nil && ctx.Err() == nil {
 			w.cfg.Logger.WarnContext(ctx, "lost attempts not taken back", "error", err.Error())
+		}
+	}
+}
+
+// extend prolongs the leases of the attempts that run, and stops those that have lost theirs: somebody else may be trying
+// the same, or talking in their conversation.
+func (w *Worker) extend(ctx context.Context) {
+	w.mu.Lock()
+	old := make([]Attempt, 0, len(w.running))
+	for _, r := range w.running {
+		old = append(old, r.Attempt)
+	}
+	w.mu.Unlock()
+	if len(old) == 0 {
+		return
+	}
+	lost, err := w.cfg.Store.Extend(ctx, old, w.cfg.Now().Add(headsup.LeaseTime))
+	if err != nil {
+		if ctx.Err() == nil {
+			w.cfg.Logger.WarnContext(ctx, "leases not extended", "error", err.Error())
+		}
+		return
+	}
+	if len(lost) == 0 {
+		return
+	}
+	fences := make(map[DeliveryID]int64, len(old))
+	for _, a := range old {
+		fences[a.Delivery] = a.Fence
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range lost {
+		if r, ok := w.running[id]; ok && r.Fence == fences[id] { // it has not ended meanwhile
+			w.cfg.Logger.WarnContext(ctx, "attempt has lost its lease", "delivery_id", int64(id))
+			r.stop(headsup.ErrLeaseLost)
 		}
 	}
 }
@@ -282,8 +321,10 @@ func (w *Worker) keepLeases(ctx context.Context) {
 // attempt delivers once, records the outcome and frees the slot.
 func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	defer w.Cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	w.mu.Lock()
-	w.running[a.Delivery] = a
+	w.running[a.Delivery] = running{a, stop}
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
@@ -293,7 +334,8 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	end := time.Now().Add(headsup.LeaseTime)
 	ctx, span := w.trace(ctx, a)
 	began := time.Now()
-	r := w.try(ctx, a)
+	r := w.try(pace.WithPermit(ctx, a.Permit), a)
+	a.Permit.Done(w.cfg.Now()) // unless whoever has made the call has ended it
 	took := time.Since(began)
 	o := w.outcome(a, r)
 	w.observe(span, a, r, o, took)

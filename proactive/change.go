@@ -16,6 +16,8 @@ import (
 var (
 	// ErrRecalled: the notification was recalled.
 	ErrRecalled = outbox.ErrRecalled
+	// ErrPurged: what the notification said is kept no longer.
+	ErrPurged = outbox.ErrPurged
 	// ErrNoDelivery: there is no such delivery.
 	ErrNoDelivery = outbox.ErrNoDelivery
 	// ErrState: what is asked for cannot be done to a delivery in its state.

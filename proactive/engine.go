@@ -47,6 +47,9 @@ type Config struct {
 	// DrainTimeout is how long running attempts may go on when the engine stops. Zero means 10 s.
 	DrainTimeout time.Duration
 
+	// Retention says how long what is over is kept. The zero value keeps it for ever.
+	Retention Retention
+
 	// Observer is told of what is accepted, attempted and ended, from New on. May be nil.
 	Observer outbox.Observer
 
@@ -88,6 +91,9 @@ func New(cfg Config) (*Engine, error) {
 	case cfg.Channel == nil:
 		return nil, errors.New("proactive: config: Channel is required")
 	}
+	if err := cfg.Retention.validate(); err != nil {
+		return nil, fmt.Errorf("proactive: config: %w", err)
+	}
 	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
@@ -107,9 +113,10 @@ func New(cfg Config) (*Engine, error) {
 // Run delivers until ctx ends, then finishes what is being sent and returns nil. What is not sent by then stays in the
 // store, for the next run. Run it once.
 func (e *Engine) Run(ctx context.Context) error {
-	var spreading sync.WaitGroup
-	spreading.Go(func() { e.spreadAll(ctx) })
-	defer spreading.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { e.spreadAll(ctx) })
+	beside.Go(func() { e.retain(ctx) })
+	defer beside.Wait()
 	return e.worker.Run(ctx)
 }
 

@@ -117,7 +117,7 @@ type JobStore interface {
 	CompleteJob(ctx context.Context, e JobEnd) (Job, error)
 	// ProgressJob tells a job's progress, in one commit with what is kept of it. While the message that told it last is not
 	// handed out yet, its body is replaced by that of p.Tell. Else, with p.Edit, and if that message is being sent or was
-	// delivered with an id and none of its edits has failed, it is edited as ReviseMessage does. Else p.Tell is accepted,
+	// delivered with an id and none of its edits has failed or is unknown, it is edited as ReviseMessage does. Else p.Tell is accepted,
 	// and due at p.At, or p.Every after the last one was due, whichever is later. ErrNoJob, ErrJobCompleted.
 	ProgressJob(ctx context.Context, p JobProgress) (Job, error)
 	// Job returns a job, or ErrNoJob.

@@ -136,7 +136,7 @@ func (e *Engine) Delivery(ctx context.Context, id string) (outbox.Delivery, erro
 }
 
 // Replay tries a delivery again that has ended without success, as if it were new. What is unknown may be delivered twice.
-// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled].
+// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled]; [ErrPurged].
 func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error) {
 	d, err := e.Delivery(ctx, id)
 	if err != nil {
@@ -166,17 +166,23 @@ func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter) (int, error) {
 	return n, nil
 }
 
-// Settle says what became of a delivery whose outcome is unknown: delivered or failed. [ErrNoDelivery]; [ErrState] when
-// it is not unknown.
-func (e *Engine) Settle(ctx context.Context, id string, to outbox.State) (outbox.Delivery, error) {
+// Settle says what became of a delivery whose outcome is unknown: delivered, with the id that the channel gave it if that is
+// known, or failed. [ErrNoDelivery]; [ErrState] when it is not unknown; a [*FieldError].
+func (e *Engine) Settle(ctx context.Context, id string, to outbox.State, given activity.ID) (outbox.Delivery, error) {
 	if to != outbox.StateDelivered && to != outbox.StateFailed {
 		return outbox.Delivery{}, &FieldError{"state", "is neither delivered nor failed"}
+	}
+	if given != "" && to != outbox.StateDelivered {
+		return outbox.Delivery{}, &FieldError{"activity_id", "is given although nothing was delivered"}
+	}
+	if err := checkText("activity_id", string(given), MaxActivityID); err != nil {
+		return outbox.Delivery{}, err
 	}
 	d, err := e.Delivery(ctx, id)
 	if err != nil {
 		return d, err
 	}
-	return e.told(e.cfg.Store.SettleDelivery(ctx, d.ID, to, e.cfg.Now()))
+	return e.told(e.cfg.Store.SettleDelivery(ctx, d.ID, outbox.Settlement{State: to, Activity: given, At: e.cfg.Now()}))
 }
 
 // told wakes those who wait for the notification of a delivery that has changed.

@@ -51,6 +51,8 @@ const (
 	MaxSummary = 1024
 	// MaxName bounds keys, topics and external ids, in bytes.
 	MaxName = 255
+	// MaxActivityID is the longest id of an activity in bytes.
+	MaxActivityID = 1024
 	// MaxAhead is how far ahead a notification may be scheduled.
 	MaxAhead = 5 * 365 * 24 * time.Hour
 )

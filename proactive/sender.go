@@ -21,6 +21,7 @@ type sender Engine
 // store it once does.
 func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach != book.ReachActive {
+		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
 	var a activity.Activity
@@ -45,43 +46,91 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 		}
 		ref = opened
 	}
-	if at.Verb != outbox.VerbSend {
-		return s.revise(ctx, at, ref, &a)
-	}
+	out := headsup.Outgoing{Reference: ref, Activity: &a, Key: key + ":0"}
 	ref.Outgoing(&a)
-	sent, err := s.cfg.Channel.Send(ctx, headsup.Outgoing{Reference: ref, Activity: &a, Key: key + ":0"})
-	return sent.ID, err
+	if at.Verb == outbox.VerbSend {
+		return s.say(ctx, at, out)
+	}
+	return s.revise(ctx, at, out)
 }
 
-// ReasonNotSupported is why a revision fails on a channel that has no such thing.
-const ReasonNotSupported = "not_supported"
+// Recognises implements [outbox.Recogniser].
+func (s *sender) Recognises(at outbox.Attempt) bool {
+	return s.cfg.Channel.Capabilities(at.Conversation.Reference).Once
+}
+
+// say sends. An earlier attempt whose answer was lost may have said what the message said before it was edited, and a
+// channel that recognises the repeat keeps that. So there the repeat, which tells under which id it stands, is followed by
+// an update, in the same attempt: whichever of the two is lost, the next attempt does both again. Elsewhere the repeat
+// itself says the new thing.
+func (s *sender) say(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	sent, err := s.cfg.Channel.Send(ctx, out)
+	if err != nil || !at.MayHaveArrived || !at.Edited || sent.ID == "" || !s.Recognises(at) {
+		return sent.ID, err
+	}
+	out.Activity.ID = sent.ID
+	if _, err := s.cfg.Channel.Update(ctx, headsup.Outgoing{Reference: out.Reference, Activity: out.Activity}); err != nil {
+		failure := *headsup.MeaningOf(err)
+		if failure.Meaning == headsup.MeaningUnsupported {
+			failure.Reason = ReasonNotSupported
+		}
+		return sent.ID, &failure
+	}
+	return sent.ID, nil
+}
+
+// Reasons of revisions that fail.
+const (
+	// ReasonNotSupported: the channel has no such thing.
+	ReasonNotSupported = "not_supported"
+	// ReasonNoActivityID: nobody knows under which id the channel has what was said, if it has: the answer was lost, or
+	// held none. [Engine.Settle] can tell it.
+	ReasonNoActivityID = "no_activity_id"
+)
+
+// find returns the id of what is revised. Where its answer was lost, a channel that recognises a repeat tells it: what
+// is to be removed is said once more under its key, and what had not arrived the first time is gone in a moment. That is
+// done for no update, since what was cancelled or has expired may be revised too, and must not be said any more.
+func (s *sender) find(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	if at.Sent != "" {
+		return at.Sent, nil
+	}
+	if at.Verb == outbox.VerbDelete && s.Recognises(at) {
+		if sent, err := s.cfg.Channel.Send(ctx, out); err != nil || sent.ID != "" {
+			return sent.ID, err
+		}
+	}
+	return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoActivityID,
+		Err: errors.New("the channel's answer to what was said was lost, or held no id")}
+}
 
 // revise changes or removes what was said.
-func (s *sender) revise(
-	ctx context.Context, at outbox.Attempt, ref activity.Reference, a *activity.Activity,
-) (activity.ID, error) {
+func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	ref, a := out.Reference, out.Activity
 	able := s.cfg.Channel.Capabilities(ref)
-	var err error
-	switch {
-	case at.Verb == outbox.VerbUpdate && able.Update:
-		ref.Outgoing(a)
-		a.ID = at.Sent
+	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
+		return "", &headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: ReasonNotSupported}
+	}
+	id, err := s.find(ctx, at, out)
+	if err != nil {
+		return "", err
+	}
+	if at.Verb == outbox.VerbUpdate {
+		a.ID = id
 		_, err = s.cfg.Channel.Update(ctx, headsup.Outgoing{Reference: ref, Activity: a})
-	case at.Verb == outbox.VerbDelete && able.Delete:
-		err = s.cfg.Channel.Delete(ctx, ref, at.Sent)
-	default:
-		err = &headsup.SendError{Meaning: headsup.MeaningUnsupported}
+	} else {
+		err = s.cfg.Channel.Delete(ctx, ref, id)
 	}
 	failure := headsup.MeaningOf(err)
 	switch {
 	case failure == nil:
-		return at.Sent, nil
+		return id, nil
 	case failure.Meaning == headsup.MeaningUnsupported:
 		told := *failure
 		told.Reason = ReasonNotSupported
 		return "", &told
-	case at.Verb == outbox.VerbDelete && at.Claims > 1 && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
-		return at.Sent, nil // an earlier attempt, whose answer was lost, has removed it
+	case at.Verb == outbox.VerbDelete && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
+		return id, nil // an earlier attempt, whose answer was lost, has removed it
 	}
 	return "", failure
 }

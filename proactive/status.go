@@ -31,14 +31,12 @@ func (s Status) Settled() bool {
 	return true
 }
 
-// State sums the deliveries up: the state that all share, or else the least settled one among them.
+// State sums the deliveries up: the state that all share, or else the least settled one among them. What was delivered and
+// has been removed since is recalled.
 func (s Status) State() outbox.State {
-	counts := make(map[outbox.State]int64)
+	counts := outbox.CountStates(s.Deliveries)
 	if s.Message.Spreading {
 		counts[outbox.StateReady]++ // what is not made yet
-	}
-	for _, d := range s.Deliveries {
-		counts[d.State]++
 	}
 	return outbox.StateOf(counts)
 }

@@ -71,6 +71,9 @@ type Config struct {
 	// WebhookRetention is how long events are kept, and tried. Zero means 3 days; at least a minute.
 	WebhookRetention time.Duration
 
+	// Retention says how long what is over is kept. The zero value keeps it for ever.
+	Retention proactive.Retention
+
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
 	// know of it (message.received).
 	Bot func(*proactive.Engine) headsup.Handler
@@ -129,7 +132,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateRetention(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
 }
 
@@ -139,6 +142,16 @@ func (c Config) validateDrain() error {
 		return wrong("drain_timeout", "is negative")
 	case c.DrainDelay < 0:
 		return wrong("drain_delay", "is negative")
+	}
+	return nil
+}
+
+func (c Config) validateRetention() error {
+	switch r := c.Retention; {
+	case r.Content < 0:
+		return wrong("retention.content", "is negative")
+	case r.Records < 0 || r.Records > 0 && r.Records < 24*time.Hour:
+		return wrong("retention.records", "is %v; idempotency keys are good for 24h at least (0s keeps everything)", r.Records)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func (s *Server) wire(ctx context.Context) error {
 	}
 
 	s.engine, err = proactive.New(proactive.Config{
-		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Logger: s.log,
+		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
 	})
 	if err != nil {

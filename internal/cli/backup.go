@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -134,9 +136,15 @@ The exit code is 0 when the directory is complete, 1 when something failed, 2 wh
 
 // Run makes a data directory.
 func (c restore) Run(ctx context.Context, s streams) error {
-	held, err := sqlite.Restore(ctx, sqlite.Restoration{
-		From: c.File, Config: sqlite.Config{Dir: c.Data}, Hold: c.AfterRestore == "hold",
-	})
+	held := 0
+	r := sqlite.Restoration{From: c.File, Config: sqlite.Config{Dir: c.Data}}
+	if c.AfterRestore == "hold" {
+		r.Prepare = func(ctx context.Context, s *sqlite.Store) (err error) {
+			held, err = proactive.HoldRestored(ctx, s, time.Now().Truncate(time.Microsecond))
+			return err
+		}
+	}
+	err := sqlite.Restore(ctx, r)
 	if errors.Is(err, sqlite.ErrExists) {
 		return usageError{fmt.Errorf("%s has a database already; choose another --data, or move it away", c.Data)}
 	}

@@ -36,6 +36,8 @@ type commands struct {
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
 	Backup        backup               `cmd:"" help:"Copy everything that the server keeps into a file."`
 	Restore       restore              `cmd:"" help:"Make a data directory from a backup."`
+	Simulate      simulate             `cmd:"" help:"Tell many people something on a channel that only pretends, and see how it went."`
+	FakeChannel   fakeChannel          `cmd:"" name:"fake-channel" help:"Be a channel that only pretends, for tests of bots."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
 	Version       version              `cmd:"" help:"Print the version."`

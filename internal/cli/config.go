@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/server"
 )
 
@@ -115,7 +116,8 @@ func loadServer(l *config.Loader) (config.Loaded, error) {
 // serverConfig is the part of the configuration that the server understands.
 func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
-		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention, TrustedProxies: c.TrustedProxies,
+		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
+		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies,
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,

@@ -34,9 +34,17 @@ type Serve struct {
 	LogLevel  string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log, to standard error."`
 	LogFormat string `name:"log-format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How to log."`
 
+	Retention Retention `embed:"" prefix:"retention-" name:"retention"`
+
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
+}
+
+// Retention says how long what is over is kept.
+type Retention struct {
+	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted; what is under way keeps it. 0s keeps it for ever."`
+	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
 }
 
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.

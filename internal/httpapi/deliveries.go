@@ -128,7 +128,7 @@ func (s *service) replay(ctx context.Context, r *oneDelivery) (*deliveryAnswer, 
 }
 
 func (s *service) settle(ctx context.Context, r *settleRequest) (*deliveryAnswer, error) {
-	return s.deliveryWith(ctx)(s.cfg.Engine.Settle(ctx, r.ID, outbox.State(r.Body.State)))
+	return s.deliveryWith(ctx)(s.cfg.Engine.Settle(ctx, r.ID, outbox.State(r.Body.State), activity.ID(r.Body.ActivityID)))
 }
 
 const defaultReplay = 1000

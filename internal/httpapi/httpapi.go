@@ -44,7 +44,7 @@ type Engine interface {
 	Delivery(ctx context.Context, id string) (outbox.Delivery, error)
 	Replay(ctx context.Context, id string) (outbox.Delivery, error)
 	ReplayAll(ctx context.Context, f proactive.DeliveryFilter) (int, error)
-	Settle(ctx context.Context, id string, to outbox.State) (outbox.Delivery, error)
+	Settle(ctx context.Context, id string, to outbox.State, given activity.ID) (outbox.Delivery, error)
 
 	ConversationOn(ctx context.Context, channel activity.ChannelID, id activity.ConversationID) (book.Conversation, error)
 	Conversations(ctx context.Context, f book.Filter, after book.Row, limit int) ([]book.Conversation, error)

@@ -126,6 +126,8 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusConflict, api.CodeWrongState, "the delivery's state does not allow that")
 	case errors.Is(err, proactive.ErrRecalled):
 		return newProblem(http.StatusConflict, api.CodeRecalled, "the notification was recalled")
+	case errors.Is(err, proactive.ErrPurged):
+		return newProblem(http.StatusConflict, api.CodePurged, "what the notification said is kept no longer")
 	case errors.Is(err, proactive.ErrNoJob):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
 	case errors.Is(err, proactive.ErrJobCompleted):

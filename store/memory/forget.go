@@ -50,6 +50,7 @@ func (s *Store) cancelAll(e *entry, at time.Time) {
 		}
 		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: d.Claims, Reason: proactive.ReasonForgotten}
 		if d.State == outbox.StateSending {
+			d.MayHaveArrived = true
 			s.end(d, c)
 			continue
 		}

@@ -137,8 +137,9 @@ func (s *Store) ProgressJob(_ context.Context, p proactive.JobProgress) (proacti
 func (m *message) canTell(edit bool) bool {
 	for _, d := range m.deliveries {
 		given := d.State == outbox.StateSending || d.State == outbox.StateDelivered && d.Activity != ""
+		badly := d.State == outbox.StateFailed || d.State == outbox.StateUnknown
 		switch {
-		case d.Verb == outbox.VerbUpdate && d.State == outbox.StateFailed, d.Verb == outbox.VerbSend && !d.waits() && !(edit && given):
+		case d.Verb == outbox.VerbUpdate && badly, d.Verb == outbox.VerbSend && !d.waits() && !(edit && given):
 			return false
 		}
 	}

@@ -93,9 +93,5 @@ func (m *message) matches(f outbox.MessageFilter) bool {
 }
 
 func (m *message) summary() outbox.Summary {
-	s := outbox.Summary{Message: copyMessage(m.Message), Counts: make(map[outbox.State]int64)}
-	for _, d := range m.deliveries {
-		s.Counts[d.State]++
-	}
-	return s
+	return outbox.Summary{Message: copyMessage(m.Message), Counts: outbox.CountStates(m.record().Deliveries)}
 }

@@ -69,7 +69,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 	m := &message{Message: copyMessage(sub.Message)}
 	m.Recipients, m.Spreading = 0, false
 	if sub.Spread != nil {
-		m.spread = &spread{Spread: *sub.Spread}
+		m.spread = &spread{Spread: *sub.Spread, outdone: make(map[book.Row]bool)}
 		m.Recipients, m.Spreading = sub.Spread.Conversations, true
 	}
 	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
@@ -93,6 +93,9 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		}
 		if o := t.s.queue.observer; o != nil {
 			o.Accepted(m.Lane, sub.Recipients())
+		}
+		for _, d := range m.deliveries {
+			t.s.collapse(d, sub.At)
 		}
 		for i, d := range m.deliveries {
 			t.s.queue.deliveries[d.ID] = d
@@ -119,6 +122,29 @@ func (t *tx) delivery(m *message, nd outbox.NewDelivery, at time.Time) (*deliver
 		Delivery: outbox.Delivery{ID: nd.ID, Message: m.ID, Conversation: e.Row, Key: e.Key, CreatedAt: at},
 		message:  m, conversation: e,
 	}, nil
+}
+
+// collapse ends what waits and is replaced by a new delivery, or would come later. s.mu is held.
+func (s *Store) collapse(d *delivery, at time.Time) {
+	m := d.message
+	if m.CollapseKey == "" {
+		return
+	}
+	same := func(o *message) bool {
+		return o.CollapseKey == m.CollapseKey && o.AppID == m.AppID && o.Tenant == m.Tenant
+	}
+	for _, o := range s.queue.messages {
+		if o.spread != nil && o.ID < m.ID && same(o) {
+			o.spread.outdone[d.Conversation] = true
+		}
+	}
+	for _, old := range s.queue.byID() {
+		if old.message != m && old.Conversation == d.Conversation && old.waits() && !old.MayHaveArrived &&
+			old.Verb == outbox.VerbSend && same(old.message) {
+			s.queue.drop(old, outbox.Change{At: at, State: outbox.StateSuppressed, Reason: outbox.ReasonCollapsed})
+			s.wake()
+		}
+	}
 }
 
 // enter adds a delivery to the queue. s.mu is held.
@@ -163,7 +189,7 @@ func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, 
 		case d.expired(now):
 			q.drop(d, outbox.Change{At: now, State: outbox.StateExpired})
 			continue
-		case d.Verb != outbox.VerbSend && q.deliveries[d.Revises].Activity == "":
+		case d.Verb != outbox.VerbSend && !q.deliveries[d.Revises].said():
 			q.drop(d, outbox.Change{At: now, State: outbox.StateSuppressed, Reason: outbox.ReasonNothingSent})
 			continue
 		}
@@ -191,7 +217,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
 		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, CreatedAt: m.CreatedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
-		Verb: d.Verb, Revises: d.Revises,
+		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
 	if d.Verb != outbox.VerbSend {
 		a.Sent = s.queue.deliveries[d.Revises].Activity
@@ -199,6 +225,11 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		a.ExpiresAt = m.ExpiresAt
 	}
 	return a
+}
+
+// said reports whether it has said something, or may have.
+func (d *delivery) said() bool {
+	return d.Activity != "" || d.State == outbox.StateDelivered || d.State == outbox.StateUnknown || d.MayHaveArrived
 }
 
 // onUnknown is what happens when an attempt is lost. Repeating a revision does no harm.
@@ -223,6 +254,7 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 	if o.Failed {
 		d.Failures++
 	}
+	d.lost, d.MayHaveArrived = 0, d.MayHaveArrived || o.MayHaveArrived
 	d.Activity = cmp.Or(o.Activity, d.Activity)
 	c := outbox.Change{
 		At: o.At, State: o.State, Attempt: d.Claims, Reason: o.Reason, Status: o.Status, Detail: o.Detail,
@@ -232,6 +264,11 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 		c.RetryAt = o.RetryAt
 	}
 	s.end(d, c)
+	if o.State == outbox.StateDelivered && d.Verb != outbox.VerbSend && o.Activity != "" {
+		if of := s.queue.deliveries[d.Revises]; of.State == outbox.StateUnknown {
+			s.settle(of, outbox.Settlement{State: outbox.StateDelivered, Activity: o.Activity, At: o.At})
+		}
+	}
 	return nil
 }
 
@@ -295,11 +332,10 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 		if now.Before(d.until) {
 			continue
 		}
-		next := outbox.StateReady
-		if d.onUnknown() == headsup.OnUnknownHold {
-			next = outbox.StateUnknown
-		}
-		s.end(d, outbox.Change{At: now, State: next, Attempt: d.Claims, Reason: "lease_lost"})
+		d.MayHaveArrived = true
+		d.lost++
+		c := outbox.Change{At: now, Attempt: d.Claims, Reason: outbox.ReasonLeaseLost}
+		s.end(d, outbox.AfterLoss(c, d.lost, d.onUnknown() == headsup.OnUnknownHold))
 		n++
 	}
 	return n, nil

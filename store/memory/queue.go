@@ -66,6 +66,7 @@ type delivery struct {
 	until time.Time
 
 	replayed bool
+	lost     int // attempts in a row
 }
 
 // expired reports whether it is too late for it. What revises, or was replayed, is never late.
@@ -98,6 +99,7 @@ func (q *queue) laneOf(d *delivery) *lane {
 
 // change takes a delivery from one state to another and remembers it.
 func (q *queue) change(d *delivery, c outbox.Change) {
+	c = outbox.Ending(c, d.MayHaveArrived)
 	if d.State != "" {
 		q.counts[d.State]--
 	}
@@ -105,6 +107,7 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 	d.State, d.Reason, d.DueAt, d.UpdatedAt = c.State, c.Reason, time.Time{}, c.At
 	d.History = append(d.History, c)
 	if c.State.Final() {
+		d.MayHaveArrived = false // the state says it
 		q.ended(d, c)
 	}
 	if q.observer != nil && c.State.Final() {

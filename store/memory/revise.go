@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -50,7 +51,9 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 		}
 	}
 	for _, d := range slices.Clone(m.deliveries) {
-		if d.Verb != outbox.VerbSend || d.State != outbox.StateSending && d.State != outbox.StateDelivered || coming[d.ID] {
+		given := d.State == outbox.StateSending || d.State == outbox.StateDelivered ||
+			d.State == outbox.StateUnknown && verb == outbox.VerbDelete
+		if d.Verb != outbox.VerbSend || !given || coming[d.ID] {
 			continue
 		}
 		if _, known := s.book.row(d.Conversation); !known {
@@ -120,8 +123,11 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 		return outbox.Delivery{}, outbox.ErrNoDelivery
 	case !d.State.Final() || d.State == outbox.StateDelivered:
 		return outbox.Delivery{}, outbox.ErrState
-	case !d.replayable():
-		return outbox.Delivery{}, outbox.ErrRecalled
+	}
+	if d.Verb != outbox.VerbDelete {
+		if err := d.message.sayable(); err != nil {
+			return outbox.Delivery{}, err
+		}
 	}
 	if _, known := s.book.row(d.Conversation); !known {
 		return outbox.Delivery{}, book.ErrNotFound
@@ -132,7 +138,18 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 
 // replayable reports whether it has ended without success and may be tried again.
 func (d *delivery) replayable() bool {
-	return d.State.Final() && d.State != outbox.StateDelivered && (d.message.RecalledAt.IsZero() || d.Verb == outbox.VerbDelete)
+	return d.State.Final() && d.State != outbox.StateDelivered && (d.Verb == outbox.VerbDelete || d.message.sayable() == nil)
+}
+
+// sayable is nil when there is something that the message says.
+func (m *message) sayable() error {
+	switch {
+	case !m.RecalledAt.IsZero():
+		return outbox.ErrRecalled
+	case len(m.Body) == 0:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // replay makes a delivery that has ended ready again. s.mu is held.
@@ -141,7 +158,8 @@ func (s *Store) replay(d *delivery, at time.Time) {
 		l := s.queue.laneOf(d)
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
 	}
-	d.Failures, d.replayed, d.wantedAt, d.since = 0, true, at, at
+	d.MayHaveArrived = d.State == outbox.StateUnknown
+	d.Failures, d.lost, d.replayed, d.wantedAt, d.since = 0, 0, true, at, at
 	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
 	s.wake()
 }
@@ -162,10 +180,10 @@ func (s *Store) ReplayDeliveries(_ context.Context, f outbox.DeliveryFilter, at 
 
 // SettleDelivery implements [outbox.Store].
 func (s *Store) SettleDelivery(
-	_ context.Context, id outbox.DeliveryID, to outbox.State, at time.Time,
+	_ context.Context, id outbox.DeliveryID, as outbox.Settlement,
 ) (outbox.Delivery, error) {
-	if to != outbox.StateDelivered && to != outbox.StateFailed {
-		return outbox.Delivery{}, fmt.Errorf("memory: settle: %q is neither delivered nor failed", to)
+	if as.State != outbox.StateDelivered && as.State != outbox.StateFailed {
+		return outbox.Delivery{}, fmt.Errorf("memory: settle: %q is neither delivered nor failed", as.State)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +194,15 @@ func (s *Store) SettleDelivery(
 	case d.State != outbox.StateUnknown:
 		return outbox.Delivery{}, outbox.ErrState
 	}
-	d.wantedAt = at // who knows when it was delivered
-	s.queue.change(d, outbox.Change{At: at, State: to, Attempt: d.Claims, Reason: outbox.ReasonSettled})
+	s.settle(d, as)
 	return d.copy(), nil
+}
+
+// settle makes an unknown delivery what somebody knows it to be. s.mu is held.
+func (s *Store) settle(d *delivery, as outbox.Settlement) {
+	d.wantedAt = as.At // who knows when it was delivered
+	d.Activity = cmp.Or(as.Activity, d.Activity)
+	s.queue.change(d, outbox.Change{
+		At: as.At, State: as.State, Attempt: d.Claims, Reason: outbox.ReasonSettled, Activity: as.Activity,
+	})
 }

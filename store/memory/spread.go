@@ -14,6 +14,8 @@ import (
 type spread struct {
 	outbox.Spread
 	after book.Row
+	// outdone are conversations where a later message with the same collapse key has come before.
+	outdone map[book.Row]bool
 }
 
 func (m *message) spreadEnds() { m.spread, m.Spreading = nil, false }
@@ -58,9 +60,13 @@ func (s *Store) spreadTo(m *message, e *entry, id outbox.DeliveryID, at time.Tim
 	if m.spread.DueAt.After(at) {
 		d.wantedAt, d.since = m.spread.DueAt, m.spread.DueAt
 	}
+	s.collapse(d, at)
 	m.deliveries = append(m.deliveries, d)
 	s.queue.deliveries[d.ID] = d
 	s.enter(d, m.spread.DueAt, at)
+	if m.spread.outdone[e.Row] {
+		s.queue.drop(d, outbox.Change{At: at, State: outbox.StateSuppressed, Reason: outbox.ReasonCollapsed})
+	}
 }
 
 // Extent implements [book.Store].

@@ -89,23 +89,33 @@ func (s *Store) ConversationsByExternalID(
 func (s *Store) Conversations(
 	ctx context.Context, appID string, f book.Filter, after book.Row, limit int,
 ) ([]book.Conversation, error) {
-	where, args := fitting(appID, f, after)
-	return s.conversations(ctx, selectConversations+where+" ORDER BY c.id LIMIT "+args.add(limit), args...)
+	where, row, args := fitting(appID, f, after)
+	more := arguments(args)
+	return s.conversations(ctx, "SELECT "+conversationColumns+" FROM (SELECT c.id "+where+" ORDER BY "+row+" LIMIT "+more.add(limit)+
+		`) i JOIN conversations c ON c.id = i.id JOIN turns t ON t.conversation = c.id ORDER BY c.id`, more...)
 }
 
 // Extent implements [book.Store].
 func (s *Store) Extent(ctx context.Context, appID string, f book.Filter) (n int, last book.Row, err error) {
-	where, args := fitting(appID, f, 0)
-	err = s.read(ctx, func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, "SELECT (SELECT count(*) FROM conversations c "+where+"), coalesce((SELECT max(id) FROM conversations), 0)",
-			args...).Scan(&n, (*int64)(&last))
+	where, _, args := fitting(appID, f, 0)
+	err = s.snapshot(ctx, func(ctx context.Context, q querier) error {
+		if err := q.QueryRow(ctx, "SELECT count(*) "+where, args...).Scan(&n); err != nil {
+			return err
+		}
+		return q.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM conversations").Scan(&last)
 	})
 	return n, last, err
 }
 
-// fitting chooses, among the conversations c after one, those that a filter lets through.
-func fitting(appID string, f book.Filter, after book.Row) (where string, args arguments) {
-	where = "WHERE c.app_id = " + args.add(appID) + " AND c.id > " + args.add(int64(after))
+// fitting is what follows the columns of a query for the conversations c after one that a filter lets through; row is
+// what orders them.
+func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ []any) {
+	var args arguments
+	where, row = "FROM conversations c WHERE c.id > "+args.add(after), "c.id"
+	if f.Tag != "" {
+		where, row = "FROM tags g JOIN conversations c ON c.id = g.conversation WHERE g.conversation > $1 AND g.tag = "+args.add(f.Tag), "g.conversation"
+	}
+	where += " AND c.app_id = " + args.add(appID)
 	for _, only := range [...]struct{ value, column string }{
 		{string(f.Kind), "kind"}, {string(f.Channel), "channel_id"}, {string(f.Reach), "reach"},
 	} {
@@ -113,17 +123,13 @@ func fitting(appID string, f book.Filter, after book.Row) (where string, args ar
 			where += " AND c." + only.column + " = " + args.add(only.value)
 		}
 	}
-	if f.Tag != "" {
-		where += " AND c.id IN (SELECT g.conversation FROM tags g WHERE g.tag = " + args.add(f.Tag) +
-			" AND g.conversation > " + args.add(int64(after)) + ")"
-	}
 	for _, who := range [...]struct{ value, column string }{{string(f.User), "user_id"}, {f.ExternalID, "external_id"}} {
 		if who.value != "" {
 			where += ` AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id
 				WHERE p.app_id = ` + args.add(appID) + " AND p." + who.column + " = " + args.add(who.value) + ")"
 		}
 	}
-	return where, args
+	return where, row, args
 }
 
 // Details implements [book.Store].

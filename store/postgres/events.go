@@ -291,8 +291,8 @@ func (t *tx) numberAll(ctx context.Context) (event.ID, error) {
 	}
 }
 
-// tellEnded writes what follows from deliveries that have become final, as far as anybody wants to know.
-func (t *tx) tellEnded(ctx context.Context, all []ended) error {
+// tellOutcomes writes what follows from deliveries that have become final, as far as anybody wants to know.
+func (t *tx) tellOutcomes(ctx context.Context, all []ended) error {
 	if w := t.store.events.wanted.Load(); w == nil || len(w.until) == 0 {
 		return nil
 	}

@@ -242,7 +242,7 @@ func (t *tx) finished(ctx context.Context, list []ended) error {
 		}
 	}
 	t.vacate(left)
-	return t.tellEnded(ctx, list)
+	return t.tellOutcomes(ctx, list)
 }
 
 // finish ends deliveries that nobody is sending, each by a change, in conversations that are locked.

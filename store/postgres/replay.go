@@ -201,7 +201,7 @@ func (s *Store) SettleDelivery(
 		h.wantedAt = at // who knows when it was delivered
 		e := ended{hot: h, to: code, change: c}
 		t.ended(&e)
-		if err := t.tellEnded(ctx, []ended{e}); err != nil {
+		if err := t.tellOutcomes(ctx, []ended{e}); err != nil {
 			return err
 		}
 		_, err = t.Exec(ctx, "UPDATE finished SET state = $2, reason = $3, updated_at = $4, history = history || $5 WHERE id = $1",

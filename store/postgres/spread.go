@@ -104,9 +104,10 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 
 // reached lists the next conversations that a spread comes to.
 func (t *tx) reached(ctx context.Context, p *spread, n int) ([]book.Row, error) {
-	where, args := fitting(p.appID, p.Filter, p.after)
-	found, err := t.Query(ctx, "SELECT c.id FROM conversations c "+where+" AND c.id <= "+args.add(int64(p.Last))+
-		" ORDER BY c.id LIMIT "+args.add(n), args...)
+	where, by, known := fitting(p.appID, p.Filter, p.after)
+	args := arguments(known)
+	found, err := t.Query(ctx, "SELECT "+by+" "+where+" AND "+by+" <= "+args.add(int64(p.Last))+
+		" ORDER BY "+by+" LIMIT "+args.add(n), args...)
 	if err != nil {
 		return nil, err
 	}

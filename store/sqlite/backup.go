@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Backup writes a copy of the database, as it is at one moment, to a new file that only its owner can read. The copy is
@@ -69,67 +68,66 @@ type Restoration struct {
 	From string
 	// Config is of the data directory that it is restored into; the directory is made if it does not exist.
 	Config Config
-	// Hold parks what could be handed out at once, as [outbox.Store.Park] says: it may have been said since the backup
-	// was made.
-	Hold bool
+	// Prepare is called with the restored store before it gets its place; its error makes Restore fail. May be nil.
+	Prepare func(context.Context, *Store) error
 }
 
-// Restore makes a data directory from a backup, and returns how many deliveries it has parked. The database appears in
+// Restore makes a data directory from a backup. The database appears in
 // the directory when it is complete, checked and synced, or not at all. It refuses a directory that has a database
 // ([ErrExists]) or that another process has open ([ErrLocked]), and a backup that is damaged ([ErrDamaged]), of another
 // program, or of a newer version ([ErrNewer]).
-func Restore(ctx context.Context, r Restoration) (parked int, err error) {
+func Restore(ctx context.Context, r Restoration) (err error) {
 	cfg := r.Config.withDefaults()
 	if err := cfg.validate(); err != nil {
-		return 0, fmt.Errorf("sqlite: config: %w", err)
+		return fmt.Errorf("sqlite: config: %w", err)
 	}
 	if err := makeDir(cfg.Dir); err != nil {
-		return 0, err
+		return err
 	}
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
 	path := filepath.Join(cfg.Dir, fileName)
 	for _, there := range []string{path, path + "-wal"} {
 		if _, err := os.Lstat(there); !errors.Is(err, os.ErrNotExist) {
-			return 0, fmt.Errorf("sqlite: %s: %w", there, errors.Join(ErrExists, err))
+			return fmt.Errorf("sqlite: %s: %w", there, errors.Join(ErrExists, err))
 		}
 	}
 	workshop, err := os.MkdirTemp(cfg.Dir, ".restore-")
 	if err != nil {
-		return 0, fmt.Errorf("sqlite: restore: %w", err)
+		return fmt.Errorf("sqlite: restore: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(workshop)) }()
 	fresh := filepath.Join(workshop, fileName)
 	if err := copyFile(r.From, fresh); err != nil {
-		return 0, fmt.Errorf("sqlite: restore: %w", err)
+		return fmt.Errorf("sqlite: restore: %w", err)
 	}
 	cfg.Dir = workshop
-	if parked, err = r.settle(ctx, cfg); err != nil {
-		return 0, err
+	if err := r.settle(ctx, cfg); err != nil {
+		return err
 	}
 	if err := os.Rename(fresh, path); err != nil {
-		return 0, fmt.Errorf("sqlite: restore: %w", err)
+		return fmt.Errorf("sqlite: restore: %w", err)
 	}
-	return parked, syncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// settle opens the copy as a server does, so that what was being sent is taken back, and holds it if that is wanted.
-func (r Restoration) settle(ctx context.Context, cfg Config) (parked int, err error) {
+// settle checks the copy and opens it as a server does, so that what was being sent is taken back.
+func (r Restoration) settle(ctx context.Context, cfg Config) (err error) {
 	if err := checkAll(ctx, filepath.Join(cfg.Dir, fileName)); err != nil {
-		return 0, fmt.Errorf("sqlite: restore %s: %w", r.From, err)
+		return fmt.Errorf("sqlite: restore %s: %w", r.From, err)
 	}
 	s, err := Open(ctx, cfg)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if !r.Hold {
-		return 0, nil
+	if r.Prepare == nil {
+		return nil
 	}
-	return s.Park(ctx, cfg.Now().Round(time.Millisecond))
+	return r.Prepare(ctx, s)
 }
 
 // checkAll looks at every page and index of the file, however large it is.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -52,8 +53,8 @@ func TestBackupHoldsWhatWasAcceptedBefore(t *testing.T) {
 	}
 
 	dir := filepath.Join(t.TempDir(), "restored")
-	if n, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: file, Config: sqlite.Config{Dir: dir}}); n != 0 || err != nil {
-		t.Fatal(n, err)
+	if err := sqlite.Restore(t.Context(), sqlite.Restoration{From: file, Config: sqlite.Config{Dir: dir}}); err != nil {
+		t.Fatal(err)
 	}
 	if names := namesIn(t, dir); strings.Join(names, " ") != "headsup.db headsup.lock" {
 		t.Errorf("the directory holds %v", names)
@@ -81,14 +82,24 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	everyone := submissionTo(0) // a broadcast that has not begun
+	everyone.Deliveries, everyone.Spread = nil, &outbox.Spread{Last: rows[2], Conversations: 3}
+	if _, err := s.SubmitMessage(t.Context(), everyone, false); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "backup.db")
 	if err := s.Backup(t.Context(), file); err != nil {
 		t.Fatal(err)
 	}
 	into := filepath.Join(t.TempDir(), "restored")
-	n, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: file, Config: sqlite.Config{Dir: into}, Hold: true})
-	if n != 2 || err != nil {
-		t.Fatalf("%d parked, %v", n, err)
+	held := 0
+	if err := sqlite.Restore(t.Context(), sqlite.Restoration{
+		From: file, Config: sqlite.Config{Dir: into}, Prepare: func(ctx context.Context, s *sqlite.Store) (err error) {
+			held, err = proactive.HoldRestored(ctx, s, time.Now())
+			return err
+		},
+	}); err != nil || held != 2+len(rows) {
+		t.Fatalf("%d held, %v", held, err)
 	}
 	restored := openStore(t, into)
 	if claimed, err := restored.Claim(t.Context(), 10, time.Now()); len(claimed.Attempts) != 0 || err != nil {
@@ -166,7 +177,7 @@ func TestRestoreRefuses(t *testing.T) {
 			if c.into != "new" {
 				before = namesIn(t, into)
 			}
-			_, err := sqlite.Restore(t.Context(), sqlite.Restoration{From: c.from, Config: sqlite.Config{Dir: into}, Hold: true})
+			err := sqlite.Restore(t.Context(), sqlite.Restoration{From: c.from, Config: sqlite.Config{Dir: into}})
 			if !errors.Is(err, c.want) {
 				t.Fatalf("the error is %v, want %v", err, c.want)
 			}

@@ -148,6 +148,7 @@ type candidate struct {
 	cancelled bool        // its message was, when it was waiting and there were very many
 	sent      activity.ID // what it revises
 	trace     string
+	edited    bool
 }
 
 // claimable lists up to n heads after a place.
@@ -158,10 +159,10 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
-			cancelled: r.bool(hotCount + 6),
+			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
 		int64(from.lane), from.seq, n)
@@ -172,36 +173,38 @@ func (t *tx) claimable(from place, n int) ([]candidate, error) {
 func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 	for i := range page {
 		c := &page[i]
-		state, reason := expired, ""
+		state, reason := outbox.StateExpired, ""
 		switch {
 		case c.verb != send:
-			if c.sent, err = t.sent(c.revises); err != nil {
+			said, err := false, error(nil)
+			if c.sent, said, err = t.sent(c.revises); err != nil {
 				return n, err
 			}
-			if c.sent != "" {
+			if said {
 				continue
 			}
-			state, reason = suppressed, outbox.ReasonNothingSent
+			state, reason = outbox.StateSuppressed, outbox.ReasonNothingSent
 		case c.cancelled && c.claims == 0 && !c.replayed:
-			state = cancelled
+			state = outbox.StateCancelled
 		case c.replayed || !expiredAt(c.expiresAt, now):
 			continue
 		}
 		n++
-		last := outbox.Change{At: now, State: stateNames[state], Attempt: int(c.claims), Reason: reason}
-		c.change(last)
-		if err := t.finish(&c.hot, state, last); err != nil {
+		last := outbox.Change{At: now, State: state, Attempt: int(c.claims), Reason: reason}
+		if err := t.finish(&c.hot, last); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
 
-// sent is the id that the channel gave to what a delivery has said; empty if it has said nothing.
-func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, err error) {
-	_, err = t.one(func(r row) { given = activity.ID(r.text(0)) }, `SELECT activity_id FROM finished WHERE id = ?
-		UNION ALL SELECT activity_id FROM deliveries WHERE id = ?`, int64(id), int64(id))
-	return given, err
+// sent is the id that the channel gave to what a delivery has said, empty if it gave none, and whether it has said
+// something, or may have.
+func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, said bool, err error) {
+	_, err = t.one(func(r row) { given, said = activity.ID(r.text(0)), r.bool(1) },
+		`SELECT activity_id, activity_id IS NOT NULL OR state IN (5, 7) FROM finished WHERE id = ?
+		UNION ALL SELECT activity_id, activity_id IS NOT NULL OR unsure IS NOT NULL FROM deliveries WHERE id = ?`, int64(id), int64(id))
+	return given, said, err
 }
 
 // take hands a candidate out if its conversation is free.
@@ -227,6 +230,7 @@ func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, er
 	}
 	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = c.body, c.window, c.accepted, c.trace, c.sent
+	a.Edited = c.edited
 	if c.verb == send && !c.replayed {
 		a.ExpiresAt = c.expiresAt
 	}

@@ -62,8 +62,10 @@ func (t *tx) forget(e *entry, at time.Time) error {
 // attempt that has lost it ends here.
 func (t *tx) cancelAll(e *entry, at time.Time) error {
 	for _, r := range t.store.runningIn(e.conv.Row) {
+		h := r.hot
+		h.unsure = true
 		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(r.claims), Reason: proactive.ReasonForgotten}
-		if err := t.end(r, c, false); err != nil {
+		if err := t.end(r, h, c); err != nil {
 			return err
 		}
 	}
@@ -77,14 +79,10 @@ func (t *tx) cancelAll(e *entry, at time.Time) error {
 		}
 	}
 	for i := range waiting {
-		h := &waiting[i]
-		c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: proactive.ReasonForgotten}
-		h.change(c)
-		if err := t.finish(h, cancelled, c); err != nil {
+		if err := t.drops(&waiting[i], proactive.ReasonForgotten, at); err != nil {
 			return err
 		}
 	}
-	t.wake = len(waiting) > 0 || t.wake // the next due time may be another
 	return nil
 }
 

@@ -33,14 +33,16 @@ type hot struct {
 	verb             int64
 	revises          outbox.DeliveryID
 	replayed         bool
+	unsure           bool  // an attempt may have arrived
+	lost             int64 // attempts in a row
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed`
+	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed, d.unsure, d.lost`
 
 const (
 	hotVerb  = 14
-	hotCount = 17
+	hotCount = 19
 )
 
 func scanHot(r row) hot {
@@ -49,6 +51,7 @@ func scanHot(r row) hot {
 		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
 		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
 		history: r.text(12), wantedAt: r.time(13), verb: r.int(hotVerb), revises: outbox.DeliveryID(r.int(15)), replayed: r.bool(16),
+		unsure: r.bool(17), lost: r.int(18),
 	}
 }
 
@@ -87,12 +90,18 @@ func (t *tx) handOut(
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
-		Verb: word(verbs, h.verb), Revises: h.revises,
+		Verb: word(verbs, h.verb), Revises: h.revises, MayHaveArrived: h.unsure,
 	}
 }
 
-// finish moves a delivery out of the hot table. c is its last change, already in its history.
-func (t *tx) finish(h *hot, to int64, c outbox.Change) error {
+// finish ends a delivery with c, as [outbox.Ending] has it, and moves it out of the hot table.
+func (t *tx) finish(h *hot, c outbox.Change) error {
+	c = outbox.Ending(c, h.unsure)
+	to, err := stateCode(c.State)
+	if err != nil {
+		return err
+	}
+	h.change(c)
 	t.count(h.state, to, 1)
 	t.ended(h, to, c)
 	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {

@@ -205,7 +205,7 @@ func (t *tx) retell(id outbox.MessageID, p proactive.JobProgress) (told bool, er
 	}
 	for _, part := range parts {
 		switch {
-		case part.verb == update && part.state == failed:
+		case part.verb == update && (part.state == failed || part.state == unknown):
 			return false, nil
 		case part.verb == send && !part.waits() && !(p.Edit && (part.state == sending || part.state == delivered && part.said)):
 			return false, nil

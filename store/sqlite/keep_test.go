@@ -417,7 +417,7 @@ func everythingAboutTheRest(t *testing.T, s *sqlite.Store, rows []book.Row) {
 	_, err = s.ReplayDelivery(ctx, last, now)
 	check(err)
 	ended(outbox.StateUnknown)
-	_, err = s.SettleDelivery(ctx, last, outbox.StateFailed, now)
+	_, err = s.SettleDelivery(ctx, last, outbox.Settlement{State: outbox.StateFailed, At: now})
 	check(err)
 	for _, state := range []outbox.State{"", outbox.StateReady, outbox.StateDelivered, outbox.StateFailed} {
 		for _, reason := range []string{"", "x"} {

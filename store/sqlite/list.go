@@ -255,7 +255,7 @@ func walkMessages(c *conn, f outbox.MessageFilter, visit func(row) error) error 
 	return nil
 }
 
-// countsOf counts a message's deliveries by state.
+// countsOf counts a message's deliveries as a summary does.
 func countsOf(c *conn, m outbox.Message, alone int64) (map[outbox.State]int64, error) {
 	counts := make(map[outbox.State]int64)
 	if alone != 0 {
@@ -272,22 +272,27 @@ func countsOf(c *conn, m outbox.Message, alone int64) (map[outbox.State]int64, e
 			return counts, nil
 		}
 	}
-	return counts, c.each(func(r row) error {
+	removed := int64(0)
+	err := c.each(func(r row) error {
 		for state := int64(1); state < states; state++ {
 			if n := r.int(int(state - 1)); n != 0 {
 				counts[stateNames[state]] += n
 			}
 		}
+		removed += r.int(states - 1)
 		return nil
 	}, countStates, int64(m.ID), int64(m.ID))
+	outbox.CountRecalled(counts, removed)
+	return counts, err
 }
 
-// countStates counts in both tables how many deliveries of a message are in each state.
+// countStates counts in both tables how many deliveries of a message are in each state, and how many have removed another.
 var countStates = func() string {
 	var sums []string
 	for state := range states - 1 {
 		sums = append(sums, fmt.Sprintf("count(*) FILTER (WHERE d.state = %d)", state+1))
 	}
+	sums = append(sums, "count(*) FILTER (WHERE d.verb = 2 AND d.state = 5)")
 	count := "SELECT " + strings.Join(sums, ", ") + " FROM "
 	return count + "deliveries d WHERE " + ofNumber + " UNION ALL " + count + "finished d WHERE " + ofNumber
 }()

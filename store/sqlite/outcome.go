@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,12 +30,32 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 		if o.State == outbox.StateReady {
 			c.RetryAt = o.RetryAt
 		}
-		return t.end(r, c, o.Failed)
+		h := r.hot
+		h.lost, h.unsure = 0, h.unsure || o.MayHaveArrived
+		if o.Failed {
+			h.failures++
+		}
+		if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
+			return err
+		}
+		return t.learn(r.revises, o)
 	})
 }
 
-// end ends an attempt with c and gives its lease back.
-func (t *tx) end(r *run, c outbox.Change, failed bool) error {
+// learn notes what the outcome of a revision tells of the delivery that it revises.
+func (t *tx) learn(id outbox.DeliveryID, o outbox.Outcome) error {
+	h, err := t.finishedByID(id)
+	switch {
+	case errors.Is(err, outbox.ErrState), errors.Is(err, outbox.ErrNoDelivery), err == nil && h.state != unknown:
+		return nil
+	case err != nil:
+		return err
+	}
+	return t.settle(&h, outbox.Settlement{State: outbox.StateDelivered, Activity: o.Activity, At: o.At})
+}
+
+// end ends an attempt with c and gives its lease back. h is what its row becomes: r stays as it is on disk until the commit.
+func (t *tx) end(r *run, h hot, c outbox.Change) error {
 	r.ended = true
 	t.otherwise(func() { r.ended = false })
 	t.after(func() {
@@ -44,12 +65,17 @@ func (t *tx) end(r *run, c outbox.Change, failed bool) error {
 		t.store.mu.Unlock()
 		r.lease.Release()
 	})
-	h := r.hot // r stays as it is on disk until the commit
-	if failed {
-		h.failures++
-	}
 	h.activity = cmp.Or(c.Activity, h.activity)
 	return t.putBack(h, c)
+}
+
+// loss notes that an attempt was lost, and says how its delivery goes on.
+func (r *run) loss(at time.Time, reason string) (hot, outbox.Change) {
+	h := r.hot
+	h.unsure = true
+	h.lost++
+	c := outbox.Change{At: at, Attempt: int(h.claims), Reason: reason}
+	return h, outbox.AfterLoss(c, int(h.lost), r.hold)
 }
 
 // putBack writes what a delivery that was being sent has become.
@@ -64,13 +90,8 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 			c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
 		}
 	}
-	to, err := stateCode(c.State)
-	if err != nil {
-		return err
-	}
-	line := h.change(c)
 	if c.State.Final() {
-		return t.finish(&h, to, c)
+		return t.finish(&h, c)
 	}
 	waits, due := waitsClaim, time.Time{}
 	if c.RetryAt.After(c.At) {
@@ -79,9 +100,9 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.count(sending, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
-	_, err = t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
-			activity_id = ?, updated_at = ?, history = history || ? WHERE id = ?`,
-		waits, due, h.failures, c.Reason, string(h.activity), c.At, line, int64(h.id))
+	_, err := t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
+			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
+		waits, due, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id))
 	return err
 }
 
@@ -114,11 +135,8 @@ func (s *Store) ReclaimExpired(ctx context.Context, now time.Time) (int, error) 
 	err := s.writer.do(ctx, func(t *tx) error {
 		n = 0
 		for _, r := range s.overdue(now) {
-			c := outbox.Change{At: now, State: outbox.StateReady, Attempt: int(r.claims), Reason: "lease_lost"}
-			if r.hold {
-				c.State = outbox.StateUnknown
-			}
-			if err := t.end(r, c, false); err != nil {
+			h, c := r.loss(now, outbox.ReasonLeaseLost)
+			if err := t.end(r, h, c); err != nil {
 				return err
 			}
 			n++
@@ -160,11 +178,7 @@ func (s *Store) resume(t *tx) error {
 	}
 	now := s.cfg.Now()
 	for _, r := range sortedByID(stopped) {
-		c := outbox.Change{At: now, State: outbox.StateReady, Attempt: int(r.claims), Reason: "process_stopped"}
-		if r.hold {
-			c.State = outbox.StateUnknown
-		}
-		if err := t.putBack(r.hot, c); err != nil {
+		if err := t.putBack(r.loss(now, outbox.ReasonProcessStopped)); err != nil {
 			return err
 		}
 	}

@@ -41,8 +41,7 @@ func (t *tx) park(after outbox.DeliveryID, at time.Time) (page []hot, err error)
 	for i := range page {
 		h := &page[i]
 		c := outbox.Change{At: at, State: outbox.StateUnknown, Attempt: int(h.claims), Reason: outbox.ReasonRestored}
-		h.change(c)
-		if err := t.finish(h, unknown, c); err != nil {
+		if err := t.finish(h, c); err != nil {
 			return nil, err
 		}
 	}

@@ -93,8 +93,8 @@ func selectDeliveries(which string) []string {
 }
 
 const (
-	hotDelivery      = "d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0), " + deliveryRest
-	finishedDelivery = "d.id, d.message, d.conversation, d.state, 0, " + deliveryRest
+	hotDelivery      = "d.id, d.message, d.conversation, d.state, iif(d.waits = 2, d.due_at, 0), " + deliveryRest + ", d.unsure"
+	finishedDelivery = "d.id, d.message, d.conversation, d.state, 0, " + deliveryRest + ", NULL"
 	deliveryRest     = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
 		ifnull(c.app_id, g.app_id), ifnull(c.tenant_id, g.tenant_id), ifnull(c.channel_id, g.channel_id),
 		ifnull(c.bot_id, g.bot_id), ifnull(c.conversation_id, g.conversation_id), d.created_at, d.verb, d.revises`
@@ -123,6 +123,7 @@ func scanDelivery(r row) (outbox.Delivery, error) {
 			Bot: activity.AccountID(r.text(14)), Conversation: activity.ConversationID(r.text(15)),
 		},
 		CreatedAt: r.time(16), Verb: word(verbs, r.int(17)), Revises: outbox.DeliveryID(r.int(18)),
+		MayHaveArrived: r.bool(19),
 	}
 	state := r.int(3)
 	if state < 1 || state >= states {
@@ -178,9 +179,7 @@ func (t *tx) cancel(id outbox.MessageID, at time.Time) (int, error) {
 // drops cancels a delivery that is not handed out.
 func (t *tx) drops(h *hot, reason string, at time.Time) error {
 	t.wake = true // the next due time may be another
-	c := outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: reason}
-	h.change(c)
-	return t.finish(h, cancelled, c)
+	return t.finish(h, outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: reason})
 }
 
 // waiting lists up to n of a message's deliveries after one that are not handed out, in the order of their ids. What

@@ -13,7 +13,8 @@ import (
 
 // finishedColumns are a row of the table finished as [scanHot] reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, NULL, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed`
+	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed,
+	d.state = 7, NULL`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none.
 func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {
@@ -51,11 +52,8 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		return outbox.ErrState
 	}
 	if h.verb != remove {
-		switch recalled, err := t.recalled(h.message); {
-		case err != nil:
+		if err := t.sayable(h.message); err != nil {
 			return err
-		case recalled:
-			return outbox.ErrRecalled
 		}
 	}
 	if _, err := t.conversation(h.conversation); err != nil {
@@ -69,13 +67,31 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	t.count(h.state, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
-	_, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at,
-			lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb, revises, replayed)
-		VALUES (?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1)`,
+	if _, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at,
+			lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
+		VALUES (?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
 		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
 		int64(h.conversation), int64(h.lane), at, h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
-		orNull(h.verb), orNull(int64(h.revises)))
-	return err
+		orNull(h.verb), orNull(int64(h.revises)), flag(h.unsure)); err != nil {
+		return err
+	}
+	return t.mayCollapseAgain(h)
+}
+
+// sayable is nil when there is something that a message says.
+func (t *tx) sayable(id outbox.MessageID) error {
+	recalled, purged := false, false
+	_, err := t.one(func(r row) { recalled, purged = r.bool(0), r.bool(1) },
+		"SELECT recalled_at, body IS NULL FROM messages WHERE id = ?", int64(id))
+	switch {
+	case err != nil:
+		return err
+	case recalled:
+		return outbox.ErrRecalled
+	case purged:
+		return outbox.ErrPurged
+	}
+	return nil
 }
 
 // orNull is a number as it is stored where 0 is NULL.
@@ -84,6 +100,14 @@ func orNull(n int64) any {
 		return nil
 	}
 	return n
+}
+
+// flag is a fact as it is stored where false is NULL.
+func flag(yes bool) any {
+	if !yes {
+		return nil
+	}
+	return 1
 }
 
 // replayAtOnce bounds one step of a replay, so that it does not hold up the writer for long.
@@ -119,7 +143,7 @@ func (t *tx) replayNext(
 	var found []hot
 	for _, q := range queries {
 		q.narrow(f)
-		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL) "+
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL) "+
 			"AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = d.conversation)", int64(after), text(f.AppID))
 		if err == nil {
 			err = t.each(func(r row) error {
@@ -145,10 +169,10 @@ func (t *tx) replayNext(
 
 // SettleDelivery implements [outbox.Store].
 func (s *Store) SettleDelivery(
-	ctx context.Context, id outbox.DeliveryID, to outbox.State, at time.Time,
+	ctx context.Context, id outbox.DeliveryID, as outbox.Settlement,
 ) (outbox.Delivery, error) {
-	if to != outbox.StateDelivered && to != outbox.StateFailed {
-		return outbox.Delivery{}, fmt.Errorf("sqlite: settle: %q is neither delivered nor failed", to)
+	if as.State != outbox.StateDelivered && as.State != outbox.StateFailed {
+		return outbox.Delivery{}, fmt.Errorf("sqlite: settle: %q is neither delivered nor failed", as.State)
 	}
 	if err := s.writer.do(ctx, func(t *tx) error {
 		h, err := t.finishedByID(id)
@@ -158,25 +182,32 @@ func (s *Store) SettleDelivery(
 		case h.state != unknown:
 			return outbox.ErrState
 		}
-		code, err := stateCode(to)
-		if err != nil {
-			return err
-		}
-		t.count(unknown, code, 1)
-		c := outbox.Change{At: at, State: to, Attempt: int(h.claims), Reason: outbox.ReasonSettled}
-		h.wantedAt = at // who knows when it was delivered
-		t.ended(&h, code, c)
-		if err := t.tellOutcome(&h, c); err != nil {
-			return err
-		}
-		line := changeLine(c)
-		_, err = t.exec("UPDATE finished SET state = ?, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-			code, outbox.ReasonSettled, at, line, int64(id))
-		return err
+		return t.settle(&h, as)
 	}); err != nil {
 		return outbox.Delivery{}, err
 	}
 	return s.DeliveryRecord(ctx, id)
+}
+
+// settle makes an unknown delivery what somebody knows it to be.
+func (t *tx) settle(h *hot, as outbox.Settlement) error {
+	code, err := stateCode(as.State)
+	if err != nil {
+		return err
+	}
+	t.count(unknown, code, 1)
+	c := outbox.Change{
+		At: as.At, State: as.State, Attempt: int(h.claims), Reason: outbox.ReasonSettled, Activity: as.Activity,
+	}
+	h.wantedAt = as.At // who knows when it was delivered
+	h.activity = cmp.Or(as.Activity, h.activity)
+	t.ended(h, code, c)
+	if err := t.tellOutcome(h, c); err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE finished SET state = ?, reason = ?, activity_id = ?, updated_at = ?, history = history || ?
+		WHERE id = ?`, code, c.Reason, string(h.activity), c.At, changeLine(c), int64(h.id))
+	return err
 }
 
 // DeliveryRecord implements [outbox.Store].

@@ -25,6 +25,7 @@ type part struct {
 	verb         int64
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
+	unsure       bool // an attempt may have arrived
 }
 
 func (t *tx) revise(rev *outbox.Revision) error {
@@ -65,17 +66,17 @@ func (t *tx) messageOf(id outbox.MessageID) (m revised, err error) {
 
 // parts lists the deliveries of a message in the order of their ids.
 func (t *tx) parts(id outbox.MessageID, alone int64) (found []part, err error) {
-	const columns = "SELECT d.id, d.conversation, d.state, d.verb, d.revises, d.activity_id IS NOT NULL FROM "
-	query, args := columns+"deliveries d WHERE "+ofNumber+" UNION ALL "+columns+"finished d WHERE "+ofNumber,
-		[]any{int64(id), int64(id)}
+	const columns = "SELECT d.id, d.conversation, d.state, d.verb, d.revises, d.activity_id IS NOT NULL, "
+	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 FROM finished d WHERE "
+	query, args := waiting+ofNumber+" UNION ALL "+final+ofNumber, []any{int64(id), int64(id)}
 	if alone != 0 {
-		query += " UNION ALL " + columns + "deliveries d WHERE " + itself + " UNION ALL " + columns + "finished d WHERE " + itself
+		query += " UNION ALL " + waiting + itself + " UNION ALL " + final + itself
 		args = append(args, alone, alone)
 	}
 	err = t.each(func(r row) error {
 		found = append(found, part{
 			id: outbox.DeliveryID(r.int(0)), conversation: book.Row(r.int(1)), state: r.int(2), verb: r.int(3),
-			revises: outbox.DeliveryID(r.int(4)), said: r.bool(5),
+			revises: outbox.DeliveryID(r.int(4)), said: r.bool(5), unsure: r.bool(6),
 		})
 		return nil
 	}, query+" ORDER BY 1", args...)
@@ -125,7 +126,7 @@ func (t *tx) recall(rev *outbox.Revision, m revised, parts []part) error {
 		}
 	}
 	for _, p := range parts {
-		if p.verb == send && p.given() {
+		if p.verb == send && (p.given() || p.unsure) {
 			if err := t.insertRevision(rev, m.lane, p, remove); err != nil {
 				return err
 			}

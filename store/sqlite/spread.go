@@ -12,9 +12,11 @@ import (
 
 // spread is a message whose deliveries are being made, as it is on disk.
 type spread struct {
-	message outbox.MessageID
-	lane    outbox.Lane
-	appID   string
+	message     outbox.MessageID
+	lane        outbox.Lane
+	appID       string
+	tenant      activity.TenantID
+	collapseKey string
 	outbox.Spread
 	after book.Row
 }
@@ -41,7 +43,11 @@ func (t *tx) insertSpread(sub *outbox.Submission) error {
 // endSpread makes no more deliveries of a message.
 func (t *tx) endSpread(id outbox.MessageID) error {
 	n, err := t.exec("DELETE FROM spreads WHERE message = ?", int64(id))
+	if err != nil || n == 0 {
+		return err
+	}
 	t.after(func() { t.store.spreads.Add(-n) })
+	_, err = t.exec("DELETE FROM outdone WHERE message = ?", int64(id))
 	return err
 }
 
@@ -77,13 +83,20 @@ func (t *tx) spread(n int, at time.Time, nextID func() outbox.DeliveryID) (made 
 	if err != nil {
 		return 0, err
 	}
+	m := outbox.Message{ID: p.message, AppID: p.appID, Tenant: p.tenant, CollapseKey: p.collapseKey}
 	for _, r := range rows {
+		if err := t.collapse(&m, r, at); err != nil {
+			return 0, err
+		}
 		h := hot{id: nextID(), message: p.message, conversation: r, lane: p.lane, wantedAt: at, createdAt: at}
 		if p.DueAt.After(at) {
 			h.wantedAt = p.DueAt
 			err = t.insertScheduled(&h, p.DueAt, at)
 		} else {
 			err = t.insertReady(&h, at)
+		}
+		if err == nil {
+			err = t.mayCollapse(&h, &m, at)
 		}
 		if err != nil {
 			return 0, err
@@ -106,7 +119,9 @@ func (t *tx) nextSpread() (p spread, found bool, err error) {
 			User: activity.AccountID(r.text(7)), ExternalID: r.text(8),
 		}
 		p.Last, p.DueAt = book.Row(r.int(9)), r.time(11)
-	}, `SELECT s.message, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id, s.last, s.after, s.due_at
+		p.tenant, p.collapseKey = activity.TenantID(r.text(12)), r.text(13)
+	}, `SELECT s.message, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id, s.last, s.after, s.due_at,
+			m.tenant_id, m.collapse_key
 		FROM spreads s CROSS JOIN messages m ON m.id = s.message ORDER BY s.lane, s.made, s.message LIMIT 1`)
 	return p, found, err
 }

@@ -59,6 +59,11 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 	if err := t.insertSpread(sub); err != nil {
 		return outbox.Receipt{}, err
 	}
+	for i := range sub.Deliveries {
+		if err := t.collapse(m, sub.Deliveries[i].Conversation, sub.At); err != nil {
+			return outbox.Receipt{}, err
+		}
+	}
 	t.accepted(m.Lane, sub.Recipients())
 	receipt := outbox.Receipt{Message: m.ID}
 	for i := range sub.Deliveries {
@@ -76,6 +81,9 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			receipt.Attempt, err = t.insertTaken(&h, sub)
 		default:
 			err = t.insertReady(&h, sub.At)
+		}
+		if err == nil {
+			err = t.mayCollapse(&h, m, sub.At)
 		}
 		if err != nil {
 			return outbox.Receipt{}, err

@@ -223,10 +223,10 @@ func forgetEndsLost(e *env) {
 	said := e.say(c)
 	a := e.claimsOnly(1, e.start, said)[0]
 	e.forgets(c) // waits until the lease has run out
-	e.stands(said, outbox.StateReady, outbox.StateSending, outbox.StateCancelled)
+	e.stands(said, outbox.StateReady, outbox.StateSending, outbox.StateUnknown)
 	e.is(e.RecordOutcome(e.ctx, outcomeOf(a, e.at(time.Minute))), headsup.ErrLeaseLost)
-	e.stands(said, outbox.StateReady, outbox.StateSending, outbox.StateCancelled)
-	e.counts(map[outbox.State]int64{outbox.StateCancelled: 1})
+	e.stands(said, outbox.StateReady, outbox.StateSending, outbox.StateUnknown)
+	e.counts(map[outbox.State]int64{outbox.StateUnknown: 1})
 }
 
 func forgottenIsTold(e *env) {

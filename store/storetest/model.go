@@ -38,6 +38,7 @@ func Model(t *testing.T, o Options) {
 			"settle":  m.settle,
 			"advance": m.advance,
 			"reclaim": m.reclaim,
+			"crash":   m.crash,
 			"extend":  m.extend,
 			"turn":    m.turn,
 			"release": m.release,
@@ -134,6 +135,7 @@ func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
 		s.Message.Key = fmt.Sprint(m.w.runs, key)
 		s.Message.Fingerprint = []byte(rapid.SampledFrom([]string{"1", "1", "1", "2"}).Draw(t, "content"))
 	}
+	s.Message.CollapseKey = rapid.SampledFrom([]string{"", "", "", "c", "d"}).Draw(t, "collapse key")
 	var ds []*expected
 	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "deliveries") {
 		i := rapid.IntRange(0, conversationsOfModel-1).Draw(t, "conversation")
@@ -144,7 +146,7 @@ func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
 		s.Deliveries = append(s.Deliveries, nd)
 		ds = append(ds, &expected{
 			id: nd.ID, message: id, conversation: i, lane: s.Message.Lane, expires: s.Message.ExpiresAt,
-			hold: s.Message.OnUnknown == headsup.OnUnknownHold,
+			hold: s.Message.OnUnknown == headsup.OnUnknownHold, collapse: s.Message.CollapseKey,
 		})
 	}
 	return s, ds
@@ -172,6 +174,9 @@ func (m *model) accepted(s outbox.Submission, ds []*expected) {
 	m.messages = append(m.messages, s.Message.ID)
 	if s.Message.Key != "" {
 		m.keys[s.Message.Key] = s
+	}
+	for _, d := range ds {
+		m.queue.collapse(d)
 	}
 	for i, d := range ds {
 		m.queue.accept(d, s.Deliveries[i].DueAt, s.At)
@@ -218,7 +223,7 @@ func (m *model) handedOut(t *rapid.T, d *expected, a outbox.Attempt) {
 	d.claims++
 	if a.Delivery != d.id || a.Message != d.message || a.Claims != d.claims || a.Failures != d.failures ||
 		a.Fence <= d.attempt.Fence || a.Conversation.Row != m.conversations[d.conversation].Row || a.Lane != d.lane || a.Verb != d.verb ||
-		d.revises != nil && (a.Revises != d.revises.id || a.Sent == "") {
+		a.MayHaveArrived != d.unsure || d.revises != nil && (a.Revises != d.revises.id || (a.Sent != "") != d.revises.said) {
 		t.Fatalf("the attempt is %+v, want delivery %d of message %d, claim %d with %d failures and a new fence",
 			a, d.id, d.message, d.claims, d.failures)
 	}
@@ -259,8 +264,12 @@ func (m *model) claims(t *rapid.T, n int) {
 func (m *model) followExpiry(t *rapid.T) {
 	old := m.queue.which(func(d *expected) bool { return d.waits() && (d.expired(m.now) || d.pointless()) })
 	for d, got := range m.stored(t, old) {
-		if got.State == outbox.StateExpired && d.expired(m.now) || got.State == outbox.StateSuppressed && d.pointless() {
-			d.to(got.State)
+		switch {
+		case got.State == d.ending(outbox.StateExpired) && d.expired(m.now):
+			d.to(outbox.StateExpired)
+			d.late = true
+		case got.State == d.ending(outbox.StateSuppressed) && d.pointless():
+			d.to(outbox.StateSuppressed)
 		}
 	}
 }
@@ -295,6 +304,7 @@ func (m *model) outcome(t *rapid.T) {
 	o := outbox.Outcome{
 		Delivery: d.id, Fence: d.attempt.Fence, State: state, At: m.now, Failed: rapid.Bool().Draw(t, "failed"),
 	}
+	o.MayHaveArrived = state != outbox.StateDelivered && rapid.IntRange(0, 2).Draw(t, "may have arrived") == 0
 	switch state {
 	case outbox.StateReady:
 		o.RetryAt = m.seconds(t, "retry at")
@@ -304,11 +314,23 @@ func (m *model) outcome(t *rapid.T) {
 	}
 	ok(t, m.store.RecordOutcome(m.w.ctx, o))
 	d.said = d.said || o.Activity != ""
+	d.unsure, d.lost = d.unsure || o.MayHaveArrived, 0
 	if m.putBack(d, state); d.state == outbox.StateReady && o.RetryAt.After(m.now) {
 		d.due = o.RetryAt
 	}
 	if o.Failed {
 		d.failures++
+	}
+	if o.Activity != "" {
+		m.learn(d)
+	}
+}
+
+// learn: what a revision has changed, it has found.
+func (m *model) learn(d *expected) {
+	if d.revises != nil && d.revises.state == outbox.StateUnknown {
+		d.revises.to(outbox.StateDelivered)
+		d.revises.said, d.revises.checked = true, false
 	}
 }
 
@@ -403,7 +425,7 @@ func (m *model) revise(t *rapid.T, body jsontext.Value) {
 		verb, m.recalled[id] = outbox.VerbDelete, true
 	}
 	ok(t, err)
-	var given []*expected
+	var said []*expected
 	coming := make(map[*expected]bool)
 	for _, d := range m.queue.all {
 		switch {
@@ -412,15 +434,18 @@ func (m *model) revise(t *rapid.T, body jsontext.Value) {
 			d.to(outbox.StateCancelled)
 		case d.waits() && d.verb == outbox.VerbUpdate:
 			coming[d.revises] = true
-		case d.verb == outbox.VerbSend && (d.state == outbox.StateSending || d.state == outbox.StateDelivered):
-			given = append(given, d)
+		}
+		given := d.state == outbox.StateSending || d.state == outbox.StateDelivered ||
+			d.state == outbox.StateUnknown && verb == outbox.VerbDelete
+		if d.message == id && d.verb == outbox.VerbSend && given {
+			said = append(said, d)
 		}
 	}
-	given = slices.DeleteFunc(given, func(d *expected) bool { return coming[d] })
-	if len(made) != len(given) {
-		t.Fatalf("%d deliveries are added, want %d", len(made), len(given))
+	said = slices.DeleteFunc(said, func(d *expected) bool { return coming[d] })
+	if len(made) != len(said) {
+		t.Fatalf("%d deliveries are added, want %d", len(made), len(said))
 	}
-	for i, d := range given {
+	for i, d := range said {
 		m.queue.accept(&expected{
 			id: made[i], message: id, conversation: d.conversation, lane: d.lane, verb: verb, revises: d,
 		}, time.Time{}, m.now)
@@ -445,8 +470,9 @@ func (m *model) replay(t *rapid.T) {
 		t.Fatalf("the error is %v, want %v", err, want)
 	}
 	if want == nil {
+		d.unsure = d.state == outbox.StateUnknown
 		d.to(outbox.StateReady)
-		d.failures, d.replayed, d.checked = 0, true, false
+		d.failures, d.lost, d.replayed, d.checked = 0, 0, true, false
 		m.queue.enqueue(d)
 	}
 }
@@ -458,7 +484,7 @@ func (m *model) settle(t *rapid.T) {
 	}
 	d := pick(t, "delivery", unknown)
 	to := rapid.SampledFrom([]outbox.State{outbox.StateDelivered, outbox.StateFailed}).Draw(t, "state")
-	_, err := m.store.SettleDelivery(m.w.ctx, d.id, to, m.now)
+	_, err := m.store.SettleDelivery(m.w.ctx, d.id, outbox.Settlement{State: to, At: m.now})
 	ok(t, err)
 	d.to(to)
 	d.checked = false
@@ -477,14 +503,26 @@ func (m *model) reclaim(t *rapid.T) {
 			continue
 		}
 		want++
-		if d.hold {
+		d.unsure = true
+		if d.lost++; d.hold || d.lost == 5 {
 			d.to(outbox.StateUnknown)
-		} else {
-			m.putBack(d, outbox.StateReady)
+			continue
+		}
+		if m.putBack(d, outbox.StateReady); d.state == outbox.StateReady && d.lost > 1 {
+			d.due = m.now.Add([...]time.Duration{2: 1, 3: 2, 4: 4}[d.lost] * time.Second)
 		}
 	}
 	if n != want {
 		t.Fatalf("reclaimed %d, want %d", n, want)
+	}
+}
+
+// crash lets workers die in the middle of their attempts, perhaps several times in a row.
+func (m *model) crash(t *rapid.T) {
+	for range rapid.IntRange(1, 6).Draw(t, "times") {
+		m.claims(t, 5)
+		m.now = m.now.Add(headsup.LeaseTime)
+		m.reclaim(t)
 	}
 }
 
@@ -588,15 +626,16 @@ func (m *model) compare(t *rapid.T, ds []*expected) {
 		if d.state == outbox.StateReady && !d.due.After(m.now) && got.DueAt.IsZero() {
 			got.DueAt = d.due // past
 		}
-		if got.State != d.state || got.Claims != d.claims || got.Failures != d.failures || !got.DueAt.Equal(d.due) {
-			t.Fatalf("delivery %d is %s, claims %d, failures %d, due %v; want %s, %d, %d, %v", d.id,
-				got.State, got.Claims, got.Failures, got.DueAt, d.state, d.claims, d.failures, d.due)
+		if got.State != d.state || got.Claims != d.claims || got.Failures != d.failures || !got.DueAt.Equal(d.due) ||
+			got.MayHaveArrived != d.unsure {
+			t.Fatalf("delivery %d is %s, claims %d, failures %d, due %v, may have arrived: %v; want %s, %d, %d, %v, %v", d.id,
+				got.State, got.Claims, got.Failures, got.DueAt, got.MayHaveArrived, d.state, d.claims, d.failures, d.due, d.unsure)
 		}
 		past := make([]outbox.State, len(got.History))
 		for i, c := range got.History {
 			past[i] = c.State
 		}
-		if !slices.Contains(d.past, outbox.StateExpired) && !slices.Equal(past, d.past) {
+		if !d.late && !slices.Equal(past, d.past) {
 			t.Fatalf("delivery %d went through %v, want %v", d.id, past, d.past)
 		}
 		d.checked = d.state.Final()
@@ -661,5 +700,6 @@ func (m *model) deliver(t *rapid.T) {
 	for _, d := range sending {
 		d.said = true
 		d.to(outbox.StateDelivered)
+		m.learn(d)
 	}
 }

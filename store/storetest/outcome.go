@@ -203,6 +203,10 @@ func lostIsHandedOutAgain(e *env) {
 	}
 	e.stands(running, outbox.StateReady, outbox.StateSending)
 	again := e.claimsOnly(10, late, lost)[0]
+	if !again.MayHaveArrived {
+		e.Error("the attempt does not know that the lost one may have arrived")
+	}
+	again.MayHaveArrived = false
 	e.isAttempt(again, lost, a, 2, 0, late)
 	e.ends(outcomeOf(again, late))
 	e.claimsOnly(10, late, next)

@@ -70,7 +70,7 @@ func parkedIsReplayed(e *env) {
 		e.Errorf("%d are replayed, want 1", n)
 	}
 	e.claimsOnly(10, e.at(time.Hour), first)
-	_, err = e.SettleDelivery(e.ctx, e.delivery(second).ID, outbox.StateDelivered, e.at(time.Hour))
+	_, err = e.SettleDelivery(e.ctx, e.delivery(second).ID, outbox.Settlement{State: outbox.StateDelivered, At: e.at(time.Hour)})
 	e.ok(err)
 }
 

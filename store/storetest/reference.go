@@ -34,13 +34,29 @@ type expected struct {
 	until            time.Time
 	past             []outbox.State
 	said             bool // the channel has given it an id
+	unsure           bool // an attempt may have arrived
+	lost             int  // attempts in a row
+	collapse         string
+	late             bool // it ended when a claim found that it had expired
 	replayed         bool
 	checked          bool // it is final, and so it is in the store
 }
 
 func (d *expected) to(s outbox.State) {
+	s = d.ending(s)
+	if s.Final() {
+		d.unsure = false
+	}
 	d.state, d.due = s, time.Time{}
 	d.past = append(d.past, s)
+}
+
+// ending is the state that it comes to instead of s, if somebody may have it already.
+func (d *expected) ending(s outbox.State) outbox.State {
+	if d.unsure && s.Final() && s != outbox.StateDelivered {
+		return outbox.StateUnknown
+	}
+	return s
 }
 
 func (d *expected) waits() bool { return !d.state.Final() && d.state != outbox.StateSending }
@@ -50,7 +66,12 @@ func (d *expected) expired(now time.Time) bool {
 }
 
 // pointless reports whether it revises what was never said.
-func (d *expected) pointless() bool { return d.revises != nil && !d.revises.said }
+func (d *expected) pointless() bool {
+	if d.revises == nil || d.revises.said || d.revises.unsure {
+		return false
+	}
+	return d.revises.state != outbox.StateDelivered && d.revises.state != outbox.StateUnknown
+}
 
 // accept adds a delivery.
 func (r *reference) accept(d *expected, due, at time.Time) {
@@ -62,6 +83,15 @@ func (r *reference) accept(d *expected, due, at time.Time) {
 	}
 	d.to(outbox.StateReady)
 	r.enqueue(d)
+}
+
+// collapse ends what a new delivery replaces.
+func (r *reference) collapse(d *expected) {
+	for _, old := range r.all {
+		if d.collapse != "" && old.collapse == d.collapse && old.conversation == d.conversation && old.waits() && !old.unsure {
+			old.to(outbox.StateSuppressed)
+		}
+	}
 }
 
 func (r *reference) enqueue(d *expected) {

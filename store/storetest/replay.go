@@ -40,6 +40,7 @@ func newLife(e *env) {
 		e.woken()
 		want := before
 		want.State, want.Reason, want.Failures, want.UpdatedAt = outbox.StateReady, outbox.ReasonReplayed, 0, e.at(time.Minute)
+		want.MayHaveArrived = state == outbox.StateUnknown
 		want.History = append(want.History, outbox.Change{
 			At: e.at(time.Minute), State: outbox.StateReady, Attempt: 1, Reason: outbox.ReasonReplayed,
 		})
@@ -187,7 +188,7 @@ func replayedByFilter(e *env) {
 func onlyUnknownIsSettled(e *env) {
 	for _, to := range []outbox.State{outbox.StateDelivered, outbox.StateFailed} {
 		s := e.endsAs("a", outbox.StateUnknown, "no_answer")
-		d, err := e.SettleDelivery(e.ctx, s.Deliveries[0].ID, to, e.at(time.Minute))
+		d, err := e.SettleDelivery(e.ctx, s.Deliveries[0].ID, outbox.Settlement{State: to, At: e.at(time.Minute)})
 		e.ok(err)
 		equal(e.T, "settled", e.delivery(s), d)
 		last := d.History[len(d.History)-1]
@@ -195,18 +196,18 @@ func onlyUnknownIsSettled(e *env) {
 		if d.State != to || d.Reason != outbox.ReasonSettled || !d.UpdatedAt.Equal(e.at(time.Minute)) {
 			e.Errorf("%s (%s) at %v", d.State, d.Reason, d.UpdatedAt)
 		}
-		_, err = e.SettleDelivery(e.ctx, d.ID, to, e.at(time.Minute))
+		_, err = e.SettleDelivery(e.ctx, d.ID, outbox.Settlement{State: to, At: e.at(time.Minute)})
 		e.is(err, outbox.ErrState)
 	}
 	e.counts(map[outbox.State]int64{outbox.StateDelivered: 1, outbox.StateFailed: 1})
 	unknown := e.endsAs("a", outbox.StateUnknown, "").Deliveries[0].ID
 	for _, to := range []outbox.State{"", outbox.StateReady, outbox.StateCancelled} {
-		if _, err := e.SettleDelivery(e.ctx, unknown, to, e.start); err == nil {
+		if _, err := e.SettleDelivery(e.ctx, unknown, outbox.Settlement{State: to, At: e.start}); err == nil {
 			e.Errorf("settled as %q", to)
 		}
 	}
-	_, err := e.SettleDelivery(e.ctx, e.say(e.meet("b")).Deliveries[0].ID, outbox.StateFailed, e.start)
+	_, err := e.SettleDelivery(e.ctx, e.say(e.meet("b")).Deliveries[0].ID, outbox.Settlement{State: outbox.StateFailed, At: e.start})
 	e.is(err, outbox.ErrState)
-	_, err = e.SettleDelivery(e.ctx, 4711, outbox.StateFailed, e.start)
+	_, err = e.SettleDelivery(e.ctx, 4711, outbox.Settlement{State: outbox.StateFailed, At: e.start})
 	e.is(err, outbox.ErrNoDelivery)
 }

@@ -185,10 +185,18 @@ CREATE TABLE spreads (
 	due_at      INTEGER NOT NULL
 ) STRICT;
 
+-- Conversations where a later message with the same collapse key has come before one that is still spreading.
+CREATE TABLE outdone (
+	message      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	PRIMARY KEY (message, conversation)
+) STRICT, WITHOUT ROWID;
+
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
 -- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0. verb and revises are
--- NULL for what is sent, replayed is NULL for what has had one life.
+-- NULL for what is sent, replayed is NULL for what has had one life. unsure: an attempt may have arrived; of final ones
+-- that is what unknown means. lost: so many attempts in a row were lost. collapse is a hash of the message's collapse key.
 CREATE TABLE deliveries (
 	id           INTEGER PRIMARY KEY,
 	message      INTEGER NOT NULL,
@@ -211,13 +219,17 @@ CREATE TABLE deliveries (
 	history      TEXT    NOT NULL, -- one JSON object a line
 	verb         INTEGER,
 	revises      INTEGER,
-	replayed     INTEGER
+	replayed     INTEGER,
+	unsure       INTEGER,
+	lost         INTEGER,
+	collapse     INTEGER
 ) STRICT;
 CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE alone = 0;
+CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
 
 -- What others are told of. Rows are written only when somebody wants them, and kept for some days.
 CREATE TABLE events (

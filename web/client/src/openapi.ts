@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a backup
+         * @description Returns everything that the server keeps, as it is at one moment, as one SQLite database that "headsup restore" takes. Work goes on meanwhile. It holds what people have said and the secrets of webhooks, so keep it as you keep those. A server over PostgreSQL has none: PostgreSQL's own tools back it up.
+         */
+        get: operations["get-backup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations": {
         parameters: {
             query?: never;
@@ -1261,8 +1281,8 @@ export interface components {
             next_cursor?: string;
         };
         Notification: {
-            /** @description What is said. */
-            activity: components["schemas"]["Activity"];
+            /** @description What is said. Missing once that is older than it is kept. */
+            activity?: components["schemas"]["Activity"];
             /**
              * Format: date-time
              * @description When it was accepted.
@@ -1385,8 +1405,8 @@ export interface components {
             notifications: components["schemas"]["NotificationSummary"][];
         };
         NotificationSummary: {
-            /** @description What is said. */
-            activity: components["schemas"]["Activity"];
+            /** @description What is said. Missing once that is older than it is kept. */
+            activity?: components["schemas"]["Activity"];
             /** @description How many of its deliveries are in each state that any is in. */
             counts: {
                 [key: string]: number;
@@ -1757,6 +1777,91 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "get-backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The database. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.sqlite3": string;
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-conversations": {
         parameters: {
             query?: {

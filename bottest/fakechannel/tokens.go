@@ -1,0 +1,173 @@
+package fakechannel
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// TokenMark begins every token that the token endpoint gives out, so that one that leaks into a log or a file is found.
+const TokenMark = "SECRET-aad-"
+
+// tokens are those given out.
+type tokens struct {
+	mu    sync.Mutex
+	until map[string]time.Time // guarded by mu
+}
+
+func (t *tokens) issue(d time.Duration) string {
+	token := TokenMark + rand.Text()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.until == nil {
+		t.until = make(map[string]time.Time)
+	}
+	t.until[token] = time.Now().Add(d)
+	return token
+}
+
+func (t *tokens) good(r *http.Request) bool {
+	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bearer && time.Now().Before(t.until[token])
+}
+
+// Revoke makes every token that was given out worthless.
+func (s *Server) Revoke() {
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	clear(s.tokens.until)
+}
+
+// TokenURL is the token endpoint of a tenant, for the grant "client_credentials" of OAuth 2.0 (RFC 6749 section 4.4), with
+// a secret or an assertion, as Microsoft Entra has it.
+func (s *Server) TokenURL(tenant string) string {
+	return s.URL() + "/" + pathEscape(tenant) + "/oauth2/v2.0/token"
+}
+
+// token answers the token endpoint.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	err := r.ParseForm()
+	complain := func(status int, code, description string) {
+		s.answer(w, status, map[string]any{"error": code, "error_description": description})
+	}
+	same := func(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+	switch form := r.PostForm; {
+	case err != nil:
+		complain(http.StatusBadRequest, "invalid_request", "the form cannot be read")
+	case form.Get("grant_type") != "client_credentials":
+		complain(http.StatusBadRequest, "unsupported_grant_type", "grant_type must be client_credentials")
+	case form.Get("scope") == "":
+		complain(http.StatusBadRequest, "invalid_scope", "scope is required")
+	case form.Get("client_id") == "" || s.cfg.AppID != "" && form.Get("client_id") != s.cfg.AppID:
+		complain(http.StatusBadRequest, "unauthorized_client", "AADSTS700016: there is no such application")
+	case form.Get("client_assertion") == "" && (form.Get("client_secret") == "" || s.cfg.AppSecret != "" && !same(form.Get("client_secret"), s.cfg.AppSecret)):
+		complain(http.StatusUnauthorized, "invalid_client", "AADSTS7000215: the client secret is wrong")
+	default:
+		life := int(s.cfg.TokenTime / time.Second)
+		s.ledger.count(func(r *Report) { r.Tokens++ })
+		s.answer(w, http.StatusOK, map[string]any{
+			"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": s.tokens.issue(s.cfg.TokenTime),
+		})
+	}
+}
+
+// ChannelIssuer is who issues the tokens that a channel sends to a bot ("Authenticate requests from the Bot Connector
+// service to your bot").
+const ChannelIssuer = "https://api.botframework.com"
+
+// signer has the key that inbound tokens are signed with.
+type signer struct {
+	mu  sync.Mutex
+	key *rsa.PrivateKey // guarded by mu, as all below
+	kid string
+}
+
+func newSigner() (*signer, error) {
+	s := &signer{}
+	return s, s.rotate()
+}
+
+func (s *signer) rotate() error {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return fmt.Errorf("fakechannel: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.key, s.kid = key, rand.Text()
+	return nil
+}
+
+// RotateKey replaces the key that inbound tokens are signed with, and the one that is published.
+func (s *Server) RotateKey() error { return s.keys.rotate() }
+
+// MetadataURL is the OpenID metadata of the channel's tokens.
+func (s *Server) MetadataURL() string { return s.URL() + "/v1/.well-known/openidconfiguration" }
+
+// Token is what the channel sends to a bot as its bearer token: for an app, about a service URL, good for five minutes.
+func (s *Server) Token(appID, serviceURL string) (string, error) {
+	now := time.Now().Unix()
+	return s.Sign(map[string]any{
+		"iss": ChannelIssuer, "aud": appID, "serviceurl": serviceURL, "nbf": now, "iat": now, "exp": now + 300,
+	})
+}
+
+// Sign makes a token of any claims with the channel's key, RS256, for tests of what a bot refuses.
+func (s *Server) Sign(claims map[string]any) (string, error) {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	body, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("fakechannel: %w", err)
+	}
+	head, err := json.Marshal(map[string]string{"alg": "RS256", "typ": "JWT", "kid": s.keys.kid})
+	if err != nil {
+		return "", fmt.Errorf("fakechannel: %w", err)
+	}
+	signed := base64url(head) + "." + base64url(body)
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, s.keys.key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", fmt.Errorf("fakechannel: %w", err)
+	}
+	return signed + "." + base64url(signature), nil
+}
+
+func base64url(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// metadata answers with the OpenID metadata.
+func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
+	s.ledger.count(func(r *Report) { r.Keys++ })
+	s.answer(w, http.StatusOK, map[string]any{
+		"issuer": ChannelIssuer, "jwks_uri": s.URL() + "/v1/.well-known/keys",
+		"authorization_endpoint":                "https://invalid.botframework.com",
+		"id_token_signing_alg_values_supported": []string{"RS256"}, "token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
+	})
+}
+
+// jwks answers with the public key (RFC 7517), and the channels that it speaks for.
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	s.ledger.count(func(r *Report) { r.Keys++ })
+	s.keys.mu.Lock()
+	public, kid := s.keys.key.PublicKey, s.keys.kid
+	s.keys.mu.Unlock()
+	s.answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
+		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "x5t": kid,
+		"n": base64url(public.N.Bytes()), "e": base64url(big.NewInt(int64(public.E)).Bytes()),
+		"endorsements": s.cfg.Endorsements,
+	}}})
+}

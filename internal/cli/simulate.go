@@ -1,0 +1,339 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/bottest/fakechannel"
+	"github.com/headsup-bot/headsup/client"
+	"github.com/headsup-bot/headsup/server"
+)
+
+type simulate struct {
+	Recipients int           `default:"1000" placeholder:"N" help:"How many people are told (${default})."`
+	Tenants    int           `default:"1" placeholder:"M" help:"How many tenants they are spread over (${default})."`
+	Urgent     time.Duration `default:"250ms" placeholder:"DURATION" help:"How often somebody is sent an urgent message meanwhile; 0s for never (${default})."`
+	Timeout    time.Duration `default:"10m" placeholder:"DURATION" help:"How long to wait for the last message (${default})."`
+	Channel    string        `placeholder:"URL" help:"Use the channel of a running \"headsup fake-channel\", which decides about distance, limits and faults then. Its ledger is cleared."`
+	JSON       bool          `name:"json" help:"Print the result as JSON."`
+	misbehaviour
+}
+
+// Help shows examples.
+func (simulate) Help() string {
+	return `Examples:
+
+    headsup simulate
+    headsup simulate --recipients 10000 --tenants 4 --limits teams --delay 4ms
+    headsup simulate --recipients 2000 --fault 1%:503 --fault 0.5%:reset_after --seed 7
+
+It starts a server with a store of its own in a temporary directory and a channel that only pretends, tells everybody
+something, and prints what people would have seen, as the channel's ledger has it: the server's own figures are not asked. All
+of it runs in this process, except a channel that --channel names. The exit code is 1 when not everybody was told in time.`
+}
+
+// Run runs the simulation and prints what came of it.
+func (c simulate) Run(ctx context.Context, s streams) (err error) {
+	switch {
+	case c.Recipients < 1:
+		return usageError{errors.New("--recipients: must be positive")}
+	case c.Tenants < 1 || c.Tenants > c.Recipients:
+		return usageError{errors.New("--tenants: must be from 1 to the number of recipients")}
+	case c.Urgent < 0:
+		return usageError{errors.New("--urgent: must not be negative")}
+	}
+	channel, stop, err := c.channel(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	dir, err := os.MkdirTemp("", "headsup-simulate-")
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	srv, err := server.New(ctx, server.Config{
+		Listen: "127.0.0.1:0", DataDir: dir, Version: buildVersion(), Logger: logger(s.err, "error", "text"),
+	})
+	if err != nil {
+		return err
+	}
+	work, end := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(work) }()
+	defer func() {
+		end()
+		err = errors.Join(err, <-ended)
+	}()
+	sim := &simulation{simulate: c, channel: channel, url: srv.URL(), http: &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: introducers}, Timeout: 30 * time.Second,
+	}}
+	defer sim.http.CloseIdleConnections()
+	result, err := sim.run(ctx, s)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(s.out, result)
+	} else {
+		err = result.print(s.out)
+	}
+	if missing := result.Recipients - result.Delivered; err == nil && missing > 0 {
+		err = fmt.Errorf("%s not told within %s", count(missing, "recipient"), c.Timeout)
+	}
+	return err
+}
+
+// channel opens the channel, or finds the one that runs.
+func (c simulate) channel(ctx context.Context) (*fakechannel.Remote, func() error, error) {
+	if c.Channel != "" {
+		r := fakechannel.Connect(c.Channel, nil)
+		return r, func() error { return nil }, r.Clear(ctx)
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	channel, err := fakechannel.New(cfg)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return fakechannel.Connect(channel.URL(), nil), channel.Close, nil
+}
+
+// introducers is how many conversations are made known at once.
+const introducers = 32
+
+// simulation is one run.
+type simulation struct {
+	simulate
+	channel *fakechannel.Remote
+	url     string
+	http    *http.Client
+}
+
+func (m *simulation) tenant(i int) string       { return fmt.Sprintf("tenant-%d", i%m.Tenants+1) }
+func (m *simulation) conversation(i int) string { return fmt.Sprintf("a:person-%d", i+1) }
+
+// news is what everybody is told, urgentPrefix begins what some are told meanwhile.
+const (
+	news         = "The canteen is closed today."
+	urgentPrefix = "urgent "
+)
+
+// urgentMessage is one that was sent meanwhile.
+type urgentMessage struct {
+	conversation, text string
+	sent               time.Time
+}
+
+func (m *simulation) run(ctx context.Context, s streams) (*simulated, error) {
+	began := time.Now()
+	if err := m.introduce(ctx); err != nil {
+		return nil, fmt.Errorf("make the conversations known: %w", err)
+	}
+	introduced := time.Since(began)
+	api1, err := client.New(client.Config{BaseURL: m.url, HTTPClient: m.http})
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	if _, err := api1.CreateNotification(ctx, everyone()); err != nil {
+		return nil, err
+	}
+	accepted := time.Since(start)
+
+	patience, enough := context.WithTimeout(ctx, m.Timeout)
+	defer enough()
+	urgentUntil, stopUrgent := context.WithCancel(patience)
+	var urgent []urgentMessage
+	var sender sync.WaitGroup
+	var sending error
+	sender.Go(func() { urgent, sending = m.urgent(urgentUntil, api1) })
+	bar := newProgress(s.err, "delivered")
+	_, waiting := m.channel.Await(patience, func(r fakechannel.Report) bool {
+		bar.show(r.Distinct, 0, m.Recipients)
+		return r.Distinct >= m.Recipients // urgent ones included: close to the end
+	})
+	stopUrgent()
+	sender.Wait()
+	if waiting == nil {
+		_, waiting = m.channel.Await(patience, func(r fakechannel.Report) bool { return r.Distinct >= m.Recipients+len(urgent) })
+	}
+	bar.clear()
+	if waiting != nil && !errors.Is(waiting, context.DeadlineExceeded) || ctx.Err() != nil {
+		return nil, errors.Join(waiting, ctx.Err())
+	}
+	if sending != nil {
+		return nil, fmt.Errorf("urgent message: %w", sending)
+	}
+	result, err := m.result(context.WithoutCancel(ctx), start, urgent)
+	if err != nil {
+		return nil, err
+	}
+	result.Introduced, result.Accepted = seconds(introduced), seconds(accepted)
+	return result, nil
+}
+
+// everyone is the broadcast.
+func everyone() api.NotificationRequest {
+	return api.NotificationRequest{To: api.Target{Everyone: true}, Text: news, Lane: "bulk"}
+}
+
+// introduce makes the conversations known, as a channel does it: by an activity from each.
+func (m *simulation) introduce(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	todo := make(chan int)
+	var workers sync.WaitGroup
+	for range introducers {
+		workers.Go(func() {
+			for i := range todo {
+				if err := m.appear(ctx, i); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	for i := range m.Recipients {
+		if ctx.Err() != nil {
+			break
+		}
+		todo <- i
+	}
+	close(todo)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// appear posts an activity that nobody answers.
+func (m *simulation) appear(ctx context.Context, i int) error {
+	body, err := json.Marshal(map[string]any{
+		"type": "event", "name": "simulated", "id": "1", "channelId": "msteams", "serviceUrl": m.channel.ServiceURL(m.tenant(i)),
+		"from": map[string]any{"id": fmt.Sprintf("29:%d", i+1)}, "recipient": map[string]any{"id": "28:simulated"},
+		"conversation": map[string]any{"id": m.conversation(i), "conversationType": "personal", "tenantId": m.tenant(i)},
+		"channelData":  map[string]any{"tenant": map[string]any{"id": m.tenant(i)}},
+	})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+"/api/messages", strings.NewReader(string(body)))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := m.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s: %s", resp.Status, said)
+	}
+	return err
+}
+
+// urgent sends urgent messages to one person after another until ctx ends, and returns those that were accepted.
+func (m *simulation) urgent(ctx context.Context, c *client.Client) (sent []urgentMessage, err error) {
+	if m.Urgent == 0 {
+		return nil, nil
+	}
+	tick := time.NewTicker(m.Urgent)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-tick.C:
+		}
+		u := urgentMessage{conversation: m.conversation(n * 7919 % m.Recipients), text: fmt.Sprint(urgentPrefix, n), sent: time.Now()}
+		_, err := c.CreateNotification(context.WithoutCancel(ctx), api.NotificationRequest{
+			To: api.Target{Conversation: u.conversation}, Text: u.text, Lane: "urgent",
+		})
+		if err != nil {
+			return sent, err
+		}
+		sent = append(sent, u)
+	}
+}
+
+// result reads the ledger.
+func (m *simulation) result(ctx context.Context, start time.Time, urgent []urgentMessage) (*simulated, error) {
+	report, err := m.channel.Report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := m.channel.Conversations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &simulated{
+		Recipients: m.Recipients, Duplicates: report.Duplicates, Refused: report.Refused, Early: report.Early,
+		Requests: report.Requests, Statuses: report.Statuses, Faults: report.Faults, Peaks: report.Peaks,
+	}
+	tenants := make(map[string]*simulatedTenant)
+	seen := make(map[string]map[string]time.Time, len(all)) // by conversation and text: the first time
+	last := start
+	for _, c := range all {
+		texts := make(map[string]time.Time, len(c.Messages))
+		t := tenants[c.Tenant]
+		if t == nil {
+			t = &simulatedTenant{Tenant: c.Tenant, Refused: report.Tenants[c.Tenant].Refused}
+			tenants[c.Tenant] = t
+		}
+		for _, said := range c.Messages {
+			if _, again := texts[said.Text]; again {
+				continue
+			}
+			texts[said.Text] = said.At
+			t.tell(said.At)
+			if said.Text == news {
+				r.Delivered++
+				if said.At.After(last) {
+					last = said.At
+				}
+			}
+		}
+		seen[c.ID] = texts
+	}
+	r.Took = seconds(last.Sub(start))
+	if r.Took > 0 {
+		r.PerSecond = float64(r.Delivered) / r.Took
+	}
+	for _, t := range tenants {
+		t.rate()
+		r.Tenants = append(r.Tenants, *t)
+	}
+	slices.SortFunc(r.Tenants, func(a, b simulatedTenant) int {
+		return strings.Compare(fmt.Sprintf("%9d%s", len(a.Tenant), a.Tenant), fmt.Sprintf("%9d%s", len(b.Tenant), b.Tenant))
+	})
+	var late []time.Duration
+	for _, u := range urgent {
+		at, told := seen[u.conversation][u.text]
+		if !told {
+			r.UrgentLost++
+			continue
+		}
+		late = append(late, at.Sub(u.sent))
+	}
+	slices.Sort(late)
+	r.Urgent = len(urgent)
+	if len(late) > 0 {
+		r.UrgentP50, r.UrgentP99 = seconds(late[len(late)/2]), seconds(late[(len(late)-1)*99/100])
+	}
+	return r, nil
+}
+
+func seconds(d time.Duration) float64 { return d.Round(100 * time.Microsecond).Seconds() }
