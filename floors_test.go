@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"internal/backoff":  0,
 	"internal/ident":    0,
 	"internal/netguard": 0,
+	"internal/recur":    0,
 	"internal/signed":   0,
 	"internal/turnlock": 0,
 	"pace":              0,
@@ -30,6 +31,7 @@ var floors = map[string]int{
 	"state":             3,
 	"book":              3,
 	"outbox":            3,
+	"schedule":          3,
 	"directline":        3,
 	"proactive":         4,
 	"internal/event":    4,
@@ -49,6 +51,7 @@ var floors = map[string]int{
 	"bottest":           11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
 	"bottest/fakechannel": 0,
+	"chaos":               11,
 	"store/storetest":     11,
 	"internal/pgtest":     11,
 	"examples/jobs":       8,
@@ -61,7 +64,8 @@ var floors = map[string]int{
 var sameFloor = map[string]string{
 	"internal/httpapi → internal/webhook": "the API is how webhooks are managed",
 
-	"outbox → book": "an attempt carries the conversation that it goes to",
+	"outbox → book":     "an attempt carries the conversation that it goes to",
+	"schedule → outbox": "what an occurrence tells is accepted in the transaction that makes it a row",
 }
 
 // noProduction are packages that only tests may import.

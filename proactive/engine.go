@@ -22,6 +22,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 )
 
 // Store is everything that the engine keeps. The drivers under store/ implement it.
@@ -29,6 +30,7 @@ type Store interface {
 	outbox.Store
 	book.Store
 	JobStore
+	schedule.Store
 	Forgetter
 }
 

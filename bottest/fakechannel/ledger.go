@@ -25,7 +25,6 @@ type Ledger struct {
 type seen struct {
 	Conversation
 	byID  map[string]int  // index of a message
-	tries map[string]int  // requests that came whole, by text
 	texts map[string]bool // that were said
 }
 
@@ -41,6 +40,8 @@ type Conversation struct {
 	// Early counts requests that came although the caller had been told to wait longer; Refused those that a limit refused.
 	Early   int `json:"early,omitzero"`
 	Refused int `json:"refused,omitzero"`
+	// Tries counts requests to send or reply that came whole, by text, whatever became of them.
+	Tries map[string]int `json:"tries"`
 }
 
 // Texts returns what was said, in order, as it was said first.
@@ -179,22 +180,11 @@ func (l *Ledger) Conversations() []Conversation {
 
 func (s *seen) copy() Conversation {
 	c := s.Conversation
-	c.Messages = slices.Clone(c.Messages)
+	c.Messages, c.Tries = slices.Clone(c.Messages), maps.Clone(c.Tries)
 	for i := range c.Messages {
 		c.Messages[i].Edits = slices.Clone(c.Messages[i].Edits)
 	}
 	return c
-}
-
-// Tries returns how many requests to send or reply with this text came to a conversation and were read, whatever became of
-// them.
-func (l *Ledger) Tries(conversation, text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s := l.conversations[conversation]; s != nil {
-		return s.tries[text]
-	}
-	return 0
 }
 
 // Await returns when n distinct messages have been said, or with ctx's error.
@@ -229,8 +219,8 @@ func (l *Ledger) at(c call) *seen {
 	s := l.conversations[c.conversation]
 	if s == nil {
 		s = &seen{
-			Conversation: Conversation{ID: c.conversation, Messages: []Message{}},
-			byID:         make(map[string]int), tries: make(map[string]int), texts: make(map[string]bool),
+			Conversation: Conversation{ID: c.conversation, Messages: []Message{}, Tries: make(map[string]int)},
+			byID:         make(map[string]int), texts: make(map[string]bool),
 		}
 		l.conversations[c.conversation] = s
 		l.order = append(l.order, c.conversation)
@@ -285,8 +275,8 @@ func (l *Ledger) came(c call, now time.Time, grace time.Duration) (try int) {
 	if c.op != OpSend && c.op != OpReply {
 		return 1
 	}
-	s.tries[c.text]++
-	return s.tries[c.text]
+	s.Tries[c.text]++
+	return s.Tries[c.text]
 }
 
 func scopeKey(s Scope, c call) string {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -20,4 +21,9 @@ func Parse(args []string) error {
 	config.NewLoader(os.Environ()).Attach(parser)
 	_, err := parser.Parse(args)
 	return err
+}
+
+// QuietLogger is the logger of the server.
+func QuietLogger(w io.Writer, level, format string) (*slog.Logger, func()) {
+	return quietLogger(w, level, format)
 }

@@ -31,9 +31,11 @@ func (c playground) Run(ctx context.Context, s streams) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
+	log, end := quietLogger(s.err, c.LogLevel, c.LogFormat)
+	defer end()
 	srv, err := server.New(ctx, server.Config{
 		Listen: c.Listen, DataDir: c.Data, WebDir: c.WebDir, BotURL: c.Bot,
-		Version: buildVersion(), Logger: logger(s.err, c.LogLevel, c.LogFormat),
+		Version: buildVersion(), Logger: log,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/examples/jobs"
@@ -39,7 +40,9 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 		return err
 	}
 	cfg := serverConfig(loaded)
-	cfg.Logger = logger(s.err, loaded.LogLevel, loaded.LogFormat)
+	log, end := quietLogger(s.err, loaded.LogLevel, loaded.LogFormat)
+	defer end()
+	cfg.Logger = log
 	if loaded.Demo {
 		cfg.Demo = true
 		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
@@ -84,6 +87,17 @@ func logger(w io.Writer, level, format string) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
 }
+
+// quietLogger is a logger that never holds up who logs. What is left over is written when it ends.
+func quietLogger(w io.Writer, level, format string) (log *slog.Logger, end func()) {
+	sink := newLogSink(w, func(lines int) {
+		log.WarnContext(context.Background(), "lines of the log were dropped", "lines", lines)
+	})
+	return logger(sink, level, format), func() { sink.close(logPatience) }
+}
+
+// logPatience is how long the last lines may take.
+const logPatience = time.Second
 
 func cut(text string) string {
 	if len(text) <= maxLogged {

@@ -60,7 +60,9 @@ func (s *Store) spreadTo(m *message, e *entry, id outbox.DeliveryID, at time.Tim
 	if m.spread.DueAt.After(at) {
 		d.wantedAt, d.since = m.spread.DueAt, m.spread.DueAt
 	}
-	s.collapse(d, at)
+	if !m.spread.outdone[e.Row] {
+		s.collapse(d, at)
+	}
 	m.deliveries = append(m.deliveries, d)
 	s.queue.deliveries[d.ID] = d
 	s.enter(d, m.spread.DueAt, at)

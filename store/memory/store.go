@@ -24,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -36,6 +37,7 @@ var (
 	_ proactive.Store  = (*Store)(nil)
 	_ event.Store      = (*Store)(nil)
 	_ access.Store     = (*Store)(nil)
+	_ schedule.Store   = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
 
@@ -58,6 +60,8 @@ type Store struct {
 	jobs    jobTables
 	events  eventTables
 	apiKeys []access.Key // row n is at n-1
+
+	schedules scheduleTables
 }
 
 type answerKey struct {
@@ -79,6 +83,7 @@ func newStore(leaseTime time.Duration) *Store {
 		line:      newLineTables(),
 		jobs:      newJobTables(),
 		events:    newEventTables(),
+		schedules: newScheduleTables(),
 	}
 	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
@@ -139,13 +144,17 @@ type tx struct {
 	messages map[outbox.MessageID]*message
 	keys     map[messageKey]*message
 	ids      map[outbox.DeliveryID]bool
-	then     []func()
+
+	schedules map[scheduleKey]*scheduled
+
+	then []func()
 }
 
 func (s *Store) begin() *tx {
 	return &tx{
 		s: s, docs: make(map[state.Key]document), messages: make(map[outbox.MessageID]*message),
 		keys: make(map[messageKey]*message), ids: make(map[outbox.DeliveryID]bool),
+		schedules: make(map[scheduleKey]*scheduled),
 	}
 }
 
@@ -162,6 +171,9 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case schedule.Create:
+		_, _, err := t.schedule(op.Schedule, op.Most)
+		return err
 	case event.Heard:
 		t.then = append(t.then, func() { t.s.hear(key, op) })
 	default:

@@ -44,6 +44,7 @@ const (
 	waitsNothing int64 = iota
 	waitsClaim
 	waitsTime
+	waitsLease
 )
 
 // What deliveries do.

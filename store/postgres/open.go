@@ -32,6 +32,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/turnlock"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/state"
 )
 
 // Store is an open database. It is safe for concurrent use.
@@ -41,10 +44,23 @@ type Store struct {
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
 	cache     *cache
+	observer  outbox.Observer // may be nil
 	touches   *touches
 	events    *eventLog
 	lines     *lineNews
 	bus       *bus
+
+	// callersTime: leases of attempts go by the times that callers give, for tests that make time up.
+	callersTime bool
+
+	accepts  *group[*accept]
+	outcomes *group[*verdict]
+	takes    *group[*taking]
+	releases *group[releasing]
+	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
+	waits    waits
+	// blocked: a claim has found heads whose conversations were not free.
+	blocked atomic.Bool
 
 	background context.Context // of what goes on behind the callers
 	stop       context.CancelFunc
@@ -52,6 +68,12 @@ type Store struct {
 	closed     atomic.Bool
 	close      func()
 }
+
+var (
+	_ headsup.Turns = (*Store)(nil)
+	_ state.Store   = (*Store)(nil)
+	_ outbox.Store  = (*Store)(nil)
+)
 
 // Config says where the database is.
 type Config struct {
@@ -89,6 +111,7 @@ func (c Config) withDefaults() Config {
 
 const (
 	leastConns = 4
+	committers = 2      // transactions of one kind at once: while one is being committed the next is written
 	cacheSize  = 10_000 // conversations, twice
 )
 
@@ -113,10 +136,10 @@ const (
 // Open connects to the database and brings its schema up to date; several nodes may do so at once. It refuses a database
 // that a newer version has written ([ErrNewer]); then nothing was changed.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	return openLease(ctx, cfg, headsup.LeaseTime)
+	return openLease(ctx, cfg, headsup.LeaseTime, false)
 }
 
-func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, error) {
+func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callersTime bool) (*Store, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("postgres: config: %w", err)
@@ -133,22 +156,37 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store
 		return nil, explain(err)
 	}
 	s := &Store{
-		cfg: cfg, leaseTime: leaseTime, pool: pool, wakeups: make(chan struct{}, 1),
+		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 	}
 	if err := s.lookForEvents(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
-	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.close = sync.OnceFunc(s.shut)
+	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
+	return s, nil
+}
+
+// start starts what goes on behind the callers.
+func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
+	s.accepts = newGroup(s.cfg.Logger, committers, func(ctx context.Context, list []*accept) error {
+		return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.accept(ctx, list) })
+	})
+	s.outcomes = newGroup(s.cfg.Logger, committers, func(ctx context.Context, list []*verdict) error {
+		return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.record(ctx, list) })
+	})
+	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
+	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
+	s.background, s.stop = context.WithCancel(ctx)
 	for _, part := range []func(context.Context){
-		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround,
-		func(ctx context.Context) { s.listen(ctx, pc.ConnConfig) },
+		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround, s.keepHouse,
+		func(ctx context.Context) { s.listen(ctx, listener) },
 	} {
 		s.behind.Go(func() { part(s.background) })
 	}
-	return s, nil
+	s.close = sync.OnceFunc(s.shut)
+	s.wakeHere()
 }
 
 // poolConfig reads the connection string. Errors of pgx leave the password out.
@@ -190,9 +228,13 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) shut() {
-	s.closed.Store(true)
 	s.stop()
 	s.behind.Wait()
+	s.accepts.close()
+	s.outcomes.close()
+	s.takes.close()
+	s.releases.close()
+	s.closed.Store(true)
 	s.pool.Close()
 }
 

@@ -35,7 +35,7 @@ func TestStore(t *testing.T) {
 	var urls sync.Map // of stores
 	open := func(t *testing.T, url string, lease time.Duration) *postgres.Store {
 		t.Helper()
-		s, err := postgres.OpenLease(t.Context(), postgres.Config{URL: url, Conns: 4}, lease)
+		s, err := postgres.OpenLease(t.Context(), postgres.Config{URL: url, Conns: 4}, lease, true)
 		if err != nil {
 			t.Fatal(err)
 		}

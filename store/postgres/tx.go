@@ -23,13 +23,109 @@ type querier interface {
 // tx is a transaction that writes, and what in memory must follow its commit. It is READ COMMITTED: every statement sees
 // what was committed before it began.
 type tx struct {
-	querier
+	conn  *pgx.Conn
 	store *Store
+	begun bool
+
+	// last are statements whose results nobody waits for: they are sent together with the commit, or before the next
+	// statement that is.
+	last pgx.Batch
 
 	counts   [states]int64 // by how much the numbers of deliveries per state change
 	onCommit []func()
 	wake     bool // there may be something to claim
 	news     bool // there are events
+	facts    []fact
+}
+
+// begin begins the transaction together with its first statements, and returns the results of these.
+func (t *tx) begin(ctx context.Context, first *pgx.Batch) pgx.BatchResults {
+	var b pgx.Batch
+	queueBegin(&b)
+	n := len(b.QueuedQueries)
+	b.QueuedQueries = append(b.QueuedQueries, first.QueuedQueries...)
+	t.begun = true
+	r := t.conn.SendBatch(ctx, &b)
+	for range n {
+		if _, err := r.Exec(); err != nil {
+			break // those that follow get the error too
+		}
+	}
+	return r
+}
+
+// flush sends what would be sent last.
+func (t *tx) flush(ctx context.Context) error {
+	if len(t.last.QueuedQueries) == 0 {
+		return nil
+	}
+	b := t.last
+	t.last = pgx.Batch{}
+	return t.SendBatch(ctx, &b).Close()
+}
+
+// Exec implements querier.
+func (t *tx) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	if err := t.flush(ctx); err != nil {
+		return tag, err
+	}
+	if t.begun {
+		return t.conn.Exec(ctx, sql, args...)
+	}
+	var b pgx.Batch
+	b.Queue(sql, args...)
+	r := t.begin(ctx, &b)
+	tag, err = r.Exec()
+	return tag, errors.Join(err, r.Close())
+}
+
+// Query implements querier.
+func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
+	if !t.begun {
+		if err := t.begin(ctx, new(pgx.Batch)).Close(); err != nil {
+			return nil, err
+		}
+	}
+	return t.conn.Query(ctx, sql, args...)
+}
+
+// QueryRow implements querier.
+func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if err := t.flush(ctx); err != nil {
+		return failedRow{err}
+	}
+	if !t.begun {
+		if err := t.begin(ctx, new(pgx.Batch)).Close(); err != nil {
+			return failedRow{err}
+		}
+	}
+	return t.conn.QueryRow(ctx, sql, args...)
+}
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+type failedBatch struct{ err error }
+
+func (r failedBatch) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, r.err }
+func (r failedBatch) Query() (pgx.Rows, error)         { return nil, r.err }
+func (r failedBatch) QueryRow() pgx.Row                { return failedRow(r) }
+func (r failedBatch) Tx() pgx.Tx                       { return nil }
+func (r failedBatch) Close() error                     { return r.err }
+
+// SendBatch implements querier. The statements are sent together; each sees what those before it have done.
+func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if err := t.flush(ctx); err != nil {
+		return failedBatch{err}
+	}
+	if t.begun {
+		return t.conn.SendBatch(ctx, b)
+	}
+	return t.begin(ctx, b)
 }
 
 // after calls f when the transaction is committed.
@@ -44,6 +140,9 @@ func (t *tx) count(from, to, n int64) {
 func (t *tx) committed() {
 	for _, f := range t.onCommit {
 		f()
+	}
+	for _, f := range t.facts {
+		f.tell(t.store.observer)
 	}
 	if t.wake {
 		t.store.wake()
@@ -197,11 +296,9 @@ func (w *writing) try(ctx context.Context) error {
 
 // on runs the transaction on a connection. Errors are as pgx gives them.
 func (w *writing) on(ctx context.Context, c *pgxpool.Conn) error {
-	if err := begin(ctx, c); err != nil {
-		return err
-	}
+	t := &tx{conn: c.Conn(), store: w.store}
 	if w.unknown != nil {
-		tag, err := c.Exec(ctx, "INSERT INTO commits (token) VALUES ($1) ON CONFLICT DO NOTHING", w.token)
+		tag, err := t.Exec(ctx, "INSERT INTO commits (token) VALUES ($1) ON CONFLICT DO NOTHING", w.token)
 		if err != nil {
 			return err
 		}
@@ -211,7 +308,6 @@ func (w *writing) on(ctx context.Context, c *pgxpool.Conn) error {
 			return nil
 		}
 	}
-	t := &tx{querier: c.Conn(), store: w.store}
 	if err := w.run(ctx, t); err != nil {
 		return err
 	}
@@ -234,22 +330,16 @@ func queueBegin(b *pgx.Batch) {
 	b.Queue(setLocal, statementTimeout, lockTimeout, idleTimeout)
 }
 
-func begin(ctx context.Context, c *pgxpool.Conn) error {
-	var b pgx.Batch
-	queueBegin(&b)
-	return c.SendBatch(ctx, &b).Close()
-}
-
 // commit is not given up when the caller's context ends: then nobody would know what has happened.
 func (w *writing) commit(ctx context.Context, c *pgxpool.Conn, t *tx) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitPatience)
 	defer cancel()
-	var b pgx.Batch
+	b := t.last
+	t.last = pgx.Batch{}
 	t.queueToken(&b, w.token)
 	b.Queue("COMMIT")
-	err := c.SendBatch(ctx, &b).Close()
-	w.last = t
-	if err != nil && (c.Conn().IsClosed() || codeOf(err) == "") {
+	err := t.SendBatch(ctx, &b).Close()
+	if w.last = t; err != nil && codeOf(err) == "" {
 		w.unknown = err
 	}
 	return err

@@ -56,20 +56,20 @@ func (t *tx) collapsed(h *hot, at time.Time) error {
 	})
 }
 
-// mayCollapse lets a later message replace a delivery of m, which may have happened already if m is spreading.
-func (t *tx) mayCollapse(h *hot, m *outbox.Message, at time.Time) error {
+// outdone reports whether a later message has come to a conversation before m, which is spreading.
+func (t *tx) outdone(m *outbox.Message, in book.Row) (yes bool, err error) {
+	if m.CollapseKey == "" {
+		return false, nil
+	}
+	return t.one(func(row) {}, "SELECT 1 FROM outdone WHERE message = ? AND conversation = ?", int64(m.ID), int64(in))
+}
+
+// mayCollapse lets a later message replace a delivery of m.
+func (t *tx) mayCollapse(id outbox.DeliveryID, m *outbox.Message) error {
 	if m.CollapseKey == "" {
 		return nil
 	}
-	outdone := false
-	if _, err := t.one(func(r row) { outdone = r.bool(0) }, "SELECT EXISTS (SELECT 1 FROM outdone WHERE message = ? AND conversation = ?)",
-		int64(m.ID), int64(h.conversation)); err != nil {
-		return err
-	}
-	if outdone {
-		return t.collapsed(h, at)
-	}
-	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(h.id))
+	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(id))
 	return err
 }
 
@@ -81,9 +81,8 @@ func (t *tx) mayCollapseAgain(h *hot) error {
 	var m outbox.Message
 	if _, err := t.one(func(r row) {
 		m.AppID, m.Tenant, m.CollapseKey = r.text(0), activity.TenantID(r.text(1)), r.text(2)
-	}, "SELECT app_id, tenant_id, collapse_key FROM messages WHERE id = ?", int64(h.message)); err != nil || m.CollapseKey == "" {
+	}, "SELECT app_id, tenant_id, collapse_key FROM messages WHERE id = ?", int64(h.message)); err != nil {
 		return err
 	}
-	_, err := t.exec("UPDATE deliveries SET collapse = ? WHERE id = ?", collapseHash(m.AppID, m.Tenant, m.CollapseKey), int64(h.id))
-	return err
+	return t.mayCollapse(h.id, &m)
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -49,6 +50,8 @@ type Store struct {
 	touches   touches
 	events    eventLog
 	spreads   atomic.Int64 // how many messages are being spread
+
+	scheduleNews chan struct{}
 
 	observer outbox.Observer // may be nil
 
@@ -74,6 +77,7 @@ var (
 	_ proactive.JobStore = (*Store)(nil)
 	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
+	_ schedule.Store     = (*Store)(nil)
 )
 
 // Config says where the data is.
@@ -174,6 +178,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.events.news = make(chan struct{}, 1)
+	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	if err := s.connect(path); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())

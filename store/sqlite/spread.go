@@ -85,7 +85,11 @@ func (t *tx) spread(n int, at time.Time, nextID func() outbox.DeliveryID) (made 
 	}
 	m := outbox.Message{ID: p.message, AppID: p.appID, Tenant: p.tenant, CollapseKey: p.collapseKey}
 	for _, r := range rows {
-		if err := t.collapse(&m, r, at); err != nil {
+		outdone, err := t.outdone(&m, r)
+		if err == nil && !outdone {
+			err = t.collapse(&m, r, at)
+		}
+		if err != nil {
 			return 0, err
 		}
 		h := hot{id: nextID(), message: p.message, conversation: r, lane: p.lane, wantedAt: at, createdAt: at}
@@ -95,8 +99,11 @@ func (t *tx) spread(n int, at time.Time, nextID func() outbox.DeliveryID) (made 
 		} else {
 			err = t.insertReady(&h, at)
 		}
-		if err == nil {
-			err = t.mayCollapse(&h, &m, at)
+		switch {
+		case err == nil && outdone:
+			err = t.collapsed(&h, at)
+		case err == nil:
+			err = t.mayCollapse(h.id, &m)
 		}
 		if err != nil {
 			return 0, err

@@ -83,7 +83,7 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			err = t.insertReady(&h, sub.At)
 		}
 		if err == nil {
-			err = t.mayCollapse(&h, m, sub.At)
+			err = t.mayCollapse(h.id, m)
 		}
 		if err != nil {
 			return outbox.Receipt{}, err

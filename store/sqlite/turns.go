@@ -13,6 +13,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit, event.Heard:
+		case headsup.RecordAnswer, state.Save, outbox.Submit, schedule.Create, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -81,6 +82,9 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case schedule.Create:
+		_, _, err := t.createSchedule(op.Schedule, op.Most)
+		return err
 	case event.Heard:
 		return t.hear(key, op)
 	}

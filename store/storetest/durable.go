@@ -35,6 +35,7 @@ func (s suite) durable(t *testing.T) {
 		"JobsAreThereAndNumbersAreNotReused":   jobsAreThere,
 		"EventsAndWebhooksAreThere":            eventsAreThere,
 		"KeysAreThereAndStayRevoked":           apiKeysAreThere,
+		"SchedulesAreThereAndNotToldTwice":     schedulesAreThere,
 		"WhatWasAcceptedByManyAtOnceIsThere":   acceptedByManyIsThere,
 		"ReopeningAgainAndAgainChangesNothing": reopeningChangesNothing,
 	} {

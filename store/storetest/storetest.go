@@ -29,6 +29,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -40,6 +41,7 @@ type Store interface {
 	outbox.Store
 	directline.Store
 	proactive.JobStore
+	schedule.Store
 	event.Store
 	access.Store
 	proactive.Forgetter
@@ -95,6 +97,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
+	t.Run("Schedules", s.schedules)
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)
 	t.Run("APIKeys", s.apiKeys)

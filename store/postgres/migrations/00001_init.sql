@@ -108,6 +108,9 @@ CREATE TABLE conversations (
 CREATE UNIQUE INDEX conversations_key
 	ON conversations (app_id, conversation_id, channel_id, bot_id, tenant_id);
 
+-- For what goes to everyone: counted and walked through without reading the rows.
+CREATE INDEX conversations_reach ON conversations (app_id, reach, id);
+
 CREATE TABLE people (
 	id            bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 	app_id        text NOT NULL,
@@ -191,9 +194,27 @@ CREATE TABLE messages (
 	trace        text,   -- traceparent of what it was accepted under
 	alone        bigint, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    timestamptz,
-	recalled_at  timestamptz
+	recalled_at  timestamptz,
+	cancelled_at timestamptz, -- of one with very many deliveries: what waited then is not handed out
+	recipients   bigint       -- to how many conversations it was to be spread; NULL where the deliveries were named
 );
 CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
+
+-- Messages whose deliveries are being made, page by page.
+CREATE TABLE spreads (
+	message     bigint PRIMARY KEY,
+	lane        smallint NOT NULL,
+	kind        text, -- the filter, NULL for any
+	channel     text,
+	reach       text,
+	tag         text,
+	user_id     text,
+	external_id text,
+	last        bigint NOT NULL, -- row of the last conversation that it goes to
+	after       bigint NOT NULL, -- and of the last that it has come to
+	made        bigint NOT NULL, -- how many deliveries
+	due_at      timestamptz
+) WITH (fillfactor = 70);
 
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim

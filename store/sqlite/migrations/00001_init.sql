@@ -359,6 +359,61 @@ CREATE TABLE job_numbers (
 	highest INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What is told again and again, or at a time on somebody's clock. What it says is in a table of its own, since these rows
+-- change with every occurrence.
+CREATE TABLE schedules (
+	id          INTEGER PRIMARY KEY,
+	app_id      TEXT    NOT NULL,
+	name        TEXT    NOT NULL,
+	idem_key    TEXT,
+	fingerprint BLOB,
+	rule        BLOB    NOT NULL,
+	recipient   INTEGER NOT NULL, -- 1: it goes by its recipients' clocks
+	missed      TEXT    NOT NULL,
+	grace       INTEGER NOT NULL, -- microseconds
+	revision    INTEGER NOT NULL,
+	occurrences INTEGER NOT NULL, -- the number of the latest
+	paused_at   INTEGER NOT NULL,
+	created_at  INTEGER NOT NULL,
+	updated_at  INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX schedules_key ON schedules (app_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX schedules_recipient ON schedules (id) WHERE recipient = 1;
+
+CREATE TABLE schedule_templates (
+	id       INTEGER PRIMARY KEY,
+	template BLOB NOT NULL
+) STRICT;
+
+-- How many schedules an app has.
+CREATE TABLE schedule_counts (
+	app_id TEXT PRIMARY KEY,
+	n      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- When a schedule is due next, in each zone that it goes by. Only this is kept in the order of time.
+CREATE TABLE schedule_clocks (
+	schedule INTEGER NOT NULL,
+	zone     TEXT    NOT NULL,
+	next_at  INTEGER NOT NULL,
+	PRIMARY KEY (schedule, zone)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX schedule_clocks_due ON schedule_clocks (next_at);
+
+CREATE TABLE occurrences (
+	schedule INTEGER NOT NULL,
+	number   INTEGER NOT NULL,
+	zone     TEXT    NOT NULL,
+	at       INTEGER NOT NULL,
+	result   TEXT    NOT NULL,
+	reason   TEXT,
+	message  INTEGER NOT NULL,
+	fired_at INTEGER NOT NULL,
+	others   INTEGER NOT NULL,
+	PRIMARY KEY (schedule, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX occurrences_once ON occurrences (schedule, zone, at);
+
 CREATE TABLE dl_conversations (
 	number          INTEGER PRIMARY KEY AUTOINCREMENT,
 	conversation_id TEXT    NOT NULL UNIQUE,

@@ -1,0 +1,13 @@
+//go:build !chaos
+
+package chaos_test
+
+import "time"
+
+// How long the tests are.
+const (
+	kills        = 8
+	terminations = 4
+	pause        = 3 * time.Second
+	outage       = 3 * time.Second
+)

@@ -1,0 +1,338 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// SubmitMessage implements [outbox.Store].
+func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+	a := &accept{sub: &sub, take: take}
+	if err := s.accepts.do(ctx, a); err != nil {
+		return outbox.Receipt{}, err
+	}
+	return a.receipt, a.err
+}
+
+// SubmitMessages implements [outbox.Store].
+func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([]outbox.SubmitResult, error) {
+	list := make([]*accept, len(subs))
+	for i := range subs {
+		list[i] = &accept{sub: &subs[i]}
+	}
+	if err := s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.accept(ctx, list) }); err != nil {
+		return nil, err
+	}
+	results := make([]outbox.SubmitResult, len(subs))
+	for i, a := range list {
+		results[i] = outbox.SubmitResult{Receipt: a.receipt, Err: a.err}
+	}
+	return results, nil
+}
+
+// accept is a submission, and what becomes of it in the transaction.
+type accept struct {
+	sub  *outbox.Submission
+	take bool
+
+	receipt outbox.Receipt
+	err     error // it was refused; the others were not
+}
+
+// submit accepts one submission within a transaction that does other things too.
+func (t *tx) submit(ctx context.Context, sub *outbox.Submission) (outbox.Receipt, error) {
+	a := &accept{sub: sub}
+	if err := t.accept(ctx, []*accept{a}); err != nil {
+		return outbox.Receipt{}, err
+	}
+	return a.receipt, a.err
+}
+
+// accept decides about several submissions in their order and writes those that are accepted, with the commit. Its error
+// is that of the transaction.
+func (t *tx) accept(ctx context.Context, list []*accept) error {
+	for _, a := range list {
+		a.receipt, a.err = outbox.Receipt{}, nil
+	}
+	k, err := t.acceptKnowing(ctx, list)
+	if err != nil {
+		return err
+	}
+	w := &acceptWrite{}
+	for _, a := range list {
+		if a.receipt, a.err = k.decide(t, a, w); a.err != nil {
+			a.receipt = outbox.Receipt{}
+		}
+	}
+	if err := k.fillAttempts(ctx, t, w); err != nil {
+		return err
+	}
+	w.queue(t)
+	return nil
+}
+
+// known is what must be known to accept: what the database has told after the conversations were locked, brought up to
+// date with every submission that was decided.
+type known struct {
+	turns    map[book.Row]*turn
+	occupied map[lane]bool
+	keys     map[messageKey]earlier
+	fence    int64 // for what is handed out
+}
+
+// turn is a locked row of turns.
+type turn struct {
+	free    bool
+	version int64
+	inbound optionalTime
+}
+
+type messageKey struct {
+	appID  string
+	tenant activity.TenantID
+	key    string
+}
+
+type earlier struct {
+	id          outbox.MessageID
+	fingerprint []byte
+}
+
+// acceptKnowing locks the conversations of submissions and asks for the rest, all at once.
+func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) {
+	k := &known{turns: make(map[book.Row]*turn), occupied: make(map[lane]bool), keys: make(map[messageKey]earlier)}
+	var b pgx.Batch
+	rows, lanes, takes := goals(list)
+	if len(rows) > 0 {
+		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at FROM turns
+			WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
+			for r.Next() {
+				var c int64
+				var turn turn
+				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound); err != nil {
+					return err
+				}
+				k.turns[book.Row(c)] = &turn
+			}
+			return r.Err()
+		})
+		b.Queue(occupied, laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
+			k.occupied, err = collectLanes(r, nil)
+			return err
+		})
+	}
+	k.queueKeys(&b, list)
+	if takes {
+		b.Queue("SELECT nextval('fences')").QueryRow(func(r pgx.Row) error { return r.Scan(&k.fence) })
+	}
+	return k, t.SendBatch(ctx, &b).Close()
+}
+
+// goals lists the conversations and lanes that submissions go to, each once, and tells whether any may be handed out.
+func goals(list []*accept) (rows []int64, lanes []lane, takes bool) {
+	seen, entered := make(map[book.Row]bool, len(list)), make(map[lane]bool, len(list))
+	for _, a := range list {
+		for i := range a.sub.Deliveries {
+			c := a.sub.Deliveries[i].Conversation
+			if !seen[c] {
+				seen[c] = true
+				rows = append(rows, int64(c))
+			}
+			if l := (lane{c, a.sub.Message.Lane}); !entered[l] {
+				entered[l] = true
+				lanes = append(lanes, l)
+			}
+		}
+		takes = takes || a.take
+	}
+	return rows, lanes, takes
+}
+
+// queueKeys asks for the messages that were accepted under the same keys.
+func (k *known) queueKeys(b *pgx.Batch, list []*accept) {
+	var apps, tenants, keys []string
+	for _, a := range list {
+		if m := &a.sub.Message; m.Key != "" {
+			apps, tenants, keys = append(apps, m.AppID), append(tenants, string(m.Tenant)), append(keys, m.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	b.Queue(`SELECT m.app_id, m.tenant_id, m.idem_key, m.id, m.fingerprint
+		FROM unnest($1::text[], $2::text[], $3::text[]) AS k (app_id, tenant_id, idem_key)
+		JOIN messages m ON m.app_id = k.app_id AND m.tenant_id = k.tenant_id AND m.idem_key = k.idem_key`,
+		apps, tenants, keys).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var key messageKey
+			var e earlier
+			if err := r.Scan(&key.appID, (*string)(&key.tenant), &key.key, (*int64)(&e.id), &e.fingerprint); err != nil {
+				return err
+			}
+			k.keys[key] = e
+		}
+		return r.Err()
+	})
+}
+
+// decide accepts a submission or refuses it.
+func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error) {
+	m := &a.sub.Message
+	key := messageKey{m.AppID, m.Tenant, m.Key}
+	if e, ok := k.keys[key]; ok && m.Key != "" {
+		if !bytes.Equal(e.fingerprint, m.Fingerprint) {
+			return outbox.Receipt{}, outbox.ErrKeyReused
+		}
+		return outbox.Receipt{Message: e.id, Replayed: true}, nil
+	}
+	for i := range a.sub.Deliveries {
+		if k.turns[a.sub.Deliveries[i].Conversation] == nil {
+			return outbox.Receipt{}, book.ErrNotFound
+		}
+	}
+	if a.sub.Spread != nil && len(a.sub.Deliveries) > 0 {
+		return outbox.Receipt{}, errors.New("postgres: submit: a spread, and deliveries")
+	}
+	if err := w.messages.add(a.sub); err != nil {
+		return outbox.Receipt{}, err
+	}
+	if m.Key != "" {
+		k.keys[key] = earlier{m.ID, m.Fingerprint}
+	}
+	if a.sub.Spread != nil {
+		queueSpread(&t.last, a.sub)
+	}
+	t.accepted(m.Lane, a.sub.Recipients())
+	receipt := outbox.Receipt{Message: m.ID}
+	for i := range a.sub.Deliveries {
+		receipt.Attempt = k.place(t, a, &a.sub.Deliveries[i], w)
+	}
+	return receipt, nil
+}
+
+// place gives a delivery its place, or hands it out.
+func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) *outbox.Attempt {
+	at, m := a.sub.At, &a.sub.Message
+	alone := len(a.sub.Deliveries) == 1
+	d := newDelivery{
+		id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone, state: ready, wantedAt: at, at: at,
+	}
+	if nd.DueAt.After(at) {
+		d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, nd.DueAt, nd.DueAt
+		t.count(0, scheduled, 1)
+		t.wake = true
+		w.deliveries.add(d)
+		return nil
+	}
+	in := lane{nd.Conversation, m.Lane}
+	behind := k.occupied[in]
+	k.occupied[in] = true
+	turn := k.turns[nd.Conversation]
+	if !a.take || !alone || behind || !turn.free || expiredAt(m.ExpiresAt, at) {
+		if !behind {
+			d.waits = waitsClaim
+			t.wake = true
+		}
+		t.count(0, ready, 1)
+		w.deliveries.add(d)
+		return nil
+	}
+	turn.free = false
+	d.state, d.waits, d.fence, d.claims = sending, waitsLease, k.fence, 1
+	t.count(0, sending, 1)
+	w.deliveries.add(d)
+	attempt := &outbox.Attempt{
+		Delivery: d.id, Message: m.ID, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
+		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
+		CreatedAt: m.CreatedAt, Trace: m.Trace,
+	}
+	w.taken = append(w.taken, taken{nd.Conversation, turn, attempt})
+	return attempt
+}
+
+func expiredAt(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
+
+// taken is an attempt whose conversation has yet to be filled in.
+type taken struct {
+	conversation book.Row
+	turn         *turn
+	attempt      *outbox.Attempt
+}
+
+// fillAttempts gives attempts their conversations.
+func (k *known) fillAttempts(ctx context.Context, t *tx, w *acceptWrite) error {
+	need := make(map[book.Row]int64, len(w.taken))
+	for _, x := range w.taken {
+		need[x.conversation] = x.turn.version
+	}
+	found, err := t.conversations(ctx, need)
+	if err != nil {
+		return err
+	}
+	for _, x := range w.taken {
+		e, ok := found[x.conversation]
+		if !ok {
+			return fmt.Errorf("postgres: submit: conversation %d has a turn but is not in the book", x.conversation)
+		}
+		x.attempt.Conversation = e.copy()
+		x.attempt.Conversation.LastInboundAt = time.Time(x.turn.inbound)
+	}
+	return nil
+}
+
+// conversations returns conversations in these versions, from memory where they are there.
+func (t *tx) conversations(ctx context.Context, need map[book.Row]int64) (map[book.Row]*entry, error) {
+	found := make(map[book.Row]*entry, len(need))
+	var missing []book.Row
+	for r, version := range need {
+		if e, ok := t.store.cache.entry(r, version); ok {
+			found[r] = e
+		} else {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	read, err := entries(ctx, t, missing)
+	for r, e := range read {
+		found[r] = e
+		t.after(func() { t.store.cache.put(e) })
+	}
+	return found, err
+}
+
+// acceptWrite is what accepting writes, as arrays.
+type acceptWrite struct {
+	messages   messageArrays
+	deliveries deliveryArrays
+	taken      []taken
+}
+
+// queue has it written together with the commit.
+func (w *acceptWrite) queue(t *tx) {
+	if len(w.messages.id) > 0 {
+		w.messages.queue(&t.last)
+	}
+	if len(w.deliveries.id) > 0 {
+		w.deliveries.queue(t)
+	}
+	if len(w.taken) > 0 {
+		rows := make([]int64, len(w.taken))
+		for i, x := range w.taken {
+			rows[i] = int64(x.conversation)
+		}
+		t.last.Queue(`UPDATE turns SET fence = $2, until = clock_timestamp() + $3::interval WHERE conversation = ANY ($1)`,
+			rows, w.taken[0].attempt.Fence, t.store.leaseTime)
+	}
+}
