@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -296,15 +297,10 @@ func (t *tx) writePeople(ctx context.Context, e *entry, ids []activity.AccountID
 		}
 	}
 	c := &e.conv
+	if err := t.lockPeople(ctx, c, ids); err != nil {
+		return err
+	}
 	var b pgx.Batch
-	b.Queue(`INSERT INTO people (app_id, tenant_id, channel_id, user_id, created_at, updated_at)
-		SELECT $1, $2, $3, u.id, $5, $5 FROM unnest($4::text[]) WITH ORDINALITY u (id, place)
-		WHERE NOT EXISTS (SELECT 1 FROM people p
-			WHERE p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id)
-		ORDER BY u.place ON CONFLICT DO NOTHING`,
-		c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
-	b.Queue(`SELECT id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
-		ORDER BY id FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids)
 	b.Queue(`UPDATE people p SET name = coalesce(nullif(u.name, ''), p.name),
 			aad_object_id = coalesce(nullif(u.aad, ''), p.aad_object_id), upn = coalesce(nullif(u.upn, ''), p.upn),
 			email = coalesce(nullif(u.email, ''), p.email), time_zone = coalesce(nullif(u.zone, ''), p.time_zone),
@@ -319,6 +315,28 @@ func (t *tx) writePeople(ctx context.Context, e *entry, ids []activity.AccountID
 		ORDER BY id ON CONFLICT DO NOTHING`,
 		c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.Row)
 	return t.SendBatch(ctx, &b).Close()
+}
+
+// lockPeople locks the rows of some people, and adds those that are missing. One may be forgotten between the two steps.
+func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activity.AccountID) error {
+	for {
+		var b pgx.Batch
+		b.Queue(`INSERT INTO people (app_id, tenant_id, channel_id, user_id, created_at, updated_at)
+			SELECT $1, $2, $3, u.id, $5, $5 FROM unnest($4::text[]) WITH ORDINALITY u (id, place)
+			WHERE NOT EXISTS (SELECT 1 FROM people p
+				WHERE p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id)
+			ORDER BY u.place ON CONFLICT DO NOTHING`,
+			c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
+		there := 0
+		b.Queue(`SELECT id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
+			ORDER BY id FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Exec(func(tag pgconn.CommandTag) error {
+			there = int(tag.RowsAffected())
+			return nil
+		})
+		if err := t.SendBatch(ctx, &b).Close(); err != nil || there == len(ids) {
+			return err
+		}
+	}
 }
 
 // StrikeOut implements [book.Store].

@@ -203,6 +203,7 @@ func (s *Store) lookAround(ctx context.Context) {
 		case <-tick.C:
 			s.wakeHere()
 			s.events.look()
+			s.planHere()
 		case <-ctx.Done():
 			return
 		}

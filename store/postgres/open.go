@@ -50,6 +50,8 @@ type Store struct {
 	lines     *lineNews
 	bus       *bus
 
+	scheduleNews chan struct{} // something may be due earlier
+
 	// callersTime: leases of attempts go by the times that callers give, for tests that make time up.
 	callersTime bool
 
@@ -158,6 +160,7 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		scheduleNews: make(chan struct{}, 1),
 	}
 	if err := s.lookForEvents(ctx); err != nil {
 		pool.Close()

@@ -48,12 +48,14 @@ func TestStore(t *testing.T) {
 		return s
 	}
 	storetest.Run(t, storetest.Options{
-		Open:      func(t *testing.T) storetest.Store { return partial{Store: open(t, database(t), headsup.LeaseTime)} },
-		OpenLease: func(t *testing.T, lease time.Duration) storetest.Store { return partial{Store: open(t, database(t), lease)} },
-		Durable:   true,
+		Open: func(t *testing.T) storetest.Store { return open(t, database(t), headsup.LeaseTime) },
+		OpenLease: func(t *testing.T, lease time.Duration) storetest.Store {
+			return open(t, database(t), lease)
+		},
+		Durable: true,
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
-			url, _ := urls.Load(s.(partial).Store)
-			return partial{Store: open(t, url.(string), headsup.LeaseTime)}
+			url, _ := urls.Load(s)
+			return open(t, url.(string), headsup.LeaseTime)
 		},
 	})
 }

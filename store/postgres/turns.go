@@ -16,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -233,7 +234,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	var others []book.Row
 	for _, op := range ops {
 		switch op := op.(type) {
-		case headsup.RecordAnswer, state.Save, event.Heard:
+		case headsup.RecordAnswer, state.Save, schedule.Create, event.Heard:
 		case outbox.Submit:
 			for i := range op.Submissions {
 				for _, d := range op.Submissions[i].Deliveries {
@@ -292,6 +293,9 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 				return err
 			}
 		}
+	case schedule.Create:
+		_, _, err := t.createSchedule(ctx, op.Schedule, op.Most)
+		return err
 	case event.Heard:
 		return t.hear(ctx, l.key, op)
 	}

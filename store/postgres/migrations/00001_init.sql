@@ -458,3 +458,61 @@ CREATE TABLE dl_streams (
 );
 CREATE INDEX dl_streams_session ON dl_streams (conversation_id, session, number);
 CREATE INDEX dl_streams_until ON dl_streams (until);
+
+-- What is told again and again, or at a time on somebody's clock. What it says is in a table of its own, since these rows
+-- change with every occurrence.
+CREATE TABLE schedules (
+	id          bigint PRIMARY KEY,
+	app_id      text    NOT NULL,
+	name        text    NOT NULL,
+	idem_key    text,
+	fingerprint bytea,
+	rule        bytea   NOT NULL,
+	recipient   boolean NOT NULL, -- it goes by its recipients' clocks
+	missed      text    NOT NULL,
+	grace       bigint  NOT NULL, -- nanoseconds
+	revision    bigint  NOT NULL,
+	occurrences bigint  NOT NULL, -- the number of the latest
+	paused_at   timestamptz,
+	created_at  timestamptz NOT NULL,
+	updated_at  timestamptz NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
+CREATE UNIQUE INDEX schedules_key ON schedules (app_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX schedules_recipient ON schedules (id) WHERE recipient;
+
+CREATE TABLE schedule_templates (
+	id       bigint PRIMARY KEY,
+	template bytea NOT NULL
+);
+
+-- How many schedules an app has.
+CREATE TABLE schedule_counts (
+	app_id text PRIMARY KEY,
+	n      bigint NOT NULL
+) WITH (fillfactor = 50);
+
+-- When a schedule is due next, in each zone that it goes by. Only this is kept in the order of time. The node that has
+-- listed a clock as due has it to itself until then.
+CREATE TABLE schedule_clocks (
+	schedule    bigint NOT NULL,
+	zone        text   NOT NULL,
+	next_at     timestamptz NOT NULL,
+	taken_by    text   NOT NULL DEFAULT '',
+	taken_until timestamptz NOT NULL DEFAULT '-infinity',
+	PRIMARY KEY (schedule, zone)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
+CREATE INDEX schedule_clocks_due ON schedule_clocks (next_at);
+
+CREATE TABLE occurrences (
+	schedule bigint NOT NULL,
+	number   bigint NOT NULL,
+	zone     text   NOT NULL,
+	at       timestamptz NOT NULL,
+	result   text   NOT NULL,
+	reason   text,
+	message  bigint NOT NULL,
+	fired_at timestamptz NOT NULL,
+	others   integer NOT NULL,
+	PRIMARY KEY (schedule, number)
+);
+CREATE UNIQUE INDEX occurrences_once ON occurrences (schedule, zone, at);
