@@ -17,7 +17,35 @@ import (
 type ContinueOption func(*continuation) error
 
 type continuation struct {
-	value jsontext.Value
+	value  jsontext.Value
+	log    SendLog
+	commit func() []Op
+}
+
+// SendLog is told how far a proactive turn has come with what it says, by its n-th activity, counting from 0. Whoever
+// runs the turn again after its process died learns from it what may have been said.
+type SendLog interface {
+	// Begin is told of an activity before it is sent; its error keeps the activity back and is what Send returns. The key
+	// names the send as [Outgoing.Key] does.
+	Begin(ctx context.Context, n int) (key string, err error)
+	// Sent is told that the channel has taken it, and under which id.
+	Sent(ctx context.Context, n int, id activity.ID) error
+}
+
+// WithSendLog has everything that the turn sends written down first.
+func WithSendLog(log SendLog) ContinueOption {
+	return func(c *continuation) error {
+		c.log = log
+		return nil
+	}
+}
+
+// WithCommit adds to what a turn commits: f is called when the handler has returned without an error.
+func WithCommit(f func() []Op) ContinueOption {
+	return func(c *continuation) error {
+		c.commit = f
+		return nil
+	}
 }
 
 // WithValue gives the turn's event a value, which the handler finds in its activity. v is anything that encodes to JSON.
@@ -44,15 +72,51 @@ func (b *Bot) Continue(ctx context.Context, ref activity.Reference, h Handler, o
 	if err := ref.Validate(); err != nil {
 		return fmt.Errorf("headsup: continue: %w", err)
 	}
-	var c continuation
-	for _, opt := range opts {
-		if err := opt(&c); err != nil {
-			return fmt.Errorf("headsup: continue: %w", err)
-		}
+	c, err := continued(opts)
+	if err != nil {
+		return err
 	}
 	event := ref.Continuation()
 	event.Value = c.value
-	return b.proact(ctx, ref, event, h)
+	return b.proact(ctx, ref, event, h, c)
+}
+
+// ContinueHeld is [Bot.Continue] for a caller who holds the conversation's lease already, and gives it back afterwards.
+// It never nests: inside a turn it returns [ErrInTurn].
+func (b *Bot) ContinueHeld(
+	ctx context.Context, lease Lease, ref activity.Reference, h Handler, opts ...ContinueOption,
+) error {
+	if err := ref.Validate(); err != nil {
+		return fmt.Errorf("headsup: continue: %w", err)
+	}
+	if key := KeyOf(b.cfg.AppID, ref); lease.Key() != key {
+		return fmt.Errorf("headsup: continue: the lease is of %s, not of %s", lease.Key(), key)
+	}
+	c, err := continued(opts)
+	if err != nil {
+		return err
+	}
+	if running(ctx) != nil {
+		return ErrInTurn
+	}
+	event := ref.Continuation()
+	event.Value = c.value
+	if h == nil {
+		h = b.handler
+	}
+	ctx, seen := b.observe(ctx, TurnProactive, event)
+	err = b.proactHeld(ctx, lease, b.proactive(ref, event), h, c)
+	seen.end(false, err)
+	return err
+}
+
+func continued(opts []ContinueOption) (c continuation, err error) {
+	for _, opt := range opts {
+		if err := opt(&c); err != nil {
+			return c, fmt.Errorf("headsup: continue: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // Create opens a conversation and runs a turn in it, whose activity is an event named CreateConversation. The event has
@@ -75,7 +139,7 @@ func (b *Bot) Create(ctx context.Context, c Creation, h Handler) (activity.Refer
 	event.RelatesTo = nil
 	event.ID = cmp.Or(resource.ActivityID, event.ID)
 	event.ChannelData = c.Parameters.ChannelData
-	return ref, b.proact(ctx, ref, event, h)
+	return ref, b.proact(ctx, ref, event, h, continuation{})
 }
 
 // CreatedReference is the reference of a conversation that a channel has just created.
@@ -104,16 +168,23 @@ func CreatedReference(c Creation, r activity.ConversationResource) (activity.Ref
 	return ref.Clone(), nil
 }
 
+// proactive makes a turn that nobody has asked for. It has no unit yet.
+func (b *Bot) proactive(ref activity.Reference, event *activity.Activity) *Turn {
+	return &Turn{
+		bot: b, activity: event, ref: ref.Clone(), replyTo: ref.ActivityID, nobodyAsked: true,
+		identity: auth.Identity{Kind: auth.KindSelf, ServiceURL: ref.ServiceURL},
+	}
+}
+
 // proact runs a proactive turn.
-func (b *Bot) proact(ctx context.Context, ref activity.Reference, event *activity.Activity, h Handler) error {
+func (b *Bot) proact(
+	ctx context.Context, ref activity.Reference, event *activity.Activity, h Handler, c continuation,
+) error {
 	if h == nil {
 		h = b.handler
 	}
 	key := KeyOf(b.cfg.AppID, ref)
-	t := &Turn{
-		bot: b, activity: event, ref: ref.Clone(), replyTo: ref.ActivityID, nobodyAsked: true,
-		identity: auth.Identity{Kind: auth.KindSelf, ServiceURL: ref.ServiceURL},
-	}
+	t := b.proactive(ref, event)
 	if outer := running(ctx); outer != nil {
 		if outer.Key() != key {
 			return ErrInTurn
@@ -123,27 +194,39 @@ func (b *Bot) proact(ctx context.Context, ref activity.Reference, event *activit
 		if err != nil {
 			return err
 		}
-		return outer.stage(ops...)
+		return outer.stage(append(ops, c.ops()...)...)
 	}
 	ctx, seen := b.observe(ctx, TurnProactive, event)
-	err := b.proactAlone(ctx, key, t, h)
+	err := b.proactAlone(ctx, key, t, h, c)
 	seen.end(false, err)
 	return err
 }
 
+func (c continuation) ops() []Op {
+	if c.commit == nil {
+		return nil
+	}
+	return c.commit()
+}
+
 // proactAlone runs a proactive turn that nests in no other.
-func (b *Bot) proactAlone(ctx context.Context, key ConversationKey, t *Turn, h Handler) error {
+func (b *Bot) proactAlone(ctx context.Context, key ConversationKey, t *Turn, h Handler, c continuation) error {
 	lease, err := b.cfg.Turns.Lease(ctx, key)
 	if err != nil {
 		return fmt.Errorf("wait for the conversation: %w", err)
 	}
 	defer lease.Release()
+	return b.proactHeld(ctx, lease, t, h, c)
+}
+
+// proactHeld runs a proactive turn on a lease.
+func (b *Bot) proactHeld(ctx context.Context, lease Lease, t *Turn, h Handler, c continuation) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
-	t.work = &unit{lease: lease}
+	t.work = &unit{lease: lease, log: c.log}
 	ops, err := b.run(ctx, t, h)
 	if err != nil {
 		return err
 	}
-	return b.commit(ctx, lease, ops)
+	return b.commit(ctx, lease, append(ops, c.ops()...))
 }

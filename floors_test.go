@@ -19,6 +19,7 @@ var floors = map[string]int{
 	"examples/api":      0,
 	"internal/access":   0,
 	"internal/backoff":  0,
+	"internal/fair":     0,
 	"internal/ident":    0,
 	"internal/netguard": 0,
 	"internal/recur":    0,

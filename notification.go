@@ -47,8 +47,8 @@ type Notification struct {
 	// To is whom. Exactly one of its members is set.
 	To Target
 
-	// Text is what to say, as plain text: no channel is to find markup in it. Exactly one of Text, Markdown, Activity and
-	// Card is set.
+	// Text is what to say, as plain text: no channel is to find markup in it. Exactly one of Text, Markdown, Activity,
+	// Card and Handler is set.
 	Text string
 	// Markdown is what to say, as text that channels format as far as they can.
 	Markdown string
@@ -56,6 +56,9 @@ type Notification struct {
 	Activity *activity.Activity
 	// Card is what to show: an Adaptive Card, the JSON object with "type": "AdaptiveCard" and a version.
 	Card jsontext.Value
+	// Handler names who says it: one of the handlers that the engine was given, which runs in a proactive turn of the
+	// conversation, with Value in its event.
+	Handler string
 	// Summary says it in a few words where the message itself cannot be shown, such as a pop-up or a channel without
 	// cards. May be empty; not with Activity, which has its own.
 	Summary string

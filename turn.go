@@ -42,8 +42,10 @@ type Turn struct {
 type unit struct {
 	lease   Lease
 	buffers bool // what is sent is kept for the answer
+	log     SendLog
 
 	mu       sync.Mutex
+	logged   int                  // guarded by mu; sends that log was told of
 	buffered []*activity.Activity // guarded by mu
 	values   map[any]any          // guarded by mu
 }
@@ -124,18 +126,39 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 		t.work.buffered = append(t.work.buffered, out)
 		t.work.mu.Unlock()
 	} else {
-		key, err := t.sendKey(out)
-		if err != nil {
-			return activity.ResourceResponse{}, err
-		}
-		if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out, Key: key}); err != nil {
-			return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
+		var err error
+		if r, err = t.dispatch(ctx, out); err != nil {
+			return r, fmt.Errorf("send to %s: %w", t.Key(), err)
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sent++
 	return r, nil
+}
+
+// dispatch hands an activity to the channel, and tells the log of it before and after.
+func (t *Turn) dispatch(ctx context.Context, out *activity.Activity) (r activity.ResourceResponse, err error) {
+	n, key := 0, ""
+	if t.work.log != nil {
+		t.work.mu.Lock()
+		n = t.work.logged
+		t.work.logged++
+		t.work.mu.Unlock()
+		key, err = t.work.log.Begin(ctx, n)
+	} else {
+		key, err = t.sendKey(out)
+	}
+	if err != nil {
+		return r, err
+	}
+	if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out, Key: key}); err != nil {
+		return activity.ResourceResponse{}, err
+	}
+	if t.work.log != nil {
+		err = t.work.log.Sent(ctx, n, r.ID)
+	}
+	return r, err
 }
 
 // sendKey names a send for channels that store a repeat once: by the activity that is being handled, by how many sends

@@ -43,7 +43,7 @@ type NotificationRequest struct {
 // Notification is an accepted notification and how far it has come.
 type Notification struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
-	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
+	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again."`
 	To         Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
 	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
@@ -60,7 +60,7 @@ type Notification struct {
 // NotificationSummary is a notification in a list.
 type NotificationSummary struct {
 	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
-	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"The state that all deliveries share, or the least settled one among them."`
+	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again."`
 	To         Target          `json:"to" doc:"As it was asked for."`
 	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
 	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`

@@ -141,7 +141,7 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notificatio
 // Settled reports whether a state, of a notification or a delivery, is an outcome. States that are not known are not.
 func Settled(state string) bool {
 	switch state {
-	case "delivered", "failed", "unknown", "expired", "suppressed", "cancelled":
+	case "delivered", "failed", "unknown", "expired", "suppressed", "cancelled", "recalled":
 		return true
 	}
 	return false

@@ -202,7 +202,9 @@ func TestEditAndRecallReachWhatWasSaid(t *testing.T) {
 	if err != nil || n.RecalledAt == nil || n.Deliveries[len(n.Deliveries)-1].Verb != "delete" {
 		t.Errorf("%+v, %v", n, err)
 	}
-	l.settled(t, n.ID, "delivered")
+	if n, err = l.Wait(t.Context(), n.ID); err != nil || n.State != "recalled" {
+		t.Errorf("it is %s, %v", n.State, err)
+	}
 	if got := l.channel.Texts("c"); len(got) != 0 {
 		t.Errorf("says %q", got)
 	}

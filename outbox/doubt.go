@@ -23,9 +23,9 @@ const (
 const PoisonAfter = 5
 
 // Ending is how a delivery changes that is to change by c: one of whose attempts may have arrived does not end as if
-// nothing had been said, but as unknown, for the same reason.
+// nothing had been said, but as unknown, for the same reason. [ReasonPartial] says so by itself.
 func Ending(c Change, mayHaveArrived bool) Change {
-	if !mayHaveArrived || !c.State.Final() || c.State == StateDelivered || c.State == StateUnknown {
+	if !mayHaveArrived || c.Reason == ReasonPartial || !c.State.Final() || c.State == StateDelivered || c.State == StateUnknown {
 		return c
 	}
 	if c.Reason == "" {

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"context"
 	"encoding/hex"
 	"strings"
@@ -94,7 +95,7 @@ func (w *Worker) trace(ctx context.Context, a Attempt) (context.Context, trace.S
 // observe tells how an attempt has ended.
 func (w *Worker) observe(span trace.Span, a Attempt, r result, o Outcome, took time.Duration) {
 	verdict := headsup.Meaning("")
-	if failure := headsup.MeaningOf(r.err); failure != nil {
+	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) {
 		verdict = failure.Meaning
 	}
 	if w.traces {

@@ -110,6 +110,8 @@ type Message struct {
 	Lane      Lane
 	OnUnknown headsup.OnUnknown
 	Window    headsup.Window
+	// Handler names the handler that says it, in a turn; empty when the body is said as it is.
+	Handler string
 	// Policy says what to do when the conversation is busy.
 	Policy string
 	// CollapseKey: the message replaces, in each of its conversations, deliveries of earlier messages of the app and tenant
@@ -183,6 +185,12 @@ type Attempt struct {
 	ExpiresAt time.Time
 	CreatedAt time.Time
 	Trace     string
+	// Handler is the message's. Sends are the activities that it has begun to send in earlier attempts, in their order;
+	// for [VerbDelete], those of the delivery that is revised.
+	Handler string
+	Sends   []Send
+	// Lease is the conversation's, for a turn that the attempt runs. Recording the outcome gives it back.
+	Lease headsup.Lease
 	// Fence must be given back with the outcome.
 	Fence int64
 	// Claims counts attempts handed out, this one included; Failures those that failed through no throttling.

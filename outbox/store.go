@@ -18,12 +18,27 @@ import (
 // ones take their place when they become ready: those that are scheduled in the first Claim at or after their time,
 // several in the order of their times, then of their ids.
 //
+// More may wait than can be sent. Then it is the turn of routes ([RouteOf]) one after the other, so that the many of one
+// tenant do not hold up another's; a conversation whose service URL moves to another host takes what waits for it along.
+// In a route one turn in eight of those for which a more pressing lane waits goes to the lanes below it, and one in eight
+// of these further down. In a lane of a route heads go by rank: each delivery gets one with its place, as package
+// internal/fair tells, by which broadcasts take turns, a message does not wait behind those that were longer, and single
+// messages go in the order of their becoming ready.
+//
+// A driver may be given a [pace.Limiter], or keep to the same profiles in another way. Then it takes a permit for each
+// delivery that it hands out, in the same step, and gives it back if that step does not happen; the permit goes with the
+// attempt, and it is the worker, or who makes the call, that ends it. What has no permit waits: a route that has no room
+// is not looked at, whatever waits there, until [pace.Limiter.Next] or what [pace.Limiter.OnFreed] tells, and a head
+// whose conversation has none is not until the conversation's Next, which is its due time then. NextDue tells of both.
+// A durable driver keeps pauses, and what occupies windows, over a restart.
+//
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
 // settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a
 // delivery is what [Ending] makes of it.
 type Store interface {
 	// SubmitMessage accepts a submission. With take, and if its only delivery is due, a head, and its conversation free,
-	// the delivery is handed out in the same step, and its history begins with sending. [ErrKeyReused] when the key
+	// the delivery is handed out in the same step, and its history begins with sending. Where something is limited it needs
+	// a permit, and nothing may wait in its route that is as pressing. [ErrKeyReused] when the key
 	// belongs to other content; [book.ErrNotFound] when a conversation is not in the book; some error when an id is taken.
 	//
 	// With a collapse key it first replaces what waits: deliveries with [VerbSend] to the same conversations, of messages of
@@ -46,12 +61,14 @@ type Store interface {
 	// RescheduleMessage changes its time.
 	SpreadMessages(ctx context.Context, n int, at time.Time, nextID func() DeliveryID) (made int, more bool, err error)
 
-	// Claim hands out up to n deliveries: heads that are due, most pressing lane first, then in order of readiness,
-	// whose conversation's lease is free, which is taken. State (sending), claims and fence are on disk when it returns.
+	// Claim hands out up to n deliveries: heads that are due, whose conversation's lease is free, which is taken, and for
+	// which there is room. It shares them out among the routes that have some as evenly as these can use them: none gets two
+	// more than another that has more. A claim goes on with the route that has waited longest, so several claims of one
+	// share them out in the same way. State (sending), claims and fence are on disk when it returns.
 	// Deliveries whose message has expired become expired instead, at the latest when their turn comes, and hold up
 	// nobody; those that revise what has no id become suppressed in the same way, with [ReasonNothingSent], unless what they
-	// revise is delivered or may have arrived. What revises, and what was replayed, does not expire. Fewer than n mean that there are no more now. It also tells when
-	// the next one is due that now is not; zero for none.
+	// revise is delivered or may have arrived. What revises, and what was replayed, does not expire. Fewer than n mean that
+	// there are no more now. It also tells when the next one is due that now is not; zero for none.
 	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
 
 	// RecordOutcome ends an attempt and gives the conversation's lease back. An outcome whose fence is not the
@@ -61,6 +78,10 @@ type Store interface {
 	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back. When a revision is delivered, with the id of
 	// what it revises, then that is known: if it is unknown, it becomes delivered with that id and [ReasonSettled].
 	RecordOutcome(ctx context.Context, o Outcome) error
+
+	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
+	// noted comes with later attempts, until the delivery is replayed, which begins anew.
+	RecordSend(ctx context.Context, s Send) error
 
 	// Extend prolongs the leases of running attempts and returns those that are lost: ended, reclaimed, or their
 	// conversation taken over.
@@ -139,8 +160,8 @@ type Store interface {
 	Counts(ctx context.Context) (map[State]int64, error)
 
 	// OldestDue tells since when the delivery that has waited longest could have been handed out: since its time, its
-	// next try's, or when it became ready. Heads only, of which a driver may look at the first hundred of each lane; zero
-	// when none is due at now.
+	// next try's, or when it became ready. Heads only, of which a driver may look at the first hundred of each lane of a
+	// hundred routes; zero when none is due at now.
 	OldestDue(ctx context.Context, now time.Time) (time.Time, error)
 
 	// Observe has o told, from now on, of every message that is accepted and every delivery that ends, once what it is

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -17,6 +18,10 @@ const (
 	ReasonRescheduled = "rescheduled"
 	ReasonReplayed    = "replayed"
 	ReasonSettled     = "settled"
+	// ReasonPartial: a handler has said something and did not come to its end; nobody knows what is left to say.
+	ReasonPartial = "partial"
+	// ReasonNothingSaid: a handler came to its end and has said nothing.
+	ReasonNothingSaid = "nothing_said"
 	// ReasonCollapsed: a later message with the same collapse key has replaced it.
 	ReasonCollapsed = "collapsed"
 	// ReasonRestored: the store was restored from a backup, and it may have been said since that was made.
@@ -29,6 +34,9 @@ const maxDetail = 300
 // outcome says what the result of an attempt means for its delivery. One of whose attempts may have arrived ends as unknown,
 // whatever keeps it from being tried again.
 func (w *Worker) outcome(a Attempt, r result) Outcome {
+	if recorded, ok := errors.AsType[*Recorded](r.err); ok {
+		return recorded.Outcome
+	}
 	o := w.judge(a, r)
 	end := Ending(Change{State: o.State, Reason: o.Reason}, a.MayHaveArrived || o.MayHaveArrived)
 	o.State, o.Reason = end.State, end.Reason

@@ -339,7 +339,7 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	took := time.Since(began)
 	o := w.outcome(a, r)
 	w.observe(span, a, r, o, took)
-	if w.record(ctx, a, o, end) {
+	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}
 }

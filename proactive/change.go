@@ -66,6 +66,9 @@ func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content)
 	if err != nil {
 		return Status{}, err
 	}
+	if s.Message.Handler != "" {
+		return Status{}, &FieldError{"text", "cannot be changed: a handler has said it, or will"}
+	}
 	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Summary: c.Summary}
 	var old activity.Activity
 	if json.Unmarshal(s.Message.Body, &old) == nil {

@@ -80,6 +80,8 @@ type Engine struct {
 	worker *outbox.Worker
 	spread chan struct{} // has a token when there may be messages to spread
 
+	speakers map[string]speaker // by the handler's name; filled before it runs
+
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
 }
@@ -96,7 +98,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
-	e := &Engine{cfg: cfg, watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
+	e := &Engine{cfg: cfg, speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },

@@ -145,6 +145,9 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	if err := check(n); err != nil {
 		return outbox.Submission{}, err
 	}
+	if err := e.checkHandler(n); err != nil {
+		return outbox.Submission{}, err
+	}
 	body, err := encode(n)
 	if err != nil {
 		return outbox.Submission{}, err
@@ -159,7 +162,7 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	}
 	sub := outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
-		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Policy: PolicyAdHoc,
+		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Handler: n.Handler, Policy: PolicyAdHoc,
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err := checkTimes(n, now)
@@ -199,8 +202,10 @@ func check(n headsup.Notification) error {
 	case len(n.Value) > MaxBody:
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
-	if err := contentOf(n).check(); err != nil {
-		return err
+	if n.Handler == "" {
+		if err := contentOf(n).check(); err != nil {
+			return err
+		}
 	}
 	if err := checkJSON("value", n.Value); err != nil {
 		return err
@@ -283,6 +288,9 @@ func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error
 // encode returns the activity to send, without an address.
 func encode(n headsup.Notification) (jsontext.Value, error) {
 	a, err := contentOf(n).Message()
+	if n.Handler != "" {
+		a, err = eventOf(n), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +343,8 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		Window        headsup.Window
 		Topic         string
 		Value         jsontext.Value `json:",omitzero"`
-	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value}, json.Deterministic(true))
+		Handler       string         `json:",omitzero"`
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value, n.Handler}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

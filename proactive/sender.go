@@ -28,6 +28,9 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 	}
+	if at.Handler != "" {
+		return s.perform(ctx, at, a.Value)
+	}
 	said := at.Delivery
 	if at.Verb != outbox.VerbSend {
 		said = at.Revises

@@ -74,8 +74,8 @@ func (s *logSink) run() {
 		s.mu.Lock()
 		s.missed += failed
 		missed := s.missed
-		if failed > 0 {
-			missed = 0 // it would be lost as well
+		if failed > 0 || len(s.queue) > mostQueued/2 {
+			missed = 0 // it might be lost as well: later
 		} else {
 			s.missed = 0
 		}

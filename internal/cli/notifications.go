@@ -22,7 +22,7 @@ type notifications struct {
 }
 
 type listNotifications struct {
-	State        string    `default:"" enum:",scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" placeholder:"STATE" help:"Only those in a state: scheduled, ready, held, sending, delivered, failed, unknown, expired, suppressed, cancelled."`
+	State        string    `default:"" enum:",scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" placeholder:"STATE" help:"Only those in a state: scheduled, ready, held, sending, delivered, failed, unknown, expired, suppressed, cancelled, recalled."`
 	Topic        string    `placeholder:"TEXT" help:"Only those of a topic."`
 	Conversation string    `placeholder:"ID" help:"Only those to a conversation, by its id on the channel."`
 	Since        time.Time `placeholder:"TIME" help:"Only those accepted at an instant or later, such as 2026-12-24T18:00:00Z."`

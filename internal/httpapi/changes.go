@@ -23,7 +23,7 @@ type Many struct {
 
 type notificationsRequest struct {
 	Many
-	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Those in this state."`
+	State         string    `query:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"Those in this state."`
 	Conversation  string    `query:"conversation" maxLength:"2048" doc:"Those to this conversation, by its id on the channel. When several channels use the id, it is the one that was seen last."`
 	Topic         string    `query:"topic" maxLength:"255" doc:"Those of this topic."`
 	CreatedAfter  time.Time `query:"created_after" doc:"Those accepted at this time or later."`

@@ -186,7 +186,7 @@ func TestNotificationIsMovedEditedAndRecalled(t *testing.T) {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
-	n = f.settled(t, n.ID, "delivered")
+	n = f.settled(t, n.ID, "recalled")
 	if n.Deliveries[2].Verb != "delete" || len(f.channel.Texts("c")) != 0 {
 		t.Errorf("%+v; says %q", n.Deliveries[2], f.channel.Texts("c"))
 	}

@@ -17,6 +17,7 @@ type entry struct {
 	sightedAt time.Time
 	people    map[activity.AccountID]*person
 	tags      []string // sorted
+	route     *route
 }
 
 // person is somebody on a channel, in as many conversations as they are in.
@@ -87,6 +88,9 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 		s.book.byKey[e.Key] = e
 	}
 	e.sight(sighting)
+	if s.queue.reroute(e) {
+		s.wake()
+	}
 	s.book.meet(e, sighting.Reference.User)
 	for i := range sighting.People {
 		s.book.meet(e, &sighting.People[i])

@@ -1,4 +1,6 @@
 package memory
 
-// NewWith makes a store whose leases last for another time.
-var NewWith = newStore
+import "time"
+
+// NewLease makes a store whose leases last for another time.
+func NewLease(leaseTime time.Duration) *Store { return newStore(leaseTime, nil) }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // SubmitMessage implements [outbox.Store].
@@ -66,7 +68,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		}
 		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
 	}
-	m := &message{Message: copyMessage(sub.Message)}
+	m := &message{Message: copyMessage(sub.Message), ranks: make(map[*route]int64)}
 	m.Recipients, m.Spreading = 0, false
 	if sub.Spread != nil {
 		m.spread = &spread{Spread: *sub.Spread, outdone: make(map[book.Row]bool)}
@@ -168,42 +170,21 @@ func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
 	if !ok {
 		return nil
 	}
+	r := d.conversation.route
+	if s.limits.Room(r.way, at) < math.MaxInt && r.ahead(d.message.Lane) {
+		held.Release()
+		return nil
+	}
+	permit, ok := s.limits.Take(r.way, string(d.Key.Conversation), pace.Delivery, at)
+	if !ok {
+		held.Release()
+		return nil
+	}
 	s.queue.enqueue(d)
-	return new(s.handOut(d, held, at))
-}
-
-// Claim implements [outbox.Store].
-func (s *Store) Claim(_ context.Context, n int, now time.Time) (outbox.Claimed, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := &s.queue
-	q.promote(now)
-	var attempts []outbox.Attempt
-	var busy []head
-	for len(attempts) < n && len(q.heads) > 0 {
-		h := heap.Pop(&q.heads).(head)
-		d := h.delivery
-		switch {
-		case !h.stands():
-			continue
-		case d.expired(now):
-			q.drop(d, outbox.Change{At: now, State: outbox.StateExpired})
-			continue
-		case d.Verb != outbox.VerbSend && !q.deliveries[d.Revises].said():
-			q.drop(d, outbox.Change{At: now, State: outbox.StateSuppressed, Reason: outbox.ReasonNothingSent})
-			continue
-		}
-		held, ok := s.leases.Try(d.Key)
-		if !ok {
-			busy = append(busy, h)
-			continue
-		}
-		attempts = append(attempts, s.handOut(d, held, now))
-	}
-	for _, h := range busy {
-		heap.Push(&q.heads, h)
-	}
-	return outbox.Claimed{Attempts: attempts, NextDue: q.nextDue()}, nil
+	r.clock[d.message.Lane].Turn(d.rank)
+	a := s.handOut(d, held, at)
+	a.Permit = permit
+	return &a
 }
 
 // handOut makes a head an attempt. s.mu is held.
@@ -219,9 +200,10 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
+	a.Handler, a.Lease = m.Handler, held
 	if d.Verb != outbox.VerbSend {
-		a.Sent = s.queue.deliveries[d.Revises].Activity
-	} else if !d.replayed {
+		a.Sent, a.Sends = s.queue.deliveries[d.Revises].Activity, slices.Clone(s.queue.deliveries[d.Revises].sends)
+	} else if a.Sends = slices.Clone(d.sends); !d.replayed {
 		a.ExpiresAt = m.ExpiresAt
 	}
 	return a
@@ -251,6 +233,12 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 	if err != nil {
 		return err
 	}
+	s.record(d, o)
+	return nil
+}
+
+// record ends an attempt with its outcome. s.mu is held.
+func (s *Store) record(d *delivery, o outbox.Outcome) {
 	if o.Failed {
 		d.Failures++
 	}
@@ -269,7 +257,6 @@ func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
 			s.settle(of, outbox.Settlement{State: outbox.StateDelivered, Activity: o.Activity, At: o.At})
 		}
 	}
-	return nil
 }
 
 // attempt finds the delivery of an attempt that is still right. s.mu is held.

@@ -8,7 +8,9 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/fair"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // queue holds messages and deliveries.
@@ -20,9 +22,10 @@ type queue struct {
 
 	lanes   map[laneKey]*lane
 	sending map[outbox.DeliveryID]*delivery
-	heads   heads // those that may be handed out when their conversation is free
-	later   later // those that wait for a time
-	ready   int64 // the last place that was given out
+	routes  map[pace.Route]*route
+	open    fair.Ring[*route] // those that have heads, and whose gate is open
+	later   later             // those that wait for a time
+	ready   int64             // the last place that was given out
 
 	ended    func(d *delivery, c outbox.Change) // is told of final states
 	observer outbox.Observer                    // may be nil
@@ -36,6 +39,7 @@ func newQueue() queue {
 		counts:     make(map[outbox.State]int64),
 		lanes:      make(map[laneKey]*lane),
 		sending:    make(map[outbox.DeliveryID]*delivery),
+		routes:     make(map[pace.Route]*route),
 	}
 }
 
@@ -48,7 +52,8 @@ type messageKey struct {
 type message struct {
 	outbox.Message
 	deliveries []*delivery
-	spread     *spread // nil when all deliveries were made
+	ranks      map[*route]int64 // the last ranks of its deliveries, if it has several
+	spread     *spread          // nil when all deliveries were made
 }
 
 // delivery is a delivery and, while it is being sent, who may send it. Its DueAt is the time that it waits for.
@@ -58,6 +63,9 @@ type delivery struct {
 	conversation *entry
 	// place is where it stands among those that are ready; 0 before it was.
 	place int64
+	// rank orders heads of a route and lane.
+	rank  int64
+	route *route
 	// wantedAt is when it was to be delivered at first, since when it could have been handed out.
 	wantedAt, since time.Time
 
@@ -66,7 +74,8 @@ type delivery struct {
 	until time.Time
 
 	replayed bool
-	lost     int // attempts in a row
+	sends    []outbox.Send // by ordinal
+	lost     int           // attempts in a row
 }
 
 // expired reports whether it is too late for it. What revises, or was replayed, is never late.
@@ -119,6 +128,7 @@ func (q *queue) change(d *delivery, c outbox.Change) {
 func (q *queue) enqueue(d *delivery) (head bool) {
 	q.ready++
 	d.place = q.ready
+	q.rank(d)
 	l := q.laneOf(d)
 	*l = append(*l, d)
 	return len(*l) == 1
@@ -135,7 +145,7 @@ func (q *queue) becomeReady(d *delivery, c outbox.Change) {
 // offer makes a ready head available, now or when its next try is due.
 func (q *queue) offer(d *delivery) {
 	if d.DueAt.IsZero() {
-		heap.Push(&q.heads, head{d.place, d})
+		q.offers(d)
 	} else {
 		heap.Push(&q.later, timer{d.DueAt, d})
 	}
@@ -200,39 +210,22 @@ func (q *queue) promote(now time.Time) {
 	}
 }
 
-// nextDue is the next time that something waits for; zero for none.
-func (q *queue) nextDue() time.Time {
+// nextDue is the next time that something waits for, or that a gate may open which something waits for; zero for none.
+func (q *queue) nextDue() (due time.Time) {
 	for len(q.later) > 0 && !q.later[0].stands() {
 		heap.Pop(&q.later)
 	}
-	if len(q.later) == 0 {
-		return time.Time{}
+	if len(q.later) > 0 {
+		due = q.later[0].at
 	}
-	return q.later[0].at
+	for _, r := range q.routes {
+		waits := !r.closed.IsZero() && r.waits() != [laneCount]bool{}
+		if waits && (due.IsZero() || r.closed.Before(due)) {
+			due = r.closed
+		}
+	}
+	return due
 }
-
-// heads is a heap: most pressing lane first, then in order of readiness.
-type heads []head
-
-// head is a delivery with the place that it had when it became a head.
-type head struct {
-	place    int64
-	delivery *delivery
-}
-
-// stands reports whether it is the head still.
-func (h head) stands() bool {
-	d := h.delivery
-	return d.State == outbox.StateReady && d.place == h.place && d.DueAt.IsZero()
-}
-
-func (h heads) Len() int      { return len(h) }
-func (h heads) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h heads) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(h[i].delivery.message.Lane, h[j].delivery.message.Lane), cmp.Compare(h[i].place, h[j].place)) < 0
-}
-func (h *heads) Push(x any) { *h = append(*h, x.(head)) }
-func (h *heads) Pop() any   { return pop((*[]head)(h)) }
 
 // later is a heap of what waits for a time, the earliest first.
 type later []timer

@@ -159,7 +159,7 @@ func (s *Store) replay(d *delivery, at time.Time) {
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
 	}
 	d.MayHaveArrived = d.State == outbox.StateUnknown
-	d.Failures, d.lost, d.replayed, d.wantedAt, d.since = 0, 0, true, at, at
+	d.Failures, d.lost, d.replayed, d.wantedAt, d.since, d.sends = 0, 0, true, at, at, nil
 	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
 	s.wake()
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -23,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
@@ -49,6 +51,8 @@ type Store struct {
 	leases    *turnlock.Table[headsup.ConversationKey]
 	leaseTime time.Duration
 	wakeups   chan struct{}
+	limits    *pace.Limiter // nil for none
+	loosened  atomic.Bool   // the limiter has freed something early
 
 	mu      sync.Mutex // guards all below
 	answers map[answerKey]headsup.Answer
@@ -70,10 +74,14 @@ type answerKey struct {
 }
 
 // New makes an empty store.
-func New() *Store { return newStore(headsup.LeaseTime) }
+func New() *Store { return newStore(headsup.LeaseTime, nil) }
 
-func newStore(leaseTime time.Duration) *Store {
+// NewPaced makes an empty store that hands out no more than a limiter lets through. A nil one limits nothing.
+func NewPaced(limits *pace.Limiter) *Store { return newStore(headsup.LeaseTime, limits) }
+
+func newStore(leaseTime time.Duration, limits *pace.Limiter) *Store {
 	s := &Store{
+		limits:    limits,
 		leaseTime: leaseTime,
 		wakeups:   make(chan struct{}, 1),
 		answers:   make(map[answerKey]headsup.Answer),
@@ -87,6 +95,7 @@ func newStore(leaseTime time.Duration) *Store {
 	}
 	s.queue.ended = s.tellOutcome
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
+	limits.OnFreed(s.freed)
 	return s
 }
 
@@ -171,6 +180,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.end(op.Outcome)
 	case schedule.Create:
 		_, _, err := t.schedule(op.Schedule, op.Most)
 		return err

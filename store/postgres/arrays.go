@@ -104,6 +104,7 @@ type newDelivery struct {
 	fence, claims   int64
 	verb            int64
 	revises         outbox.DeliveryID
+	collapse        int64
 	at              time.Time
 }
 
@@ -114,7 +115,7 @@ type deliveryArrays struct {
 	claims                           []int32
 	alone                            []bool
 	wantedAt, dueAt, at              times
-	verb, revises                    ints
+	verb, revises, collapse          ints
 	history                          []string
 }
 
@@ -129,20 +130,21 @@ func (a *deliveryArrays) add(d newDelivery) {
 	a.at.add(d.at)
 	a.verb.add(d.verb)
 	a.revises.add(int64(d.revises))
+	a.collapse.add(d.collapse)
 	a.history = append(a.history, wholeLine(outbox.Change{At: d.at, State: stateNames[d.state], Attempt: int(d.claims)}))
 }
 
 func (a *deliveryArrays) queue(t *tx) {
 	t.last.Queue(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at,
-			lease_until, fence, claims, failures, verb, revises, created_at, updated_at, history)
+			lease_until, fence, claims, failures, verb, revises, collapse, created_at, updated_at, history)
 		SELECT id, message, conversation, lane, alone, CASE WHEN state <> 1 THEN nextval('places') END, state, waits, wanted_at,
-			due_at, CASE WHEN waits = 3 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END, fence, claims, 0, verb, revises, at, at,
-			history
+			due_at, CASE WHEN waits = 3 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END, fence, claims, 0, verb, revises, collapse,
+			at, at, history
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::boolean[], $6::smallint[], $7::smallint[],
 			$8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::smallint[], $13::bigint[], $14::timestamptz[],
-			$17::text[]) AS n (id, message, conversation, lane, alone, state, waits, wanted_at, due_at, fence, claims, verb,
-			revises, at, history)`,
+			$17::text[], $18::bigint[]) AS n (id, message, conversation, lane, alone, state, waits, wanted_at, due_at, fence,
+			claims, verb, revises, at, history, collapse)`,
 		a.id, a.message, a.conversation, a.lane, a.alone, a.state, a.waits, []pgtype.Timestamptz(a.wantedAt),
 		[]pgtype.Timestamptz(a.dueAt), a.fence, a.claims, []pgtype.Int8(a.verb), []pgtype.Int8(a.revises),
-		[]pgtype.Timestamptz(a.at), t.store.callersTime, t.store.leaseTime, a.history)
+		[]pgtype.Timestamptz(a.at), t.store.callersTime, t.store.leaseTime, a.history, []pgtype.Int8(a.collapse))
 }

@@ -115,7 +115,7 @@ func (t *tx) drop(ctx context.Context, list []hot, reason string, at time.Time) 
 	if len(list) > 0 {
 		t.wake = true // the next due time may be another
 	}
-	return t.finish(ctx, list, cancelled, func(h *hot) outbox.Change {
+	return t.finish(ctx, list, func(h *hot) outbox.Change {
 		return outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: reason}
 	})
 }
@@ -144,6 +144,9 @@ func (t *tx) cancelAll(ctx context.Context, c book.Row, at time.Time, reason str
 		UNION ALL SELECT `+hotColumns+" FROM deliveries d WHERE d.conversation = $1 AND d.seq IS NULL ORDER BY 1", int64(c)))
 	if err != nil {
 		return err
+	}
+	for i := range all {
+		all[i].unsure = all[i].unsure || all[i].state == sending
 	}
 	return t.drop(ctx, all, reason, at)
 }

@@ -27,6 +27,9 @@ const (
 // clock, and so not after the lease has ended by the database's.
 func (s *Store) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed, error) {
 	var claimed outbox.Claimed
+	if err := s.releases.settle(ctx); err != nil {
+		return claimed, err
+	}
 	for {
 		var step claimStep
 		err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
@@ -145,16 +148,17 @@ type candidate struct {
 	expiresAt, accepted time.Time
 	trace               string
 	cancelled           bool        // its message was, when it was waiting and there were very many
+	edited              bool        // its message was
 	sent                activity.ID // what it revises
 }
 
 const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
-	coalesce(m.trace, ''), m.cancelled_at IS NOT NULL`
+	coalesce(m.trace, ''), m.cancelled_at IS NOT NULL, m.edited_at IS NOT NULL`
 
 func scanCandidate(r pgx.Row) (*candidate, error) {
 	var c candidate
 	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
-		(*optionalTime)(&c.accepted), &c.trace, &c.cancelled)...)
+		(*optionalTime)(&c.accepted), &c.trace, &c.cancelled, &c.edited)...)
 	return &c, err
 }
 
@@ -240,8 +244,8 @@ func (t *tx) handRest(
 		return nil, 0, err
 	}
 	for _, s := range stay {
-		if err := t.finish(ctx, s.list, s.to, func(h *hot) outbox.Change {
-			return outbox.Change{At: now, State: stateNames[s.to], Attempt: int(h.claims), Reason: s.reason}
+		if err := t.finish(ctx, s.list, func(h *hot) outbox.Change {
+			return outbox.Change{At: now, State: s.to, Attempt: int(h.claims), Reason: s.reason}
 		}); err != nil {
 			return nil, 0, err
 		}
@@ -274,7 +278,7 @@ func (t *tx) handRest(
 
 // over are heads that are not to be sent any more, for the same reason.
 type over struct {
-	to     int64
+	to     outbox.State
 	reason string
 	list   []hot
 }
@@ -298,16 +302,16 @@ func (t *tx) judge(
 			revised = append(revised, c.revises)
 		}
 	}
-	said, err := given(ctx, t, revised)
+	said, err := utterances(ctx, t, revised)
 	if err != nil {
 		return nil, nil, err
 	}
-	nothing, stopped, late := over{to: suppressed, reason: outbox.ReasonNothingSent}, over{to: cancelled}, over{to: expired}
+	nothing, stopped, late := over{to: outbox.StateSuppressed, reason: outbox.ReasonNothingSent}, over{to: outbox.StateCancelled}, over{to: outbox.StateExpired}
 	revise = make(map[outbox.DeliveryID]activity.ID)
 	for _, c := range list {
 		switch {
-		case c.verb != send && said[c.revises] != "":
-			revise[c.id] = said[c.revises]
+		case c.verb != send && said[c.revises].said:
+			revise[c.id] = said[c.revises].id
 		case c.verb != send:
 			nothing.list = append(nothing.list, c.hot)
 		case c.cancelled && c.claims == 0 && !c.replayed:
@@ -343,7 +347,7 @@ func (t *tx) attempts(ctx context.Context, heads []head, found []*candidate, now
 			Delivery: c.id, Message: c.message, Conversation: e.copy(), Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
 			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
 			CreatedAt: c.accepted, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
-			LeaseUntil: now.Add(t.store.leaseTime),
+			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
 		}
 		a.Conversation.LastInboundAt = time.Time(byID[c.id].inbound)
 		if c.verb != send {

@@ -20,6 +20,7 @@ type group[T any] struct {
 	mu     sync.Mutex
 	more   sync.Cond // of mu
 	queue  []*queued[T]
+	latest *queued[T] // of all that were ever queued
 	closed bool
 	ended  sync.WaitGroup
 }
@@ -82,6 +83,22 @@ func (g *group[T]) post(what string, op T, after func()) {
 	}
 }
 
+// settle waits for what was posted before, in a group of one goroutine.
+func (g *group[T]) settle(ctx context.Context) error {
+	g.mu.Lock()
+	q := g.latest
+	g.mu.Unlock()
+	if q == nil {
+		return nil
+	}
+	select {
+	case <-q.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func (g *group[T]) enqueue(q *queued[T]) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,6 +106,7 @@ func (g *group[T]) enqueue(q *queued[T]) error {
 		return ErrClosed
 	}
 	g.queue = append(g.queue, q)
+	g.latest = q
 	g.more.Signal()
 	return nil
 }

@@ -247,7 +247,7 @@ func nextMessages(ctx context.Context, c querier, f outbox.MessageFilter, before
 	return list, rows.Err()
 }
 
-// countsOf counts messages' deliveries by state.
+// countsOf counts messages' deliveries as a summary does.
 func countsOf(ctx context.Context, c querier, list []listed) ([]map[outbox.State]int64, error) {
 	counts := make([]map[outbox.State]int64, len(list))
 	ids, alone := make([]int64, len(list)), make([]int64, len(list))
@@ -261,20 +261,25 @@ func countsOf(ctx context.Context, c querier, list []listed) ([]map[outbox.State
 	var parts []string
 	for _, from := range []string{"deliveries", "finished"} {
 		parts = append(parts,
-			"SELECT n.i, d.state FROM unnest($2::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.id = n.id WHERE n.id <> 0",
-			"SELECT n.i, d.state FROM unnest($1::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.message = n.id AND NOT d.alone")
+			"SELECT n.i, d.state, d.verb FROM unnest($2::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.id = n.id WHERE n.id <> 0",
+			"SELECT n.i, d.state, d.verb FROM unnest($1::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.message = n.id AND NOT d.alone")
 	}
-	rows, err := c.Query(ctx, "SELECT i, state, count(*) FROM ("+strings.Join(parts, " UNION ALL ")+") AS d GROUP BY i, state", ids, alone)
+	rows, err := c.Query(ctx, "SELECT i, state, count(*), count(*) FILTER (WHERE verb = 2 AND state = 5) FROM ("+strings.Join(parts, " UNION ALL ")+") AS d GROUP BY i, state", ids, alone)
 	if err != nil {
 		return nil, err
 	}
-	var i, state, n int64
-	_, err = pgx.ForEachRow(rows, []any{&i, &state, &n}, func() error {
+	var i, state, n, removed int64
+	gone := make([]int64, len(list))
+	_, err = pgx.ForEachRow(rows, []any{&i, &state, &n, &removed}, func() error {
 		if state < 1 || state >= states {
 			return fmt.Errorf("postgres: a delivery is in the unknown state %d", state)
 		}
 		counts[i-1][stateNames[state]] += n
+		gone[i-1] += removed
 		return nil
 	})
+	for i, n := range gone {
+		outbox.CountRecalled(counts[i], n)
+	}
 	return counts, err
 }

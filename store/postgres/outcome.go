@@ -1,10 +1,9 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
 	}
 	v := &verdict{
-		id: o.Delivery, fence: o.Fence, failed: o.Failed,
+		id: o.Delivery, fence: o.Fence, failed: o.Failed, unsure: o.MayHaveArrived,
 		told: outbox.Change{
 			At: o.At, State: o.State, Reason: o.Reason, Status: o.Status, Detail: o.Detail, Activity: o.Activity,
 		},
@@ -52,8 +51,10 @@ type verdict struct {
 	fence  int64 // of the attempt
 	told   outbox.Change
 	failed bool
+	unsure bool  // it may have arrived
+	lost   int64 // so many attempts in a row were
 
-	change outbox.Change // what is written: told, unless the message was recalled
+	change outbox.Change // what is written: told, unless the message was recalled or an earlier attempt may have arrived
 	done   bool          // the attempt was the delivery's present one
 }
 
@@ -83,7 +84,7 @@ func (t *tx) record(ctx context.Context, list []*verdict) error {
 	again := false
 	for i, v := range list {
 		ids[i], fences[i] = int64(v.id), v.fence
-		again = again || !v.told.State.Final()
+		again = again || v.told.State != outbox.StateDelivered
 	}
 	var b pgx.Batch
 	queueLockAttempts(&b, t, ids, fences)
@@ -101,7 +102,7 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 	for _, v := range list {
 		v.change, v.done = v.told, false
 	}
-	if err := t.heedRecalls(ctx, list); err != nil {
+	if err := t.reconsider(ctx, list); err != nil {
 		return err
 	}
 	known := make(map[attempt]*verdict, len(list))
@@ -142,33 +143,70 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 	if err := t.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
-	return t.finished(ctx, gone)
+	if err := t.finished(ctx, gone); err != nil {
+		return err
+	}
+	return t.learn(ctx, gone)
 }
 
-// heedRecalls makes those cancelled that were to be tried again and whose message was recalled.
-func (t *tx) heedRecalls(ctx context.Context, list []*verdict) error {
+// learn notes what delivered revisions tell of the deliveries that they revise.
+func (t *tx) learn(ctx context.Context, list []ended) error {
+	for i := range list {
+		e := &list[i]
+		if e.verb == send || e.to != delivered || e.change.Activity == "" {
+			continue
+		}
+		h, err := t.finishedByID(ctx, e.revises)
+		switch {
+		case errors.Is(err, outbox.ErrState), errors.Is(err, outbox.ErrNoDelivery), err == nil && h.state != unknown:
+			continue
+		case err != nil:
+			return err
+		}
+		as := outbox.Settlement{State: outbox.StateDelivered, Activity: e.change.Activity, At: e.change.At}
+		if err := t.settle(ctx, &h, as); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reconsider looks at what was not delivered: what was to be tried again is cancelled if its message was recalled, and
+// what one of whose attempts may have arrived ends as [outbox.Ending] has it.
+func (t *tx) reconsider(ctx context.Context, list []*verdict) error {
 	var ids []int64
 	for _, v := range list {
-		if !v.change.State.Final() {
+		if v.told.State != outbox.StateDelivered {
 			ids = append(ids, int64(v.id))
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := t.Query(ctx, `SELECT d.id FROM deliveries d JOIN messages m ON m.id = d.message
-		WHERE d.id = ANY ($1) AND m.recalled_at IS NOT NULL AND coalesce(d.verb, 0) <> 2`, ids)
+	rows, err := t.Query(ctx, `SELECT d.id, coalesce(d.unsure, false), m.recalled_at IS NOT NULL AND coalesce(d.verb, 0) <> 2
+		FROM deliveries d JOIN messages m ON m.id = d.message WHERE d.id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
-	recalled, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	type facts struct{ unsure, recalled bool }
+	known := make(map[int64]facts, len(ids))
+	var id int64
+	var f facts
+	if _, err := pgx.ForEachRow(rows, []any{&id, &f.unsure, &f.recalled}, func() error {
+		known[id] = f
+		return nil
+	}); err != nil {
+		return err
+	}
 	for _, v := range list {
-		if c := &v.change; !c.State.Final() && slices.Contains(recalled, int64(v.id)) {
+		c, f := &v.change, known[int64(v.id)]
+		if !c.State.Final() && f.recalled {
 			c.Detail = strings.Trim(c.Reason+": "+c.Detail, ": ")
 			c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
 		}
+		*c = outbox.Ending(*c, f.unsure || v.unsure)
 	}
-	return err
+	return nil
 }
 
 // endings are deliveries that become final, as arrays.
@@ -245,8 +283,8 @@ func (t *tx) finished(ctx context.Context, list []ended) error {
 	return t.tellOutcomes(ctx, list)
 }
 
-// finish ends deliveries that nobody is sending, each by a change, in conversations that are locked.
-func (t *tx) finish(ctx context.Context, list []hot, to int64, change func(*hot) outbox.Change) error {
+// finish ends deliveries, each by a change, as [outbox.Ending] has it, in conversations that are locked.
+func (t *tx) finish(ctx context.Context, list []hot, change func(*hot) outbox.Change) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -254,7 +292,11 @@ func (t *tx) finish(ctx context.Context, list []hot, to int64, change func(*hot)
 	changes := make(map[outbox.DeliveryID]outbox.Change, len(list))
 	for i := range list {
 		h := &list[i]
-		c := change(h)
+		c := outbox.Ending(change(h), h.unsure)
+		to, err := stateCode(c.State)
+		if err != nil {
+			return err
+		}
 		changes[h.id] = c
 		a.add(h.id, anyFence, to, false, c)
 	}
@@ -274,8 +316,9 @@ func (t *tx) finish(ctx context.Context, list []hot, to int64, change func(*hot)
 // returns are attempts whose deliveries become ready again, as arrays.
 type returns struct {
 	id, fence    []int64
-	waits        []int16
+	waits, lost  []int16
 	failed       []int32
+	unsure       []bool
 	reason, sent texts
 	due, at      times
 	line         []string
@@ -293,6 +336,7 @@ func (a *returns) add(v *verdict) {
 	}
 	a.id, a.fence = append(a.id, int64(v.id)), append(a.fence, v.fence)
 	a.waits, a.failed = append(a.waits, int16(waits)), append(a.failed, failures)
+	a.unsure, a.lost = append(a.unsure, v.unsure), append(a.lost, int16(v.lost)) //nolint:gosec // there are few
 	a.reason.add(clean(c.Reason))
 	a.sent.add(clean(string(c.Activity)))
 	a.due.add(due)
@@ -302,14 +346,16 @@ func (a *returns) add(v *verdict) {
 
 var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.due, lease_until = NULL,
 		failures = d.failures + e.failed, reason = e.why, activity_id = coalesce(e.sent, d.activity_id), updated_at = e.at,
-		history = d.history || e.line || ` + endOf("d.claims") + `
+		history = d.history || e.line || ` + endOf("d.claims") + `,
+		unsure = CASE WHEN d.unsure OR e.unsure THEN true END, lost = nullif(e.lost, 0)
 	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
-		$8::timestamptz[], $9::text[]) AS e (id, fence, waits, failed, why, sent, due, at, line)
+		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
+		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
 	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence`
 
 func (a *returns) queue(b *pgx.Batch, each func(attempt)) {
 	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
-		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line).Query(func(r pgx.Rows) error {
+		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
 		var id, fence int64
 		_, err := pgx.ForEachRow(r, []any{&id, &fence}, func() error {
 			each(attempt{outbox.DeliveryID(id), fence})
@@ -417,7 +463,7 @@ func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err 
 
 // overdue lists the attempts in locked conversations whose lease has run out, in the order of their deliveries.
 func (t *tx) overdue(ctx context.Context, conversations []int64, now time.Time) ([]*verdict, error) {
-	rows, err := t.Query(ctx, `SELECT d.id, d.fence, m.on_unknown, coalesce(d.verb, 0)
+	rows, err := t.Query(ctx, `SELECT d.id, d.fence, d.claims, coalesce(d.lost, 0), m.on_unknown = 2 AND d.verb IS NULL
 		FROM deliveries d JOIN messages m ON m.id = d.message
 		WHERE `+overdue+` AND d.conversation = ANY ($3) ORDER BY d.id LIMIT $4`,
 		t.store.callersTime, now, conversations, reclaimAtOnce)
@@ -425,16 +471,13 @@ func (t *tx) overdue(ctx context.Context, conversations []int64, now time.Time) 
 		return nil, err
 	}
 	var list []*verdict
-	var id, fence, onUnknown, verb int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &onUnknown, &verb}, func() error {
-		v := &verdict{
-			id: outbox.DeliveryID(id), fence: fence,
-			told: outbox.Change{At: now, State: outbox.StateReady, Reason: "lease_lost"},
-		}
-		if onUnknown == holdCode && verb == send {
-			v.told.State = outbox.StateUnknown
-		}
-		list = append(list, v)
+	var id, fence, claims, lost int64
+	var hold bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &claims, &lost, &hold}, func() error {
+		c := outbox.Change{At: now, Attempt: int(claims), Reason: outbox.ReasonLeaseLost}
+		list = append(list, &verdict{
+			id: outbox.DeliveryID(id), fence: fence, told: outbox.AfterLoss(c, int(lost)+1, hold), unsure: true, lost: lost + 1,
+		})
 		return nil
 	})
 	return list, err
@@ -445,18 +488,29 @@ func hotByID(ctx context.Context, q querier, ids ...outbox.DeliveryID) ([]hot, e
 	return collectHot(q.Query(ctx, "SELECT "+hotColumns+" FROM deliveries d WHERE d.id = ANY ($1) ORDER BY d.id", numbers(ids)))
 }
 
-// given is the id that the channel gave to what deliveries have said; those that have said nothing are missing.
-func given(ctx context.Context, q querier, ids []outbox.DeliveryID) (map[outbox.DeliveryID]activity.ID, error) {
-	rows, err := q.Query(ctx, `SELECT id, activity_id FROM finished WHERE id = ANY ($1) AND activity_id IS NOT NULL
-		UNION ALL SELECT id, activity_id FROM deliveries WHERE id = ANY ($1) AND activity_id IS NOT NULL`, numbers(ids))
+// utterance is what a delivery has said: the id that the channel gave it, if it gave one, and whether it has said
+// something, or may have.
+type utterance struct {
+	id   activity.ID
+	said bool
+}
+
+func utterances(ctx context.Context, q querier, ids []outbox.DeliveryID) (map[outbox.DeliveryID]utterance, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := q.Query(ctx, `SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR state IN (5, 7) FROM finished WHERE id = ANY ($1)
+		UNION ALL SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR coalesce(unsure, false) FROM deliveries WHERE id = ANY ($1)`,
+		numbers(ids))
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[outbox.DeliveryID]activity.ID, len(ids))
+	found := make(map[outbox.DeliveryID]utterance, len(ids))
 	var id int64
-	var said string
-	_, err = pgx.ForEachRow(rows, []any{&id, &said}, func() error {
-		found[outbox.DeliveryID(id)] = cmp.Or(found[outbox.DeliveryID(id)], activity.ID(said))
+	var given string
+	var said bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &given, &said}, func() error {
+		found[outbox.DeliveryID(id)] = utterance{activity.ID(given), said}
 		return nil
 	})
 	return found, err

@@ -53,7 +53,8 @@ func (t *tx) park(ctx context.Context, at time.Time, after int64) (n int, last i
 	if err != nil {
 		return 0, after, false, err
 	}
-	return len(list), ids[len(ids)-1], len(ids) == parkAtOnce, t.finish(ctx, list, unknown, func(h *hot) outbox.Change {
+	t.wake = true // the next due time may be another
+	return len(list), ids[len(ids)-1], len(ids) == parkAtOnce, t.finish(ctx, list, func(h *hot) outbox.Change {
 		return outbox.Change{At: at, State: outbox.StateUnknown, Attempt: int(h.claims), Reason: outbox.ReasonRestored}
 	})
 }

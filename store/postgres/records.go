@@ -92,8 +92,8 @@ func selectDeliveries(which string) []string {
 }
 
 const (
-	hotDelivery      = "d.id, d.message, d.conversation, d.state, CASE WHEN d.waits = 2 THEN d.due_at END, " + deliveryRest
-	finishedDelivery = "d.id, d.message, d.conversation, d.state, NULL::timestamptz, " + deliveryRest
+	hotDelivery      = "d.id, d.message, d.conversation, d.state, CASE WHEN d.waits = 2 THEN d.due_at END, " + deliveryRest + ", coalesce(d.unsure, false)"
+	finishedDelivery = "d.id, d.message, d.conversation, d.state, NULL::timestamptz, " + deliveryRest + ", false"
 	deliveryRest     = `d.reason, d.activity_id, d.claims, d.failures, d.updated_at, d.history,
 		coalesce(c.app_id, g.app_id, ''), coalesce(c.tenant_id, g.tenant_id, ''), coalesce(c.channel_id, g.channel_id, ''),
 		coalesce(c.bot_id, g.bot_id, ''), coalesce(c.conversation_id, g.conversation_id, ''), d.created_at, coalesce(d.verb, 0),
@@ -110,7 +110,7 @@ func scanDelivery(r pgx.Row) (d outbox.Delivery, err error) {
 	if err := r.Scan((*int64)(&d.ID), (*int64)(&d.Message), (*int64)(&d.Conversation), &state, (*optionalTime)(&d.DueAt),
 		(*optionalText)(&d.Reason), (*optionalText)(&d.Activity), &d.Claims, &d.Failures, &d.UpdatedAt, &history,
 		&k.AppID, (*string)(&k.Tenant), (*string)(&k.Channel), (*string)(&k.Bot), (*string)(&k.Conversation),
-		&d.CreatedAt, &verb, (*int64)(&d.Revises)); err != nil {
+		&d.CreatedAt, &verb, (*int64)(&d.Revises), &d.MayHaveArrived); err != nil {
 		return d, err
 	}
 	if state < 1 || state >= states {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // finishedColumns are a row of the table finished as hot reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, 0::bigint, d.state, d.fence, d.claims,
 	d.failures, coalesce(d.activity_id, ''), d.updated_at, d.created_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
-	coalesce(d.replayed, false)`
+	coalesce(d.replayed, false), d.state = 7, 0`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none. The row is
 // locked.
@@ -54,13 +55,16 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 		case h.state == delivered:
 			return outbox.ErrState
 		}
-		var recalled bool
-		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL FROM messages WHERE id = $1", int64(h.message)).Scan(&recalled); err != nil {
+		var recalled, purged bool
+		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL, body IS NULL FROM messages WHERE id = $1", int64(h.message)).
+			Scan(&recalled, &purged); err != nil {
 			return err
 		}
 		switch {
 		case recalled && h.verb != remove:
 			return outbox.ErrRecalled
+		case purged && h.verb != remove:
+			return outbox.ErrPurged
 		case !there[h.conversation]:
 			return book.ErrNotFound
 		}
@@ -96,15 +100,17 @@ func (t *tx) replay(ctx context.Context, list []hot, at time.Time) error {
 	}
 	t.wake = true
 	c := outbox.Change{At: at, State: outbox.StateReady, Reason: outbox.ReasonReplayed}
-	_, err = t.Exec(ctx, `WITH back AS (
+	if _, err := t.Exec(ctx, `WITH back AS (
 			DELETE FROM finished d USING unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS n (id, waits, seq)
 			WHERE d.id = n.id RETURNING d.*, n.waits, n.seq)
 		INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, fence, claims, failures,
-			reason, activity_id, created_at, updated_at, history, verb, revises, replayed)
+			reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
 		SELECT d.id, d.message, d.conversation, d.lane, d.alone, d.seq, 2, d.waits, $4, d.fence, d.claims, 0, $5, d.activity_id,
-			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true FROM back d`,
-		ids, waits, places, at, c.Reason, line(c))
-	return err
+			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true, CASE WHEN d.state = 7 THEN true END FROM back d`,
+		ids, waits, places, at, c.Reason, line(c)); err != nil {
+		return err
+	}
+	return t.mayCollapse(ctx, list)
 }
 
 // replayAtOnce bounds one step of a replay, so that its locks are not held for long.
@@ -131,7 +137,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, a
 	return total, nil
 }
 
-const mayBeReplayed = ` AND d.state <> 5 AND (d.verb = 2 OR m.recalled_at IS NULL)
+const mayBeReplayed = ` AND d.state <> 5 AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL)
 	AND EXISTS (SELECT FROM conversations c WHERE c.id = d.conversation)`
 
 // replayNext replays some of those that match after one.
@@ -179,10 +185,10 @@ func (t *tx) replayNext(
 
 // SettleDelivery implements [outbox.Store].
 func (s *Store) SettleDelivery(
-	ctx context.Context, id outbox.DeliveryID, to outbox.State, at time.Time,
+	ctx context.Context, id outbox.DeliveryID, as outbox.Settlement,
 ) (outbox.Delivery, error) {
-	if to != outbox.StateDelivered && to != outbox.StateFailed {
-		return outbox.Delivery{}, fmt.Errorf("postgres: settle: %q is neither delivered nor failed", to)
+	if as.State != outbox.StateDelivered && as.State != outbox.StateFailed {
+		return outbox.Delivery{}, fmt.Errorf("postgres: settle: %q is neither delivered nor failed", as.State)
 	}
 	if err := s.write(ctx, func(ctx context.Context, t *tx) error {
 		h, err := t.finishedByID(ctx, id)
@@ -192,23 +198,31 @@ func (s *Store) SettleDelivery(
 		case h.state != unknown:
 			return outbox.ErrState
 		}
-		code, err := stateCode(to)
-		if err != nil {
-			return err
-		}
-		t.count(unknown, code, 1)
-		c := outbox.Change{At: at, State: to, Attempt: int(h.claims), Reason: outbox.ReasonSettled}
-		h.wantedAt = at // who knows when it was delivered
-		e := ended{hot: h, to: code, change: c}
-		t.ended(&e)
-		if err := t.tellOutcomes(ctx, []ended{e}); err != nil {
-			return err
-		}
-		_, err = t.Exec(ctx, "UPDATE finished SET state = $2, reason = $3, updated_at = $4, history = history || $5 WHERE id = $1",
-			int64(id), code, c.Reason, at, wholeLine(c))
-		return err
+		return t.settle(ctx, &h, as)
 	}); err != nil {
 		return outbox.Delivery{}, err
 	}
 	return s.DeliveryRecord(ctx, id)
+}
+
+// settle makes an unknown delivery, whose row is locked, what somebody knows it to be.
+func (t *tx) settle(ctx context.Context, h *hot, as outbox.Settlement) error {
+	code, err := stateCode(as.State)
+	if err != nil {
+		return err
+	}
+	t.count(unknown, code, 1)
+	c := outbox.Change{
+		At: as.At, State: as.State, Attempt: int(h.claims), Reason: outbox.ReasonSettled, Activity: as.Activity,
+	}
+	h.wantedAt = as.At // who knows when it was delivered
+	h.activity = cmp.Or(as.Activity, h.activity)
+	e := ended{hot: *h, to: code, change: c}
+	t.ended(&e)
+	if err := t.tellOutcomes(ctx, []ended{e}); err != nil {
+		return err
+	}
+	_, err = t.Exec(ctx, `UPDATE finished SET state = $2, reason = $3, activity_id = $4, updated_at = $5, history = history || $6
+		WHERE id = $1`, int64(h.id), code, c.Reason, optionalText(clean(string(h.activity))), c.At, wholeLine(c))
+	return err
 }

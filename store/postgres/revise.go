@@ -26,6 +26,7 @@ type part struct {
 	verb         int64
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
+	unsure       bool // an attempt may have arrived
 }
 
 func (p part) waits() bool { return p.state == scheduled || p.state == ready || p.state == held }
@@ -103,18 +104,18 @@ func covers(locked, now []part) bool {
 }
 
 func (t *tx) parts(ctx context.Context, id outbox.MessageID) (found []part, err error) {
-	const columns = "SELECT d.id, d.conversation, d.state, coalesce(d.verb, 0), coalesce(d.revises, 0), d.activity_id IS NOT NULL FROM "
+	const columns = "SELECT d.id, d.conversation, d.state, coalesce(d.verb, 0), coalesce(d.revises, 0), d.activity_id IS NOT NULL, "
+	const waiting, final = columns + "coalesce(d.unsure, false) FROM deliveries d WHERE ", columns + "d.state = 7 FROM finished d WHERE "
 	const only = "d.id = (SELECT m.alone FROM messages m WHERE m.id = $1)"
 	const others = "d.message = $1 AND NOT d.alone"
-	rows, err := t.Query(ctx, columns+"deliveries d WHERE "+only+" UNION ALL "+columns+"finished d WHERE "+only+" UNION ALL "+
-		columns+"deliveries d WHERE "+others+" UNION ALL "+columns+"finished d WHERE "+others+" ORDER BY 1", int64(id))
+	rows, err := t.Query(ctx, waiting+only+" UNION ALL "+final+only+" UNION ALL "+waiting+others+" UNION ALL "+final+others+" ORDER BY 1", int64(id))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var p part
-		if err := rows.Scan((*int64)(&p.id), (*int64)(&p.conversation), &p.state, &p.verb, (*int64)(&p.revises), &p.said); err != nil {
+		if err := rows.Scan((*int64)(&p.id), (*int64)(&p.conversation), &p.state, &p.verb, (*int64)(&p.revises), &p.said, &p.unsure); err != nil {
 			return nil, err
 		}
 		found = append(found, p)
@@ -149,10 +150,10 @@ func (t *tx) recall(ctx context.Context, rev *outbox.Revision, m *revised) error
 	var waiting []outbox.DeliveryID
 	var told []part
 	for _, p := range m.parts {
-		switch {
-		case p.waits():
+		if p.waits() {
 			waiting = append(waiting, p.id)
-		case p.verb == send && p.given():
+		}
+		if p.verb == send && (p.given() || p.unsure) {
 			told = append(told, p)
 		}
 	}

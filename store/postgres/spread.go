@@ -13,9 +13,7 @@ import (
 
 // spread is a message whose deliveries are being made, as it is in the database.
 type spread struct {
-	message outbox.MessageID
-	lane    outbox.Lane
-	appID   string
+	message outbox.Message // id, app, tenant, lane and collapse key
 	outbox.Spread
 	after book.Row
 }
@@ -30,7 +28,8 @@ func queueSpread(b *pgx.Batch, sub *outbox.Submission) {
 
 // endSpread makes no more deliveries of a message.
 func (t *tx) endSpread(ctx context.Context, id outbox.MessageID) error {
-	_, err := t.Exec(ctx, "DELETE FROM spreads WHERE message = $1", int64(id))
+	_, err := t.Exec(ctx, `WITH ended AS (DELETE FROM spreads WHERE message = $1 RETURNING message)
+		DELETE FROM outdone o USING ended e WHERE o.message = e.message`, int64(id))
 	return err
 }
 
@@ -76,25 +75,25 @@ func (t *tx) spread(
 	case err != nil:
 		return 0, false, err
 	case len(rows) < n:
-		return made, others, t.endSpread(ctx, p.message)
+		return made, others, t.endSpread(ctx, p.message.ID)
 	}
 	_, err = t.Exec(ctx, "UPDATE spreads SET after = $2, made = made + $3 WHERE message = $1",
-		int64(p.message), int64(rows[len(rows)-1]), made)
+		int64(p.message.ID), int64(rows[len(rows)-1]), made)
 	return made, true, err
 }
 
 // nextSpread locks the one whose turn it is, and tells whether there are others. Nil when all are being worked at.
 func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 	var p spread
-	f := &p.Filter
+	f, m := &p.Filter, &p.message
 	var left int64
 	err := t.QueryRow(ctx, `SELECT s.message, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id,
-			s.last, s.after, s.due_at, (SELECT count(*) FROM spreads) - 1
+			s.last, s.after, s.due_at, m.tenant_id, m.collapse_key, (SELECT count(*) FROM spreads) - 1
 		FROM spreads s JOIN messages m ON m.id = s.message
 		ORDER BY s.lane, s.made, s.message LIMIT 1 FOR UPDATE OF s SKIP LOCKED`).Scan(
-		(*int64)(&p.message), &p.lane, &p.appID, (*optionalText)(&f.Kind), (*optionalText)(&f.Channel), (*optionalText)(&f.Reach),
+		(*int64)(&m.ID), &m.Lane, &m.AppID, (*optionalText)(&f.Kind), (*optionalText)(&f.Channel), (*optionalText)(&f.Reach),
 		(*optionalText)(&f.Tag), (*optionalText)(&f.User), (*optionalText)(&f.ExternalID), (*int64)(&p.Last), (*int64)(&p.after),
-		(*optionalTime)(&p.DueAt), &left)
+		(*optionalTime)(&p.DueAt), (*string)(&m.Tenant), (*optionalText)(&m.CollapseKey), &left)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err := t.QueryRow(ctx, "SELECT count(*) FROM spreads").Scan(&left)
 		return nil, left > 0, err
@@ -104,7 +103,7 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 
 // reached lists the next conversations that a spread comes to.
 func (t *tx) reached(ctx context.Context, p *spread, n int) ([]book.Row, error) {
-	where, by, known := fitting(p.appID, p.Filter, p.after)
+	where, by, known := fitting(p.message.AppID, p.Filter, p.after)
 	args := arguments(known)
 	found, err := t.Query(ctx, "SELECT "+by+" "+where+" AND "+by+" <= "+args.add(int64(p.Last))+
 		" ORDER BY "+by+" LIMIT "+args.add(n), args...)
@@ -124,7 +123,13 @@ func (t *tx) spreadTo(
 	}
 	lanes := make([]lane, len(rows))
 	for i, r := range rows {
-		lanes[i] = lane{r, p.lane}
+		lanes[i] = lane{r, p.message.Lane}
+	}
+	var outdone map[book.Row]bool
+	if p.message.CollapseKey != "" {
+		if outdone, err = t.spreadCollapses(ctx, p, rows, at); err != nil {
+			return 0, err
+		}
 	}
 	var taken map[lane]bool
 	late := p.DueAt.After(at)
@@ -134,11 +139,18 @@ func (t *tx) spreadTo(
 		}
 	}
 	var a deliveryArrays
+	var over []outbox.DeliveryID
 	for i, r := range rows {
 		if !locked[r] {
 			continue
 		}
-		d := newDelivery{id: nextID(), message: p.message, conversation: r, lane: p.lane, state: ready, wantedAt: at, at: at}
+		d := newDelivery{
+			id: nextID(), message: p.message.ID, conversation: r, lane: p.message.Lane, state: ready, wantedAt: at, at: at,
+			collapse: collapseHash(p.message.AppID, p.message.Tenant, p.message.CollapseKey),
+		}
+		if outdone[r] {
+			over = append(over, d.id)
+		}
 		switch {
 		case late:
 			d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, p.DueAt, p.DueAt
@@ -152,5 +164,29 @@ func (t *tx) spreadTo(
 		t.wake = true
 		a.queue(t)
 	}
+	if len(over) > 0 {
+		list, err := hotByID(ctx, t, over...)
+		if err != nil {
+			return 0, err
+		}
+		if err := t.collapsed(ctx, list, at); err != nil {
+			return 0, err
+		}
+	}
 	return len(a.id), nil
+}
+
+// spreadCollapses ends what deliveries that are about to be made replace, and tells where they are replaced themselves.
+func (t *tx) spreadCollapses(ctx context.Context, p *spread, rows []book.Row, at time.Time) (map[book.Row]bool, error) {
+	outdone, err := t.outdone(ctx, &p.message, rows)
+	if err != nil {
+		return nil, err
+	}
+	var first []book.Row
+	for _, r := range rows {
+		if !outdone[r] {
+			first = append(first, r)
+		}
+	}
+	return outdone, t.collapse(ctx, &p.message, first, at)
 }

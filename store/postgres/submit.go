@@ -17,6 +17,11 @@ import (
 
 // SubmitMessage implements [outbox.Store].
 func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+	if take {
+		if err := s.releases.settle(ctx); err != nil {
+			return outbox.Receipt{}, err
+		}
+	}
 	a := &accept{sub: &sub, take: take}
 	if err := s.accepts.do(ctx, a); err != nil {
 		return outbox.Receipt{}, err
@@ -61,11 +66,41 @@ func (t *tx) submit(ctx context.Context, sub *outbox.Submission) (outbox.Receipt
 // accept decides about several submissions in their order and writes those that are accepted, with the commit. Its error
 // is that of the transaction.
 func (t *tx) accept(ctx context.Context, list []*accept) error {
+	if err := t.lockGoals(ctx, list); err != nil {
+		return err
+	}
+	for len(list) > 0 {
+		n := 1 // what replaces others is accepted by itself: these may be among those before it
+		for ; list[0].sub.Message.CollapseKey == "" && n < len(list) && list[n].sub.Message.CollapseKey == ""; n++ {
+		}
+		if err := t.acceptSome(ctx, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// lockGoals locks all conversations that submissions go to, if that will not be done in one step anyway.
+func (t *tx) lockGoals(ctx context.Context, list []*accept) error {
+	if !slices.ContainsFunc(list, func(a *accept) bool { return a.sub.Message.CollapseKey != "" }) {
+		return nil
+	}
+	rows, _, _ := goals(list)
+	_, err := t.Exec(ctx, lockTurns, rows)
+	return err
+}
+
+// acceptSome decides about submissions none of which replaces another, or about one.
+func (t *tx) acceptSome(ctx context.Context, list []*accept) error {
 	for _, a := range list {
 		a.receipt, a.err = outbox.Receipt{}, nil
 	}
 	k, err := t.acceptKnowing(ctx, list)
 	if err != nil {
+		return err
+	}
+	if err := k.collapse(ctx, t, list[0]); err != nil {
 		return err
 	}
 	w := &acceptWrite{}
@@ -185,29 +220,58 @@ func (k *known) queueKeys(b *pgx.Batch, list []*accept) {
 	})
 }
 
-// decide accepts a submission or refuses it.
-func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error) {
+// check tells whether a submission was accepted before, or why it is refused.
+func (k *known) check(a *accept) (receipt outbox.Receipt, err error) {
 	m := &a.sub.Message
-	key := messageKey{m.AppID, m.Tenant, m.Key}
-	if e, ok := k.keys[key]; ok && m.Key != "" {
+	if e, ok := k.keys[messageKey{m.AppID, m.Tenant, m.Key}]; ok && m.Key != "" {
 		if !bytes.Equal(e.fingerprint, m.Fingerprint) {
-			return outbox.Receipt{}, outbox.ErrKeyReused
+			return receipt, outbox.ErrKeyReused
 		}
 		return outbox.Receipt{Message: e.id, Replayed: true}, nil
 	}
 	for i := range a.sub.Deliveries {
 		if k.turns[a.sub.Deliveries[i].Conversation] == nil {
-			return outbox.Receipt{}, book.ErrNotFound
+			return receipt, book.ErrNotFound
 		}
 	}
 	if a.sub.Spread != nil && len(a.sub.Deliveries) > 0 {
-		return outbox.Receipt{}, errors.New("postgres: submit: a spread, and deliveries")
+		return receipt, errors.New("postgres: submit: a spread, and deliveries")
+	}
+	return receipt, nil
+}
+
+// collapse ends what the submission replaces, and looks again at who is in the lanes.
+func (k *known) collapse(ctx context.Context, t *tx, a *accept) error {
+	if a.sub.Message.CollapseKey == "" || len(a.sub.Deliveries) == 0 {
+		return nil
+	}
+	if earlier, err := k.check(a); err != nil || earlier.Replayed {
+		return nil //nolint:nilerr // it is refused, and told so later
+	}
+	in := make([]book.Row, len(a.sub.Deliveries))
+	for i := range in {
+		in[i] = a.sub.Deliveries[i].Conversation
+	}
+	if err := t.collapse(ctx, &a.sub.Message, in, a.sub.At); err != nil {
+		return err
+	}
+	_, lanes, _ := goals([]*accept{a})
+	var err error
+	k.occupied, err = collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...))
+	return err
+}
+
+// decide accepts a submission or refuses it.
+func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error) {
+	m := &a.sub.Message
+	if earlier, err := k.check(a); err != nil || earlier.Replayed {
+		return earlier, err
 	}
 	if err := w.messages.add(a.sub); err != nil {
 		return outbox.Receipt{}, err
 	}
 	if m.Key != "" {
-		k.keys[key] = earlier{m.ID, m.Fingerprint}
+		k.keys[messageKey{m.AppID, m.Tenant, m.Key}] = earlier{m.ID, m.Fingerprint}
 	}
 	if a.sub.Spread != nil {
 		queueSpread(&t.last, a.sub)
@@ -226,6 +290,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	alone := len(a.sub.Deliveries) == 1
 	d := newDelivery{
 		id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone, state: ready, wantedAt: at, at: at,
+		collapse: collapseHash(m.AppID, m.Tenant, m.CollapseKey),
 	}
 	if nd.DueAt.After(at) {
 		d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, nd.DueAt, nd.DueAt

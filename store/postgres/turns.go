@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,7 @@ type lease struct {
 	key     headsup.ConversationKey
 	turn    int64 // primary key of the row
 	fence   int64
+	gone    atomic.Bool // it was given back
 	release func()
 }
 
@@ -50,6 +52,7 @@ func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup
 		return nil, err
 	}
 	l.release = sync.OnceFunc(func() {
+		l.gone.Store(true)
 		s.releases.post("give a conversation back", releasing{l.turn, l.fence}, local.Release)
 	})
 	return l, nil
@@ -261,6 +264,9 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 // extend makes a lease last from now on and locks its row, together with those of other conversations that the transaction
 // will change. From here on nobody takes it before the transaction has ended. ErrLeaseLost when somebody has already.
 func (t *tx) extend(ctx context.Context, l *lease, others ...book.Row) error {
+	if l.gone.Load() {
+		return headsup.ErrLeaseLost
+	}
 	var b pgx.Batch
 	if len(others) > 0 {
 		b.Queue("SELECT FROM turns WHERE key = $1 OR conversation = ANY ($2) ORDER BY key FOR NO KEY UPDATE", l.turn, numbers(others))

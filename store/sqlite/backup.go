@@ -13,6 +13,8 @@ import (
 // Backup writes a copy of the database, as it is at one moment, to a new file that only its owner can read. The copy is
 // complete and synced when Backup returns; work goes on meanwhile. It needs no log beside it, and [Restore] takes it.
 func (s *Store) Backup(ctx context.Context, to string) error {
+	s.files.RLock()
+	defer s.files.RUnlock()
 	return backup(ctx, s.path, to)
 }
 
@@ -45,7 +47,7 @@ func backup(ctx context.Context, path, to string) (err error) {
 			err = errors.Join(err, os.Remove(to))
 		}
 	}()
-	c, err := openConn(dsn(path))
+	c, err := openConn(path, nil)
 	if err != nil {
 		return explain(path, err)
 	}
@@ -135,7 +137,7 @@ func checkAll(ctx context.Context, path string) error {
 	if err := checkHeader(path); err != nil {
 		return err
 	}
-	c, err := openConn(dsn(path, "query_only(1)"))
+	c, err := openConn(path, settings{"query_only(1)"})
 	if err != nil {
 		return explain(path, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // touches counts writes of sightings that changed nothing but the time, and that nobody waits for.
@@ -88,7 +89,7 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 	if e == nil {
 		next.conv = book.Conversation{Key: s.Key, CreatedAt: s.At}
 	} else {
-		next.conv, next.people = e.conv, e.people
+		next.conv, next.people, next.route = e.conv, e.people, e.route
 	}
 	c := &next.conv
 	if s.Reference.Locale == "" && c.Reference.Locale != "" {
@@ -200,6 +201,15 @@ func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	r, err := t.routeOf(outbox.RouteOf(next.conv))
+	if err != nil {
+		return nil, err
+	}
+	if next.route = r.id; known != nil && known.route != r.id {
+		if err := t.reroute(known.conv.Row, r); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.writeConversation(next); err != nil {
 		return nil, err
 	}
@@ -221,21 +231,21 @@ func (t *tx) writeConversation(e *entry) error {
 		user = string(c.Reference.User.ID)
 	}
 	if c.Row != 0 {
-		_, err := t.exec(`UPDATE conversations SET kind = ?, service_url = ?, url_source = ?, verified_at = ?,
+		_, err := t.exec(`UPDATE conversations SET kind = ?, service_url = ?, route = ?, url_source = ?, verified_at = ?,
 			reference = ?, user_id = ?, locale = ?, time_zone = ?, reach = ?, reach_cause = ?, reach_at = ?,
 			seen_at = ?, updated_at = ? WHERE id = ?`,
-			text(c.Kind), text(c.Reference.ServiceURL), text(c.Source), c.VerifiedAt,
+			text(c.Kind), text(c.Reference.ServiceURL), e.route, text(c.Source), c.VerifiedAt,
 			e.reference, text(user), text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
 			c.UpdatedAt, c.UpdatedAt, int64(c.Row))
 		return err
 	}
 	_, err := t.returning(func(r row) { c.Row = book.Row(r.int(0)) },
 		`INSERT INTO conversations (app_id, tenant_id, channel_id, bot_id, conversation_id, kind, service_url,
-			url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
+			route, url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
 			seen_at, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(c.Key.Bot), text(c.Key.Conversation),
-		text(c.Kind), text(c.Reference.ServiceURL), text(c.Source), c.VerifiedAt, e.reference, text(user),
+		text(c.Kind), text(c.Reference.ServiceURL), e.route, text(c.Source), c.VerifiedAt, e.reference, text(user),
 		text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
 		c.UpdatedAt, c.CreatedAt, c.UpdatedAt)
 	return err

@@ -14,7 +14,7 @@ import (
 const (
 	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
-		c.created_at, c.updated_at `
+		c.created_at, c.updated_at, c.route `
 	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
@@ -25,7 +25,7 @@ func keyArgs(k headsup.ConversationKey) []any {
 }
 
 func scanConversation(r row) (*entry, error) {
-	e := &entry{reference: r.bytes(9), conv: book.Conversation{
+	e := &entry{reference: r.bytes(9), route: r.int(17), conv: book.Conversation{
 		Row: book.Row(r.int(0)),
 		Key: headsup.ConversationKey{
 			AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Channel: activity.ChannelID(r.text(3)),
@@ -41,24 +41,30 @@ func scanConversation(r row) (*entry, error) {
 	return e, nil
 }
 
-func (s *Store) conversations(ctx context.Context, query string, args ...any) ([]book.Conversation, error) {
+func (s *Store) conversations(ctx context.Context, query string, args ...any) (found []book.Conversation, err error) {
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	var found []book.Conversation
-	err := s.read(ctx, func(c *conn) error {
-		return c.each(func(r row) error {
-			e, err := scanConversation(r)
-			if err == nil {
-				found = append(found, e.conv)
-			}
-			return err
-		}, query, args...)
+	err = s.read(ctx, func(c *conn) (err error) {
+		found, err = readConversations(c, query, args...)
+		return err
 	})
 	return found, err
 }
 
-// Conversation implements [book.Store].
+func readConversations(c *conn, query string, args ...any) (found []book.Conversation, err error) {
+	err = c.each(func(r row) error {
+		e, err := scanConversation(r)
+		if err == nil {
+			found = append(found, e.conv)
+		}
+		return err
+	}, query, args...)
+	return found, err
+}
+
+// Conversation implements [book.Store]. What it returns may not be synced yet; whatever is written because of it is synced
+// after it.
 func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
 	if err := s.settle(ctx); err != nil {
 		return book.Conversation{}, err
@@ -66,7 +72,11 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 	if e, ok := s.cache.key(key); ok {
 		return e.copy(), nil
 	}
-	found, err := s.conversations(ctx, selectConversation+whereKey, keyArgs(key)...)
+	var found []book.Conversation
+	err := s.peek(ctx, func(c *conn) (err error) {
+		found, err = readConversations(c, selectConversation+whereKey, keyArgs(key)...)
+		return err
+	})
 	switch {
 	case err != nil:
 		return book.Conversation{}, err

@@ -11,6 +11,8 @@ import (
 // entry is a conversation of the book as it is stored, decoded. It does not change: a change makes a new entry.
 type entry struct {
 	conv book.Conversation
+	// route is the number of its route.
+	route int64
 	// reference is conv.Reference as JSON.
 	reference []byte
 	// people are those who are known to be stored as members, with a hash of what is stored of them.
@@ -97,6 +99,13 @@ func (c *cache) remove(e *entry) {
 	defer c.mu.Unlock()
 	c.young.remove(e)
 	c.old.remove(e)
+}
+
+// clear forgets all entries.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.old = newGeneration(), newGeneration()
 }
 
 // add puts e into the young generation. c.mu is held.

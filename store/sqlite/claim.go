@@ -15,7 +15,7 @@ import (
 // Bounds of one step of a claim, so that it does not hold up the writer for long.
 const (
 	promoteAtOnce = 1000
-	expireAtOnce  = 1000
+	dropHeads     = 1000
 	pageAtOnce    = 256
 )
 
@@ -56,39 +56,96 @@ func (t *tx) claim(n int, now time.Time) (step claimStep, err error) {
 		step.unfinished = true // the most pressing may be among those that follow
 		return step, err
 	}
-	var from place
-	for expirations := 0; len(step.attempts) < n; {
-		page, err := t.claimable(from, min(n-len(step.attempts), pageAtOnce))
-		if err != nil {
-			return step, err
-		}
-		if len(page) == 0 {
-			break
-		}
-		over, err := t.drop(page, now)
-		if err != nil {
-			return step, err
-		}
-		if expirations += over; expirations >= expireAtOnce {
-			step.unfinished = true
-			return step, nil
-		}
-		if over > 0 {
-			continue // look again: their successors may stand within this page
-		}
-		from = page[len(page)-1].place()
-		for i := range page {
-			a, taken, err := t.take(&page[i], now)
-			if err != nil {
-				return step, err
-			}
-			if taken {
-				step.attempts = append(step.attempts, a)
-			}
-		}
+	c := claiming{tx: t, now: now, step: &step}
+	if t.store.loosened.Swap(false) {
+		t.store.routes.loosen()
+	}
+	t.store.routes.reopen(now)
+	if err := t.store.routes.open.Round(n, c.visit); err != nil {
+		return step, err
 	}
 	step.nextDue, err = t.nextDue()
 	return step, err
+}
+
+// claiming is a claim that goes round the routes.
+type claiming struct {
+	*tx
+
+	now   time.Time
+	step  *claimStep
+	drops int // how many heads it has dropped or put off
+}
+
+// visit hands out up to share deliveries of a route, by lanes, and reports whether there may be more. A route without
+// room is left alone until it may have some.
+func (c *claiming) visit(r *route, share int) (had int, more bool, err error) {
+	if share = min(share, c.store.cfg.Pace.Room(r.way, c.now)); share == 0 {
+		c.closes(r)
+		return 0, false, nil
+	}
+	waits := r.may
+	var from [laneCount]place
+	for had < share && !c.step.unfinished && r.closed.IsZero() && waits != [laneCount]bool{} {
+		for l, part := range r.lanes.Share(share-had, waits) {
+			if part == 0 || !r.closed.IsZero() {
+				continue
+			}
+			n, err := c.take(r, outbox.Lane(l), &from[l], part)
+			if err != nil {
+				return had, false, err
+			}
+			had += n
+			waits[l] = n == part
+		}
+	}
+	return had, had == share, nil
+}
+
+// take hands out up to n heads of a lane of a route which stand after a place, and moves the place on. Fewer than n mean
+// that there are no more.
+func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, err error) {
+	left := *from != place{} // somebody was passed over
+	for had < n && !c.step.unfinished && r.closed.IsZero() {
+		limit := min(n-had, pageAtOnce)
+		page, err := c.claimable(r, l, *from, limit)
+		if err != nil {
+			return had, err
+		}
+		dropped, err := c.drop(page, c.now)
+		if err != nil {
+			return had, err
+		}
+		if dropped > 0 { // look again: their successors may stand anywhere
+			*from, left = place{}, false
+			c.drops += dropped
+			c.step.unfinished = c.drops >= dropHeads
+			continue
+		}
+		for i := range page {
+			*from = page[i].place()
+			a, taken, err := c.give(r, &page[i])
+			switch {
+			case err != nil:
+				return had, err
+			case taken:
+				c.step.attempts = append(c.step.attempts, a)
+				had++
+			default:
+				left = true
+			}
+			if !r.closed.IsZero() {
+				return had, c.keepClock(r, l)
+			}
+		}
+		if len(page) < limit {
+			if !left {
+				c.nothingIn(r, l)
+			}
+			break
+		}
+	}
+	return had, c.keepClock(r, l)
 }
 
 // promoteDue makes what has become due ready, in the order of the due times: scheduled deliveries take their place, and
@@ -98,20 +155,27 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	if err := t.each(func(r row) error {
 		due = append(due, hot{
 			id: outbox.DeliveryID(r.int(0)), conversation: book.Row(r.int(1)), lane: outbox.Lane(r.int(2)), state: r.int(3),
+			message: outbox.MessageID(r.int(4)), alone: r.bool(5), route: r.int(6),
 		})
 		return nil
-	}, `SELECT id, conversation, lane, state FROM deliveries
+	}, `SELECT id, conversation, lane, state, message, alone, route FROM deliveries
 		WHERE waits = 2 AND due_at <= +? ORDER BY due_at, id LIMIT +?`, now, promoteAtOnce); err != nil {
 		return 0, err
 	}
 	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
 	for i := range due {
-		if d := &due[i]; d.state == scheduled {
+		d := &due[i]
+		r, err := t.route(d.route)
+		if err != nil {
+			return 0, err
+		}
+		t.store.routes.offers(r, d.lane)
+		if d.state == scheduled {
 			t.count(scheduled, ready, 1)
 			t.enters(d.conversation, d.lane)
-			_, err = t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
+			_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 				", updated_at = ?, history = history || ? WHERE id = ?",
-				t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))
+				t.rank(r, d), t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))
 		} else {
 			_, err = t.exec("UPDATE deliveries SET waits = 1 WHERE id = ?", int64(d.id))
 		}
@@ -122,20 +186,23 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	return len(due), nil
 }
 
-// nextDue is when the next delivery becomes due; zero for never.
+// nextDue is when the next delivery becomes due, or the next gate may open that one waits for; zero for never.
 func (t *tx) nextDue() (due time.Time, err error) {
 	_, err = t.one(func(r row) { due = r.time(0) },
 		"SELECT due_at FROM deliveries WHERE waits = 2 ORDER BY due_at LIMIT 1")
+	if opens := t.store.routes.opens(); due.IsZero() || !opens.IsZero() && opens.Before(due) {
+		due = opens
+	}
 	return due, err
 }
 
-// place is where a delivery stands in the order of claiming. The zero value is before all.
+// place is where a head stands in the order of claiming in its lane of its route. The zero value is before all.
 type place struct {
-	lane outbox.Lane
-	seq  int64
+	rank int64
+	id   outbox.DeliveryID
 }
 
-func (h *hot) place() place { return place{h.lane, h.seq} }
+func (h *hot) place() place { return place{h.rank, h.id} }
 
 // candidate is a head that may be claimed, with its message.
 type candidate struct {
@@ -149,23 +216,25 @@ type candidate struct {
 	sent      activity.ID // what it revises
 	trace     string
 	edited    bool
+	handler   string
 }
 
-// claimable lists up to n heads after a place.
-func (t *tx) claimable(from place, n int) ([]candidate, error) {
+// claimable lists up to n heads of a lane of a route after a place.
+func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate, error) {
 	found := make([]candidate, 0, n)
 	err := t.each(func(r row) error {
 		found = append(found, candidate{
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
-			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7),
+			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at,
+		m.handler
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.waits = 1 AND (d.lane, d.seq) > (+?, +?) ORDER BY d.lane, d.seq LIMIT +?`,
-		int64(from.lane), from.seq, n)
+		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
+		r.id, int64(l), from.rank, int64(from.id), n)
 	return found, err
 }
 
@@ -207,32 +276,49 @@ func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, said bool, err error
 	return given, said, err
 }
 
-// take hands a candidate out if its conversation is free.
-func (t *tx) take(c *candidate, now time.Time) (a outbox.Attempt, taken bool, err error) {
-	e, err := t.conversation(c.conversation)
+// give hands a candidate out if its conversation is free and the channel has room. If the conversation has none it is put
+// off until that may have some; if the route has none, the route is.
+func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, err error) {
+	e, err := c.conversation(d.conversation)
 	if err != nil {
 		return a, false, err
 	}
-	held, free := t.store.leases.Try(e.conv.Key)
+	held, free := c.store.leases.Try(e.conv.Key)
 	if !free {
 		return a, false, nil
 	}
-	until := now.Add(t.store.leaseTime)
-	c.claims++
-	c.fence = held.Fence()
-	line := c.change(outbox.Change{At: now, State: outbox.StateSending, Attempt: int(c.claims)})
-	t.count(ready, sending, 1)
-	if _, err := t.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
+	permit, ok := c.permit(r, e, c.now)
+	if !ok {
+		held.Release()
+		return a, false, c.putOff(r, e, d)
+	}
+	until := c.now.Add(c.store.leaseTime)
+	d.claims++
+	d.fence = held.Fence()
+	line := d.change(outbox.Change{At: c.now, State: outbox.StateSending, Attempt: int(d.claims)})
+	c.count(ready, sending, 1)
+	r.clock[d.lane].Turn(d.rank)
+	if _, err := c.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
 			reason = NULL, updated_at = ?, history = history || ? WHERE id = ?`,
-		until, c.fence, c.claims, now, line, int64(c.id)); err != nil {
+		until, d.fence, d.claims, c.now, line, int64(d.id)); err != nil {
 		held.Release()
 		return a, false, err
 	}
-	a = t.handOut(&c.hot, e, held, until, c.onUnknown)
-	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = c.body, c.window, c.accepted, c.trace, c.sent
-	a.Edited = c.edited
-	if c.verb == send && !c.replayed {
-		a.ExpiresAt = c.expiresAt
+	a = c.handOut(&d.hot, e, held, until, d.onUnknown)
+	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent, a.Permit = d.body, d.window, d.accepted, d.trace, d.sent, permit
+	a.Edited, a.Handler = d.edited, d.handler
+	if a.Handler != "" {
+		said := d.id
+		if d.verb != send {
+			said = d.revises
+		}
+		if a.Sends, err = c.sends(said); err != nil {
+			held.Release()
+			return a, false, err
+		}
+	}
+	if d.verb == send && !d.replayed {
+		a.ExpiresAt = d.expiresAt
 	}
 	return a, true, nil
 }

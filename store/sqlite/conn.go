@@ -2,43 +2,57 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
-	"modernc.org/sqlite"
+	"modernc.org/libc"
+	"modernc.org/libc/sys/types"
+	_ "modernc.org/sqlite" // the driver of database/sql, for migrations; it prepares the library for work on many threads
+	lib "modernc.org/sqlite/lib"
 )
 
-// conn is a connection with the statements that were prepared on it. It is used without database/sql, whose pool and
-// locks cost as much as a small statement. Not safe for concurrent use.
+// conn is a connection with the statements that were prepared on it. It calls SQLite's C interface (translated to Go) by
+// itself: what database/sql and its driver do for a statement that writes one row, such as looking up the names of
+// parameters, costs as much processor time as the statement. Not safe for concurrent use.
 //
 // Statements that are run often have +? where SQLite's planner would look at the value of a bare parameter, since it
 // prepares a statement anew when such a value changes: limits, ranges, and equalities whose value is sometimes 0 or 1.
 type conn struct {
-	dc    driver.Conn
-	stmts map[string]stmt
-	args  []driver.NamedValue
-	dest  []driver.Value
+	tls   *libc.TLS
+	db    uintptr
+	stmts map[string]*stmt
 }
 
-type stmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
+// settings are what a connection is told when it is opened.
+type settings []string
+
+// For all connections.
+var common = settings{"busy_timeout(5000)", "foreign_keys(1)", "trusted_schema(0)"}
+
+// forWriter: a log that the syncer syncs, not SQLite, and that the checkpointer writes back; a commit does so only when
+// that one lags far behind. Deleted content is overwritten, which costs nothing that can be measured.
+var forWriter = settings{
+	"journal_mode(WAL)", "synchronous(NORMAL)", "wal_autocheckpoint(16000)", "secure_delete(1)", "temp_store(MEMORY)",
+	"cache_size(-16384)",
 }
 
-// dsn names an existing database file and how connections to it behave.
-func dsn(path string, pragmas ...string) string {
+var (
+	forReader     = settings{"query_only(1)", "cache_size(-8192)"}
+	forCheckpoint = settings{"synchronous(NORMAL)", "wal_autocheckpoint(0)", "cache_size(-64)"}
+)
+
+// dsn names an existing database file and how connections to it behave, for database/sql.
+func dsn(path string, own settings) string {
 	q := url.Values{
 		"mode":    {"rw"}, // never makes a file
 		"_txlock": {"immediate"},
-		"_pragma": append([]string{"busy_timeout(5000)", "foreign_keys(1)", "trusted_schema(0)"}, pragmas...),
+		"_pragma": append(common[:len(common):len(common)], own...),
 	}
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
@@ -47,77 +61,235 @@ func dsn(path string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
-// writerDSN: a log that is synced at every commit and written back every 4 MiB, so that a commit is never held up for
-// long; deleted content is overwritten, which costs nothing that can be measured.
-func writerDSN(path string) string {
-	return dsn(path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(1000)", "secure_delete(1)",
-		"temp_store(MEMORY)", "cache_size(-16384)")
-}
-
-func readerDSN(path string) string {
-	return dsn(path, "query_only(1)", "cache_size(-8192)")
-}
-
-func openConn(name string) (*conn, error) {
-	dc, err := new(sqlite.Driver).Open(name)
+// openConn opens an existing database file.
+func openConn(path string, own settings) (_ *conn, err error) {
+	c := &conn{tls: libc.NewTLS(), stmts: make(map[string]*stmt)}
+	defer func() {
+		if err != nil {
+			_ = c.close()
+		}
+	}()
+	name, err := libc.CString(path)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{dc: dc, stmts: make(map[string]stmt)}, nil
-}
-
-func (c *conn) close() error {
-	var errs []error
-	for _, st := range c.stmts {
-		errs = append(errs, st.Close())
+	defer libc.Xfree(c.tls, name)
+	place := c.malloc(unsafe.Sizeof(c.db))
+	defer libc.Xfree(c.tls, place)
+	// One goroutine at a time uses it, so SQLite need not lock it.
+	rc := lib.Xsqlite3_open_v2(c.tls, name, place, lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_NOMUTEX, 0)
+	c.db = *at[uintptr](place)
+	if rc != lib.SQLITE_OK {
+		return nil, c.fault(rc)
 	}
-	return errors.Join(append(errs, c.dc.Close())...)
+	lib.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
+	for _, s := range append(common[:len(common):len(common)], own...) {
+		if err := c.set(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return c, nil
 }
 
-func (c *conn) prepare(sql string) (stmt, error) {
+// set runs a PRAGMA, once.
+func (c *conn) set(pragma string) error {
+	sql := "PRAGMA " + pragma
+	_, err := c.exec(sql)
+	if st, ok := c.stmts[sql]; ok {
+		st.close()
+		delete(c.stmts, sql)
+	}
+	return err
+}
+
+// leaveLog makes the connection leave the log as it is when it is closed, though it be the last.
+func (c *conn) leaveLog() {
+	args := c.malloc(16)
+	defer libc.Xfree(c.tls, args)
+	lib.Xsqlite3_db_config(c.tls, c.db, lib.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, libc.VaList(args, int32(1), uintptr(0)))
+}
+
+func (c *conn) close() (err error) {
+	for _, st := range c.stmts {
+		st.close()
+	}
+	if c.db != 0 {
+		if rc := lib.Xsqlite3_close_v2(c.tls, c.db); rc != lib.SQLITE_OK {
+			err = c.fault(rc)
+		}
+	}
+	c.tls.Close()
+	return err
+}
+
+// fault is an error of SQLite's.
+type fault struct {
+	code    int // extended
+	message string
+}
+
+func (f *fault) Error() string { return fmt.Sprintf("%s (%d)", f.message, f.code) }
+
+// Code is SQLite's extended result code.
+func (f *fault) Code() int { return f.code }
+
+func (c *conn) fault(rc int32) error {
+	says := libc.GoString(lib.Xsqlite3_errstr(c.tls, rc))
+	if c.db != 0 {
+		if more := libc.GoString(lib.Xsqlite3_errmsg(c.tls, c.db)); more != says {
+			says += ": " + more
+		}
+	}
+	return &fault{int(rc), says}
+}
+
+func (c *conn) malloc(n uintptr) uintptr {
+	p := libc.Xmalloc(c.tls, types.Size_t(n))
+	if p == 0 {
+		panic(fmt.Sprintf("sqlite: no memory for %d bytes", n)) // as everywhere in Go
+	}
+	return p
+}
+
+// at and bytesAt make memory of SQLite's, which Go's collector does not know, ours.
+func at[T any](p uintptr) *T { return *(**T)(unsafe.Pointer(&p)) }
+
+func bytesAt(p uintptr, n int) []byte { return unsafe.Slice(at[byte](p), n) }
+
+// stmt is a prepared statement.
+type stmt struct {
+	c       *conn
+	p       uintptr
+	buf     uintptr // what texts and blobs are bound to, of size bytes
+	size    int
+	selects bool // it changes nothing, so that it need not be run to its end
+}
+
+func (c *conn) prepare(sql string) (*stmt, error) {
 	if st, ok := c.stmts[sql]; ok {
 		return st, nil
 	}
-	prepared, err := c.dc.Prepare(sql)
+	text, err := libc.CString(sql)
 	if err != nil {
 		return nil, err
 	}
-	st, ok := prepared.(stmt)
-	if !ok {
-		return nil, fmt.Errorf("%T does not execute with a context", prepared)
+	defer libc.Xfree(c.tls, text)
+	place := c.malloc(unsafe.Sizeof(uintptr(0)))
+	defer libc.Xfree(c.tls, place)
+	if rc := lib.Xsqlite3_prepare_v3(
+		c.tls, c.db, text, int32(len(sql)+1), lib.SQLITE_PREPARE_PERSISTENT, place, 0,
+	); rc != lib.SQLITE_OK {
+		return nil, c.fault(rc)
 	}
+	st := &stmt{c: c, p: *at[uintptr](place), selects: strings.HasPrefix(sql, "SELECT")}
 	c.stmts[sql] = st
 	return st, nil
 }
 
-// bind makes the arguments ready for the driver: times become microseconds, empty strings and slices NULL. Columns that
-// are never NULL get their strings as text.
-func (c *conn) bind(args []any) []driver.NamedValue {
-	c.args = c.args[:0]
-	for i, a := range args {
-		switch x := a.(type) {
-		case string:
-			if x == "" {
-				a = nil
-			}
-		case text:
-			a = string(x)
-		case []byte:
-			if len(x) == 0 {
-				a = nil
-			}
-		case time.Time:
-			a = micros(x)
-		case int:
-			a = int64(x)
-		}
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: a})
+func (s *stmt) close() {
+	lib.Xsqlite3_finalize(s.c.tls, s.p)
+	if s.buf != 0 {
+		libc.Xfree(s.c.tls, s.buf)
 	}
-	return c.args
 }
 
 // text is a string that is stored as it is, even when it is empty.
 type text string
+
+// bind sets the parameters: times become microseconds, empty strings and slices NULL. Columns that are never NULL get
+// their strings as text.
+func (s *stmt) bind(args []any) error {
+	size := 1
+	for _, a := range args {
+		switch x := a.(type) {
+		case string:
+			size += len(x)
+		case text:
+			size += len(x)
+		case []byte:
+			size += len(x)
+		}
+	}
+	if size > math.MaxInt32 {
+		return errors.New("too many bytes")
+	}
+	if size > s.size {
+		if s.buf != 0 {
+			libc.Xfree(s.c.tls, s.buf)
+		}
+		s.size = 2 * size
+		s.buf = s.c.malloc(uintptr(s.size))
+	}
+	used := s.buf
+	for i, a := range args {
+		rc := int32(lib.SQLITE_OK)
+		n := int32(i + 1)
+		switch x := a.(type) {
+		case nil:
+			rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
+		case int64:
+			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, x)
+		case int:
+			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, int64(x))
+		case bool:
+			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, int64(libc.Bool32(x)))
+		case time.Time:
+			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, micros(x))
+		case text:
+			copy(bytesAt(used, len(x)), x)
+			rc = lib.Xsqlite3_bind_text(s.c.tls, s.p, n, used, int32(len(x)), 0)
+			used += uintptr(len(x))
+		case string:
+			if x == "" {
+				rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
+				break
+			}
+			copy(bytesAt(used, len(x)), x)
+			rc = lib.Xsqlite3_bind_text(s.c.tls, s.p, n, used, int32(len(x)), 0)
+			used += uintptr(len(x))
+		case []byte:
+			if len(x) == 0 {
+				rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
+				break
+			}
+			copy(bytesAt(used, len(x)), x)
+			rc = lib.Xsqlite3_bind_blob(s.c.tls, s.p, n, used, int32(len(x)), 0)
+			used += uintptr(len(x))
+		default:
+			return fmt.Errorf("argument %d is a %T", n, a)
+		}
+		if rc != lib.SQLITE_OK {
+			return s.c.fault(rc)
+		}
+	}
+	return nil
+}
+
+// rows runs the statement to its end, or until f is done with it, and calls f, if not nil, with every row.
+func (s *stmt) rows(args []any, f func(row) (more bool, err error)) error {
+	if err := s.bind(args); err != nil {
+		return err
+	}
+	for {
+		switch rc := lib.Xsqlite3_step(s.c.tls, s.p); rc {
+		case lib.SQLITE_DONE:
+			lib.Xsqlite3_reset(s.c.tls, s.p)
+			return nil
+		case lib.SQLITE_ROW:
+			if f == nil {
+				continue
+			}
+			if more, err := f(row{s}); err != nil || !more {
+				lib.Xsqlite3_reset(s.c.tls, s.p)
+				return err
+			}
+		default:
+			err := s.c.fault(rc)
+			lib.Xsqlite3_reset(s.c.tls, s.p)
+			return err
+		}
+	}
+}
 
 // exec runs a statement and returns how many rows it changed.
 func (c *conn) exec(sql string, args ...any) (int64, error) {
@@ -125,99 +297,90 @@ func (c *conn) exec(sql string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.ExecContext(context.Background(), c.bind(args))
-	if err != nil {
+	if err := st.rows(args, nil); err != nil {
 		return 0, err
 	}
-	return res.RowsAffected()
+	return int64(lib.Xsqlite3_changes(c.tls, c.db)), nil
 }
 
 // interruptible runs a long statement, which ends early with an error when ctx does.
 func (c *conn) interruptible(ctx context.Context, sql string, args ...any) error {
-	st, err := c.prepare(sql)
-	if err != nil {
-		return err
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		tls := libc.NewTLS() // c.tls belongs to who runs the statement
+		defer tls.Close()
+		lib.Xsqlite3_interrupt(tls, c.db)
+	})
+	_, err := c.exec(sql, args...)
+	if !stop() {
+		<-ended // the connection may be closed now
 	}
-	_, err = st.ExecContext(ctx, c.bind(args))
+	if ctx.Err() != nil && err != nil {
+		err = context.Cause(ctx)
+	}
 	return err
 }
 
-// each runs a query and calls f with every row. The row belongs to f until it returns; its values may be kept.
-func (c *conn) each(f func(row) error, sql string, args ...any) (err error) {
+// each runs a query and calls f with every row, which belongs to f until it returns; its values may be kept.
+func (c *conn) each(f func(row) error, sql string, args ...any) error {
 	st, err := c.prepare(sql)
 	if err != nil {
 		return err
 	}
-	rows, err := st.QueryContext(context.Background(), c.bind(args))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := rows.Close(); err == nil {
-			err = closed
-		}
-	}()
-	n := len(rows.Columns())
-	dest := c.dest // a query inside f gets its own
-	c.dest = nil
-	defer func() { c.dest = dest }()
-	dest = slices.Grow(dest[:0], n)[:n]
-	for {
-		switch err := rows.Next(dest); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-		if err := f(dest); err != nil {
-			return err
-		}
-	}
+	return st.rows(args, func(r row) (bool, error) {
+		err := f(r)
+		return err == nil, err
+	})
 }
 
 // one runs a query and calls f with its first row; it reports whether there is one.
 func (c *conn) one(f func(row), sql string, args ...any) (found bool, err error) {
-	err = c.each(func(r row) error {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return false, err
+	}
+	err = st.rows(args, func(r row) (bool, error) {
 		if !found {
 			found = true
 			f(r)
 		}
-		return nil
-	}, sql, args...)
+		return !st.selects, nil
+	})
 	return found, err
 }
 
-// row is one result of a query.
-type row []driver.Value
+// row is one result of a query. NULL is 0 or empty.
+type row struct{ s *stmt }
 
-func (r row) int(i int) int64 {
-	n, _ := r[i].(int64) // NULL is 0
-	return n
-}
+func (r row) int(i int) int64 { return lib.Xsqlite3_column_int64(r.s.c.tls, r.s.p, int32(i)) }
 
 func (r row) bool(i int) bool { return r.int(i) != 0 }
 
-func (r row) text(i int) string {
-	switch v := r[i].(type) {
-	case string:
-		return v
-	case []byte:
-		return string(v)
-	}
-	return ""
-}
-
-func (r row) bytes(i int) []byte {
-	switch v := r[i].(type) {
-	case []byte:
-		return v
-	case string:
-		return []byte(v)
-	}
-	return nil
+func (r row) null(i int) bool {
+	return lib.Xsqlite3_column_type(r.s.c.tls, r.s.p, int32(i)) == lib.SQLITE_NULL
 }
 
 func (r row) time(i int) time.Time { return fromMicros(r.int(i)) }
+
+func (r row) text(i int) string { return string(r.raw(i)) }
+
+func (r row) bytes(i int) []byte {
+	raw := r.raw(i)
+	if len(raw) == 0 {
+		return nil
+	}
+	return append([]byte(nil), raw...)
+}
+
+// raw is valid until the next row.
+func (r row) raw(i int) []byte {
+	p := lib.Xsqlite3_column_blob(r.s.c.tls, r.s.p, int32(i)) // of a text, its bytes
+	if p == 0 {
+		return nil
+	}
+	return bytesAt(p, int(lib.Xsqlite3_column_bytes(r.s.c.tls, r.s.p, int32(i))))
+}
 
 // micros and fromMicros convert times; 0 is the zero time.
 func micros(t time.Time) int64 {

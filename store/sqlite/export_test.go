@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -59,11 +60,10 @@ func (s *Store) Plans(ctx context.Context) (map[string]string, error) {
 				continue
 			}
 			var plan strings.Builder
-			args := make([]any, strings.Count(sql, "?"))
 			if err := c.each(func(r row) error {
 				fmt.Fprintln(&plan, r.text(3))
 				return nil
-			}, "EXPLAIN QUERY PLAN "+sql, args...); err != nil {
+			}, "EXPLAIN QUERY PLAN "+sql); err != nil {
 				return fmt.Errorf("%s: %w", sql, err)
 			}
 			plans[sql] = plan.String()
@@ -118,4 +118,10 @@ func (s *Store) CheckLanes(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// HookSync has f called in place of the system's call that syncs the log; f may make that call. It is called before
+// anything else uses the store.
+func (s *Store) HookSync(f func(log *os.File, sync func(*os.File) error) error) {
+	s.writer.sync.sync = func(log *os.File) error { return f(log, datasync) }
 }

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
 )
 
 // applicationID marks our files ("HUP1"), so that another program's database is not taken for ours.
@@ -92,7 +91,7 @@ func create(ctx context.Context, path string) (err error) {
 // fill gives an empty file its schema. It works without a write-ahead log, whose last part could be left beside the file
 // if writing it back failed.
 func fill(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite", dsn(path, "journal_mode(DELETE)", "synchronous(FULL)"))
+	db, err := sql.Open("sqlite", dsn(path, settings{"journal_mode(DELETE)", "synchronous(FULL)"}))
 	if err != nil {
 		return err
 	}
@@ -106,7 +105,7 @@ func fill(ctx context.Context, path string) (err error) {
 }
 
 func checkAndMigrate(ctx context.Context, path string, size int64) (err error) {
-	db, err := sql.Open("sqlite", writerDSN(path))
+	db, err := sql.Open("sqlite", dsn(path, forWriter))
 	if err != nil {
 		return err
 	}
@@ -165,11 +164,8 @@ var (
 
 // explain names the file in an error of SQLite's, and makes its words for damage ErrDamaged.
 func explain(path string, err error) error {
-	se := (*sqlite.Error)(nil)
-	switch {
-	case !errors.As(err, &se):
-		return fmt.Errorf("sqlite: %s: %w", path, err)
-	case se.Code()&0xff == sqliteCorrupt || se.Code()&0xff == sqliteNotADB:
+	switch code := codeOf(err) & 0xff; code {
+	case sqliteCorrupt, sqliteNotADB:
 		return fmt.Errorf("sqlite: %s: %w: %w", path, ErrDamaged, err)
 	}
 	return fmt.Errorf("sqlite: %s: %w", path, err)
@@ -177,7 +173,7 @@ func explain(path string, err error) error {
 
 // explain is for errors of running operations: refusals stay as they are.
 func (s *Store) explain(err error) error {
-	if se := (*sqlite.Error)(nil); errors.As(err, &se) {
+	if codeOf(err) != 0 {
 		return explain(s.path, err)
 	}
 	return err
@@ -194,13 +190,31 @@ const (
 	sqliteNotADB   = 26
 )
 
+// codeOf is the code of an error of SQLite's, ours or one from database/sql; 0 of any other.
+func codeOf(err error) int {
+	var coded interface {
+		error
+		Code() int
+	}
+	if errors.As(err, &coded) {
+		return coded.Code()
+	}
+	return 0
+}
+
+// unsynced reports whether a sync has failed, so that nobody knows what is on disk.
+func unsynced(err error) bool {
+	const (
+		fsync    = sqliteIOErr | 4<<8
+		dirFsync = sqliteIOErr | 5<<8
+	)
+	code := codeOf(err)
+	return code == fsync || code == dirFsync
+}
+
 // ofTheDisk reports whether an error has nothing to do with what was asked for.
 func ofTheDisk(err error) bool {
-	se := (*sqlite.Error)(nil)
-	if !errors.As(err, &se) {
-		return false
-	}
-	switch se.Code() & 0xff {
+	switch codeOf(err) & 0xff {
 	case sqliteBusy, sqliteReadOnly, sqliteIOErr, sqliteCorrupt, sqliteFull, sqliteCantOpen, sqliteNotADB:
 		return true
 	}

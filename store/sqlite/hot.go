@@ -22,6 +22,8 @@ type hot struct {
 	conversation     book.Row
 	lane             outbox.Lane
 	alone            bool
+	route            int64 // 0 where it does not matter, or is to be found out
+	rank             int64
 	seq              int64 // 0 when it is in no lane
 	state            int64
 	fence            int64
@@ -38,11 +40,11 @@ type hot struct {
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures,
-	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed, d.unsure, d.lost`
+	d.activity_id, d.created_at, d.history, d.wanted_at, d.verb, d.revises, d.replayed, d.unsure, d.lost, d.route, d.rank`
 
 const (
 	hotVerb  = 14
-	hotCount = 19
+	hotCount = 21
 )
 
 func scanHot(r row) hot {
@@ -51,7 +53,7 @@ func scanHot(r row) hot {
 		lane: outbox.Lane(r.int(3)), alone: r.bool(4), seq: r.int(5), state: r.int(6), fence: r.int(7),
 		claims: r.int(8), failures: r.int(9), activity: activity.ID(r.text(10)), createdAt: r.time(11),
 		history: r.text(12), wantedAt: r.time(13), verb: r.int(hotVerb), revises: outbox.DeliveryID(r.int(15)), replayed: r.bool(16),
-		unsure: r.bool(17), lost: r.int(18),
+		unsure: r.bool(17), lost: r.int(18), route: r.int(19), rank: r.int(20),
 	}
 }
 
@@ -87,10 +89,16 @@ func (t *tx) handOut(
 		t.store.running[r.id] = r
 		t.store.lanes.out[lane{r.conversation, r.lane}] = struct{}{}
 	})
+	t.durably(func() {
+		t.store.mu.Lock()
+		defer t.store.mu.Unlock()
+		t.store.given[r.id] = r
+	})
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
 		Verb: word(verbs, h.verb), Revises: h.revises, MayHaveArrived: h.unsure,
+		Lease: &lease{Lease: held, store: t.store},
 	}
 }
 
@@ -136,9 +144,9 @@ func (t *tx) vacates(h *hot) error {
 
 // promoteHead lets the first of a lane be claimed, if there is one that nobody has let before.
 func (t *tx) promoteHead(c book.Row, l outbox.Lane) error {
-	var head int64
-	if _, err := t.one(func(r row) { head = r.int(0) },
-		"SELECT id FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0 ORDER BY seq LIMIT 1",
+	var head, way int64
+	if _, err := t.one(func(r row) { head, way = r.int(0), r.int(1) },
+		"SELECT id, route FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0 ORDER BY seq LIMIT 1",
 		int64(c), int64(l)); err != nil {
 		return err
 	}
@@ -147,10 +155,16 @@ func (t *tx) promoteHead(c book.Row, l outbox.Lane) error {
 		return nil
 	}
 	n, err := t.exec("UPDATE deliveries SET waits = 1 WHERE id = ? AND state = 2 AND waits = 0", head)
-	if n > 0 {
-		t.wake = true
+	if n == 0 || err != nil {
+		return err
 	}
-	return err
+	t.wake = true
+	r, err := t.route(way)
+	if err != nil {
+		return err
+	}
+	t.store.routes.offers(r, l)
+	return nil
 }
 
 // leaves forgets a lane that the transaction has found empty, unless it put somebody into it afterwards.

@@ -30,7 +30,7 @@ func scanJob(r row) (proactive.Job, error) {
 		Value: r.bytes(8), StartedAt: r.time(9), CompletedAt: r.time(10), Message: outbox.MessageID(r.int(11)),
 		Progress: proactive.JobReport{Message: outbox.MessageID(r.int(13)), Text: r.text(14), At: r.time(16)},
 	}
-	if r[15] != nil {
+	if !r.null(15) {
 		j.Progress.Percent = new(int(r.int(15)))
 	}
 	if err := json.Unmarshal(r.bytes(7), &j.Reference); err != nil {

@@ -47,10 +47,18 @@ func (s *Store) OldestDue(ctx context.Context, now time.Time) (oldest time.Time,
 		}
 	}
 	err = s.read(ctx, func(c *conn) error {
-		for _, l := range []outbox.Lane{outbox.LaneUrgent, outbox.LaneNormal, outbox.LaneBulk} {
+		for route, lane, n := int64(-1), int64(0), 0; n < 100; n++ {
+			found, err := c.one(func(r row) { route, lane = r.int(0), r.int(1) }, `SELECT route, lane FROM deliveries
+				WHERE waits = 1 AND (route, lane) > (+?, +?) ORDER BY route, lane LIMIT 1`, route, lane)
+			if err != nil {
+				return err
+			}
+			if !found {
+				break
+			}
 			if _, err := c.one(older, `SELECT min(since) FROM (
 				SELECT iif(due_at > 0, due_at, updated_at) AS since FROM deliveries
-				WHERE waits = 1 AND lane = +? ORDER BY seq LIMIT 100)`, int64(l)); err != nil {
+				WHERE waits = 1 AND route = +? AND lane = +? ORDER BY rank LIMIT 100)`, route, lane); err != nil {
 				return err
 			}
 		}

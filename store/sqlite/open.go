@@ -8,8 +8,11 @@
 //	...
 //	defer store.Close()
 //
-// What a method has returned is on disk: the database runs with a write-ahead log and synchronous=FULL. All changes go
-// through one goroutine, which commits those that arrive together with one sync. Leases of conversations live in memory,
+// What a method has returned is on disk. All changes go through one goroutine, which commits those that arrive together in
+// one transaction; a second one syncs SQLite's write-ahead log and answers, while the first is at the next transaction.
+// What is told to the world, reads included, is on disk; only a conversation that is looked up by its key may be told a
+// moment before. When the disk fails to take what was written, whoever waits gets an error, and the file is opened anew.
+// Leases of conversations live in memory,
 // since nobody else can be at work on the file; attempts that a killed process left behind are taken back by [Open].
 package sqlite
 
@@ -31,6 +34,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
@@ -38,30 +42,37 @@ import (
 
 // Store is an open data directory. It is safe for concurrent use.
 type Store struct {
-	cfg       Config
-	path      string
-	leaseTime time.Duration
-	lock      *dirLock
-	writer    *writer
-	readers   chan *conn
-	leases    *turnlock.Table[headsup.ConversationKey]
-	wakeups   chan struct{}
-	cache     *cache
-	touches   touches
-	events    eventLog
-	spreads   atomic.Int64 // how many messages are being spread
+	cfg         Config
+	path        string
+	leaseTime   time.Duration
+	lock        *dirLock
+	writer      *writer
+	readers     chan *conn   // nil ones while the file is being opened anew
+	files       sync.RWMutex // held to close all connections
+	checkpoints *checkpointer
+	leases      *turnlock.Table[headsup.ConversationKey]
+	wakeups     chan struct{}
+	cache       *cache
+	touches     touches
+	events      eventLog
+	spreads     atomic.Int64 // how many messages are being spread
 
 	scheduleNews chan struct{}
 
 	observer outbox.Observer // may be nil
 
-	// seq, version, lanes and parts belong to the writer.
+	// seq, version, lanes, routes and parts belong to the writer.
 	seq, version int64
 	lanes        lanes
+	routes       routes
 	parts        parts
+
+	loosened atomic.Bool // the limiter has freed something early
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only
+	// given are those of running, and those just ended, that somebody was told of; changed by the syncer. Guarded by mu.
+	given map[outbox.DeliveryID]*run
 
 	stop   context.CancelFunc // ends the background work
 	behind sync.WaitGroup
@@ -89,9 +100,14 @@ type Config struct {
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
 
-	// Committed is told of every transaction that has written: how many operations shared it, and how long its commit,
-	// which syncs, took. It must not block. May be nil.
+	// Committed is told of every transaction that has written: how many operations shared it, and how long it took from its
+	// commit until it was synced. It must not block. May be nil.
 	Committed func(operations int, took time.Duration)
+
+	// Pace limits what is handed out: a claim takes a permit for every attempt, and waits where there is none. The store
+	// takes over from the process before it what it has paused and called, so the limiter is to be a new one. Nil limits
+	// nothing.
+	Pace *pace.Limiter
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -175,14 +191,17 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	s := &Store{
 		cfg: cfg, path: path, leaseTime: leaseTime, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
+		given: make(map[outbox.DeliveryID]*run), checkpoints: newCheckpointer(),
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)
 	s.events.news = make(chan struct{}, 1)
 	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
-	if err := s.connect(path); err != nil {
+	s.writer = newWriter(s)
+	if err := s.connect(); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
+	cfg.Pace.OnFreed(s.freed)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
 		s.writer.close()
@@ -192,16 +211,17 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.behind.Go(func() { s.forget(background) })
+	s.behind.Go(func() { s.checkpoints.run(background, s) })
 	return s, nil
 }
 
-// connect opens the writer's connection and the readers'.
-func (s *Store) connect(path string) error {
-	c, err := openConn(writerDSN(path))
+// connect opens the writer's connection, the checkpointer's and the readers', and reads what is kept in memory.
+func (s *Store) connect() error {
+	c, err := openConn(s.path, forWriter)
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(s, c)
+	s.writer.conn = c
 	if _, err := c.one(func(r row) {
 		s.seq, s.version = r.int(0), r.int(1)
 		s.lanes = newLanes(s.seq, r.int(2))
@@ -211,14 +231,25 @@ func (s *Store) connect(path string) error {
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
 		return err
 	}
+	if err := s.routes.load(c); err != nil {
+		return err
+	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
 		return err
 	}
 	if err := s.events.load(c); err != nil {
 		return err
 	}
+	if err := s.writer.sync.open(s.path); err != nil {
+		return err
+	}
+	k, err := openConn(s.path, forCheckpoint)
+	if err != nil {
+		return err
+	}
+	s.checkpoints.use(k)
 	for range readersCount {
-		r, err := openConn(readerDSN(path))
+		r, err := openConn(s.path, forReader)
 		if err != nil {
 			return err
 		}
@@ -227,14 +258,26 @@ func (s *Store) connect(path string) error {
 	return nil
 }
 
-// disconnect closes all connections; the writer's last, since the last one to be closed tidies the log away.
+// leave is disconnect that leaves the log as it is.
+func (s *Store) leave() error {
+	if c := s.writer.conn; c != nil {
+		c.leaveLog()
+	}
+	return s.disconnect()
+}
+
+// disconnect closes all connections that are open; the writer's last, since the last one to be closed tidies the log away.
 func (s *Store) disconnect() error {
 	var errs []error
 	for len(s.readers) > 0 {
-		errs = append(errs, (<-s.readers).close())
+		if r := <-s.readers; r != nil {
+			errs = append(errs, r.close())
+		}
 	}
-	if s.writer != nil {
-		errs = append(errs, s.writer.conn.close())
+	errs = append(errs, s.checkpoints.use(nil), s.writer.sync.close())
+	if c := s.writer.conn; c != nil {
+		s.writer.conn = nil
+		errs = append(errs, c.close())
 	}
 	return errors.Join(errs...)
 }
@@ -247,15 +290,26 @@ func (s *Store) shut() error {
 	s.stop()
 	s.behind.Wait()
 	s.writer.close()
+	if s.writer.sync.failed() != nil {
+		s.withdraw() // nothing is written back that may be wrong
+	}
 	var errs []error
+	readers := make([]*conn, 0, readersCount)
 	for range readersCount { // waits for those that read
-		errs = append(errs, (<-s.readers).close())
+		readers = append(readers, <-s.readers)
 	}
 	close(s.readers)
-	if _, err := s.writer.conn.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-		errs = append(errs, fmt.Errorf("checkpoint: %w", err))
+	for _, r := range readers {
+		if r != nil {
+			errs = append(errs, r.close())
+		}
 	}
-	if err := errors.Join(append(errs, s.writer.conn.close(), s.lock.release())...); err != nil {
+	if c := s.writer.conn; c != nil {
+		if _, err := c.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			errs = append(errs, fmt.Errorf("checkpoint: %w", err))
+		}
+	}
+	if err := errors.Join(append(errs, s.disconnect(), s.lock.release())...); err != nil {
 		return fmt.Errorf("sqlite: close: %w", err)
 	}
 	return nil
@@ -269,16 +323,27 @@ func (s *Store) Check(ctx context.Context) error {
 	})
 }
 
-// read calls f with a connection that sees everything that was committed before.
+// read calls f with a connection that sees everything that was committed before, and returns when what f may have seen is
+// on disk.
 func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	if err := s.peek(ctx, f); err != nil {
+		return err
+	}
+	return s.writer.sync.wait(ctx)
+}
+
+// peek is read for what is told to nobody, or is no promise: what f sees may not be on disk yet.
+func (s *Store) peek(ctx context.Context, f func(*conn) error) error {
 	select {
 	case c, ok := <-s.readers:
 		if !ok {
 			return ErrClosed
 		}
 		defer func() { s.readers <- c }()
-		err := f(c)
-		return s.explain(err)
+		if c == nil {
+			return fmt.Errorf("sqlite: %w", ErrUnsynced)
+		}
+		return s.explain(f(c))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

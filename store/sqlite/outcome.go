@@ -18,28 +18,40 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 	if !o.State.Final() && o.State != outbox.StateReady {
 		return fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State)
 	}
-	return s.writer.do(ctx, func(t *tx) error {
-		r, ok := s.running[o.Delivery] // only the writer changes it
-		if !ok || r.ended || r.fence != o.Fence {
-			return headsup.ErrLeaseLost
-		}
-		c := outbox.Change{
-			At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
-			Activity: o.Activity,
-		}
-		if o.State == outbox.StateReady {
-			c.RetryAt = o.RetryAt
-		}
-		h := r.hot
-		h.lost, h.unsure = 0, h.unsure || o.MayHaveArrived
-		if o.Failed {
-			h.failures++
-		}
-		if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
-			return err
-		}
-		return t.learn(r.revises, o)
-	})
+	return s.writer.do(ctx, func(t *tx) error { return t.record(o) })
+}
+
+// record ends an attempt with its outcome.
+func (t *tx) record(o outbox.Outcome) error {
+	r, err := t.attempt(o.Delivery, o.Fence)
+	if err != nil {
+		return err
+	}
+	c := outbox.Change{
+		At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
+		Activity: o.Activity,
+	}
+	if o.State == outbox.StateReady {
+		c.RetryAt = o.RetryAt
+	}
+	h := r.hot
+	h.lost, h.unsure = 0, h.unsure || o.MayHaveArrived
+	if o.Failed {
+		h.failures++
+	}
+	if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
+		return err
+	}
+	return t.learn(r.revises, o)
+}
+
+// attempt finds an attempt that is still right.
+func (t *tx) attempt(id outbox.DeliveryID, fence int64) (*run, error) {
+	r, ok := t.store.running[id] // only the writer changes it
+	if !ok || r.ended || r.fence != fence {
+		return nil, headsup.ErrLeaseLost
+	}
+	return r, nil
 }
 
 // learn notes what the outcome of a revision tells of the delivery that it revises.
@@ -62,6 +74,11 @@ func (t *tx) end(r *run, h hot, c outbox.Change) error {
 		t.store.mu.Lock()
 		delete(t.store.running, r.id)
 		delete(t.store.lanes.out, lane{r.conversation, r.lane})
+		t.store.mu.Unlock()
+	})
+	t.durably(func() {
+		t.store.mu.Lock()
+		delete(t.store.given, r.id)
 		t.store.mu.Unlock()
 		r.lease.Release()
 	})
@@ -100,6 +117,13 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	t.count(sending, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
+	if waits == waitsClaim {
+		r, err := t.routeIn(h.conversation) // it may have moved since it was handed out
+		if err != nil {
+			return err
+		}
+		t.store.routes.offers(r, h.lane)
+	}
 	_, err := t.exec(`UPDATE deliveries SET state = 2, waits = ?, due_at = ?, lease_until = 0, failures = ?, reason = ?,
 			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id))
@@ -162,6 +186,9 @@ func (s *Store) overdue(now time.Time) []*run {
 	return sortedByID(found)
 }
 
+const selectSending = "SELECT " + hotColumns + `, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+	WHERE d.state = 4 LIMIT +?`
+
 // resume takes back what an earlier process was sending: it has stopped, since this one holds the directory.
 func (s *Store) resume(t *tx) error {
 	var left int64
@@ -172,8 +199,7 @@ func (s *Store) resume(t *tx) error {
 	if err := t.each(func(r row) error {
 		stopped = append(stopped, &run{hot: scanHot(r), hold: r.int(hotCount) == holdCode && r.int(hotVerb) == send})
 		return nil
-	}, "SELECT "+hotColumns+`, m.on_unknown FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.state = 4 LIMIT +?`, left); err != nil {
+	}, selectSending, left); err != nil {
 		return err
 	}
 	now := s.cfg.Now()

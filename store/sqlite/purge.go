@@ -93,6 +93,7 @@ func (t *tx) removeEnded(m *old, before time.Time) (gone bool, err error) {
 		return false, err
 	}
 	for _, sql := range [...]string{
+		"DELETE FROM sends WHERE delivery IN (SELECT id FROM finished WHERE message = ? AND alone = 0)",
 		"DELETE FROM finished WHERE message = ? AND alone = 0", "DELETE FROM messages WHERE id = ?",
 	} {
 		if _, err := t.exec(sql, m.id); err != nil {
@@ -100,6 +101,9 @@ func (t *tx) removeEnded(m *old, before time.Time) (gone bool, err error) {
 		}
 	}
 	if m.alone != 0 {
+		if err := t.forgetSends(outbox.DeliveryID(m.alone)); err != nil {
+			return false, err
+		}
 		if _, err := t.exec("DELETE FROM finished WHERE id = ?", m.alone); err != nil {
 			return false, err
 		}

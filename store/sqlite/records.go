@@ -39,9 +39,10 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
-	m.trace, m.alone, m.recipients, EXISTS (SELECT 1 FROM spreads s WHERE s.message = m.id)`
+	m.trace, m.alone, m.recipients, EXISTS (SELECT 1 FROM spreads s WHERE s.message = m.id),
+	m.handler`
 
-const messageCount = 22
+const messageCount = 23
 
 // readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
 // tables come from one statement, so what is read was so at one time.
@@ -110,6 +111,7 @@ func scanMessage(r row) (m outbox.Message, alone int64) {
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
 		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
+		Handler: r.text(22),
 	}, r.int(19)
 }
 

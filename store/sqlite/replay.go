@@ -14,7 +14,7 @@ import (
 // finishedColumns are a row of the table finished as [scanHot] reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, NULL, d.state, d.fence, d.claims, d.failures,
 	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed,
-	d.state = 7, NULL`
+	d.state = 7, NULL, 0, 0`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none.
 func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {
@@ -56,7 +56,11 @@ func (t *tx) replay(h *hot, at time.Time) error {
 			return err
 		}
 	}
-	if _, err := t.conversation(h.conversation); err != nil {
+	r, err := t.routeIn(h.conversation)
+	if err != nil {
+		return err
+	}
+	if err := t.forgetSends(h.id); err != nil {
 		return err
 	}
 	c := outbox.Change{At: at, State: outbox.StateReady, Attempt: int(h.claims), Reason: outbox.ReasonReplayed}
@@ -67,10 +71,12 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	t.count(h.state, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
-	if _, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at,
-			lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
-		VALUES (?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
+	t.store.routes.offers(r, h.lane)
+	if _, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits,
+			wanted_at, due_at, lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb,
+			revises, replayed, unsure)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, t.rank(r, h), t.nextSeq(),
 		int64(h.conversation), int64(h.lane), at, h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
 		orNull(h.verb), orNull(int64(h.revises)), flag(h.unsure)); err != nil {
 		return err

@@ -211,6 +211,13 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	if h.state == ready { // its place stays; only a time that it waits for goes
 		_, err := t.exec(`UPDATE deliveries SET waits = 1, due_at = 0, reason = ?, updated_at = ?, history = history || ?
 			WHERE id = ? AND waits = 2`, c.Reason, at, changeLine(c), int64(h.id))
+		if err != nil {
+			return err
+		}
+		r, err := t.route(h.route)
+		if err == nil {
+			t.store.routes.offers(r, h.lane)
+		}
 		return err
 	}
 	return t.becomesReady(h, c)
@@ -218,10 +225,15 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 
 // becomesReady gives a delivery of the table a place at the end of its lane.
 func (t *tx) becomesReady(h *hot, c outbox.Change) error {
+	r, err := t.routeFor(h)
+	if err != nil {
+		return err
+	}
 	t.count(h.state, ready, 1)
 	t.enters(h.conversation, h.lane)
-	_, err := t.exec("UPDATE deliveries SET state = 2, seq = ?, waits = NOT "+laneTaken+
+	t.store.routes.offers(r, h.lane)
+	_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 		", wanted_at = ?, due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-		t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
+		t.rank(r, h), t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
 	return err
 }

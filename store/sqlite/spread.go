@@ -84,15 +84,15 @@ func (t *tx) spread(n int, at time.Time, nextID func() outbox.DeliveryID) (made 
 		return 0, err
 	}
 	m := outbox.Message{ID: p.message, AppID: p.appID, Tenant: p.tenant, CollapseKey: p.collapseKey}
-	for _, r := range rows {
-		outdone, err := t.outdone(&m, r)
+	for _, to := range rows {
+		outdone, err := t.outdone(&m, to.row)
 		if err == nil && !outdone {
-			err = t.collapse(&m, r, at)
+			err = t.collapse(&m, to.row, at)
 		}
 		if err != nil {
 			return 0, err
 		}
-		h := hot{id: nextID(), message: p.message, conversation: r, lane: p.lane, wantedAt: at, createdAt: at}
+		h := hot{id: nextID(), message: p.message, conversation: to.row, route: to.route, lane: p.lane, wantedAt: at, createdAt: at}
 		if p.DueAt.After(at) {
 			h.wantedAt = p.DueAt
 			err = t.insertScheduled(&h, p.DueAt, at)
@@ -113,7 +113,7 @@ func (t *tx) spread(n int, at time.Time, nextID func() outbox.DeliveryID) (made 
 		return len(rows), t.endSpread(p.message)
 	}
 	_, err = t.exec("UPDATE spreads SET after = ?, made = made + ? WHERE message = ?",
-		int64(rows[len(rows)-1]), len(rows), int64(p.message))
+		int64(rows[len(rows)-1].row), len(rows), int64(p.message))
 	return len(rows), err
 }
 
@@ -133,12 +133,18 @@ func (t *tx) nextSpread() (p spread, found bool, err error) {
 	return p, found, err
 }
 
+// recipient is a conversation with its route.
+type recipient struct {
+	row   book.Row
+	route int64
+}
+
 // reached lists the next conversations that a spread comes to.
-func (t *tx) reached(p spread, n int) (rows []book.Row, err error) {
+func (t *tx) reached(p spread, n int) (rows []recipient, err error) {
 	where, by, args := fitting(p.appID, p.Filter, p.after)
 	err = t.each(func(r row) error {
-		rows = append(rows, book.Row(r.int(0)))
+		rows = append(rows, recipient{book.Row(r.int(0)), r.int(1)})
 		return nil
-	}, "SELECT c.id "+where+" AND "+by+" <= ? ORDER BY "+by+" LIMIT +?", append(args, int64(p.Last), n)...)
+	}, "SELECT c.id, c.route "+where+" AND "+by+" <= ? ORDER BY "+by+" LIMIT +?", append(args, int64(p.Last), n)...)
 	return rows, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/store/sqlite"
 	"github.com/headsup-bot/headsup/store/storetest"
 )
@@ -16,9 +17,9 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var dirs sync.Map // of stores
-	open := func(t *testing.T, dir string, leaseTime time.Duration) *sqlite.Store {
+	open := func(t *testing.T, dir string, leaseTime time.Duration, limits *pace.Limiter) *sqlite.Store {
 		t.Helper()
-		s, err := sqlite.OpenLease(t.Context(), sqlite.Config{Dir: dir}, leaseTime)
+		s, err := sqlite.OpenLease(t.Context(), sqlite.Config{Dir: dir, Pace: limits}, leaseTime)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,14 +28,17 @@ func TestStore(t *testing.T) {
 		return s
 	}
 	storetest.Run(t, storetest.Options{
-		Open: func(t *testing.T) storetest.Store { return open(t, t.TempDir(), headsup.LeaseTime) },
+		Open: func(t *testing.T) storetest.Store { return open(t, t.TempDir(), headsup.LeaseTime, nil) },
 		OpenLease: func(t *testing.T, leaseTime time.Duration) storetest.Store {
-			return open(t, t.TempDir(), leaseTime)
+			return open(t, t.TempDir(), leaseTime, nil)
+		},
+		OpenPaced: func(t *testing.T, limits *pace.Limiter) storetest.Store {
+			return open(t, t.TempDir(), headsup.LeaseTime, limits)
 		},
 		Durable: true,
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
 			dir, _ := dirs.Load(s)
-			return open(t, crashed(t, dir.(string)), headsup.LeaseTime)
+			return open(t, crashed(t, dir.(string)), headsup.LeaseTime, nil)
 		},
 	})
 }

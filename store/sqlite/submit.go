@@ -126,38 +126,48 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 		only = int64(sub.Deliveries[0].ID)
 	}
 	_, err = t.exec(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
-			on_unknown, window, policy, collapse_key, target, expires_at, created_at, trace, alone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
-		int64(m.Lane), onUnknown, window, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
+		int64(m.Lane), onUnknown, window, m.Handler, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
 	return err
 }
 
-const deliveryColumns = `(id, message, conversation, lane, alone, seq, state, waits, wanted_at, due_at, lease_until, fence,
-	claims, failures, created_at, updated_at, history)`
+const deliveryColumns = `(id, message, conversation, lane, alone, route, rank, seq, state, waits, wanted_at, due_at,
+	lease_until, fence, claims, failures, created_at, updated_at, history)`
 
 // laneTaken is true when somebody is in the lane before.
 const laneTaken = "EXISTS (SELECT 1 FROM deliveries WHERE conversation = +? AND lane = +? AND seq > 0)"
 
+// insertScheduled writes a delivery that gets its place and its rank later.
 func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
+	r, err := t.routeFor(h)
+	if err != nil {
+		return err
+	}
 	h.change(outbox.Change{At: at, State: outbox.StateScheduled})
 	t.count(0, scheduled, 1)
 	t.wake = true
-	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone,
+	_, err = t.exec("INSERT INTO deliveries "+deliveryColumns+
+		" VALUES (?, ?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id,
 		scheduled, waitsTime, h.wantedAt, dueAt, h.createdAt, at, h.history)
 	return err
 }
 
 func (t *tx) insertReady(h *hot, at time.Time) error {
+	r, err := t.routeFor(h)
+	if err != nil {
+		return err
+	}
 	h.change(outbox.Change{At: at, State: outbox.StateReady})
 	t.count(0, ready, 1)
 	t.wake = true
 	t.enters(h.conversation, h.lane)
-	_, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", ?, 0, 0, 0, 0, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, t.nextSeq(),
+	t.store.routes.offers(r, h.lane)
+	_, err = t.exec("INSERT INTO deliveries "+deliveryColumns+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", ?, 0, 0, 0, 0, 0, ?, ?, ?)",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, t.rank(r, h), t.nextSeq(),
 		ready, int64(h.conversation), int64(h.lane), h.wantedAt, h.createdAt, at, h.history)
 	return err
 }
@@ -172,6 +182,11 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	if !free {
 		return nil, t.insertReady(h, sub.At)
 	}
+	r, err := t.route(e.route)
+	if err != nil {
+		held.Release()
+		return nil, err
+	}
 	if t.store.lanes.taken(h.conversation, h.lane) {
 		taken := false
 		if _, err := t.one(func(r row) { taken = r.bool(0) }, "SELECT "+laneTaken,
@@ -183,14 +198,20 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 			return nil, err
 		}
 	}
-	h.seq = t.nextSeq()
+	permit, ok := t.permitAtOnce(r, e, h.lane, sub.At)
+	if !ok {
+		held.Release()
+		return nil, t.insertReady(h, sub.At)
+	}
+	h.seq, h.rank = t.nextSeq(), t.rank(r, h)
+	r.clock[h.lane].Turn(h.rank)
 	h.claims, h.fence = 1, held.Fence()
 	h.change(outbox.Change{At: sub.At, State: outbox.StateSending, Attempt: 1})
 	until := sub.At.Add(t.store.leaseTime)
 	t.count(0, sending, 1)
 	if _, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?, 1, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, h.seq, sending,
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?, 1, 0, ?, ?, ?)",
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, h.rank, h.seq, sending,
 		h.wantedAt, until, h.fence, h.createdAt, sub.At, h.history); err != nil {
 		held.Release()
 		return nil, err
@@ -198,5 +219,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
+	a.Permit, a.Handler = permit, m.Handler
 	return &a, nil
 }

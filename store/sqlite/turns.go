@@ -52,7 +52,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -82,6 +82,8 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.endWithTurn(op.Outcome)
 	case schedule.Create:
 		_, _, err := t.createSchedule(op.Schedule, op.Most)
 		return err

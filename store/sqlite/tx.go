@@ -1,6 +1,10 @@
 package sqlite
 
-import "github.com/headsup-bot/headsup/book"
+import (
+	"maps"
+
+	"github.com/headsup-bot/headsup/book"
+)
 
 // tx is the writer's transaction as its operations see it: statements, and what in memory must follow the commit.
 type tx struct {
@@ -18,15 +22,20 @@ type tx struct {
 	forgotten map[book.Row]*entry // conversations that were removed
 
 	entered map[lane]struct{} // lanes that deliveries were put into
+	flows   map[flow]int64    // the last ranks of messages with several deliveries
 
 	facts                []fact // for the observer
 	onCommit, onRollback []func()
+	onSync               []func()
 	wake                 bool // there may be something to claim
 	news                 bool // there are events
+
+	statements int // that write
 }
 
 func (t *tx) exec(sql string, args ...any) (int64, error) {
 	t.wrote, t.writes = true, true
+	t.statements++
 	n, err := t.conn.exec(sql, args...)
 	if err != nil {
 		t.broken = err
@@ -57,11 +66,15 @@ func (t *tx) one(f func(row), sql string, args ...any) (bool, error) {
 // returning runs a statement that writes one row and calls f with what it returns.
 func (t *tx) returning(f func(row), sql string, args ...any) (bool, error) {
 	t.wrote, t.writes = true, true
+	t.statements++
 	return t.one(f, sql, args...)
 }
 
-// after calls f when the transaction is on disk.
+// after calls f, in the writer's goroutine, when the transaction was committed: the writer's memory follows the database.
 func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
+
+// durably calls f, in the syncer's goroutine, when the transaction is on disk: for what others are told.
+func (t *tx) durably(f func()) { t.onSync = append(t.onSync, f) }
 
 // otherwise calls f when the transaction does not happen.
 func (t *tx) otherwise(f func()) { t.onRollback = append(t.onRollback, f) }
@@ -73,15 +86,26 @@ func (t *tx) committed() {
 	for _, e := range t.book.byRow {
 		t.store.cache.put(e)
 	}
+	if len(t.flows) > 0 {
+		t.store.routes.forgetFlows()
+		maps.Copy(t.store.routes.flows, t.flows)
+	}
 	for _, f := range t.onCommit {
+		f()
+	}
+	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
+	if t.wake {
+		t.store.wake() // what is claimed then is handed out after the next sync, which is one of this transaction, too
+	}
+}
+
+// synced follows when the transaction is on disk.
+func (t *tx) synced() {
+	for _, f := range t.onSync {
 		f()
 	}
 	for _, f := range t.facts {
 		f.tell(t.store.observer)
-	}
-	t.store.lanes.moved(t.counts[ready] + t.counts[sending])
-	if t.wake {
-		t.store.wake()
 	}
 	if t.news {
 		t.store.events.signal()

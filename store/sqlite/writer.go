@@ -24,7 +24,7 @@ type op struct {
 	state atomic.Int32
 	err   error
 	done  chan struct{}
-	ended func() // called by the writer at the end, if not nil
+	ended func() // called at the end, if not nil
 }
 
 const (
@@ -33,12 +33,22 @@ const (
 	opAbandoned
 )
 
-// writer is the one goroutine that changes the database. It takes whatever is queued, runs it in one transaction, syncs
-// once and answers everybody; when nothing is queued it waits for nothing more.
+// end answers whoever waits for the op.
+func (o *op) end() {
+	close(o.done)
+	if o.ended != nil {
+		o.ended()
+	}
+}
+
+// writer is the one goroutine that changes the database. It takes whatever is queued, runs it in one transaction, commits
+// and hands what it has done to the syncer, which answers everybody when it is on disk; meanwhile it runs the next. When
+// nothing is queued it waits for nothing more.
 type writer struct {
 	conn  *conn
 	store *Store
 	log   *slog.Logger
+	sync  *syncer
 
 	mu     sync.Mutex
 	queue  []*op
@@ -49,9 +59,9 @@ type writer struct {
 	sick bool // the disk has failed, and nothing was committed since; belongs to the goroutine
 }
 
-func newWriter(s *Store, c *conn) *writer {
+func newWriter(s *Store) *writer {
 	return &writer{
-		conn: c, store: s, log: s.cfg.Logger, more: make(chan struct{}, 1), ended: make(chan struct{}),
+		store: s, log: s.cfg.Logger, sync: newSyncer(s), more: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
@@ -92,18 +102,23 @@ func (w *writer) enqueue(o *op) error {
 		return ErrClosed
 	}
 	w.queue = append(w.queue, o)
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
+	w.nudge()
 	return nil
 }
 
 // run serves until close was called and the queue is empty.
 func (w *writer) run() {
 	defer close(w.ended)
+	var syncing sync.WaitGroup
+	syncing.Go(w.sync.run)
+	defer syncing.Wait()
+	defer close(w.sync.todo)
 	for range w.more {
 		for {
+			if w.sync.failed() != nil && !w.recover() {
+				return
+			}
+			w.store.checkpoints.shorten(w)
 			batch, more, last := w.take()
 			if len(batch) > 0 {
 				w.batch(batch)
@@ -142,37 +157,53 @@ func (w *writer) take() (batch []*op, more, last bool) {
 func (w *writer) close() {
 	w.mu.Lock()
 	w.closed = true
+	w.nudge()
+	w.mu.Unlock()
+	<-w.ended
+}
+
+// nudge has the goroutine look at its queue.
+func (w *writer) nudge() {
 	select {
 	case w.more <- struct{}{}:
 	default:
 	}
-	w.mu.Unlock()
-	<-w.ended
 }
 
 // batch runs ops in one transaction. When one of them fails after it has written, or SQLite refuses a statement, all are
 // run again, each in a transaction of its own, so that it harms nobody else.
 func (w *writer) batch(ops []*op) {
-	if !w.together(ops) {
-		for i := range ops {
-			w.together(ops[i : i+1])
-		}
+	if c := w.together(ops); c != nil {
+		w.hand([]*commit{c})
+		return
 	}
-	for _, o := range ops {
-		close(o.done)
-		if o.ended != nil {
-			o.ended()
-		}
+	commits := make([]*commit, len(ops))
+	for i := range ops {
+		commits[i] = w.together(ops[i : i+1])
 	}
+	w.hand(commits)
 }
 
-// together reports false when the ops must be run one by one.
-func (w *writer) together(ops []*op) bool {
+// hand has commits synced: by the syncer if there is more to do, else, which is quicker, here.
+func (w *writer) hand(commits []*commit) {
+	w.mu.Lock()
+	idle := len(w.queue) == 0
+	w.mu.Unlock()
+	if idle && w.sync.ahead.Load() == 0 {
+		w.sync.settle(commits)
+		return
+	}
+	w.sync.ahead.Add(1)
+	w.sync.todo <- commits
+}
+
+// together runs ops in one transaction and commits it, or gives them their errors. It returns nil when the ops must be
+// run one by one.
+func (w *writer) together(ops []*op) *commit {
 	t := &tx{conn: w.conn, store: w.store, book: newGeneration()}
+	done := &commit{ops: ops, tx: t, began: time.Now()}
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
-		w.diagnose(err)
-		fail(ops, w.store.explain(fmt.Errorf("begin: %w", err)))
-		return true
+		return w.failed(done, fmt.Errorf("begin: %w", err))
 	}
 	for _, o := range ops {
 		t.wrote = false
@@ -182,43 +213,55 @@ func (w *writer) together(ops []*op) bool {
 		}
 		w.rollback(t)
 		if len(ops) > 1 {
-			return false
+			return nil
 		}
 		if t.broken != nil {
 			w.diagnose(t.broken)
 			o.err = w.store.explain(cmp.Or(o.err, t.broken))
 		}
-		return true
+		t.writes = false
+		return done
 	}
-	began := time.Now()
-	if err := w.commit(t); err != nil {
+	done.began = time.Now()
+	if err := w.commit(done); err != nil {
 		w.rollback(t)
-		w.diagnose(err)
-		fail(ops, w.store.explain(fmt.Errorf("commit: %w", err)))
-		return true
+		return w.failed(done, fmt.Errorf("commit: %w", err))
 	}
 	if w.sick && t.writes {
 		w.sick = false
 		w.log.Info("the database can be written again")
 	}
-	if committed := w.store.cfg.Committed; committed != nil && t.writes {
-		committed(len(ops), time.Since(began))
-	}
 	t.committed()
-	return true
+	w.store.checkpoints.wrote(t.statements)
+	return done
 }
 
-// diagnose tells, once, that the disk has failed.
+// failed gives err to all ops of a transaction that did not happen.
+func (w *writer) failed(c *commit, err error) *commit {
+	w.diagnose(err)
+	c.tx.writes = false
+	c.fail(w.store.explain(err))
+	return c
+}
+
+// diagnose tells, once, that the disk has failed, and has the database opened anew if that was a sync.
 func (w *writer) diagnose(err error) {
+	if unsynced(err) {
+		w.sync.breaks(err)
+	}
 	if !w.sick && ofTheDisk(err) {
 		w.sick = true
 		w.log.Error("the database cannot be written", "error", err)
 	}
 }
 
-func (w *writer) commit(t *tx) error {
-	if err := t.flushCounters(); err != nil {
+// commit makes the transaction visible to those who read; it is not on disk yet.
+func (w *writer) commit(c *commit) error {
+	if err := c.tx.flushCounters(); err != nil {
 		return err
+	}
+	if c.tx.writes {
+		c.number = w.sync.committing()
 	}
 	_, err := w.conn.exec("COMMIT")
 	return err
@@ -230,12 +273,4 @@ func (w *writer) rollback(t *tx) {
 		w.log.Debug("nothing to roll back", "error", err)
 	}
 	t.undone()
-}
-
-// fail gives err to all ops. One that has an error of its own may have got it from what another has written, which did
-// not happen.
-func fail(ops []*op, err error) {
-	for _, o := range ops {
-		o.err = err
-	}
 }

@@ -32,6 +32,7 @@ func Model(t *testing.T, o Options) {
 			"stale":   m.stale,
 			"cancel":  m.cancel,
 			"move":    m.move,
+			"travel":  m.travel,
 			"edit":    m.edit,
 			"recall":  m.recall,
 			"replay":  m.replay,
@@ -66,6 +67,7 @@ type model struct {
 	now    time.Time
 
 	conversations []book.Conversation
+	hosts         [conversationsOfModel]int // where each conversation is
 	turns         map[int]headsup.Lease
 	queue         reference
 	messages      []outbox.MessageID
@@ -76,7 +78,7 @@ type model struct {
 	sated           bool
 }
 
-const conversationsOfModel = 3
+const conversationsOfModel, hostsOfModel = 5, 3
 
 func (w *world) begin(t *rapid.T) *model {
 	if w.store == nil {
@@ -89,14 +91,22 @@ func (w *world) begin(t *rapid.T) *model {
 	}
 	w.store = nil
 	for i := range conversationsOfModel {
-		c, err := m.store.Sight(w.ctx, sightingOf(keyOf(fmt.Sprint("model-", i)), m.now))
-		ok(t, err)
-		m.conversations = append(m.conversations, c)
+		m.hosts[i] = i % hostsOfModel
+		m.conversations = append(m.conversations, m.sight(t, i))
 	}
 	counts, err := m.store.Counts(w.ctx)
 	ok(t, err)
 	m.before = counts
 	return m
+}
+
+// sight tells where a conversation is.
+func (m *model) sight(t *rapid.T, conversation int) book.Conversation {
+	s := sightingOf(keyOf(fmt.Sprint("model-", conversation)), m.now)
+	s.Reference.ServiceURL = fmt.Sprintf("https://host-%d.example/", m.hosts[conversation])
+	c, err := m.store.Sight(m.w.ctx, s)
+	ok(t, err)
+	return c
 }
 
 func ok(t *rapid.T, err error) {
@@ -149,6 +159,7 @@ func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
 			hold: s.Message.OnUnknown == headsup.OnUnknownHold, collapse: s.Message.CollapseKey,
 		})
 	}
+	ds[0].single = len(ds) == 1
 	return s, ds
 }
 
@@ -242,21 +253,78 @@ func (m *model) claims(t *rapid.T, n int) {
 	ok(t, err)
 	m.queue.promote(m.now)
 	m.followExpiry(t)
-	want := m.queue.claimable(m.now, m.free)
-	want = want[:min(n, len(want))]
-	if len(c.Attempts) != len(want) {
-		t.Fatalf("%d are handed out, want %d", len(c.Attempts), len(want))
-	}
-	for i, d := range want {
-		if d.expired(m.now) || d.pointless() {
+	could := m.queue.claimable(m.now, m.free)
+	given := make(map[int]*expected) // by conversation
+	for _, a := range c.Attempts {
+		i := slices.IndexFunc(could, func(d *expected) bool { return d.id == a.Delivery })
+		if i < 0 {
+			t.Fatalf("delivery %d is handed out, but may not be", a.Delivery)
+		}
+		d := could[i]
+		if given[d.conversation] != nil {
+			t.Fatalf("deliveries %d and %d are handed out in one conversation", given[d.conversation].id, d.id)
+		}
+		if given[d.conversation] = d; d.expired(m.now) || d.pointless() {
 			t.Fatalf("delivery %d has expired or nothing to revise, and its turn has come, but it is %s", d.id, d.state)
 		}
-		m.handedOut(t, d, c.Attempts[i])
+		m.handedOut(t, d, a)
 	}
+	left := slices.DeleteFunc(could, func(d *expected) bool { return given[d.conversation] != nil })
+	if len(given) < n && len(left) > 0 {
+		t.Fatalf("%d of %d are handed out, but delivery %d is not", len(given), n, left[0].id)
+	}
+	m.fair(t, given, left)
 	if want := m.queue.nextDue(m.now); !c.NextDue.Equal(want) {
 		t.Fatalf("the next is due at %v, want %v", c.NextDue, want)
 	}
-	m.lastClaim, m.told, m.sated = m.now, c.NextDue, len(want) < n
+	m.lastClaim, m.told, m.sated = m.now, c.NextDue, len(given) < n
+}
+
+// fair checks the order of what was given against what could have been given, and was left.
+func (m *model) fair(t *rapid.T, given map[int]*expected, left []*expected) {
+	had := make(map[int]int) // by host
+	jumped := make(map[int]int)
+	for _, d := range given {
+		host := m.hosts[d.conversation]
+		had[host]++
+		jumps := false
+		for _, o := range left {
+			if m.hosts[o.conversation] != host {
+				continue
+			}
+			jumps = jumps || o.lane < d.lane
+			if o.lane == d.lane && o.place < d.place && o.single && d.single && !o.moved && !d.moved {
+				t.Fatalf("delivery %d is handed out, and %d is not, which has waited for longer", d.id, o.id)
+			}
+		}
+		if jumps {
+			jumped[host]++
+		}
+	}
+	for _, o := range left {
+		for host, n := range had {
+			if own := m.hosts[o.conversation]; n > had[own]+1 {
+				t.Fatalf("route %d had %d turns, route %d only %d, and delivery %d waits there", host, n, own, had[own], o.id)
+			}
+		}
+	}
+	for host, n := range jumped {
+		if n > 2 {
+			t.Fatalf("%d of route %d are handed out while more pressing ones are left", n, host)
+		}
+	}
+}
+
+// travel has a conversation found behind another host.
+func (m *model) travel(t *rapid.T) {
+	i := rapid.IntRange(0, conversationsOfModel-1).Draw(t, "conversation")
+	m.hosts[i] = rapid.IntRange(0, hostsOfModel-1).Draw(t, "host")
+	m.sight(t, i)
+	for _, d := range m.queue.all {
+		if d.conversation == i && !d.state.Final() {
+			d.moved = true
+		}
+	}
 }
 
 // followExpiry finds what has become expired, or suppressed since there is nothing to revise. Claim may see to that earlier than when a delivery's turn comes, so the
@@ -472,7 +540,7 @@ func (m *model) replay(t *rapid.T) {
 	if want == nil {
 		d.unsure = d.state == outbox.StateUnknown
 		d.to(outbox.StateReady)
-		d.failures, d.lost, d.replayed, d.checked = 0, 0, true, false
+		d.failures, d.lost, d.replayed, d.checked, d.moved = 0, 0, true, false, false
 		m.queue.enqueue(d)
 	}
 }

@@ -40,6 +40,8 @@ type expected struct {
 	late             bool // it ended when a claim found that it had expired
 	replayed         bool
 	checked          bool // it is final, and so it is in the store
+	single           bool // the only delivery of its message
+	moved            bool // to another route, where it got another rank
 }
 
 func (d *expected) to(s outbox.State) {
@@ -131,19 +133,10 @@ func (r *reference) sending() []*expected {
 	return r.which(func(d *expected) bool { return d.state == outbox.StateSending })
 }
 
-// claimable is what Claim may hand out at a time, in its order: one for each conversation that is free.
+// claimable is what Claim may hand out at a time, of which it hands out one for each conversation.
 func (r *reference) claimable(now time.Time, free func(conversation int) bool) []*expected {
-	found := r.which(func(d *expected) bool {
+	return r.which(func(d *expected) bool {
 		return d.state == outbox.StateReady && !d.due.After(now) && r.head(d) && free(d.conversation)
-	})
-	slices.SortFunc(found, func(a, b *expected) int {
-		return cmp.Or(cmp.Compare(a.lane, b.lane), cmp.Compare(a.place, b.place))
-	})
-	taken := make(map[int]bool)
-	return slices.DeleteFunc(found, func(d *expected) bool {
-		again := taken[d.conversation]
-		taken[d.conversation] = true
-		return again
 	})
 }
 

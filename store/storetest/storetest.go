@@ -28,6 +28,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
@@ -55,6 +56,9 @@ type Options struct {
 	// OpenLease opens an empty store whose leases last only that long, in place of [headsup.LeaseTime]. Required.
 	OpenLease func(t *testing.T, leaseTime time.Duration) Store
 
+	// OpenPaced opens an empty store that keeps to what a limiter lets through. Required.
+	OpenPaced func(t *testing.T, limits *pace.Limiter) Store
+
 	// Durable: the store outlives its process.
 	Durable bool
 
@@ -73,6 +77,8 @@ func Run(t *testing.T, o Options) {
 		t.Fatal("storetest: Options.Open is required")
 	case o.OpenLease == nil:
 		t.Fatal("storetest: Options.OpenLease is required")
+	case o.OpenPaced == nil:
+		t.Fatal("storetest: Options.OpenPaced is required")
 	case o.Durable && o.Reopen == nil:
 		t.Fatal("storetest: Options.Reopen is required of a durable store")
 	}
@@ -83,6 +89,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Submit", s.submit)
 	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)
+	t.Run("Fair", s.fair)
+	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)
 	t.Run("Doubt", s.doubt)
 	t.Run("Collapse", s.collapse)
@@ -91,6 +99,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Reschedule", s.reschedule)
 	t.Run("Revise", s.revise)
 	t.Run("Replay", s.replay)
+	t.Run("Sends", s.sends)
 	t.Run("Park", s.park)
 	t.Run("Purge", s.purge)
 	t.Run("List", s.list)

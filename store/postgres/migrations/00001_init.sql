@@ -216,10 +216,19 @@ CREATE TABLE spreads (
 	due_at      timestamptz
 ) WITH (fillfactor = 70);
 
+-- Conversations where a later message with the same collapse key has come before one that is still spreading.
+CREATE TABLE outdone (
+	message      bigint NOT NULL,
+	conversation bigint NOT NULL,
+	PRIMARY KEY (message, conversation)
+);
+
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
 -- could give, 1 to be claimed, 2 for due_at, 3 for lease_until. Only heads and scheduled ones have 1 or 2, and only those
--- that are being sent have 3. verb and revises are NULL for what is sent, replayed is NULL for what has had one life.
+-- that are being sent have 3. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
+-- an attempt may have arrived; of final ones that is what unknown means. lost: so many attempts in a row were lost. collapse
+-- is a hash of the message's collapse key.
 CREATE TABLE deliveries (
 	id           bigint PRIMARY KEY,
 	message      bigint NOT NULL,
@@ -236,8 +245,11 @@ CREATE TABLE deliveries (
 	claims       integer NOT NULL,
 	failures     integer NOT NULL,
 	verb         smallint,
+	lost         smallint,
 	replayed     boolean,
+	unsure       boolean,
 	revises      bigint,
+	collapse     bigint,
 	created_at   timestamptz NOT NULL,
 	updated_at   timestamptz NOT NULL,
 	reason       text,
@@ -250,6 +262,7 @@ CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE waits = 3;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message) WHERE NOT alone;
+CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
 
 -- Deliveries that are final.
 CREATE TABLE finished (

@@ -42,6 +42,20 @@ CREATE TABLE api_keys (
 	last_used_at    INTEGER NOT NULL
 ) STRICT;
 
+-- What shares a channel's limits: the conversations of an app with one tenant of a channel behind one host. urgent, normal
+-- and bulk are about how far the ranks of the deliveries in these lanes have come.
+CREATE TABLE routes (
+	id         INTEGER PRIMARY KEY,
+	app_id     TEXT    NOT NULL,
+	channel_id TEXT    NOT NULL,
+	tenant_id  TEXT    NOT NULL,
+	host       TEXT    NOT NULL,
+	urgent     INTEGER NOT NULL DEFAULT 0,
+	normal     INTEGER NOT NULL DEFAULT 0,
+	bulk       INTEGER NOT NULL DEFAULT 0,
+	UNIQUE (app_id, channel_id, tenant_id, host)
+) STRICT;
+
 -- The reference book. The row also owns the conversation's turn: lease, busy and the order of what is said.
 CREATE TABLE conversations (
 	id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,6 +66,7 @@ CREATE TABLE conversations (
 	conversation_id TEXT    NOT NULL,
 	kind            TEXT    NOT NULL,
 	service_url     TEXT    NOT NULL,
+	route           INTEGER NOT NULL, -- of the service URL's host
 	url_source      TEXT    NOT NULL,
 	verified_at     INTEGER NOT NULL,
 	reference       BLOB    NOT NULL,
@@ -154,6 +169,7 @@ CREATE TABLE messages (
 	lane         INTEGER NOT NULL,
 	on_unknown   INTEGER NOT NULL,
 	window       INTEGER NOT NULL,
+	handler      TEXT,    -- runs in a turn to say it; NULL where the body is said
 	policy       TEXT,
 	collapse_key TEXT,
 	target       TEXT,
@@ -194,15 +210,18 @@ CREATE TABLE outdone (
 
 -- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
--- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0. verb and revises are
--- NULL for what is sent, replayed is NULL for what has had one life. unsure: an attempt may have arrived; of final ones
--- that is what unknown means. lost: so many attempts in a row were lost. collapse is a hash of the message's collapse key.
+-- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have another waits than 0. Heads of a route and
+-- lane are claimed in the order of their ranks, which are given with seq. verb and revises are NULL for what is sent,
+-- replayed is NULL for what has had one life. unsure: an attempt may have arrived; of final ones that is what unknown
+-- means. lost: so many attempts in a row were lost. collapse is a hash of the message's collapse key.
 CREATE TABLE deliveries (
 	id           INTEGER PRIMARY KEY,
 	message      INTEGER NOT NULL,
 	conversation INTEGER NOT NULL,
 	lane         INTEGER NOT NULL,
 	alone        INTEGER NOT NULL, -- 1: messages.alone is this one, 0 for what revises it
+	route        INTEGER NOT NULL, -- the conversation's
+	rank         INTEGER NOT NULL,
 	seq          INTEGER,
 	state        INTEGER NOT NULL,
 	waits        INTEGER NOT NULL,
@@ -224,7 +243,7 @@ CREATE TABLE deliveries (
 	lost         INTEGER,
 	collapse     INTEGER
 ) STRICT;
-CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
+CREATE INDEX deliveries_claimable ON deliveries (route, lane, rank) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
@@ -321,6 +340,8 @@ CREATE INDEX finished_conversation ON finished (part, conversation);
 CREATE TABLE sends (
 	delivery    INTEGER NOT NULL,
 	ordinal     INTEGER NOT NULL,
+	fence       INTEGER NOT NULL,
+	taken       INTEGER NOT NULL,
 	activity_id TEXT,
 	at          INTEGER NOT NULL,
 	PRIMARY KEY (delivery, ordinal)

@@ -1321,10 +1321,10 @@ export interface components {
              */
             recalled_at?: string;
             /**
-             * @description The state that all deliveries share, or the least settled one among them.
+             * @description The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again.
              * @enum {string}
              */
-            state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
             /** @description As it was asked for; instead of a reference or an address, the conversation that it names. */
             to: components["schemas"]["Target"];
             /** @description As it was given. */
@@ -1447,10 +1447,10 @@ export interface components {
              */
             recalled_at?: string;
             /**
-             * @description The state that all deliveries share, or the least settled one among them.
+             * @description The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again.
              * @enum {string}
              */
-            state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
             /** @description As it was asked for. */
             to: components["schemas"]["Target"];
             /** @description As it was given. */
@@ -1546,6 +1546,8 @@ export interface components {
             keep?: string;
         };
         SettleRequest: {
+            /** @description The id that the channel gave the message, if it was delivered and you know it: without one it can be neither edited nor recalled. */
+            activity_id?: string;
             /**
              * @description What became of it.
              * @enum {string}
@@ -3920,7 +3922,7 @@ export interface operations {
                 /** @description How many at most. A page may hold fewer, even none, although there are more. */
                 limit?: number;
                 /** @description Those in this state. */
-                state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+                state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
                 /** @description Those of this topic. */
                 topic?: string;
             };

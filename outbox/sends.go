@@ -1,0 +1,37 @@
+package outbox
+
+import (
+	"time"
+
+	"github.com/headsup-bot/headsup/activity"
+)
+
+// Send is an activity that a handler sends for a delivery: it is recorded before the channel is called, and again when
+// the channel has taken it. So it is known, whenever the process dies, what may have been said.
+type Send struct {
+	Delivery DeliveryID
+	// Fence is the attempt's.
+	Fence int64
+	// Ordinal counts the delivery's activities from 0.
+	Ordinal int
+	// Taken: the channel has taken it. Activity is the id that it gave, if it gave one.
+	Taken    bool
+	Activity activity.ID
+	At       time.Time
+}
+
+// Conclude is the op that records an attempt's outcome when the turn that it has run commits: both happen or neither. An
+// outcome that [Store.RecordOutcome] would refuse fails the commit with headsup.ErrLeaseLost.
+type Conclude struct {
+	Outcome Outcome
+}
+
+// TurnOp implements headsup.Op.
+func (Conclude) TurnOp() {}
+
+// Recorded is the error by which a [Sender] tells that an attempt's outcome is recorded already, by a [Conclude].
+type Recorded struct {
+	Outcome Outcome
+}
+
+func (r *Recorded) Error() string { return "outbox: recorded as " + string(r.Outcome.State) }
