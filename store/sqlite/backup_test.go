@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,7 +84,7 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 		}
 	}
 	everyone := submissionTo(0) // a broadcast that has not begun
-	everyone.Deliveries, everyone.Spread = nil, &outbox.Spread{Last: rows[2], Conversations: 3}
+	everyone.Deliveries, everyone.Spread = nil, &outbox.Spread{Last: slices.Max(rows), Conversations: 3}
 	if _, err := s.SubmitMessage(t.Context(), everyone, false); err != nil {
 		t.Fatal(err)
 	}
