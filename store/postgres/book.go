@@ -226,9 +226,10 @@ func (t *tx) changing(ctx context.Context, key headsup.ConversationKey) (*entry,
 
 // sight adds a conversation or brings it up to date. Nobody else does either meanwhile, since its row of turns is locked.
 func (t *tx) sight(ctx context.Context, s book.Sighting, told people) (*entry, error) {
-	var version int64
+	var version, route int64
 	if err := t.QueryRow(ctx, `INSERT INTO turns (key, version) VALUES ($1, 1)
-		ON CONFLICT (key) DO UPDATE SET version = turns.version + 1 RETURNING version`, turnKey(s.Key)).Scan(&version); err != nil {
+		ON CONFLICT (key) DO UPDATE SET version = turns.version + 1 RETURNING version, coalesce(route, 0)`, turnKey(s.Key)).
+		Scan(&version, &route); err != nil {
 		return nil, err
 	}
 	known, err := look(ctx, t, s.Key, told)
@@ -244,6 +245,9 @@ func (t *tx) sight(ctx context.Context, s book.Sighting, told people) (*entry, e
 		err = t.updateConversation(ctx, next)
 	} else {
 		err = t.insertConversation(ctx, next)
+	}
+	if err == nil {
+		err = t.goes(ctx, next, route)
 	}
 	if err != nil {
 		return nil, err

@@ -184,6 +184,7 @@ func (s *Store) heard(payload string) {
 	about, body, _ := strings.Cut(rest, " ")
 	switch topic(about) {
 	case topicClaim:
+		s.routes.lookAgain()
 		s.wakeHere()
 	case topicEvents:
 		s.events.look()
@@ -201,6 +202,7 @@ func (s *Store) lookAround(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+			s.routes.lookAgain()
 			s.wakeHere()
 			s.events.look()
 			s.planHere()

@@ -171,6 +171,11 @@ func (t *tx) reschedule(ctx context.Context, list []hot, due, at time.Time) erro
 			enter = append(enter, list[i])
 		}
 	}
+	for i := range list {
+		if list[i].state == ready {
+			t.offer(list[i].route, list[i].lane)
+		}
+	}
 	if len(placed) > 0 {
 		t.last.Queue(`UPDATE deliveries d SET waits = 1, due_at = NULL, reason = $2, updated_at = $3,
 			history = d.history || $4 || `+endOf("d.claims")+` WHERE d.id = ANY ($1) AND d.waits = 2`, numbers(placed), c.Reason, at, line(c))

@@ -33,18 +33,20 @@ type hot struct {
 	replayed         bool
 	unsure           bool  // an attempt may have arrived
 	lost             int64 // attempts in a row
+	route, rank      int64
 }
 
 const hotColumns = `d.id, d.message, d.conversation, d.lane, d.alone, coalesce(d.seq, 0), d.state, d.fence, d.claims,
 	d.failures, coalesce(d.activity_id, ''), d.wanted_at, d.created_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
-	coalesce(d.replayed, false), coalesce(d.unsure, false), coalesce(d.lost, 0)`
+	coalesce(d.replayed, false), coalesce(d.unsure, false), coalesce(d.lost, 0),
+	d.route, d.rank`
 
 // fields are where a row of hotColumns goes.
 func (h *hot) fields() []any {
 	return []any{
 		(*int64)(&h.id), (*int64)(&h.message), (*int64)(&h.conversation), &h.lane, &h.alone, &h.seq, &h.state, &h.fence,
 		&h.claims, &h.failures, (*string)(&h.activity), &h.wantedAt, &h.createdAt, &h.verb, (*int64)(&h.revises), &h.replayed,
-		&h.unsure, &h.lost,
+		&h.unsure, &h.lost, &h.route, &h.rank,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
@@ -31,22 +30,26 @@ type lane struct {
 	lane         outbox.Lane
 }
 
-const lockTurns = `SELECT conversation FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`
+const lockTurns = `SELECT conversation, coalesce(route, 0) FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`
 
-// lock locks conversations, so that this transaction alone changes their deliveries, and returns those that are in the
-// book.
-func (t *tx) lock(ctx context.Context, conversations []book.Row) (map[book.Row]bool, error) {
+// lock locks conversations, so that this transaction alone changes their deliveries, and returns the routes of those that
+// are in the book.
+func (t *tx) lock(ctx context.Context, conversations []book.Row) (map[book.Row]int64, error) {
 	rows, err := t.Query(ctx, lockTurns, numbers(conversations))
 	if err != nil {
 		return nil, err
 	}
-	locked := make(map[book.Row]bool, len(conversations))
-	var c int64
-	_, err = pgx.ForEachRow(rows, []any{&c}, func() error {
-		locked[book.Row(c)] = true
+	locked := make(map[book.Row]int64, len(conversations))
+	var ids []int64
+	var c, route int64
+	if _, err = pgx.ForEachRow(rows, []any{&c, &route}, func() error {
+		locked[book.Row(c)] = route
+		ids = append(ids, route)
 		return nil
-	})
-	return locked, err
+	}); err != nil {
+		return nil, err
+	}
+	return locked, t.learnRoutes(ctx, ids)
 }
 
 // numbers are ids as an array for the database.
@@ -64,18 +67,20 @@ const promote = `UPDATE deliveries d SET waits = 1
 	FROM unnest($1::bigint[], $2::smallint[]) AS l (conversation, lane) CROSS JOIN LATERAL (
 		SELECT h.id, h.state, h.waits FROM deliveries h
 		WHERE h.conversation = l.conversation AND h.lane = l.lane AND h.seq IS NOT NULL ORDER BY h.seq LIMIT 1) AS head
-	WHERE d.id = head.id AND head.state = 2 AND head.waits = 0`
+	WHERE d.id = head.id AND head.state = 2 AND head.waits = 0 RETURNING d.route, d.lane`
 
 // vacate promotes the heads of lanes that deliveries have left, with the commit.
 func (t *tx) vacate(left []lane) {
 	if len(left) == 0 {
 		return
 	}
-	t.last.Queue(promote, laneArrays(left)...).Exec(func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() > 0 {
-			t.wake = true
-		}
-		return nil
+	t.last.Queue(promote, laneArrays(left)...).Query(func(r pgx.Rows) error {
+		var in offer
+		_, err := pgx.ForEachRow(r, []any{&in.route, &in.lane}, func() error {
+			t.offer(in.route, in.lane)
+			return nil
+		})
+		return err
 	})
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -49,6 +50,8 @@ type Store struct {
 	events    *eventLog
 	lines     *lineNews
 	bus       *bus
+	routes    *routes
+	loosened  atomic.Bool // the limiter has let go of something
 
 	scheduleNews chan struct{} // something may be due earlier
 
@@ -85,6 +88,9 @@ type Config struct {
 
 	// Conns is how many connections are open at most, besides one that listens. Zero means 16.
 	Conns int
+
+	// Pace is what this node keeps to when it hands out deliveries. Nil limits nothing.
+	Pace *pace.Limiter
 
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
@@ -160,6 +166,7 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		routes: newRoutes(),
 		scheduleNews: make(chan struct{}, 1),
 	}
 	if err := s.lookForEvents(ctx); err != nil {
@@ -189,6 +196,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 		s.behind.Go(func() { part(s.background) })
 	}
 	s.close = sync.OnceFunc(s.shut)
+	s.cfg.Pace.OnFreed(s.loosen)
 	s.wakeHere()
 }
 

@@ -21,6 +21,17 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 	if !o.State.Final() && o.State != outbox.StateReady {
 		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
 	}
+	v := verdictOf(o)
+	if err := s.outcomes.do(ctx, v); err != nil {
+		return err
+	}
+	if !v.done {
+		return headsup.ErrLeaseLost
+	}
+	return nil
+}
+
+func verdictOf(o outbox.Outcome) *verdict {
 	v := &verdict{
 		id: o.Delivery, fence: o.Fence, failed: o.Failed, unsure: o.MayHaveArrived,
 		told: outbox.Change{
@@ -30,13 +41,7 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 	if o.State == outbox.StateReady {
 		v.told.RetryAt = o.RetryAt
 	}
-	if err := s.outcomes.do(ctx, v); err != nil {
-		return err
-	}
-	if !v.done {
-		return headsup.ErrLeaseLost
-	}
-	return nil
+	return v
 }
 
 // attempt names an attempt.
@@ -134,10 +139,12 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 		})
 	}
 	if len(back.id) > 0 {
-		back.queue(b, func(a attempt) {
+		back.queue(b, func(a attempt, in offer, waits int64) {
 			known[a].done = true
 			t.count(sending, ready, 1)
-			t.wake = true
+			if t.wake = true; waits == waitsClaim {
+				t.offer(in.route, in.lane)
+			}
 		})
 	}
 	if err := t.SendBatch(ctx, b).Close(); err != nil {
@@ -351,14 +358,15 @@ var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.du
 	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
 		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
 		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
-	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence`
+	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.waits`
 
-func (a *returns) queue(b *pgx.Batch, each func(attempt)) {
+func (a *returns) queue(b *pgx.Batch, each func(attempt, offer, int64)) {
 	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
 		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
-		var id, fence int64
-		_, err := pgx.ForEachRow(r, []any{&id, &fence}, func() error {
-			each(attempt{outbox.DeliveryID(id), fence})
+		var id, fence, waits int64
+		var in offer
+		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &waits}, func() error {
+			each(attempt{outbox.DeliveryID(id), fence}, in, waits)
 			return nil
 		})
 		return err

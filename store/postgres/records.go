@@ -42,7 +42,7 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window_code, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
-	m.trace, coalesce(m.recipients, 0), EXISTS (SELECT FROM spreads s WHERE s.message = m.id), coalesce(m.alone, 0)`
+	m.trace, coalesce(m.recipients, 0), EXISTS (SELECT FROM spreads s WHERE s.message = m.id), m.handler, coalesce(m.alone, 0)`
 
 // scanMessage reads messageColumns, and what comes after them.
 func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err error) {
@@ -52,7 +52,8 @@ func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err err
 		(*int64)(&m.ID), &m.AppID, (*string)(&m.Tenant), (*optionalText)(&m.Key), &m.Fingerprint, (*[]byte)(&m.Body),
 		(*[]byte)(&m.Value), (*optionalText)(&m.Topic), &m.Lane, &onUnknown, &window, (*optionalText)(&m.Policy),
 		(*optionalText)(&m.CollapseKey), (*optionalText)(&m.Target), (*optionalTime)(&m.ExpiresAt), &m.CreatedAt,
-		(*optionalTime)(&m.EditedAt), (*optionalTime)(&m.RecalledAt), (*optionalText)(&m.Trace), &recipients, &m.Spreading, &alone,
+		(*optionalTime)(&m.EditedAt), (*optionalTime)(&m.RecalledAt), (*optionalText)(&m.Trace), &recipients, &m.Spreading,
+		(*optionalText)(&m.Handler), &alone,
 	}, more...)...)
 	m.OnUnknown, m.Window, m.Recipients = word(onUnknowns, onUnknown), word(windowWords, window), int(recipients)
 	return m, alone, err

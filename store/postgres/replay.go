@@ -17,7 +17,8 @@ import (
 // finishedColumns are a row of the table finished as hot reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, 0::bigint, d.state, d.fence, d.claims,
 	d.failures, coalesce(d.activity_id, ''), d.updated_at, d.created_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
-	coalesce(d.replayed, false), d.state = 7, 0`
+	coalesce(d.replayed, false), d.state = 7, 0,
+	0::bigint, 0::bigint`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none. The row is
 // locked.
@@ -65,22 +66,24 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 			return outbox.ErrRecalled
 		case purged && h.verb != remove:
 			return outbox.ErrPurged
-		case !there[h.conversation]:
+		}
+		if _, ok := there[h.conversation]; !ok {
 			return book.ErrNotFound
 		}
-		return t.replay(ctx, []hot{h}, at)
+		return t.replay(ctx, []hot{h}, there, at)
 	}); err != nil {
 		return outbox.Delivery{}, err
 	}
 	return s.DeliveryRecord(ctx, id)
 }
 
-// replay brings deliveries back from the finished ones, in this order. Their conversations are locked.
-func (t *tx) replay(ctx context.Context, list []hot, at time.Time) error {
+// replay brings deliveries back from the finished ones, in this order. Their conversations are locked; routes are theirs.
+func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, at time.Time) error {
 	if len(list) == 0 {
 		return nil
 	}
 	ids, waits, lanes := make([]int64, len(list)), make([]int16, len(list)), make([]lane, len(list))
+	ways, ranks := make([]int64, len(list)), make([]int64, len(list))
 	for i := range list {
 		ids[i], lanes[i] = int64(list[i].id), lane{list[i].conversation, list[i].lane}
 	}
@@ -89,9 +92,13 @@ func (t *tx) replay(ctx context.Context, list []hot, at time.Time) error {
 		return err
 	}
 	for i := range list {
-		t.count(list[i].state, ready, 1)
+		h := &list[i]
+		t.count(h.state, ready, 1)
+		ways[i] = routes[h.conversation]
+		ranks[i] = t.store.routes.rank(ways[i], h.lane, h.message, h.alone)
 		if !taken[lanes[i]] {
 			taken[lanes[i]], waits[i] = true, int16(waitsClaim)
+			t.offer(ways[i], h.lane)
 		}
 	}
 	places, err := t.places(ctx, len(list))
@@ -101,15 +108,17 @@ func (t *tx) replay(ctx context.Context, list []hot, at time.Time) error {
 	t.wake = true
 	c := outbox.Change{At: at, State: outbox.StateReady, Reason: outbox.ReasonReplayed}
 	if _, err := t.Exec(ctx, `WITH back AS (
-			DELETE FROM finished d USING unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS n (id, waits, seq)
-			WHERE d.id = n.id RETURNING d.*, n.waits, n.seq)
-		INSERT INTO deliveries (id, message, conversation, lane, alone, seq, state, waits, wanted_at, fence, claims, failures,
+			DELETE FROM finished d USING unnest($1::bigint[], $2::smallint[], $3::bigint[], $7::bigint[], $8::bigint[])
+				AS n (id, waits, seq, route, rank)
+			WHERE d.id = n.id RETURNING d.*, n.waits, n.seq, n.route, n.rank)
+		INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits, wanted_at, fence, claims, failures,
 			reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
-		SELECT d.id, d.message, d.conversation, d.lane, d.alone, d.seq, 2, d.waits, $4, d.fence, d.claims, 0, $5, d.activity_id,
+		SELECT d.id, d.message, d.conversation, d.lane, d.alone, d.route, d.rank, d.seq, 2, d.waits, $4, d.fence, d.claims, 0, $5, d.activity_id,
 			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true, CASE WHEN d.state = 7 THEN true END FROM back d`,
-		ids, waits, places, at, c.Reason, line(c)); err != nil {
+		ids, waits, places, at, c.Reason, line(c), ways, ranks); err != nil {
 		return err
 	}
+	t.last.Queue("DELETE FROM sends WHERE delivery = ANY ($1)", ids)
 	return t.mayCollapse(ctx, list)
 }
 
@@ -172,7 +181,8 @@ func (t *tx) replayNext(
 	slices.Sort(ids)
 	ids = ids[:min(limit, len(ids))]
 	last = ids[len(ids)-1]
-	if _, err := t.lock(ctx, where); err != nil {
+	routes, err := t.lock(ctx, where)
+	if err != nil {
 		return 0, 0, false, err
 	}
 	list, err := collectHot(t.Query(ctx, "SELECT "+finishedColumns+` FROM finished d JOIN messages m ON m.id = d.message
@@ -180,7 +190,7 @@ func (t *tx) replayNext(
 	if err != nil {
 		return 0, 0, false, err
 	}
-	return len(list), last, len(ids) == limit, t.replay(ctx, list, at)
+	return len(list), last, len(ids) == limit, t.replay(ctx, list, routes, at)
 }
 
 // SettleDelivery implements [outbox.Store].

@@ -187,15 +187,17 @@ func (t *tx) insertRevisions(ctx context.Context, rev *outbox.Revision, l outbox
 	}
 	var a deliveryArrays
 	for i, p := range parts {
-		if !there[p.conversation] {
+		route, ok := there[p.conversation]
+		if !ok {
 			continue
 		}
 		d := newDelivery{
 			id: rev.NextID(), message: rev.Message, conversation: p.conversation, lane: l, state: ready, wantedAt: rev.At, at: rev.At,
-			verb: verb, revises: p.id,
+			verb: verb, revises: p.id, route: route, rank: t.store.routes.rank(route, l, rev.Message, false),
 		}
 		if !taken[lanes[i]] {
 			taken[lanes[i]], d.waits = true, waitsClaim
+			t.offer(route, l)
 		}
 		t.count(0, ready, 1)
 		a.add(d)

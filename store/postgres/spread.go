@@ -141,11 +141,13 @@ func (t *tx) spreadTo(
 	var a deliveryArrays
 	var over []outbox.DeliveryID
 	for i, r := range rows {
-		if !locked[r] {
+		route, there := locked[r]
+		if !there {
 			continue
 		}
 		d := newDelivery{
 			id: nextID(), message: p.message.ID, conversation: r, lane: p.message.Lane, state: ready, wantedAt: at, at: at,
+			route: route,
 			collapse: collapseHash(p.message.AppID, p.message.Tenant, p.message.CollapseKey),
 		}
 		if outdone[r] {
@@ -156,6 +158,10 @@ func (t *tx) spreadTo(
 			d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, p.DueAt, p.DueAt
 		case !taken[lanes[i]]:
 			d.waits = waitsClaim
+			t.offer(route, d.lane)
+		}
+		if !late {
+			d.rank = t.store.routes.rank(route, d.lane, d.message, false)
 		}
 		t.count(0, d.state, 1)
 		a.add(d)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // SubmitMessage implements [outbox.Store].
@@ -109,9 +109,6 @@ func (t *tx) acceptSome(ctx context.Context, list []*accept) error {
 			a.receipt = outbox.Receipt{}
 		}
 	}
-	if err := k.fillAttempts(ctx, t, w); err != nil {
-		return err
-	}
 	w.queue(t)
 	return nil
 }
@@ -123,6 +120,7 @@ type known struct {
 	occupied map[lane]bool
 	keys     map[messageKey]earlier
 	fence    int64 // for what is handed out
+	entries  map[book.Row]*entry
 }
 
 // turn is a locked row of turns.
@@ -130,6 +128,7 @@ type turn struct {
 	free    bool
 	version int64
 	inbound optionalTime
+	route   int64
 }
 
 type messageKey struct {
@@ -149,12 +148,12 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	var b pgx.Batch
 	rows, lanes, takes := goals(list)
 	if len(rows) > 0 {
-		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at FROM turns
-			WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
+		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0)
+			FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var c int64
 				var turn turn
-				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound); err != nil {
+				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound, &turn.route); err != nil {
 					return err
 				}
 				k.turns[book.Row(c)] = &turn
@@ -170,7 +169,25 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	if takes {
 		b.Queue("SELECT nextval('fences')").QueryRow(func(r pgx.Row) error { return r.Scan(&k.fence) })
 	}
-	return k, t.SendBatch(ctx, &b).Close()
+	if err := t.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, err
+	}
+	var ids []int64
+	need := make(map[book.Row]int64)
+	for c, turn := range k.turns {
+		ids = append(ids, turn.route)
+		if takes {
+			need[c] = turn.version
+		}
+	}
+	if err := t.learnRoutes(ctx, ids); err != nil {
+		return nil, err
+	}
+	var err error
+	if takes {
+		k.entries, err = t.conversations(ctx, need)
+	}
+	return k, err
 }
 
 // goals lists the conversations and lanes that submissions go to, each once, and tells whether any may be handed out.
@@ -286,11 +303,11 @@ func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error)
 
 // place gives a delivery its place, or hands it out.
 func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) *outbox.Attempt {
-	at, m := a.sub.At, &a.sub.Message
+	at, m, turn := a.sub.At, &a.sub.Message, k.turns[nd.Conversation]
 	alone := len(a.sub.Deliveries) == 1
 	d := newDelivery{
 		id: nd.ID, message: m.ID, conversation: nd.Conversation, lane: m.Lane, alone: alone, state: ready, wantedAt: at, at: at,
-		collapse: collapseHash(m.AppID, m.Tenant, m.CollapseKey),
+		collapse: collapseHash(m.AppID, m.Tenant, m.CollapseKey), route: turn.route,
 	}
 	if nd.DueAt.After(at) {
 		d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, nd.DueAt, nd.DueAt
@@ -302,58 +319,39 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	in := lane{nd.Conversation, m.Lane}
 	behind := k.occupied[in]
 	k.occupied[in] = true
-	turn := k.turns[nd.Conversation]
-	if !a.take || !alone || behind || !turn.free || expiredAt(m.ExpiresAt, at) {
+	d.rank = t.store.routes.rank(d.route, d.lane, d.message, alone)
+	var permit *pace.Permit
+	take := a.take && alone && !behind && turn.free && k.entries[nd.Conversation] != nil && !expiredAt(m.ExpiresAt, at)
+	if take {
+		permit, take = t.permitAtOnce(d.route, string(k.entries[nd.Conversation].conv.Key.Conversation), d.lane, at)
+	}
+	if !take {
 		if !behind {
 			d.waits = waitsClaim
-			t.wake = true
+			t.offer(d.route, d.lane)
 		}
 		t.count(0, ready, 1)
 		w.deliveries.add(d)
 		return nil
 	}
 	turn.free = false
+	t.store.routes.had(d.route, d.lane, d.rank)
 	d.state, d.waits, d.fence, d.claims = sending, waitsLease, k.fence, 1
 	t.count(0, sending, 1)
 	w.deliveries.add(d)
+	e := k.entries[nd.Conversation]
 	attempt := &outbox.Attempt{
-		Delivery: d.id, Message: m.ID, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
+		Delivery: d.id, Message: m.ID, Conversation: e.copy(), OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
 		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
-		CreatedAt: m.CreatedAt, Trace: m.Trace,
+		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Permit: permit,
+		Lease: t.store.attemptLease(e.conv.Key, k.fence),
 	}
-	w.taken = append(w.taken, taken{nd.Conversation, turn, attempt})
+	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)
+	w.taken, w.fence = append(w.taken, int64(nd.Conversation)), k.fence
 	return attempt
 }
 
 func expiredAt(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
-
-// taken is an attempt whose conversation has yet to be filled in.
-type taken struct {
-	conversation book.Row
-	turn         *turn
-	attempt      *outbox.Attempt
-}
-
-// fillAttempts gives attempts their conversations.
-func (k *known) fillAttempts(ctx context.Context, t *tx, w *acceptWrite) error {
-	need := make(map[book.Row]int64, len(w.taken))
-	for _, x := range w.taken {
-		need[x.conversation] = x.turn.version
-	}
-	found, err := t.conversations(ctx, need)
-	if err != nil {
-		return err
-	}
-	for _, x := range w.taken {
-		e, ok := found[x.conversation]
-		if !ok {
-			return fmt.Errorf("postgres: submit: conversation %d has a turn but is not in the book", x.conversation)
-		}
-		x.attempt.Conversation = e.copy()
-		x.attempt.Conversation.LastInboundAt = time.Time(x.turn.inbound)
-	}
-	return nil
-}
 
 // conversations returns conversations in these versions, from memory where they are there.
 func (t *tx) conversations(ctx context.Context, need map[book.Row]int64) (map[book.Row]*entry, error) {
@@ -381,7 +379,8 @@ func (t *tx) conversations(ctx context.Context, need map[book.Row]int64) (map[bo
 type acceptWrite struct {
 	messages   messageArrays
 	deliveries deliveryArrays
-	taken      []taken
+	taken      []int64 // conversations of what is handed out
+	fence      int64
 }
 
 // queue has it written together with the commit.
@@ -393,11 +392,7 @@ func (w *acceptWrite) queue(t *tx) {
 		w.deliveries.queue(t)
 	}
 	if len(w.taken) > 0 {
-		rows := make([]int64, len(w.taken))
-		for i, x := range w.taken {
-			rows[i] = int64(x.conversation)
-		}
 		t.last.Queue(`UPDATE turns SET fence = $2, until = clock_timestamp() + $3::interval WHERE conversation = ANY ($1)`,
-			rows, w.taken[0].attempt.Fence, t.store.leaseTime)
+			w.taken, w.fence, t.store.leaseTime)
 	}
 }

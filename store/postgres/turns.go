@@ -58,6 +58,16 @@ func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup
 	return l, nil
 }
 
+// attemptLease is the lease that an attempt has, for a turn that it runs.
+func (s *Store) attemptLease(key headsup.ConversationKey, fence int64) *lease {
+	l := &lease{store: s, key: key, turn: turnKey(key), fence: fence}
+	l.release = sync.OnceFunc(func() {
+		l.gone.Store(true)
+		s.releases.post("give a conversation back", releasing{l.turn, l.fence}, func() {})
+	})
+	return l
+}
+
 // Between two looks at a turn that somebody else has.
 const (
 	lookFirst = 10 * time.Millisecond
@@ -237,7 +247,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	var others []book.Row
 	for _, op := range ops {
 		switch op := op.(type) {
-		case headsup.RecordAnswer, state.Save, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, state.Save, outbox.Conclude, schedule.Create, event.Heard:
 		case outbox.Submit:
 			for i := range op.Submissions {
 				for _, d := range op.Submissions[i].Deliveries {
@@ -299,6 +309,8 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 				return err
 			}
 		}
+	case outbox.Conclude:
+		return t.endWithTurn(ctx, op.Outcome)
 	case schedule.Create:
 		_, _, err := t.createSchedule(ctx, op.Schedule, op.Most)
 		return err

@@ -33,7 +33,9 @@ type tx struct {
 
 	counts   [states]int64 // by how much the numbers of deliveries per state change
 	onCommit []func()
-	wake     bool // there may be something to claim
+	onFail   []func()
+	offers   []offer // lanes that have heads to be claimed
+	wake     bool    // there may be something to claim
 	news     bool // there are events
 	facts    []fact
 }
@@ -131,6 +133,9 @@ func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 // after calls f when the transaction is committed.
 func (t *tx) after(f func()) { t.onCommit = append(t.onCommit, f) }
 
+// otherwise calls f when the transaction does not happen.
+func (t *tx) otherwise(f func()) { t.onFail = append(t.onFail, f) }
+
 // count notes that n deliveries went from one state into another; 0 is outside.
 func (t *tx) count(from, to, n int64) {
 	t.counts[from] -= n
@@ -144,11 +149,20 @@ func (t *tx) committed() {
 	for _, f := range t.facts {
 		f.tell(t.store.observer)
 	}
+	if len(t.offers) > 0 {
+		t.store.routes.offer(t.offers)
+	}
 	if t.wake {
 		t.store.wake()
 	}
 	if t.news {
 		t.store.tellNews()
+	}
+}
+
+func (t *tx) undone() {
+	for _, f := range t.onFail {
+		f()
 	}
 }
 
@@ -233,6 +247,7 @@ func (s *Store) writeFor(ctx context.Context, operations int, f func(context.Con
 				ctx = give
 			}
 			if !pause(give, try) {
+				w.last.undone()
 				return fmt.Errorf("%w: %w", ErrUnknownCommit, w.unknown)
 			}
 		case !w.again || try >= tries || ctx.Err() != nil:
@@ -307,8 +322,10 @@ func (w *writing) on(ctx context.Context, c *pgxpool.Conn) error {
 			rollback(ctx, c)
 			return nil
 		}
+		w.last.undone()
 	}
 	if err := w.run(ctx, t); err != nil {
+		t.undone()
 		return err
 	}
 	began := time.Now()
@@ -339,8 +356,11 @@ func (w *writing) commit(ctx context.Context, c *pgxpool.Conn, t *tx) error {
 	t.queueToken(&b, w.token)
 	b.Queue("COMMIT")
 	err := t.SendBatch(ctx, &b).Close()
-	if w.last = t; err != nil && codeOf(err) == "" {
+	switch w.last = t; {
+	case err != nil && codeOf(err) == "":
 		w.unknown = err
+	case err != nil:
+		t.undone()
 	}
 	return err
 }

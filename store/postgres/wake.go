@@ -29,6 +29,9 @@ func (s *Store) tellNews() { s.events.look() }
 func (s *Store) keepHouse(ctx context.Context) {
 	for n := 0; rest(ctx, nil, lookEvery) == nil; n++ {
 		err := s.takeBack(ctx)
+		if err == nil {
+			err = s.keepClocks(ctx)
+		}
 		if err == nil && n%int(forgetEvery/lookEvery) == 0 {
 			err = s.forgetOld(ctx)
 		}

@@ -59,6 +59,20 @@ CREATE TABLE api_keys (
 	last_used_at    timestamptz
 );
 
+-- What shares a channel's limits: the conversations of an app with one tenant of a channel behind one host. urgent, normal
+-- and bulk are about how far the ranks of the deliveries in these lanes have come.
+CREATE TABLE routes (
+	id         bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+	app_id     text   NOT NULL,
+	channel_id text   NOT NULL,
+	tenant_id  text   NOT NULL,
+	host       text   NOT NULL,
+	urgent     bigint NOT NULL DEFAULT 0,
+	normal     bigint NOT NULL DEFAULT 0,
+	bulk       bigint NOT NULL DEFAULT 0,
+	UNIQUE (app_id, channel_id, tenant_id, host)
+) WITH (fillfactor = 70);
+
 -- Who has a conversation's turn. key is the first eight bytes of a hash of the conversation's key (see turnKey): two
 -- conversations that share it would only wait for each other. A turn may run in a conversation that is not in the book;
 -- conversation is the row of the book once it is, and NULL again after it was removed. The lease is taken while until is
@@ -74,7 +88,8 @@ CREATE TABLE turns (
 	-- needed. version grows with every change of the conversation that an attempt to deliver must see, so that what a
 	-- process remembers of it can be compared with what is there.
 	version         bigint NOT NULL DEFAULT 0,
-	last_inbound_at timestamptz
+	last_inbound_at timestamptz,
+	route           bigint
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.1);
 CREATE UNIQUE INDEX turns_conversation ON turns (conversation);
 
@@ -186,6 +201,7 @@ CREATE TABLE messages (
 	lane         smallint NOT NULL,
 	on_unknown   smallint NOT NULL,
 	window_code  smallint NOT NULL,
+	handler      text,
 	policy       text,
 	collapse_key text,
 	target       text,
@@ -223,7 +239,7 @@ CREATE TABLE outdone (
 	PRIMARY KEY (message, conversation)
 );
 
--- The hot table: deliveries that are not final. seq is the place in the lane, set when a delivery becomes ready; the
+-- The hot table: deliveries that are not final. Heads are handed out by rank, in their lane of their route. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
 -- could give, 1 to be claimed, 2 for due_at, 3 for lease_until. Only heads and scheduled ones have 1 or 2, and only those
 -- that are being sent have 3. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
@@ -234,6 +250,8 @@ CREATE TABLE deliveries (
 	message      bigint NOT NULL,
 	conversation bigint NOT NULL,
 	seq          bigint,
+	route        bigint NOT NULL,
+	rank         bigint NOT NULL,
 	lane         smallint NOT NULL,
 	alone        boolean NOT NULL, -- messages.alone is this one; false for what revises it
 	state        smallint NOT NULL,
@@ -256,7 +274,7 @@ CREATE TABLE deliveries (
 	activity_id  text,
 	history      text NOT NULL -- one JSON object a line
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.05);
-CREATE INDEX deliveries_claimable ON deliveries (lane, seq) WHERE waits = 1;
+CREATE INDEX deliveries_claimable ON deliveries (route, lane, rank, id) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE waits = 3;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
@@ -292,6 +310,8 @@ CREATE INDEX finished_conversation ON finished (conversation, id);
 CREATE TABLE sends (
 	delivery    bigint  NOT NULL,
 	ordinal     integer NOT NULL,
+	fence       bigint  NOT NULL,
+	taken       boolean NOT NULL,
 	activity_id text,
 	at          timestamptz NOT NULL,
 	PRIMARY KEY (delivery, ordinal)
