@@ -118,6 +118,7 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies,
+		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,

@@ -86,6 +86,9 @@ type Config struct {
 	// several hosts; the one that takes writes is used. Required. It may hold a password, so it is never logged.
 	URL string
 
+	// Password, if not empty, is used in place of one in URL.
+	Password string
+
 	// Conns is how many connections are open at most, besides one that listens. Zero means 16.
 	Conns int
 
@@ -200,11 +203,20 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	s.wakeHere()
 }
 
+// CheckURL reports what is wrong with a connection string, without connecting. The error does not tell a password.
+func CheckURL(url string) error {
+	_, err := pgxpool.ParseConfig(url)
+	return err
+}
+
 // poolConfig reads the connection string. Errors of pgx leave the password out.
 func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: config: URL: %w", err)
+	}
+	if cfg.Password != "" {
+		pc.ConnConfig.Password = cfg.Password
 	}
 	pc.MaxConns = int32(cfg.Conns)
 	pc.MaxConnIdleTime = 5 * time.Minute

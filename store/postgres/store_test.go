@@ -57,5 +57,9 @@ func TestStore(t *testing.T) {
 			url, _ := urls.Load(s)
 			return open(t, url.(string), headsup.LeaseTime)
 		},
+		Node: func(t *testing.T, s storetest.Store) storetest.Store {
+			url, _ := urls.Load(s)
+			return open(t, url.(string), headsup.LeaseTime)
+		},
 	})
 }

@@ -169,7 +169,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, appID string, id event.Webhoo
 // LeaseWebhook implements [event.Leasing]. The lease is a row's, by the database's clock; it is written when half of it
 // has gone.
 func (s *Store) LeaseWebhook(ctx context.Context, id event.WebhookID, lease time.Duration) (mine bool, left time.Duration, err error) {
-	const look = `SELECT coalesce(owner = $2, false), greatest(owner_until - clock_timestamp(), '0') FROM webhooks WHERE id = $1`
+	const look = `SELECT coalesce(owner = $2, false), greatest(owner_until, clock_timestamp()) - clock_timestamp() FROM webhooks WHERE id = $1`
 	scan := func(r pgx.Row) error {
 		err := r.Scan(&mine, &left)
 		if notThere(err) {

@@ -65,6 +65,10 @@ type Options struct {
 	// Reopen ends s as a crash would, as far as a test can, and opens its data again. Required when Durable.
 	Reopen func(t *testing.T, s Store) Store
 
+	// Node opens the data of s once more, as another process that works on it at the same time. Nil when one process has a
+	// store for itself.
+	Node func(t *testing.T, s Store) Store
+
 	// Bubble: Open may be called in a testing/synctest bubble, so the suite looks closer at waiting.
 	Bubble bool
 }
@@ -115,6 +119,9 @@ func Run(t *testing.T, o Options) {
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
+	}
+	if o.Node != nil {
+		t.Run("Nodes", s.nodes)
 	}
 	t.Run("Model", func(t *testing.T) {
 		t.Parallel()
