@@ -169,7 +169,7 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
-		routes: newRoutes(),
+		routes:       newRoutes(),
 		scheduleNews: make(chan struct{}, 1),
 	}
 	if err := s.lookForEvents(ctx); err != nil {
