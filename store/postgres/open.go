@@ -172,9 +172,11 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 		routes:       newRoutes(),
 		scheduleNews: make(chan struct{}, 1),
 	}
-	if err := s.lookForEvents(ctx); err != nil {
-		pool.Close()
-		return nil, err
+	for _, step := range []func(context.Context) error{s.lookForEvents, s.takeNumber} {
+		if err := step(ctx); err != nil {
+			pool.Close()
+			return nil, err
+		}
 	}
 	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
 	return s, nil
@@ -193,7 +195,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
 	s.background, s.stop = context.WithCancel(ctx)
 	for _, part := range []func(context.Context){
-		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround, s.keepHouse,
+		s.writeTouches, s.watchEvents, s.forgetStreams, s.send, s.lookAround, s.keepNumber, s.keepHouse,
 		func(ctx context.Context) { s.listen(ctx, listener) },
 	} {
 		s.behind.Go(func() { part(s.background) })

@@ -549,3 +549,11 @@ CREATE TABLE occurrences (
 	PRIMARY KEY (schedule, number)
 );
 CREATE UNIQUE INDEX occurrences_once ON occurrences (schedule, zone, at);
+
+-- Numbers of nodes, each the owner's until then.
+CREATE TABLE nodes (
+	number integer PRIMARY KEY,
+	owner  text NOT NULL DEFAULT '',
+	until  timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 50);
+INSERT INTO nodes (number) SELECT generate_series(0, 255);
