@@ -27,13 +27,13 @@ func (a *ints) add(n int64)      { *a = append(*a, pgtype.Int8{Int64: n, Valid: 
 
 // messageArrays are rows of the table messages.
 type messageArrays struct {
-	id                                          []int64
-	appID, tenant                               []string
+	id                                                   []int64
+	appID, tenant                                        []string
 	key, topic, policy, collapse, target, trace, handler texts
-	fingerprint, body, value                    [][]byte
-	lane, onUnknown, window                     []int16
-	expiresAt, createdAt                        times
-	alone, recipients                           ints
+	fingerprint, body, value                             [][]byte
+	lane, onUnknown, window                              []int16
+	expiresAt, createdAt                                 times
+	alone, recipients                                    ints
 }
 
 func (a *messageArrays) add(sub *outbox.Submission) error {

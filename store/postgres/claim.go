@@ -85,6 +85,7 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 				step.unfinished = true // the most pressing may be among those that follow
 				return step, err
 			}
+			rs.offer(t.offers) // this claim is the first to look there
 			continue
 		}
 		t.choose(p)
@@ -96,6 +97,7 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			return step, err
 		}
 		step.attempts = append(step.attempts, attempts...)
+		rs.offer(t.offers) // successors of those that were dropped
 		dropped += over + len(p.late)
 		switch {
 		case dropped >= dropHeads:
@@ -440,8 +442,8 @@ type candidate struct {
 	onUnknown, window   int64
 	expiresAt, accepted time.Time
 	trace               string
-	cancelled           bool        // its message was, when it was waiting and there were very many
-	edited              bool        // its message was
+	cancelled           bool // its message was, when it was waiting and there were very many
+	edited              bool // its message was
 	handler             string
 	sent                activity.ID // what it revises
 }

@@ -57,7 +57,7 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 			return outbox.ErrState
 		}
 		var recalled, purged bool
-		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL, body IS NULL FROM messages WHERE id = $1", int64(h.message)).
+		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL, body IS NULL FROM messages WHERE id = $1 FOR SHARE", int64(h.message)).
 			Scan(&recalled, &purged); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (t *tx) replayNext(
 		return 0, 0, false, err
 	}
 	list, err := collectHot(t.Query(ctx, "SELECT "+finishedColumns+` FROM finished d JOIN messages m ON m.id = d.message
-		WHERE d.id = ANY ($1)`+mayBeReplayed+" ORDER BY d.id FOR UPDATE OF d", numbers(ids)))
+		WHERE d.id = ANY ($1)`+mayBeReplayed+" ORDER BY d.id FOR UPDATE OF d FOR SHARE OF m", numbers(ids)))
 	if err != nil {
 		return 0, 0, false, err
 	}

@@ -468,4 +468,3 @@ func (t *tx) discover(ctx context.Context) error {
 	rs.offer(lanes)
 	return nil
 }
-

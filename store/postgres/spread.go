@@ -147,7 +147,7 @@ func (t *tx) spreadTo(
 		}
 		d := newDelivery{
 			id: nextID(), message: p.message.ID, conversation: r, lane: p.message.Lane, state: ready, wantedAt: at, at: at,
-			route: route,
+			route:    route,
 			collapse: collapseHash(p.message.AppID, p.message.Tenant, p.message.CollapseKey),
 		}
 		if outdone[r] {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/pgtest"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/store/postgres"
 	"github.com/headsup-bot/headsup/store/storetest"
 )
@@ -33,9 +34,9 @@ func database(t testing.TB) string {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var urls sync.Map // of stores
-	open := func(t *testing.T, url string, lease time.Duration) *postgres.Store {
+	paced := func(t *testing.T, url string, lease time.Duration, limits *pace.Limiter) *postgres.Store {
 		t.Helper()
-		s, err := postgres.OpenLease(t.Context(), postgres.Config{URL: url, Conns: 4}, lease, true)
+		s, err := postgres.OpenLease(t.Context(), postgres.Config{URL: url, Conns: 4, Pace: limits}, lease, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,15 +48,27 @@ func TestStore(t *testing.T) {
 		})
 		return s
 	}
+	open := func(t *testing.T, url string, lease time.Duration) *postgres.Store {
+		t.Helper()
+		return paced(t, url, lease, nil)
+	}
 	storetest.Run(t, storetest.Options{
 		Open: func(t *testing.T) storetest.Store { return open(t, database(t), headsup.LeaseTime) },
 		OpenLease: func(t *testing.T, lease time.Duration) storetest.Store {
 			return open(t, database(t), lease)
 		},
+		OpenPaced: func(t *testing.T, limits *pace.Limiter) storetest.Store {
+			return paced(t, database(t), headsup.LeaseTime, limits)
+		},
 		Durable: true,
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
-			return open(t, url.(string), headsup.LeaseTime)
+			again := open(t, url.(string), headsup.LeaseTime)
+			// What the process that is gone was sending is taken back when its leases have run out.
+			if _, err := again.ReclaimExpired(t.Context(), time.Now().Add(2*headsup.LeaseTime)); err != nil {
+				t.Fatal(err)
+			}
+			return again
 		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)

@@ -36,7 +36,7 @@ type tx struct {
 	onFail   []func()
 	offers   []offer // lanes that have heads to be claimed
 	wake     bool    // there may be something to claim
-	news     bool // there are events
+	news     bool    // there are events
 	facts    []fact
 }
 
