@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Channel is a way out: whatever can carry an activity to the people in a conversation. Implementations are safe for
@@ -84,6 +85,11 @@ type SendError struct {
 	Status int
 	// RetryAfter is how long the channel asked to wait; 0 when it did not say.
 	RetryAfter time.Duration
+	// Scope is how far the failure reaches: the conversation, the tenant, the bot or the host; empty for the call alone,
+	// or when that is not known.
+	Scope pace.Level
+	// Suspends: nothing can be said in the conversation any more until somebody there acts.
+	Suspends bool
 	// Err is the cause. May be nil.
 	Err error
 }

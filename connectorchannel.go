@@ -3,48 +3,73 @@ package headsup
 import (
 	"context"
 	"errors"
-	"net/http"
+	"net/url"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/connector"
 )
 
 // ConnectorChannel is the way to every channel that is reached over the Connector API: it calls the service URL of the
-// reference.
+// reference. [Verdicts] is how it reads what it is answered.
+//
+// A tenant of a government cloud that is addressed through the public one answers where it belongs. The call is repeated
+// there at once, if the client may go there.
 type ConnectorChannel struct {
 	client *connector.Client
+	moved  func(ctx context.Context, ref activity.Reference)
 }
 
 // NewConnectorChannel makes a [Channel] of a connector client.
-func NewConnectorChannel(c *connector.Client) *ConnectorChannel { return &ConnectorChannel{client: c} }
+func NewConnectorChannel(c *connector.Client) *ConnectorChannel {
+	return &ConnectorChannel{client: c, moved: func(context.Context, activity.Reference) {}}
+}
+
+// OnMoved has f told, with its new service URL, of a conversation that was found on another host, so that the next call
+// goes there at once. Use it before the first call.
+func (c *ConnectorChannel) OnMoved(f func(ctx context.Context, ref activity.Reference)) { c.moved = f }
 
 // Send implements [Channel]. An activity that answers another one is posted as a reply to it, any other to the end of
 // the conversation.
-func (c *ConnectorChannel) Send(ctx context.Context, out Outgoing) (activity.ResourceResponse, error) {
+func (c *ConnectorChannel) Send(ctx context.Context, out Outgoing) (r activity.ResourceResponse, err error) {
 	ref, a := out.Reference, out.Activity
-	if a.ReplyToID != "" {
-		r, err := c.client.ReplyToActivity(ctx, ref.ServiceURL, ref.Conversation.ID, a.ReplyToID, a)
-		return r, sendError(err)
-	}
-	r, err := c.client.SendToConversation(ctx, ref.ServiceURL, ref.Conversation.ID, a)
-	return r, sendError(err)
+	err = c.call(ctx, ref, func(serviceURL string) error {
+		if a.ReplyToID != "" {
+			r, err = c.client.ReplyToActivity(ctx, serviceURL, ref.Conversation.ID, a.ReplyToID, a)
+		} else {
+			r, err = c.client.SendToConversation(ctx, serviceURL, ref.Conversation.ID, a)
+		}
+		return err
+	})
+	return r, err
 }
 
 // Update implements [Channel].
-func (c *ConnectorChannel) Update(ctx context.Context, out Outgoing) (activity.ResourceResponse, error) {
-	r, err := c.client.UpdateActivity(ctx, out.Reference.ServiceURL, out.Reference.Conversation.ID, out.Activity.ID, out.Activity)
-	return r, sendError(err)
+func (c *ConnectorChannel) Update(ctx context.Context, out Outgoing) (r activity.ResourceResponse, err error) {
+	err = c.call(ctx, out.Reference, func(serviceURL string) error {
+		r, err = c.client.UpdateActivity(ctx, serviceURL, out.Reference.Conversation.ID, out.Activity.ID, out.Activity)
+		return err
+	})
+	return r, err
 }
 
 // Delete implements [Channel].
 func (c *ConnectorChannel) Delete(ctx context.Context, ref activity.Reference, id activity.ID) error {
-	return sendError(c.client.DeleteActivity(ctx, ref.ServiceURL, ref.Conversation.ID, id))
+	return c.call(ctx, ref, func(serviceURL string) error {
+		return c.client.DeleteActivity(ctx, serviceURL, ref.Conversation.ID, id)
+	})
 }
 
 // Create implements [Channel].
-func (c *ConnectorChannel) Create(ctx context.Context, cr Creation) (activity.ConversationResource, error) {
-	r, err := c.client.CreateConversation(ctx, cr.ServiceURL, cr.Parameters)
-	return r, sendError(err)
+func (c *ConnectorChannel) Create(ctx context.Context, cr Creation) (r activity.ConversationResource, err error) {
+	ref := activity.Reference{ChannelID: cr.ChannelID, ServiceURL: cr.ServiceURL}
+	err = c.call(ctx, ref, func(serviceURL string) error {
+		r, err = c.client.CreateConversation(ctx, serviceURL, cr.Parameters)
+		if err == nil && r.ServiceURL == "" && serviceURL != cr.ServiceURL {
+			r.ServiceURL = serviceURL
+		}
+		return err
+	})
+	return r, err
 }
 
 // Capabilities implements [Channel]. What a channel lacks it answers with 405, which is [MeaningUnsupported].
@@ -52,79 +77,36 @@ func (c *ConnectorChannel) Capabilities(activity.Reference) Capabilities {
 	return Capabilities{Update: true, Delete: true, Create: true}
 }
 
-// sendError says what a failed call means for a delivery.
-func sendError(err error) error {
-	if err == nil {
-		return nil
-	}
+// call makes a call, on the host that the channel names if it belongs there.
+func (c *ConnectorChannel) call(ctx context.Context, ref activity.Reference, do func(serviceURL string) error) error {
+	err := do(ref.ServiceURL)
 	e, ok := errors.AsType[*connector.Error](err)
-	if !ok {
+	if ok && e.Class == connector.ClassOtherHost {
+		there := onHost(ref.ServiceURL, e.Host)
+		again := do(there)
+		if again == nil {
+			if ref.Conversation.ID != "" {
+				ref.ServiceURL = there
+				c.moved(ctx, ref)
+			}
+			return nil
+		}
+		if !errors.Is(again, connector.ErrHostNotAllowed) {
+			err = again
+			e, ok = errors.AsType[*connector.Error](again)
+		}
+	}
+	if err == nil || !ok {
 		return err
 	}
-	return &SendError{
-		Meaning: meaningOf(e), Reason: reasonOf(e), Status: e.Status, RetryAfter: e.RetryAfter, Err: err,
-	}
+	return refusalOf(ref.ChannelID, e)
 }
 
-func meaningOf(e *connector.Error) Meaning {
-	switch e.Class {
-	case connector.ClassUnsupported:
-		return MeaningUnsupported
-	case connector.ClassDoNotRetryPost:
-		return MeaningUnknown
-	case connector.ClassRetry:
-		switch {
-		case e.MaybeDelivered:
-			return MeaningUnknown
-		case e.Status == http.StatusTooManyRequests:
-			return MeaningThrottled
-		}
-		return MeaningTransient
-	case connector.ClassPermanent, connector.ClassRefreshToken, connector.ClassOtherHost:
+// onHost is a service URL on another host: base is its scheme and host.
+func onHost(serviceURL, base string) string {
+	u, err := url.Parse(serviceURL)
+	if err != nil {
+		return base
 	}
-	return MeaningPermanent
-}
-
-// reasons are the service codes that mean something to a reader of a delivery's history. Teams documents them with its
-// status codes ("Build conversational capability").
-var reasons = map[string]string{
-	"BotDisabledByAdmin":             "bot_disabled",
-	"TenantNoPermission":             "bot_disabled",
-	"BotNotInConversationRoster":     "not_in_conversation",
-	"ConversationBlockedByUser":      "blocked",
-	"MessageWritesBlocked":           "blocked",
-	"ForbiddenOperationException":    "not_installed",
-	"InvalidBotApiHost":              "wrong_host",
-	"ConversationNotFound":           "not_found",
-	"ActivityNotFoundInConversation": "not_found",
-	"BotNotRegistered":               "not_registered",
-}
-
-func reasonOf(e *connector.Error) string {
-	for _, code := range []string{e.SubCode, e.Code} {
-		if reason := reasons[code]; reason != "" {
-			return reason
-		}
-	}
-	switch e.Status {
-	case 0:
-		if e.MaybeDelivered {
-			return "no_answer"
-		}
-		return "unreachable"
-	case http.StatusUnauthorized:
-		return "unauthorized"
-	case http.StatusForbidden:
-		return "forbidden"
-	case http.StatusNotFound:
-		return "not_found"
-	case http.StatusRequestEntityTooLarge:
-		return "too_large"
-	case http.StatusTooManyRequests:
-		return "throttled"
-	}
-	if e.Status >= 500 {
-		return "service_error"
-	}
-	return "refused"
+	return base + u.EscapedPath()
 }

@@ -82,6 +82,10 @@ type Notification struct {
 	// Topic groups notifications of one kind. At most 255 bytes.
 	Topic string
 
+	// CollapseKey lets the notification replace, in each of its conversations, what waits there under the same key and was
+	// not handed out yet: a person who was away gets the last of several, not all. Empty replaces nothing. At most 255 bytes.
+	CollapseKey string
+
 	// Locale is written into the message when it has none. BCP 47.
 	Locale string
 

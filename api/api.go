@@ -36,42 +36,45 @@ type NotificationRequest struct {
 	OnUnknown    string          `json:"on_unknown,omitempty" enum:"retry,hold" doc:"What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given."`
 	Conversation string          `json:"conversation,omitempty" enum:"existing,new" doc:"new opens a new conversation with the person, where the channel can. existing, if not given."`
 	Topic        string          `json:"topic,omitempty" maxLength:"255" doc:"Groups notifications of one kind." example:"builds"`
+	CollapseKey  string          `json:"collapse_key,omitempty" maxLength:"255" doc:"In each of its conversations it replaces what waits there under the same key: a person who was away gets the last of several." example:"build-7"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
 }
 
 // Notification is an accepted notification and how far it has come.
 type Notification struct {
-	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
-	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again."`
-	To         Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
-	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
-	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
-	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
-	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
-	Value      json.RawMessage `json:"value,omitzero" doc:"As it was given."`
-	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
-	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
-	EditedAt   *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
-	RecalledAt *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
-	Deliveries []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there."`
+	ID          string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
+	State       string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed."`
+	To          Target          `json:"to" doc:"As it was asked for; instead of a reference or an address, the conversation that it names."`
+	Activity    json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
+	Lane        string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
+	OnUnknown   string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
+	Topic       string          `json:"topic,omitempty" doc:"As it was given."`
+	CollapseKey string          `json:"collapse_key,omitempty" doc:"As it was given."`
+	Value       json.RawMessage `json:"value,omitzero" doc:"As it was given."`
+	CreatedAt   time.Time       `json:"created_at" doc:"When it was accepted."`
+	ExpiresAt   *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
+	EditedAt    *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
+	RecalledAt  *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
+	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there."`
 }
 
 // NotificationSummary is a notification in a list.
 type NotificationSummary struct {
-	ID         string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
-	State      string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again."`
-	To         Target          `json:"to" doc:"As it was asked for."`
-	Activity   json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
-	Lane       string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
-	OnUnknown  string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
-	Topic      string          `json:"topic,omitempty" doc:"As it was given."`
-	Value      json.RawMessage `json:"value,omitzero" doc:"As it was given."`
-	CreatedAt  time.Time       `json:"created_at" doc:"When it was accepted."`
-	ExpiresAt  *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
-	EditedAt   *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
-	RecalledAt *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
-	Counts     map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in."`
+	ID          string          `json:"id" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
+	State       string          `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed."`
+	To          Target          `json:"to" doc:"As it was asked for."`
+	Activity    json.RawMessage `json:"activity,omitzero" doc:"What is said. Missing once that is older than it is kept."`
+	Lane        string          `json:"lane" enum:"urgent,normal,bulk" doc:"How pressing it is."`
+	OnUnknown   string          `json:"on_unknown" enum:"retry,hold" doc:"What happens when the channel's answer is lost."`
+	Topic       string          `json:"topic,omitempty" doc:"As it was given."`
+	CollapseKey string          `json:"collapse_key,omitempty" doc:"As it was given."`
+	Value       json.RawMessage `json:"value,omitzero" doc:"As it was given."`
+	CreatedAt   time.Time       `json:"created_at" doc:"When it was accepted."`
+	ExpiresAt   *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
+	EditedAt    *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
+	RecalledAt  *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
+	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
 }
 
 // Notifications is one page of notifications.
@@ -101,7 +104,7 @@ type BatchResult struct {
 // BatchItemResult tells what became of one notification of a batch: ID and State, or Problem.
 type BatchItemResult struct {
 	ID       string   `json:"id,omitempty" doc:"Names the notification." example:"ntf_0zk3v9q2m7r4x"`
-	State    string   `json:"state,omitempty" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
+	State    string   `json:"state,omitempty" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled,recalled" doc:"Where it stands."`
 	Replayed bool     `json:"replayed,omitzero" doc:"It had been accepted before under its key."`
 	Problem  *Problem `json:"problem,omitempty" doc:"Why it was refused."`
 }
@@ -150,20 +153,21 @@ type SettleRequest struct {
 
 // Delivery is a notification's way to one conversation.
 type Delivery struct {
-	ID           string     `json:"id" doc:"Names the delivery." example:"dlv_0zk3v9q2m7r4y"`
-	Notification string     `json:"notification" doc:"The notification that it is of." example:"ntf_0zk3v9q2m7r4x"`
-	Verb         string     `json:"verb" enum:"send,update,delete" doc:"What it does: send says it, update changes what was said, delete removes it."`
-	Revises      string     `json:"revises,omitempty" doc:"The delivery that said what is changed or removed." example:"dlv_0zk3v9q2m7r4w"`
-	State        string     `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
-	Reason       string     `json:"reason,omitempty" doc:"Why, as a stable word." example:"not_found"`
-	Channel      string     `json:"channel" doc:"The channel." example:"directline"`
-	Conversation string     `json:"conversation" doc:"The conversation's id on the channel."`
-	ActivityID   string     `json:"activity_id,omitempty" doc:"The id that the channel gave the message."`
-	Attempts     int        `json:"attempts" doc:"How often it was tried."`
-	DueAt        *time.Time `json:"due_at,omitempty" doc:"When it is tried next."`
-	CreatedAt    time.Time  `json:"created_at" doc:"When it was accepted."`
-	UpdatedAt    time.Time  `json:"updated_at" doc:"When it last changed."`
-	History      []Change   `json:"history" doc:"Every change, oldest first."`
+	ID             string     `json:"id" doc:"Names the delivery." example:"dlv_0zk3v9q2m7r4y"`
+	Notification   string     `json:"notification" doc:"The notification that it is of." example:"ntf_0zk3v9q2m7r4x"`
+	Verb           string     `json:"verb" enum:"send,update,delete" doc:"What it does: send says it, update changes what was said, delete removes it."`
+	Revises        string     `json:"revises,omitempty" doc:"The delivery that said what is changed or removed." example:"dlv_0zk3v9q2m7r4w"`
+	State          string     `json:"state" enum:"scheduled,ready,held,sending,delivered,failed,unknown,expired,suppressed,cancelled" doc:"Where it stands."`
+	Reason         string     `json:"reason,omitempty" doc:"Why, as a stable word." example:"not_found"`
+	Channel        string     `json:"channel" doc:"The channel." example:"directline"`
+	Conversation   string     `json:"conversation" doc:"The conversation's id on the channel."`
+	ActivityID     string     `json:"activity_id,omitempty" doc:"The id that the channel gave the message."`
+	Attempts       int        `json:"attempts" doc:"How often it was tried."`
+	MayHaveArrived bool       `json:"may_have_arrived,omitzero" doc:"It is tried again although an attempt may have arrived: the answer was lost. If it ends without success it is unknown."`
+	DueAt          *time.Time `json:"due_at,omitempty" doc:"When it is tried next."`
+	CreatedAt      time.Time  `json:"created_at" doc:"When it was accepted."`
+	UpdatedAt      time.Time  `json:"updated_at" doc:"When it last changed."`
+	History        []Change   `json:"history" doc:"Every change, oldest first."`
 }
 
 // Change is one step of a delivery's history.

@@ -34,6 +34,7 @@ const (
 	CodeUnsupported      = "unsupported_media_type"
 	CodeInternal         = "internal"
 	CodeUnavailable      = "unavailable"
+	CodeNoRoom           = "no_room"
 	CodeForbidden        = "forbidden"
 	CodeMethodNotAllowed = "method_not_allowed"
 	CodeUnauthorized     = "unauthorized"
@@ -74,6 +75,7 @@ var Codes = []Code{
 	{CodeRateLimited, 429, "The key is good for fewer requests per minute, or too many wrong keys came from the address.", "Wait for the Retry-After header's time."},
 	{CodeInternal, 500, "The server made a mistake.", "Report it with the server's log; repeat the request with its idempotency key."},
 	{CodeUnavailable, 503, "The server cannot store or read anything at the moment.", "Repeat the request after the Retry-After header's time, with its idempotency key."},
+	{CodeNoRoom, 507, "The server's disk is nearly full: it delivers what it has and takes nothing new.", "Make room on the disk; repeat the request after the Retry-After header's time, with its idempotency key."},
 }
 
 // Meaning returns what a code means, if it is one of [Codes].

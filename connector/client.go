@@ -41,6 +41,9 @@ type TokenInvalidator interface {
 	Invalidate(token string)
 }
 
+// ErrNoToken is in the chain of the error for a call that was not made, or not made again, since there was no token for it.
+var ErrNoToken = errors.New("no token")
+
 // TokenFunc is a function as a TokenSource.
 type TokenFunc func(ctx context.Context, req TokenRequest) (string, error)
 
@@ -244,7 +247,7 @@ func (c *Client) do(ctx context.Context, call Call, limit int64, also ...int) (a
 	}
 	token, err := c.token(ctx, to)
 	if err != nil {
-		return answer{}, &Error{Op: call.Op, Class: ClassRetry, Err: err}
+		return answer{}, &Error{Op: call.Op, Class: ClassRetry, Scope: ScopeBot, Err: err}
 	}
 	got, err := c.send(ctx, call, to, body, token, limit)
 	if err != nil {
@@ -279,10 +282,10 @@ func (c *Client) token(ctx context.Context, to target) (string, error) {
 	}
 	token, err := c.cfg.TokenSource.Token(ctx, TokenRequest{Host: to.host})
 	if err != nil {
-		return "", fmt.Errorf("token for %s: %w", to.host, err)
+		return "", fmt.Errorf("%w for %s: %w", ErrNoToken, to.host, err)
 	}
 	if token == "" {
-		return "", fmt.Errorf("token for %s: the source returned none", to.host)
+		return "", fmt.Errorf("%w for %s: the source returned none", ErrNoToken, to.host)
 	}
 	return token, nil
 }

@@ -67,10 +67,16 @@ func (s Summary) State() State { return StateOf(s.Counts) }
 // CountStates counts deliveries of one message as a [Summary] does.
 func CountStates(deliveries []Delivery) map[State]int64 {
 	counts := make(map[State]int64)
+	given := make(map[DeliveryID]bool)
 	removed := int64(0)
 	for _, d := range deliveries {
 		counts[d.State]++
-		if d.Verb == VerbDelete && d.State == StateDelivered {
+		if d.State == StateDelivered {
+			given[d.ID] = true
+		}
+	}
+	for _, d := range deliveries {
+		if d.Verb == VerbDelete && d.State == StateDelivered && given[d.Revises] {
 			removed++
 		}
 	}
@@ -78,7 +84,7 @@ func CountStates(deliveries []Delivery) map[State]int64 {
 	return counts
 }
 
-// CountRecalled makes counts tell of deliveries that were removed, of which there are so many.
+// CountRecalled makes counts tell of deliveries that are delivered and were removed, of which there are so many.
 func CountRecalled(counts map[State]int64, removed int64) {
 	if removed == 0 {
 		return

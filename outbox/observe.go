@@ -1,9 +1,9 @@
 package outbox
 
 import (
-	"errors"
 	"context"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 

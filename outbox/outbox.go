@@ -32,6 +32,8 @@ var (
 	ErrState = errors.New("outbox: the delivery's state does not allow that")
 	// ErrRecalled: the message was recalled.
 	ErrRecalled = errors.New("outbox: the message was recalled")
+	// ErrNoRoom: nothing new is accepted, so that the store can finish what it has.
+	ErrNoRoom = errors.New("outbox: there is no room for more")
 	// ErrPurged: what the message said is kept no longer.
 	ErrPurged = errors.New("outbox: the message's content was purged")
 )

@@ -67,7 +67,7 @@ type Store interface {
 	// share them out in the same way. State (sending), claims and fence are on disk when it returns.
 	// Deliveries whose message has expired become expired instead, at the latest when their turn comes, and hold up
 	// nobody; those that revise what has no id become suppressed in the same way, with [ReasonNothingSent], unless what they
-	// revise is delivered or may have arrived. What revises, and what was replayed, does not expire. Fewer than n mean that
+	// revise is delivered or may have arrived, if only in part. What revises, and what was replayed, does not expire. Fewer than n mean that
 	// there are no more now. It also tells when the next one is due that now is not; zero for none.
 	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
 
@@ -107,7 +107,8 @@ type Store interface {
 	// ReviseMessage edits or recalls a message, in one step. An edit replaces the body, which is what deliveries say that
 	// are not handed out yet, and adds a delivery with [VerbUpdate] for each that is being sent or delivered, unless one
 	// waits for it already. A recall cancels what is not handed out, with [ReasonRecalled], and adds a delivery with
-	// [VerbDelete] for each that is being sent, delivered or unknown, such as what it has just stopped and may have arrived.
+	// [VerbDelete] for each that is being sent, delivered or unknown, such as what it has just stopped and may have arrived,
+	// or failed with [ReasonPartial].
 	// Those that are added are ready, in the lane of the message,
 	// and get their ids in the order of those that they revise; in a conversation that is not in the book any more there
 	// are none. It returns the record as it is then. An edit of a

@@ -19,7 +19,7 @@ type Config struct {
 	// call the limiter. May be nil.
 	Paused func(Pause)
 
-	// Now is the clock of [Limiter.Wait] alone; everything else is told the time. Nil is time.Now.
+	// Now is the clock of [Limiter.Wait] and [Limiter.Stats]; everything else is told the time. Nil is time.Now.
 	Now func() time.Time
 }
 
@@ -38,7 +38,9 @@ type Limiter struct {
 	counters
 
 	observing sync.RWMutex
-	onFreed   []func() // guarded by observing
+	onFreed   []func() // guarded by observing, as those below
+	onPaused  []func(Pause)
+	onUnkept  func(context.Context, Route, string) error
 
 	mu      sync.Mutex
 	tenants map[Scope]*gate      // guarded by mu, as all below; each with its conversations
@@ -46,6 +48,8 @@ type Limiter struct {
 	blocks  map[Scope]*block     // what is paused or probed
 	failing map[string]*failures // by host
 	latest  time.Time            // the latest time that it was told, on its own clock
+	crashed time.Time            // when it took over from a process that was killed; zero when that does not matter
+	longest time.Duration        // of all windows
 	swept   int                  // how many gates and blocks were left when they were looked through last
 	wake    chan struct{}        // closed and replaced when those who wait should look again; nil while nobody does
 }
@@ -69,6 +73,7 @@ func New(cfg Config) (*Limiter, error) {
 	for channel, p := range cfg.Profiles {
 		if !p.Unlimited() {
 			l.profiles[channel] = p.prepare()
+			l.longest = max(l.longest, l.Remembers(channel))
 		}
 	}
 	return l, nil
@@ -78,6 +83,7 @@ func New(cfg Config) (*Limiter, error) {
 type gate struct {
 	usage   Usage
 	waiting int // replies that wait for this gate
+	unkept  int // calls that a crash would make forgotten
 
 	// Of a tenant:
 	conversations map[string]*conversation
@@ -136,7 +142,7 @@ func (l *Limiter) take(rules *rules, r Route, conversation string, k Kind, now t
 		p.bot.usage.Take()
 	}
 	if conversation != "" && len(rules.conversation.Windows) > 0 {
-		p.conversation = p.tenant.conversation(conversation, rules)
+		p.conversation = l.conversation(p.tenant, conversation, rules)
 		p.conversation.usage.Take()
 	}
 	rules.forgetSome(now)
@@ -281,6 +287,9 @@ func (l *Limiter) next(rules *rules, r Route, conversation string, k Kind, now t
 
 // eachGate visits the gates on a way.
 func (l *Limiter) eachGate(rules *rules, r Route, conversation string, visit func(*gate, Rule)) {
+	if l.recovering() {
+		l.begin(rules, r, conversation)
+	}
 	if len(rules.bot.Windows) > 0 {
 		visit(orUnused(l.bots[r.OfBot()]), rules.bot)
 	}
@@ -310,18 +319,20 @@ func (l *Limiter) gate(all map[Scope]*gate, s Scope) *gate {
 	if g == nil {
 		g = &gate{}
 		all[s] = g
+		l.assume(g, l.ruleOf(s))
 	}
 	return g
 }
 
-func (g *gate) conversation(id string, rules *rules) *conversation {
-	c := g.conversations[id]
+func (l *Limiter) conversation(tenant *gate, id string, rules *rules) *conversation {
+	c := tenant.conversations[id]
 	if c == nil {
-		if g.conversations == nil {
-			g.conversations = make(map[string]*conversation)
+		if tenant.conversations == nil {
+			tenant.conversations = make(map[string]*conversation)
 		}
-		c = &conversation{id: id, tenant: g, rules: rules}
-		g.conversations[id] = c
+		c = &conversation{id: id, tenant: tenant, rules: rules}
+		tenant.conversations[id] = c
+		l.assume(&c.gate, rules.conversation)
 	}
 	return c
 }
@@ -380,6 +391,10 @@ func (l *Limiter) Wait(ctx context.Context, r Route, conversation string, k Kind
 		}
 		var p *Permit
 		if p, again = l.try(rules, r, conversation, k, again); again == nil {
+			if err := l.keep(ctx, p, r, conversation); err != nil {
+				p.Cancel()
+				return nil, &BusyError{Next: l.cfg.Now().Add(time.Second), After: time.Second, Err: err}
+			}
 			return p, nil
 		}
 		if began.IsZero() {

@@ -19,10 +19,11 @@ const (
 	stale = 10 * time.Minute
 
 	// opensAt is how many calls in a row must fail within failsWithin of each other for a host to be paused, and
-	// longestOutage the longest pause between two tries of a host that is down.
+	// longestOutage the longest pause between two tries of a host that is down; longestTrip that of [Limiter.Trip].
 	opensAt       = 10
 	failsWithin   = time.Minute
 	longestOutage = 15 * time.Second
+	longestTrip   = 5 * time.Minute
 
 	// When so many conversations of a tenant are throttled within a while, the tenant is.
 	throttledTenant = 3
@@ -134,7 +135,7 @@ func (l *Limiter) Throttled(r Route, conversation string, wait time.Duration, no
 	var pauses []Pause
 	for _, s := range scopes {
 		d := min(max(wait, ShortestPause), LongestPause)
-		if b := l.blocks[s]; b != nil && wait == 0 {
+		if b := l.blocks[s]; b != nil && wait == 0 && !now.Before(b.until) {
 			d = doubled(ShortestPause, b.pause.Trips, time.Minute)
 		}
 		pauses = append(pauses, l.pause(s, told.Add(d), now.Add(d), ReasonThrottled))
@@ -180,6 +181,29 @@ func (l *Limiter) Failed(r Route, now time.Time) (Pause, bool) {
 	l.mu.Unlock()
 	l.tell(p)
 	return p, true
+}
+
+// Trip pauses a scope for a second, and twice as long each time that it happens again after a pause without a success in
+// between, up to five minutes. While the scope is paused it does nothing.
+func (l *Limiter) Trip(s Scope, reason string, now time.Time) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	told, now := now, l.clock(now)
+	trips := 0
+	if b := l.blocks[s]; b != nil {
+		if now.Before(b.until) {
+			l.mu.Unlock()
+			return
+		}
+		trips = b.pause.Trips
+	}
+	d := doubled(ShortestPause, trips, longestTrip)
+	p := l.pause(s, told.Add(d), now.Add(d), reason)
+	l.sweep(now)
+	l.mu.Unlock()
+	l.tell(p)
 }
 
 // Succeeded tells that a channel has taken a call: pauses on its way that have run out are over.
@@ -344,6 +368,13 @@ func (l *Limiter) tell(ps ...Pause) {
 	if l.cfg.Paused != nil {
 		for _, p := range ps {
 			l.cfg.Paused(p)
+		}
+	}
+	l.observing.RLock()
+	defer l.observing.RUnlock()
+	for _, f := range l.onPaused {
+		for _, p := range ps {
+			f(p)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (l *Limiter) gateOf(s Scope, now time.Time) *gate {
 	if id == "" {
 		return tenant
 	}
-	c := tenant.conversation(id, rules)
+	c := l.conversation(tenant, id, rules)
 	rules.idle.add(c, now)
 	return &c.gate
 }
@@ -151,6 +151,8 @@ type Stats struct {
 	Paused int64
 	// Pauses are those that hold or have not been followed by a success, by level.
 	Pauses map[Level]int
+	// Use is how full the fullest window is that conversations share, by channel: 1 is full.
+	Use map[string]float64
 	// Conversations, Tenants and Bots are how many are remembered, OnWay the calls on their way.
 	Conversations, Tenants, Bots, OnWay int
 }
@@ -171,6 +173,17 @@ func (l *Limiter) Stats() Stats {
 		s.Pauses[scope.Level]++
 	}
 	s.Tenants, s.Bots = len(l.tenants), len(l.bots)
+	s.Use = make(map[string]float64, len(l.profiles))
+	for channel := range l.profiles {
+		s.Use[channel] = 0
+	}
+	now := l.clock(l.cfg.Now())
+	for scope, g := range l.tenants {
+		s.Use[scope.Channel] = max(s.Use[scope.Channel], g.usage.share(l.ruleOf(scope), now))
+	}
+	for scope, g := range l.bots {
+		s.Use[scope.Channel] = max(s.Use[scope.Channel], g.usage.share(l.ruleOf(scope), now))
+	}
 	for _, g := range l.tenants {
 		s.Conversations += len(g.conversations)
 		s.OnWay += g.usage.onWay

@@ -49,6 +49,15 @@ func (u *Usage) Used(per time.Duration, now time.Time) int {
 	return u.onWay + len(u.answered) - first
 }
 
+// share is how full the fullest window is.
+func (u *Usage) share(r Rule, now time.Time) float64 {
+	full := 0.0
+	for _, w := range r.Windows {
+		full = max(full, float64(u.Used(w.Per, now))/float64(w.Limit))
+	}
+	return full
+}
+
 // Empty reports whether nothing is used, once [Usage.Trim] has removed what is past.
 func (u *Usage) Empty() bool { return u.onWay == 0 && len(u.answered) == 0 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,7 +17,15 @@ type Window struct {
 }
 
 // String is the form that [ParseWindow] reads, such as "50/1s".
-func (w Window) String() string { return fmt.Sprintf("%d/%v", w.Limit, w.Per) }
+func (w Window) String() string {
+	per := w.Per.String()
+	for _, nothing := range []string{"m0s", "h0m"} { // 1h0m0s
+		if strings.HasSuffix(per, nothing) {
+			per = per[:len(per)-2]
+		}
+	}
+	return strconv.Itoa(w.Limit) + "/" + per
+}
 
 // The bounds of a window.
 const (
@@ -95,7 +105,7 @@ func (p Profile) Unlimited() bool {
 	return len(p.PerConversation) == 0 && len(p.PerTenant) == 0 && len(p.PerBot) == 0
 }
 
-// Conversation, Tenant and Bot are the profile's rules for one gate each.
+// Conversation is the rule for one conversation.
 func (p Profile) Conversation() Rule { return p.rule(p.PerConversation, p.ConversationReserve) }
 
 // Tenant is the rule for what an app's conversations with one tenant share.

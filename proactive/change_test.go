@@ -54,7 +54,7 @@ func (c *channel) Create(ctx context.Context, cr headsup.Creation) (activity.Con
 }
 
 // onChannel runs a test in a bubble on an engine that speaks through ch and knows ann in c.
-func onChannel(t *testing.T, ch *channel, test func(t *testing.T, e *proactive.Engine)) {
+func onChannel(t *testing.T, ch headsup.Channel, test func(t *testing.T, e *proactive.Engine)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -107,14 +107,19 @@ func (s *sender) takeBack(ctx context.Context, at outbox.Attempt) (activity.ID, 
 	if !s.cfg.Channel.Capabilities(ref).Delete {
 		return "", &headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: ReasonNotSupported}
 	}
+	found := false
 	for _, sent := range at.Sends {
 		if sent.Activity == "" {
 			continue
 		}
+		found = true
 		failure := headsup.MeaningOf(s.cfg.Channel.Delete(ctx, ref, sent.Activity))
 		if failure != nil && (failure.Meaning != headsup.MeaningPermanent || failure.Reason != "not_found") {
 			return "", failure
 		}
+	}
+	if !found {
+		return "", noID()
 	}
 	return at.Sent, nil
 }

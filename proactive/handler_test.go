@@ -28,7 +28,9 @@ type visits struct {
 	N int `json:"n"`
 }
 
-func toAnnAlone() headsup.Target { return headsup.ToConversation(inbound("", "c", "ann", "").Reference()) }
+func toAnnAlone() headsup.Target {
+	return headsup.ToConversation(inbound("", "c", "ann", "").Reference())
+}
 
 // handling runs a test on an engine whose handler "h" says notifications.
 func handling(t *testing.T, ch *bottest.Recorder, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {

@@ -162,7 +162,8 @@ func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox
 	}
 	sub := outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
-		Topic: n.Topic, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window, Handler: n.Handler, Policy: PolicyAdHoc,
+		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
+		Handler: n.Handler, Policy: PolicyAdHoc,
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err := checkTimes(n, now)
@@ -210,7 +211,7 @@ func check(n headsup.Notification) error {
 	if err := checkJSON("value", n.Value); err != nil {
 		return err
 	}
-	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"locale", n.Locale}} {
+	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"collapse_key", n.CollapseKey}, {"locale", n.Locale}} {
 		if err := checkName(name.field, name.value); err != nil {
 			return err
 		}
@@ -342,9 +343,10 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		OnUnknown     headsup.OnUnknown
 		Window        headsup.Window
 		Topic         string
+		CollapseKey   string         `json:",omitzero"`
 		Value         jsontext.Value `json:",omitzero"`
 		Handler       string         `json:",omitzero"`
-	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.Value, n.Handler}, json.Deterministic(true))
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

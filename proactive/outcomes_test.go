@@ -83,6 +83,40 @@ func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
 	}
 }
 
+func TestWhoHasBlockedTheBotIsWrittenToAgainWhenTheySaySomething(t *testing.T) {
+	blocked, attempts := true, 0
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if attempts++; blocked {
+			return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "blocked", Status: 403, Suspends: true}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		x := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}
+		first, second := f.notify(t, x).ID, f.notify(t, x).ID
+		time.Sleep(time.Minute)
+		for _, id := range []headsup.NotificationID{first, second} {
+			if s := f.status(t, id); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != "blocked" {
+				t.Errorf("%s (%s), want failed (blocked)", s.State(), s.Deliveries[0].Reason)
+			}
+		}
+		if attempts != 1 {
+			t.Errorf("called %d times, want once", attempts)
+		}
+		if _, err := f.engine.Notify(t.Context(), x); !errors.Is(err, proactive.ErrNoTarget) {
+			t.Errorf("notified somebody who has blocked the bot: %v", err)
+		}
+		blocked = false
+		f.hear(t, inbound("2", "c", "ann", "hi again"))
+		id := f.notify(t, x).ID
+		time.Sleep(time.Minute)
+		if s := f.status(t, id); s.State() != outbox.StateDelivered {
+			t.Errorf("%s after they have said something", s.State())
+		}
+	})
+}
+
 func TestThrottledDeliveryWaitsAsToldAndDoesNotGiveUp(t *testing.T) {
 	var attempts []time.Time
 	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {

@@ -17,9 +17,22 @@ import (
 // sender is the engine as its worker sees it.
 type sender Engine
 
-// Deliver implements [outbox.Sender]. Every activity goes out under a key of its delivery, so that a channel which can
-// store it once does.
+// Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
+// until somebody there is heard of.
 func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
+	id, err := s.deliver(ctx, at)
+	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
+		now := s.cfg.Now()
+		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, book.ReachBlocked, failure.Reason, now); strike != nil {
+			s.cfg.Logger.WarnContext(ctx, "conversation not struck out", "delivery_id", int64(at.Delivery), "error", strike.Error())
+		}
+	}
+	return id, err
+}
+
+// deliver makes the attempt. Every activity goes out under a key of its delivery, so that a channel which can
+// store it once does.
+func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach != book.ReachActive {
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
@@ -103,7 +116,11 @@ func (s *sender) find(ctx context.Context, at outbox.Attempt, out headsup.Outgoi
 			return sent.ID, err
 		}
 	}
-	return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoActivityID,
+	return "", noID()
+}
+
+func noID() *headsup.SendError {
+	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoActivityID,
 		Err: errors.New("the channel's answer to what was said was lost, or held no id")}
 }
 

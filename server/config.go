@@ -79,8 +79,15 @@ type Config struct {
 	// WebhookRetention is how long events are kept, and tried. Zero means 3 days; at least a minute.
 	WebhookRetention time.Duration
 
+	// DiskReserve is how many bytes of the disk are kept for the outcomes of what was accepted; while less than that is free
+	// beside it, no notifications are accepted. Zero keeps none.
+	DiskReserve int64
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
+
+	// Pace are the limits that channels are kept within, as [pace.ParseProfiles] reads them. None means the published ones.
+	Pace []string
 
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
 	// know of it (message.received).
@@ -140,8 +147,8 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateRetention(), c.validateBotURL(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate())
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateBotURL(),
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace())
 }
 
 func (c Config) validateDrain() error {
@@ -150,6 +157,18 @@ func (c Config) validateDrain() error {
 		return wrong("drain_timeout", "is negative")
 	case c.DrainDelay < 0:
 		return wrong("drain_delay", "is negative")
+	}
+	return nil
+}
+
+func (c Config) validatePace() error {
+	_, err := c.limits(slog.New(slog.DiscardHandler))
+	return err
+}
+
+func (c Config) validateReserve() error {
+	if c.DiskReserve < 0 {
+		return wrong("disk_reserve", "is negative")
 	}
 	return nil
 }

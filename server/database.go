@@ -41,7 +41,7 @@ var (
 // openStore opens the file in the data directory, or the database that several nodes share.
 func (s *Server) openStore(ctx context.Context) error {
 	if s.cfg.Database == "" {
-		file, err := sqlite.Open(ctx, sqlite.Config{Dir: s.cfg.DataDir, Logger: s.log, Committed: s.metrics.committed})
+		file, err := sqlite.Open(ctx, sqlite.Config{Dir: s.cfg.DataDir, Logger: s.log, Committed: s.metrics.committed, Pace: s.limits, Reserve: s.cfg.DiskReserve})
 		if err != nil {
 			return fmt.Errorf("data: %w", err)
 		}
@@ -55,7 +55,7 @@ func (s *Server) openStore(ctx context.Context) error {
 		return fmt.Errorf("data: %w", err)
 	}
 	shared, err := postgres.Open(ctx, postgres.Config{
-		URL: s.cfg.Database, Password: s.cfg.DatabasePassword, Logger: s.log, Committed: s.metrics.committed,
+		URL: s.cfg.Database, Password: s.cfg.DatabasePassword, Logger: s.log, Committed: s.metrics.committed, Pace: s.limits,
 	})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)

@@ -258,7 +258,7 @@ type gauges struct {
 		Connections() (sockets, conversations int)
 	}
 
-	depth, age, sockets, watched *prometheus.Desc
+	depth, age, short, sockets, watched *prometheus.Desc
 }
 
 // watch adds what is read from the store and the embedded channel.
@@ -267,6 +267,7 @@ func (m *metrics) watch(store outbox.Store, channel interface{ Connections() (in
 		store: store, people: channel,
 		depth:   prometheus.NewDesc("headsup_deliveries", "Deliveries in each state, the final ones included.", []string{"state"}, nil),
 		age:     prometheus.NewDesc("headsup_queue_oldest_seconds", "How long the delivery that has waited longest could have been attempted; 0 when none waits.", nil, nil),
+		short:   prometheus.NewDesc("headsup_disk_short", "1 while so little of the disk is free that no notifications are accepted.", nil, nil),
 		sockets: prometheus.NewDesc("headsup_directline_sockets", "Open Direct Line sockets.", nil, nil),
 		watched: prometheus.NewDesc("headsup_directline_conversations", "Direct Line conversations that have an open socket.", nil, nil),
 	})
@@ -274,7 +275,7 @@ func (m *metrics) watch(store outbox.Store, channel interface{ Connections() (in
 
 // Describe implements [prometheus.Collector].
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.depth, g.age, g.sockets, g.watched} {
+	for _, d := range []*prometheus.Desc{g.depth, g.age, g.short, g.sockets, g.watched} {
 		to <- d
 	}
 }
@@ -290,6 +291,13 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		} {
 			to <- prometheus.MustNewConstMetric(g.depth, prometheus.GaugeValue, float64(counts[s]), string(s))
 		}
+	}
+	if disk, ok := g.store.(interface{ Short() bool }); ok {
+		short := 0.0
+		if disk.Short() {
+			short = 1
+		}
+		to <- prometheus.MustNewConstMetric(g.short, prometheus.GaugeValue, short)
 	}
 	now := time.Now()
 	if oldest, err := g.store.OldestDue(ctx, now); err == nil {

@@ -115,6 +115,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		`headsup_deliveries{state="failed"}`:                                                    "1",
 		`headsup_deliveries{state="scheduled"}`:                                                 "1",
 		`headsup_deliveries{state="ready"}`:                                                     "0",
+		`headsup_disk_short`:                                                                    "0",
 		`headsup_queue_oldest_seconds`:                                                          "0",
 		`headsup_delivery_lateness_seconds_count{lane="urgent"}`:                                "3",
 		`headsup_delivery_lateness_seconds_count{lane="normal"}`:                                "2",

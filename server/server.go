@@ -36,6 +36,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/webhook"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/web"
@@ -57,6 +58,7 @@ type Server struct {
 	engine   *proactive.Engine
 	channel  *directline.Channel
 	webhooks *webhook.Service
+	limits   *pace.Limiter
 	relay    *relay.Bot // nil unless the bot runs in another process
 	listener net.Listener
 	admin    net.Listener // may be nil
@@ -88,6 +90,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
+	if s.limits, err = cfg.limits(s.log); err != nil {
 		return nil, err
 	}
 	if err := s.openStore(ctx); err != nil {
@@ -177,7 +182,7 @@ func (s *Server) wire(ctx context.Context) error {
 	}
 	var ways headsup.Switch
 	ways.Way(s.channel.Takes, s.channel)
-	ways.Otherwise(headsup.NewConnectorChannel(client))
+	ways.Otherwise(s.connectorChannel(client, appID))
 	wire, faults := &console.Wire{}, &console.Faults{}
 	var out headsup.Channel = &ways
 	if development { // the wire keeps messages in memory, for the playground
@@ -220,6 +225,7 @@ func (s *Server) wire(ctx context.Context) error {
 		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
 	}
 	s.metrics.watch(s.store, s.channel)
+	s.metrics.registry.MustRegister(newPaceGauges(s.limits))
 	pages := s.cfg.pages()
 	routes := s.routes(bot, appID, wire, faults, console.Pages(pages, web.Built(pages), s.url))
 	s.http = &http.Server{

@@ -117,7 +117,8 @@ func loadServer(l *config.Loader) (config.Loaded, error) {
 func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
-		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies,
+		DiskReserve: c.DiskReserve << 20,
+		Retention:   proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{

@@ -168,7 +168,8 @@ func (c *replayDeliveries) Run(ctx context.Context, s streams) error {
 
 type settleDelivery struct {
 	deliveryID
-	State string `arg:"" enum:"delivered,failed" help:"What became of it: ${enum}."`
+	State      string `arg:"" enum:"delivered,failed" help:"What became of it: ${enum}."`
+	ActivityID string `name:"activity-id" placeholder:"ID" help:"The id that the channel gave the message, for an edit or a recall later."`
 	remote
 }
 
@@ -177,6 +178,7 @@ func (settleDelivery) Help() string {
 	return `Examples:
 
     headsup deliveries settle dlv_0zk3v9q2m7r4y delivered
+    headsup deliveries settle dlv_0zk3v9q2m7r4y delivered --activity-id 1700000000123
 
 For when the channel's answer was lost, and you have looked.`
 }
@@ -187,7 +189,7 @@ func (c *settleDelivery) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	d, err := server.SettleDelivery(ctx, c.ID, api.SettleRequest{State: c.State})
+	d, err := server.SettleDelivery(ctx, c.ID, api.SettleRequest{State: c.State, ActivityID: c.ActivityID})
 	if err != nil {
 		return c.explain(err)
 	}

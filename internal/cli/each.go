@@ -281,7 +281,7 @@ func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 		r.At, r.In = l.base.At, l.base.In
 	}
 	for _, d := range []struct{ to, from *string }{
-		{&r.Topic, &l.base.Topic}, {&r.Lane, &l.base.Lane}, {&r.Locale, &l.base.Locale}, {&r.Conversation, &l.base.Conversation},
+		{&r.Topic, &l.base.Topic}, {&r.CollapseKey, &l.base.CollapseKey}, {&r.Lane, &l.base.Lane}, {&r.Locale, &l.base.Locale}, {&r.Conversation, &l.base.Conversation},
 	} {
 		if *d.to == "" {
 			*d.to = *d.from

@@ -15,13 +15,14 @@ import (
 
 type send struct {
 	target
-	In     time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
-	At     time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
-	Key    string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
-	Topic  string        `placeholder:"TEXT" help:"Groups messages of one kind."`
-	Locale string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
-	Lane   string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
-	New    bool          `help:"Open a new conversation with the person, where the channel can."`
+	In          time.Duration `xor:"when" placeholder:"DURATION" help:"Say it later, such as 90s or 1h30m from now."`
+	At          time.Time     `xor:"when" placeholder:"TIME" help:"Say it at an instant, such as 2026-12-24T18:00:00Z."`
+	Key         string        `placeholder:"TEXT" help:"Idempotency key: the same message with the same key is said once, however often it is sent."`
+	Topic       string        `placeholder:"TEXT" help:"Groups messages of one kind."`
+	CollapseKey string        `name:"collapse-key" placeholder:"TEXT" help:"Replace what waits for the same people under the same key."`
+	Locale      string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
+	Lane        string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
+	New         bool          `help:"Open a new conversation with the person, where the channel can."`
 	content
 	waiting
 	remote
@@ -180,7 +181,7 @@ func (c *send) due() time.Duration {
 
 // request is what the flags and the input ask for, but to whom. It may be silent where others say what.
 func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, error) {
-	r := api.NotificationRequest{Topic: c.Topic, Lane: c.Lane, Locale: c.Locale}
+	r := api.NotificationRequest{Topic: c.Topic, CollapseKey: c.CollapseKey, Lane: c.Lane, Locale: c.Locale}
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")

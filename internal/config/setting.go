@@ -79,6 +79,12 @@ func (s setting) set(text string) error {
 			return fmt.Errorf("%q is not a number", text)
 		}
 		*p = n
+	case *int64:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		*p = n
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {

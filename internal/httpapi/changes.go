@@ -96,7 +96,10 @@ func (s *service) changes(a huma.API) {
 		Security: needs(access.Manage),
 		Summary:  "Unsay it",
 		Description: "Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with " +
-			"the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. It may be repeated.",
+			"the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. What may have arrived, " +
+			"since the channel's answer was lost, is unknown: a channel that recognises a repeat finds it, so that it is removed as " +
+			"well; elsewhere its removal fails with reason no_activity_id, and may be replayed when the delivery was settled with the " +
+			"id. It may be repeated.",
 		Tags:   tags,
 		Errors: []int{404, 415, 503},
 	}, s.recall)

@@ -88,9 +88,10 @@ func (s *service) deliveries(a huma.API) {
 	}, s.replay)
 	huma.Register(a, huma.Operation{
 		OperationID: "settle-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/settle",
-		Security:     needs(access.Manage),
-		Summary:      "Say what became of it",
-		Description:  "Makes a delivery whose outcome is unknown delivered or failed, because you know.",
+		Security: needs(access.Manage),
+		Summary:  "Say what became of it",
+		Description: "Makes a delivery whose outcome is unknown delivered or failed, because you know. With the id that the channel gave " +
+			"the message it can be edited and recalled.",
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},

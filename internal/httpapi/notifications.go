@@ -48,7 +48,7 @@ func (s *service) notifications(a huma.API) {
 		Tags:          []string{"notifications"},
 		DefaultStatus: http.StatusAccepted,
 		MaxBodyBytes:  maxBody,
-		Errors:        []int{400, 409, 413, 415, 422, 503},
+		Errors:        []int{400, 409, 413, 415, 422, 503, 507},
 	}, s.create)
 	huma.Register(a, huma.Operation{
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
@@ -62,7 +62,8 @@ func (s *service) notifications(a huma.API) {
 		OperationID: "cancel-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/cancel",
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
-			"has its outcome, stays as it is. It may be repeated.",
+			"has its outcome, stays as it is. One whose earlier attempt may have arrived ends as unknown, with reason cancelled. It " +
+			"may be repeated.",
 		Security: needs(access.Manage),
 		Tags:     []string{"notifications"},
 		Errors:   []int{404, 415, 503},
@@ -115,7 +116,7 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	}
 	n := headsup.Notification{
 		Key: r.IdempotencyKey, Topic: b.Topic, Locale: b.Locale, Lane: headsup.Lane(b.Lane),
-		OnUnknown: headsup.OnUnknown(b.OnUnknown), Window: headsup.Window(b.Conversation), Value: []byte(b.Value),
+		OnUnknown: headsup.OnUnknown(b.OnUnknown), CollapseKey: b.CollapseKey, Window: headsup.Window(b.Conversation), Value: []byte(b.Value),
 	}
 	var err error
 	if n.To, err = targetOf(b.To); err != nil {
@@ -154,7 +155,7 @@ func render(s proactive.Status) api.Notification {
 	m := s.Message
 	n := api.Notification{
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
-		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
+		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
 		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
 	}
@@ -168,7 +169,7 @@ func renderSummary(s proactive.Summary) api.NotificationSummary {
 	m := s.Message
 	n := api.NotificationSummary{
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
-		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, Value: raw(m.Value),
+		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
 		RecalledAt: optional(m.RecalledAt), Counts: make(map[string]int, len(s.Counts)),
 	}
@@ -187,7 +188,7 @@ func renderDelivery(d outbox.Delivery) api.Delivery {
 	out := api.Delivery{
 		ID: proactive.DeliveryText(d.ID), Notification: string(proactive.NotificationText(d.Message)), Verb: cmp.Or(string(d.Verb), "send"),
 		State: string(d.State), Reason: d.Reason, Channel: string(d.Key.Channel), Conversation: string(d.Key.Conversation),
-		ActivityID: string(d.Activity), Attempts: d.Claims, DueAt: optional(d.DueAt), CreatedAt: d.CreatedAt.UTC(),
+		ActivityID: string(d.Activity), Attempts: d.Claims, MayHaveArrived: d.MayHaveArrived, DueAt: optional(d.DueAt), CreatedAt: d.CreatedAt.UTC(),
 		UpdatedAt: d.UpdatedAt.UTC(), History: make([]api.Change, 0, len(d.History)),
 	}
 	if d.Revises != 0 {
@@ -208,7 +209,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	out := api.Notification{
 		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
-		Topic: b.Topic, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
+		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -126,6 +127,9 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusConflict, api.CodeWrongState, "the delivery's state does not allow that")
 	case errors.Is(err, proactive.ErrRecalled):
 		return newProblem(http.StatusConflict, api.CodeRecalled, "the notification was recalled")
+	case errors.Is(err, outbox.ErrNoRoom):
+		return huma.ErrorWithHeaders(newProblem(http.StatusInsufficientStorage, api.CodeNoRoom,
+			"the server's disk is nearly full; it takes nothing new"), http.Header{"Retry-After": {"30"}})
 	case errors.Is(err, proactive.ErrPurged):
 		return newProblem(http.StatusConflict, api.CodePurged, "what the notification said is kept no longer")
 	case errors.Is(err, proactive.ErrNoJob):

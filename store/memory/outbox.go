@@ -209,9 +209,14 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	return a
 }
 
+// partial reports whether a handler has said a part of it.
+func (d *delivery) partial() bool {
+	return d.State == outbox.StateFailed && d.Reason == outbox.ReasonPartial
+}
+
 // said reports whether it has said something, or may have.
 func (d *delivery) said() bool {
-	return d.Activity != "" || d.State == outbox.StateDelivered || d.State == outbox.StateUnknown || d.MayHaveArrived
+	return d.Activity != "" || d.State == outbox.StateDelivered || d.State == outbox.StateUnknown || d.MayHaveArrived || d.partial()
 }
 
 // onUnknown is what happens when an attempt is lost. Repeating a revision does no harm.

@@ -52,7 +52,7 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 	}
 	for _, d := range slices.Clone(m.deliveries) {
 		given := d.State == outbox.StateSending || d.State == outbox.StateDelivered ||
-			d.State == outbox.StateUnknown && verb == outbox.VerbDelete
+			verb == outbox.VerbDelete && (d.State == outbox.StateUnknown || d.partial())
 		if d.Verb != outbox.VerbSend || !given || coming[d.ID] {
 			continue
 		}
@@ -158,7 +158,7 @@ func (s *Store) replay(d *delivery, at time.Time) {
 		l := s.queue.laneOf(d)
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
 	}
-	d.MayHaveArrived = d.State == outbox.StateUnknown
+	d.MayHaveArrived = d.State == outbox.StateUnknown || d.partial()
 	d.Failures, d.lost, d.replayed, d.wantedAt, d.since, d.sends = 0, 0, true, at, at, nil
 	s.queue.becomeReady(d, outbox.Change{At: at, State: outbox.StateReady, Attempt: d.Claims, Reason: outbox.ReasonReplayed})
 	s.wake()

@@ -261,10 +261,12 @@ func countsOf(ctx context.Context, c querier, list []listed) ([]map[outbox.State
 	var parts []string
 	for _, from := range []string{"deliveries", "finished"} {
 		parts = append(parts,
-			"SELECT n.i, d.state, d.verb FROM unnest($2::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.id = n.id WHERE n.id <> 0",
-			"SELECT n.i, d.state, d.verb FROM unnest($1::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.message = n.id AND NOT d.alone")
+			"SELECT n.i, d.state, d.verb, d.revises FROM unnest($2::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.id = n.id WHERE n.id <> 0",
+			"SELECT n.i, d.state, d.verb, d.revises FROM unnest($1::bigint[]) WITH ORDINALITY AS n (id, i) JOIN "+from+" d ON d.message = n.id AND NOT d.alone")
 	}
-	rows, err := c.Query(ctx, "SELECT i, state, count(*), count(*) FILTER (WHERE verb = 2 AND state = 5) FROM ("+strings.Join(parts, " UNION ALL ")+") AS d GROUP BY i, state", ids, alone)
+	rows, err := c.Query(ctx, `SELECT i, state, count(*), count(*) FILTER (WHERE verb = 2 AND state = 5
+			AND EXISTS (SELECT FROM finished o WHERE o.id = d.revises AND o.state = 5))
+		FROM (`+strings.Join(parts, " UNION ALL ")+") AS d GROUP BY i, state", ids, alone)
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,7 @@ type Store struct {
 	outcomes *group[*verdict]
 	takes    *group[*taking]
 	releases *group[releasing]
+	pausing  *group[pace.Pause]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
 	// blocked: a claim has found heads whose conversations were not free.
@@ -179,6 +180,10 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 		}
 	}
 	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
+	if err := s.prime(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -192,6 +197,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	})
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
 	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
 	s.background, s.stop = context.WithCancel(ctx)
 	for _, part := range []func(context.Context){
@@ -201,7 +207,6 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 		s.behind.Go(func() { part(s.background) })
 	}
 	s.close = sync.OnceFunc(s.shut)
-	s.cfg.Pace.OnFreed(s.loosen)
 	s.wakeHere()
 }
 
@@ -259,6 +264,7 @@ func (s *Store) shut() {
 	s.outcomes.close()
 	s.takes.close()
 	s.releases.close()
+	s.pausing.close()
 	s.closed.Store(true)
 	s.pool.Close()
 }

@@ -17,7 +17,7 @@ import (
 // finishedColumns are a row of the table finished as hot reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, 0::bigint, d.state, d.fence, d.claims,
 	d.failures, coalesce(d.activity_id, ''), d.updated_at, d.created_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
-	coalesce(d.replayed, false), d.state = 7, 0,
+	coalesce(d.replayed, false), d.state = 7 OR d.state = 6 AND coalesce(d.reason, '') = 'partial', 0,
 	0::bigint, 0::bigint`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none. The row is
@@ -114,7 +114,7 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 		INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits, wanted_at, fence, claims, failures,
 			reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
 		SELECT d.id, d.message, d.conversation, d.lane, d.alone, d.route, d.rank, d.seq, 2, d.waits, $4, d.fence, d.claims, 0, $5, d.activity_id,
-			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true, CASE WHEN d.state = 7 THEN true END FROM back d`,
+			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true, CASE WHEN d.state = 7 OR d.state = 6 AND d.reason = 'partial' THEN true END FROM back d`,
 		ids, waits, places, at, c.Reason, line(c), ways, ranks); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ type part struct {
 	verb         int64
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
-	unsure       bool // an attempt may have arrived
+	unsure       bool // something of it may have arrived
 }
 
 func (p part) waits() bool { return p.state == scheduled || p.state == ready || p.state == held }
@@ -105,7 +105,7 @@ func covers(locked, now []part) bool {
 
 func (t *tx) parts(ctx context.Context, id outbox.MessageID) (found []part, err error) {
 	const columns = "SELECT d.id, d.conversation, d.state, coalesce(d.verb, 0), coalesce(d.revises, 0), d.activity_id IS NOT NULL, "
-	const waiting, final = columns + "coalesce(d.unsure, false) FROM deliveries d WHERE ", columns + "d.state = 7 FROM finished d WHERE "
+	const waiting, final = columns + "coalesce(d.unsure, false) FROM deliveries d WHERE ", columns + "d.state = 7 OR d.state = 6 AND coalesce(d.reason, '') = 'partial' FROM finished d WHERE "
 	const only = "d.id = (SELECT m.alone FROM messages m WHERE m.id = $1)"
 	const others = "d.message = $1 AND NOT d.alone"
 	rows, err := t.Query(ctx, waiting+only+" UNION ALL "+final+only+" UNION ALL "+waiting+others+" UNION ALL "+final+others+" ORDER BY 1", int64(id))

@@ -70,6 +70,10 @@ func TestStore(t *testing.T) {
 			}
 			return again
 		},
+		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
+			url, _ := urls.Load(s)
+			return paced(t, url.(string), headsup.LeaseTime, limits)
+		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
 			return open(t, url.(string), headsup.LeaseTime)

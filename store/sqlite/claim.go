@@ -271,7 +271,7 @@ func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 // something, or may have.
 func (t *tx) sent(id outbox.DeliveryID) (given activity.ID, said bool, err error) {
 	_, err = t.one(func(r row) { given, said = activity.ID(r.text(0)), r.bool(1) },
-		`SELECT activity_id, activity_id IS NOT NULL OR state IN (5, 7) FROM finished WHERE id = ?
+		`SELECT activity_id, activity_id IS NOT NULL OR state IN (5, 7) OR state = 6 AND reason = 'partial' FROM finished WHERE id = ?
 		UNION ALL SELECT activity_id, activity_id IS NOT NULL OR unsure IS NOT NULL FROM deliveries WHERE id = ?`, int64(id), int64(id))
 	return given, said, err
 }
@@ -304,8 +304,8 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 		held.Release()
 		return a, false, err
 	}
-	a = c.handOut(&d.hot, e, held, until, d.onUnknown)
-	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent, a.Permit = d.body, d.window, d.accepted, d.trace, d.sent, permit
+	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
+	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
 	a.Edited, a.Handler = d.edited, d.handler
 	if a.Handler != "" {
 		said := d.id

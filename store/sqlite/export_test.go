@@ -125,3 +125,29 @@ func (s *Store) CheckLanes(ctx context.Context) error {
 func (s *Store) HookSync(f func(log *os.File, sync func(*os.File) error) error) {
 	s.writer.sync.sync = func(log *os.File) error { return f(log, datasync) }
 }
+
+// PretendRoom has the store believe that so many bytes are free, and look at once.
+func (s *Store) PretendRoom(free int64) {
+	s.room.mu.Lock()
+	s.room.free = func(string) (int64, error) { return free, nil }
+	s.room.mu.Unlock()
+	s.room.look()
+}
+
+// FillUp lets the database grow no more, until the reserved space is given up.
+func (s *Store) FillUp(ctx context.Context) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		var pages int64
+		if _, err := t.one(func(r row) { pages = r.int(0) }, "PRAGMA page_count"); err != nil {
+			return err
+		}
+		s.room.remove = func(path string) error {
+			if _, err := s.writer.conn.exec("PRAGMA max_page_count = 1000000"); err != nil {
+				return err
+			}
+			return os.Remove(path)
+		}
+		_, err := t.exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+		return err
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // hot is a row of the table deliveries, as far as the code needs it.
@@ -70,18 +71,21 @@ type run struct {
 	hold  bool // on_unknown
 	lease *turnlock.Lease[headsup.ConversationKey]
 	until time.Time // guarded by Store.mu
-	ended bool      // an operation of the present transaction has ended it
+	// permit is the channel's. It goes back if nobody is told of the attempt; else who makes the call ends it.
+	permit *pace.Permit
+	ended  bool // an operation of the present transaction has ended it
 }
 
 // handOut makes the attempt of a delivery that the transaction has written as sending.
 func (t *tx) handOut(
-	h *hot, e *entry, held *turnlock.Lease[headsup.ConversationKey], until time.Time, onUnknown headsup.OnUnknown,
+	h *hot, e *entry, held *turnlock.Lease[headsup.ConversationKey], permit *pace.Permit, until time.Time,
+	onUnknown headsup.OnUnknown,
 ) outbox.Attempt {
 	h.state = sending
 	if h.verb != send {
 		onUnknown = headsup.OnUnknownRetry // a repeat does no harm
 	}
-	r := &run{hot: *h, hold: onUnknown == headsup.OnUnknownHold, lease: held, until: until}
+	r := &run{hot: *h, hold: onUnknown == headsup.OnUnknownHold, lease: held, permit: permit, until: until}
 	t.otherwise(held.Release)
 	t.after(func() {
 		t.store.mu.Lock()
@@ -98,7 +102,7 @@ func (t *tx) handOut(
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
 		Verb: word(verbs, h.verb), Revises: h.revises, MayHaveArrived: h.unsure,
-		Lease: &lease{Lease: held, store: t.store},
+		Lease: &lease{Lease: held, store: t.store}, Permit: permit,
 	}
 }
 

@@ -292,7 +292,8 @@ var countStates = func() string {
 	for state := range states - 1 {
 		sums = append(sums, fmt.Sprintf("count(*) FILTER (WHERE d.state = %d)", state+1))
 	}
-	sums = append(sums, "count(*) FILTER (WHERE d.verb = 2 AND d.state = 5)")
+	sums = append(sums, `count(*) FILTER (WHERE d.verb = 2 AND d.state = 5
+		AND EXISTS (SELECT 1 FROM finished o WHERE o.id = d.revises AND o.state = 5))`)
 	count := "SELECT " + strings.Join(sums, ", ") + " FROM "
 	return count + "deliveries d WHERE " + ofNumber + " UNION ALL " + count + "finished d WHERE " + ofNumber
 }()

@@ -55,6 +55,7 @@ type Store struct {
 	cache       *cache
 	touches     touches
 	events      eventLog
+	room        *room
 	spreads     atomic.Int64 // how many messages are being spread
 
 	scheduleNews chan struct{}
@@ -105,9 +106,14 @@ type Config struct {
 	Committed func(operations int, took time.Duration)
 
 	// Pace limits what is handed out: a claim takes a permit for every attempt, and waits where there is none. The store
-	// takes over from the process before it what it has paused and called, so the limiter is to be a new one. Nil limits
-	// nothing.
+	// takes over from the process before it what it has paused and called, so the limiter is to be a new one; when it is
+	// closed, nothing may be called any more. Nil limits nothing.
 	Pace *pace.Limiter
+
+	// Reserve is how many bytes a file in the directory holds for the outcomes of what was accepted, for when the disk is
+	// full. While less than that is free beside it, nothing new is accepted: [outbox.ErrNoRoom]. Zero reserves nothing and
+	// accepts until the disk is full, when nothing can be recorded either.
+	Reserve int64
 
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
@@ -125,8 +131,11 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) validate() error {
-	if c.Dir == "" {
+	switch {
+	case c.Dir == "":
 		return errors.New("Dir is required")
+	case c.Reserve < 0:
+		return fmt.Errorf("Reserve is %d; it must not be negative", c.Reserve)
 	}
 	return nil
 }
@@ -197,13 +206,17 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	s.events.news = make(chan struct{}, 1)
 	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
+	s.room = newRoom(cfg)
 	s.writer = newWriter(s)
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
-	cfg.Pace.OnFreed(s.freed)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
+		s.writer.close()
+		return nil, errors.Join(explain(path, err), s.disconnect())
+	}
+	if err := s.prime(ctx); err != nil {
 		s.writer.close()
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
@@ -211,6 +224,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.behind.Go(func() { s.forget(background) })
+	s.behind.Go(func() { s.room.watch(background) })
 	s.behind.Go(func() { s.checkpoints.run(background, s) })
 	return s, nil
 }
@@ -289,11 +303,14 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shut() error {
 	s.stop()
 	s.behind.Wait()
+	var errs []error
+	if err := s.keepPace(); err != nil {
+		errs = append(errs, err)
+	}
 	s.writer.close()
 	if s.writer.sync.failed() != nil {
 		s.withdraw() // nothing is written back that may be wrong
 	}
-	var errs []error
 	readers := make([]*conn, 0, readersCount)
 	for range readersCount { // waits for those that read
 		readers = append(readers, <-s.readers)

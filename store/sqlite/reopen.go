@@ -185,6 +185,9 @@ func (s *Store) restore(t *tx) error {
 				if k, ok := kept[id]; !ok || k.lease != r.lease {
 					r.lease.Release()
 				}
+				if g, ok := given[id]; !ok || g.fence != r.fence { // nobody knows of it
+					r.permit.Cancel()
+				}
 			}
 		}
 	})

@@ -14,7 +14,7 @@ import (
 // finishedColumns are a row of the table finished as [scanHot] reads it.
 const finishedColumns = `d.id, d.message, d.conversation, d.lane, d.alone, NULL, d.state, d.fence, d.claims, d.failures,
 	d.activity_id, d.created_at, d.history, 0, d.verb, d.revises, d.replayed,
-	d.state = 7, NULL, 0, 0`
+	d.state = 7 OR d.state = 6 AND d.reason = 'partial', NULL, 0, 0`
 
 // finishedByID reads a delivery that is final: ErrState when it is not yet, ErrNoDelivery when there is none.
 func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {

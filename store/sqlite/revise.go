@@ -25,7 +25,7 @@ type part struct {
 	verb         int64
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
-	unsure       bool // an attempt may have arrived
+	unsure       bool // something of it may have arrived
 }
 
 func (t *tx) revise(rev *outbox.Revision) error {
@@ -67,7 +67,7 @@ func (t *tx) messageOf(id outbox.MessageID) (m revised, err error) {
 // parts lists the deliveries of a message in the order of their ids.
 func (t *tx) parts(id outbox.MessageID, alone int64) (found []part, err error) {
 	const columns = "SELECT d.id, d.conversation, d.state, d.verb, d.revises, d.activity_id IS NOT NULL, "
-	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 FROM finished d WHERE "
+	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 OR d.state = 6 AND d.reason = 'partial' FROM finished d WHERE "
 	query, args := waiting+ofNumber+" UNION ALL "+final+ofNumber, []any{int64(id), int64(id)}
 	if alone != 0 {
 		query += " UNION ALL " + waiting + itself + " UNION ALL " + final + itself

@@ -61,7 +61,7 @@ func (t *tx) delaySpread(id outbox.MessageID, due time.Time) error {
 func (s *Store) SpreadMessages(
 	ctx context.Context, n int, at time.Time, nextID func() outbox.DeliveryID,
 ) (made int, more bool, err error) {
-	if s.spreads.Load() == 0 {
+	if s.spreads.Load() == 0 || s.room.short.Load() {
 		return 0, false, nil
 	}
 	err = s.writer.do(ctx, func(t *tx) (err error) {

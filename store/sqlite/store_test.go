@@ -40,6 +40,10 @@ func TestStore(t *testing.T) {
 			dir, _ := dirs.Load(s)
 			return open(t, crashed(t, dir.(string)), headsup.LeaseTime, nil)
 		},
+		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
+			dir, _ := dirs.Load(s)
+			return open(t, crashed(t, dir.(string)), headsup.LeaseTime, limits)
+		},
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
 	var receipt outbox.Receipt
 	err := s.writer.do(ctx, func(t *tx) (err error) {
-		receipt, err = t.submit(&sub, take)
+		receipt, err = t.accept(&sub, take)
 		return err
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 	err := s.writer.do(ctx, func(t *tx) error {
 		for i := range subs {
 			r := &results[i]
-			if r.Receipt, r.Err = t.submit(&subs[i], false); t.broken != nil {
+			if r.Receipt, r.Err = t.accept(&subs[i], false); t.broken != nil {
 				return r.Err
 			}
 		}
@@ -217,8 +217,8 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 		return nil, err
 	}
 	m := &sub.Message
-	a := t.handOut(h, e, held, until, m.OnUnknown)
+	a := t.handOut(h, e, held, permit, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Permit, a.Handler = permit, m.Handler
+	a.Handler = m.Handler
 	return &a, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,11 @@ func (c *commit) fail(err error) {
 	for _, o := range c.ops {
 		o.err = err
 	}
+}
+
+// full reports whether it did not happen because the disk is full.
+func (c *commit) full() bool {
+	return !c.tx.writes && slices.ContainsFunc(c.ops, func(o *op) bool { return o.err != nil && full(o.err) })
 }
 
 // syncer syncs what the writer has committed, and then tells the world of it: whoever waits for an operation, the

@@ -106,8 +106,14 @@ func (t *tx) recordAnswer(key headsup.ConversationKey, op headsup.RecordAnswer) 
 	next := *e
 	next.conv.LastInboundAt = exact(op.At)
 	t.book.put(&next)
-	_, err = t.exec("UPDATE conversations SET last_inbound_at = ? WHERE id = ?", op.At, int64(e.conv.Row))
-	return err
+	if _, err = t.exec("UPDATE conversations SET last_inbound_at = ? WHERE id = ?", op.At, int64(e.conv.Row)); err != nil {
+		return err
+	}
+	r, err := t.route(e.route)
+	if err != nil {
+		return err
+	}
+	return t.keepUse(r.way, e.conversationIn(), op.At)
 }
 
 // keyHash stands for a conversation's key.

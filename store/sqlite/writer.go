@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,18 +171,35 @@ func (w *writer) nudge() {
 	}
 }
 
-// batch runs ops in one transaction. When one of them fails after it has written, or SQLite refuses a statement, all are
-// run again, each in a transaction of its own, so that it harms nobody else.
+// batch runs ops and hands over what became of them. When the disk is full, those that have met that are run again on
+// the space that was reserved.
 func (w *writer) batch(ops []*op) {
+	commits := w.transact(ops)
+	if slices.ContainsFunc(commits, (*commit).full) && w.store.room.spend() {
+		var again []*commit
+		for _, c := range commits {
+			if c.full() {
+				again = append(again, w.transact(c.ops)...)
+			} else {
+				again = append(again, c)
+			}
+		}
+		commits = again
+	}
+	w.hand(commits)
+}
+
+// transact runs ops in one transaction. When one of them fails after it has written, or SQLite refuses a statement, all
+// are run again, each in a transaction of its own, so that it harms nobody else.
+func (w *writer) transact(ops []*op) []*commit {
 	if c := w.together(ops); c != nil {
-		w.hand([]*commit{c})
-		return
+		return []*commit{c}
 	}
 	commits := make([]*commit, len(ops))
 	for i := range ops {
 		commits[i] = w.together(ops[i : i+1])
 	}
-	w.hand(commits)
+	return commits
 }
 
 // hand has commits synced: by the syncer if there is more to do, else, which is quicker, here.

@@ -22,6 +22,7 @@ func (s suite) doubt(t *testing.T) {
 	s.promise(t, "LostAgainAndAgainIsPoison", lostAgainIsPoison)
 	s.promise(t, "AnyAnswerBeginsTheCountOfLossesAnew", answerBeginsAnew)
 	s.promise(t, "RemovedIsRecalledInASum", removedIsRecalled)
+	s.promise(t, "WhatWasSaidInPartIsTakenBack", partIsTakenBack)
 }
 
 // lostAnswer ends an attempt whose answer was lost, and that is to be repeated.
@@ -369,4 +370,27 @@ func equalCounts(a, b map[outbox.State]int64) bool {
 		}
 	}
 	return true
+}
+
+// partIsTakenBack: what a handler has said in part is said.
+func partIsTakenBack(e *env) {
+	s := e.endsAs("a", outbox.StateFailed, outbox.ReasonPartial)
+	e.revises(s, edited, e.start)
+	e.standsAs(s, outbox.StateFailed)
+	e.revises(s, nil, e.start)
+	a := e.claimsOnly(1, e.start, s)[0]
+	if a.Verb != outbox.VerbDelete || a.Revises != s.Deliveries[0].ID {
+		e.Errorf("handed out %+v", a)
+	}
+	e.saidAs(a, "", e.start)
+	r := e.standsAs(s, outbox.StateFailed, outbox.StateDelivered)
+	page, err := e.ListMessages(e.ctx, outbox.MessageFilter{AppID: app, Limit: 1})
+	e.ok(err)
+	if got, want := page.Messages[0].Counts, outbox.CountStates(r.Deliveries); !equalCounts(got, want) || got[outbox.StateRecalled] != 0 {
+		e.Errorf("the list counts %v, the record %v", got, want)
+	}
+	again := e.endsAs("b", outbox.StateFailed, outbox.ReasonPartial)
+	if d, err := e.ReplayDelivery(e.ctx, again.Deliveries[0].ID, e.start); err != nil || !d.MayHaveArrived {
+		e.Errorf("replayed, may have arrived is %v, %v", d.MayHaveArrived, err)
+	}
 }

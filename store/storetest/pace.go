@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
@@ -297,5 +298,137 @@ func pausedHost(e *paced) {
 	e.limits.Pause(pace.Route{Host: "channel.example"}.OfHost(), e.at(time.Minute), pace.ReasonUnreachable)
 	if got := e.next(e.start, 1, e.at(time.Minute)); got[0].Conversation.Row != c.Row {
 		e.Errorf("it went to %s", got[0].Conversation.Reference.ServiceURL)
+	}
+}
+
+// durablePace: what a process has called counts for the next one, whatever it died of.
+func (s suite) durablePace(t *testing.T) {
+	const long = 30 * time.Second
+	for name, c := range map[string]struct {
+		profile pace.Profile
+		test    func(e *paced, again func())
+	}{
+		"PausesHold":                {pace.Profile{}, pausesHold},
+		"DeliveriesCount":           {pace.Profile{PerConversation: []pace.Window{{Limit: 10, Per: long}}}, deliveriesCount},
+		"RepliesCount":              {pace.Profile{PerConversation: []pace.Window{{Limit: 20, Per: long}}}, repliesCount},
+		"ShortWindowsAreWaitedOut":  {pace.Profile{PerTenant: []pace.Window{{Limit: 5, Per: 300 * time.Millisecond}}}, shortWindow},
+		"CallsOfTheBotCountForLong": {pace.Profile{PerBot: []pace.Window{{Limit: 12, Per: time.Hour}}}, callsOfTheBot},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			limits := limiter(t, c.profile)
+			e := &paced{newEnv(t, s.OpenPaced(t, limits)), limits}
+			c.test(e, func() {
+				e.limits = limiter(t, c.profile)
+				e.Store = s.ReopenPaced(t, e.Store, e.limits)
+			})
+		})
+	}
+}
+
+// The clock of these tests is the real one: the store counts from its own present when it is opened.
+
+func pausesHold(e *paced, again func()) {
+	x, y := e.people("x", 2), e.people("y", 2)
+	gone := e.route(y[0]).OfTenant()
+	e.limits.Pause(e.route(x[0]).OfTenant(), e.at(time.Hour), pace.ReasonThrottled)
+	e.limits.Pause(gone, e.at(time.Hour), pace.ReasonThrottled)
+	e.limits.Resume(gone)
+	e.say(x...)
+	e.say(y...)
+	again()
+	got := e.next(present(), 2, e.at(time.Hour))
+	equal(e.T, "handed out", tenants(got), map[activity.TenantID]int{"y": 2})
+}
+
+// sendsAll delivers so many messages to a conversation, one after the other.
+func (e *paced) sendsAll(n int, to book.Conversation) {
+	e.Helper()
+	for range n {
+		e.say(to)
+		e.sends(present(), e.next(present(), 1, time.Time{})...)
+	}
+}
+
+// left counts what may be delivered to a conversation now.
+func (e *paced) left(to book.Conversation) (n int) {
+	e.Helper()
+	for {
+		s := e.say(to)
+		got := e.claims(1, present()).Attempts
+		if len(got) == 0 {
+			_, err := e.CancelMessage(e.ctx, s.Message.ID, present())
+			e.ok(err)
+			return n
+		}
+		e.sends(present(), got...)
+		n++
+	}
+}
+
+func deliveriesCount(e *paced, again func()) {
+	a, b := e.meet("a"), e.meet("b")
+	e.sendsAll(5, a)
+	again()
+	if n := e.left(a); n > 5 || n < 5-pace.Unkept {
+		e.Errorf("%d more after 5 of 10", n)
+	}
+	if n := e.left(b); n < 10-pace.Unkept || n > 10 {
+		e.Errorf("%d in a conversation without any", n)
+	}
+}
+
+func repliesCount(e *paced, again func()) {
+	a := e.meet("a")
+	l := e.lease(a.Key)
+	reply := func() {
+		p, err := e.limits.Wait(e.ctx, e.route(a), string(a.Key.Conversation), pace.Reply)
+		e.ok(err)
+		p.Done(present())
+	}
+	for range 2 {
+		reply()
+	}
+	e.ok(e.Commit(e.ctx, l, []headsup.Op{answered("1", present())}))
+	for range 7 { // a turn that does not come to its end
+		reply()
+	}
+	again()
+	n := e.left(a)
+	if n > 20-9 || n < 20-9-2*pace.Unkept {
+		e.Errorf("%d deliveries after 9 replies of 20 calls", n)
+	}
+	again()
+	if n := e.left(a); n > 0 {
+		e.Errorf("%d more when all was used", n)
+	}
+}
+
+func shortWindow(e *paced, again func()) {
+	to := e.people(tenant, 5)
+	e.say(to...)
+	e.next(present(), 5, present().Add(300*time.Millisecond))
+	again()
+	opened := present()
+	e.say(to...)
+	for len(e.claims(10, present()).Attempts) == 0 {
+		if e.ctx.Err() != nil {
+			e.Fatal("nothing is handed out")
+		}
+	}
+	if took := present().Sub(opened); took < 250*time.Millisecond {
+		e.Errorf("the window that was full before was open after %v", took)
+	}
+}
+
+func callsOfTheBot(e *paced, again func()) {
+	to := e.people("x", 4)
+	for _, c := range to {
+		e.sendsAll(1, c)
+	}
+	e.ok(e.Forget(e.ctx, to[0].Key, present()))
+	again()
+	if n := e.left(to[1]); n > 8 || n < 8-pace.Unkept {
+		e.Errorf("%d more after 4 of 12", n)
 	}
 }

@@ -69,6 +69,9 @@ type Options struct {
 	// store for itself.
 	Node func(t *testing.T, s Store) Store
 
+	// ReopenPaced is Reopen with a limiter, which is a new one. Required when Durable.
+	ReopenPaced func(t *testing.T, s Store, limits *pace.Limiter) Store
+
 	// Bubble: Open may be called in a testing/synctest bubble, so the suite looks closer at waiting.
 	Bubble bool
 }
@@ -83,8 +86,8 @@ func Run(t *testing.T, o Options) {
 		t.Fatal("storetest: Options.OpenLease is required")
 	case o.OpenPaced == nil:
 		t.Fatal("storetest: Options.OpenPaced is required")
-	case o.Durable && o.Reopen == nil:
-		t.Fatal("storetest: Options.Reopen is required of a durable store")
+	case o.Durable && (o.Reopen == nil || o.ReopenPaced == nil):
+		t.Fatal("storetest: Options.Reopen and ReopenPaced are required of a durable store")
 	}
 	s := suite{o}
 	t.Run("Turns", s.turns)
@@ -119,6 +122,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)
+		t.Run("DurablePace", s.durablePace)
 	}
 	if o.Node != nil {
 		t.Run("Nodes", s.nodes)

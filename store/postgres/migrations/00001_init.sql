@@ -73,6 +73,20 @@ CREATE TABLE routes (
 	UNIQUE (app_id, channel_id, tenant_id, host)
 ) WITH (fillfactor = 70);
 
+-- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries.
+CREATE TABLE pauses (
+	scope  text PRIMARY KEY,
+	until  timestamptz NOT NULL,
+	reason text NOT NULL
+) WITH (fillfactor = 70);
+CREATE TABLE usages (
+	scope text  NOT NULL,
+	node  text  NOT NULL,
+	used  bytea NOT NULL,
+	at    timestamptz NOT NULL,
+	PRIMARY KEY (scope, node)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
+
 -- Who has a conversation's turn. key is the first eight bytes of a hash of the conversation's key (see turnKey): two
 -- conversations that share it would only wait for each other. A turn may run in a conversation that is not in the book;
 -- conversation is the row of the book once it is, and NULL again after it was removed. The lease is taken while until is
@@ -304,6 +318,7 @@ CREATE TABLE finished (
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX finished_message ON finished (message) WHERE NOT alone;
 CREATE INDEX finished_badly ON finished (state, id) WHERE state <> 5;
+CREATE INDEX finished_updated ON finished USING brin (updated_at) WITH (pages_per_range = 32);
 CREATE INDEX finished_conversation ON finished (conversation, id);
 
 -- A delivery that runs a handler records each activity that the handler sends, by ordinal.

@@ -26,6 +26,21 @@ CREATE TABLE settings (
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What channels' limits must remember. scope is JSON. The setting "pace" is a whole limiter as JSON: the store was closed
+-- with it, and nothing was called since.
+CREATE TABLE pauses (
+	scope  TEXT PRIMARY KEY,
+	until  INTEGER NOT NULL,
+	reason TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE usages (
+	scope TEXT PRIMARY KEY,
+	used  BLOB    NOT NULL,
+	at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usages_at ON usages (at);
+INSERT INTO settings VALUES ('pace', '{}');
+
 -- API keys. hash is the SHA-256 of the key's text, which is kept nowhere.
 CREATE TABLE api_keys (
 	number          INTEGER PRIMARY KEY AUTOINCREMENT,

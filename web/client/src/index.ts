@@ -132,7 +132,7 @@ export function connect({ url = 'http://127.0.0.1:3978', key, retries = 3, fetch
 }
 
 /** The states that a delivery does not leave by itself. */
-export const settled: ReadonlySet<string> = new Set(['delivered', 'failed', 'expired', 'suppressed', 'cancelled']);
+export const settled: ReadonlySet<string> = new Set(['delivered', 'failed', 'unknown', 'expired', 'suppressed', 'cancelled']);
 
 /** Sends a request, again where that can do no harm. */
 async function attempt(request: Request, fetch: typeof globalThis.fetch, retries: number): Promise<Response> {

@@ -163,7 +163,7 @@ export interface paths {
         put?: never;
         /**
          * Say what became of it
-         * @description Makes a delivery whose outcome is unknown delivered or failed, because you know.
+         * @description Makes a delivery whose outcome is unknown delivered or failed, because you know. With the id that the channel gave the message it can be edited and recalled.
          */
         post: operations["settle-delivery"];
         delete?: never;
@@ -399,7 +399,7 @@ export interface paths {
         put?: never;
         /**
          * Take it back
-         * @description Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is. It may be repeated.
+         * @description Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is. One whose earlier attempt may have arrived ends as unknown, with reason cancelled. It may be repeated.
          */
         post: operations["cancel-notification"];
         delete?: never;
@@ -439,7 +439,7 @@ export interface paths {
         put?: never;
         /**
          * Unsay it
-         * @description Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. It may be repeated.
+         * @description Takes a notification back. Deliveries that are not being sent yet are cancelled; where it was said, a delivery with the verb delete removes it. On a channel that cannot do that it fails with reason not_supported. What may have arrived, since the channel's answer was lost, is unknown: a channel that recognises a repeat finds it, so that it is removed as well; elsewhere its removal fails with reason no_activity_id, and may be replayed when the delivery was settled with the id. It may be repeated.
          */
         post: operations["recall-notification"];
         delete?: never;
@@ -684,6 +684,11 @@ export interface components {
             /** @description What to show, as an Adaptive Card of up to 100 kB. */
             card?: components["schemas"]["AdaptiveCard"];
             /**
+             * @description In each of its conversations it replaces what waits there under the same key: a person who was away gets the last of several.
+             * @example build-7
+             */
+            collapse_key?: string;
+            /**
              * @description new opens a new conversation with the person, where the channel can. existing, if not given.
              * @enum {string}
              */
@@ -754,7 +759,7 @@ export interface components {
              * @description Where it stands.
              * @enum {string}
              */
-            state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            state?: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
         };
         BatchRequest: {
             /** @description Each is accepted or refused by itself. */
@@ -1017,6 +1022,8 @@ export interface components {
              * @example dlv_0zk3v9q2m7r4y
              */
             id: string;
+            /** @description It is tried again although an attempt may have arrived: the answer was lost. If it ends without success it is unknown. */
+            may_have_arrived?: boolean;
             /**
              * @description The notification that it is of.
              * @example ntf_0zk3v9q2m7r4x
@@ -1283,6 +1290,8 @@ export interface components {
         Notification: {
             /** @description What is said. Missing once that is older than it is kept. */
             activity?: components["schemas"]["Activity"];
+            /** @description As it was given. */
+            collapse_key?: string;
             /**
              * Format: date-time
              * @description When it was accepted.
@@ -1321,7 +1330,7 @@ export interface components {
              */
             recalled_at?: string;
             /**
-             * @description The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again.
+             * @description The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed.
              * @enum {string}
              */
             state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
@@ -1343,6 +1352,11 @@ export interface components {
             at?: string;
             /** @description What to show, as an Adaptive Card of up to 100 kB. */
             card?: components["schemas"]["AdaptiveCard"];
+            /**
+             * @description In each of its conversations it replaces what waits there under the same key: a person who was away gets the last of several.
+             * @example build-7
+             */
+            collapse_key?: string;
             /**
              * @description new opens a new conversation with the person, where the channel can. existing, if not given.
              * @enum {string}
@@ -1407,7 +1421,9 @@ export interface components {
         NotificationSummary: {
             /** @description What is said. Missing once that is older than it is kept. */
             activity?: components["schemas"]["Activity"];
-            /** @description How many of its deliveries are in each state that any is in. */
+            /** @description As it was given. */
+            collapse_key?: string;
+            /** @description How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled. */
             counts: {
                 [key: string]: number;
             };
@@ -1447,7 +1463,7 @@ export interface components {
              */
             recalled_at?: string;
             /**
-             * @description The state that all deliveries share, or the least settled one among them; recalled where what was delivered has been removed again.
+             * @description The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed.
              * @enum {string}
              */
             state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
@@ -4119,6 +4135,15 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -12,6 +12,7 @@ const colors: Record<string, BadgeProps['color']> = {
   expired: 'subtle',
   suppressed: 'subtle',
   cancelled: 'subtle',
+  recalled: 'subtle',
 };
 
 const useStyles = makeStyles({ badge: { flexShrink: 0 } });

@@ -1,0 +1,210 @@
+package proactive_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/bottest/fakechannel"
+	"github.com/headsup-bot/headsup/connector"
+	"github.com/headsup-bot/headsup/pace"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/store/sqlite"
+)
+
+// paced is an engine over SQLite that writes to a fake Teams, within the limits that Teams publishes.
+type paced struct {
+	engine *proactive.Engine
+	store  *sqlite.Store
+	limits *pace.Limiter
+	way    headsup.Channel
+	teams  *fakechannel.Server
+}
+
+func newPaced(t *testing.T, cfg fakechannel.Config) paced {
+	t.Helper()
+	teams, err := fakechannel.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = teams.Close() })
+	limits, err := pace.New(pace.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Dir: t.TempDir(), Pace: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := connector.New(connector.Config{AllowLoopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := paced{store: store, limits: limits, teams: teams}
+	p.way = headsup.NewPacedChannel(headsup.NewConnectorChannel(client), limits, "app")
+	if p.engine, err = proactive.New(proactive.Config{AppID: "app", Store: store, Channel: p.way}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ran := make(chan error, 1)
+	go func() { ran <- p.engine.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		client.CloseIdleConnections()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func (p paced) reference(tenant, id string) activity.Reference {
+	return activity.Reference{
+		ChannelID: activity.ChannelTeams, ServiceURL: p.teams.ServiceURL(tenant), Bot: &activity.ChannelAccount{ID: "28:app"},
+		User: &activity.ChannelAccount{ID: activity.AccountID("29:" + id)}, Conversation: activity.ConversationAccount{
+			ID: activity.ConversationID("a:" + id), TenantID: activity.TenantID(tenant), ConversationType: activity.ConversationPersonal,
+		},
+	}
+}
+
+// knows puts conversations into the book and returns where they are.
+func (p paced) knows(t *testing.T, tenant string, n int) []activity.Reference {
+	t.Helper()
+	refs := make([]activity.Reference, n)
+	for i := range refs {
+		refs[i] = p.reference(tenant, fmt.Sprint(tenant, "-", i))
+		if _, err := p.store.Sight(t.Context(), book.Sighting{
+			Key: headsup.KeyOf("app", refs[i]), Reference: refs[i], Kind: book.KindPersonal, Source: book.SourceConfig, At: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return refs
+}
+
+func (p paced) notify(t *testing.T, ref activity.Reference, lane headsup.Lane, text string) {
+	t.Helper()
+	if _, err := p.engine.Notify(t.Context(), headsup.Notification{To: headsup.ToConversation(ref), Text: text, Lane: lane}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTeamsNeverHasToRefuse writes to many people at once, of whom one tenant has more than its share, and has the channel
+// count what arrives.
+func TestTeamsNeverHasToRefuse(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, fakechannel.Config{Limits: fakechannel.TeamsLimits(), Delay: 4 * time.Millisecond, Jitter: time.Millisecond})
+	const many, few = 400, 60
+	large, small := p.knows(t, "large", many), p.knows(t, "small", few)
+	for i := range many {
+		p.notify(t, large[i], headsup.LaneBulk, "news")
+		if i < few {
+			p.notify(t, small[i], headsup.LaneBulk, "news")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.teams.Ledger().Await(ctx, 200); err != nil {
+		t.Fatal(err)
+	}
+
+	// Meanwhile somebody asks something, and something urgent happens.
+	began := time.Now()
+	if _, err := p.way.Send(ctx, headsup.Outgoing{Reference: p.reference("large", "asks"), Activity: activity.Message("answer")}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 500*time.Millisecond {
+		t.Errorf("a reply waited for %v", took)
+	}
+	urgent := p.knows(t, "large", many+1)[many]
+	began = time.Now()
+	p.notify(t, urgent, headsup.LaneUrgent, "fire")
+	for said := 0; said == 0; said = len(p.teams.Ledger().Conversation(string(urgent.Conversation.ID)).Messages) {
+		if err := p.teams.Ledger().Await(ctx, p.teams.Report().Messages+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("what was urgent waited for %v", took)
+	}
+
+	if err := p.teams.Ledger().Await(ctx, many+few+2); err != nil {
+		t.Fatal(err)
+	}
+	r := p.teams.Report()
+	if r.Refused != 0 || r.Duplicates != 0 || r.Messages != many+few+2 {
+		t.Errorf("%d were refused, %d said twice, %d said", r.Refused, r.Duplicates, r.Messages)
+	}
+	// The first second is a burst, and the last one is not whole.
+	const from, until = time.Second, 7 * time.Second
+	sustained := 0
+	for _, c := range p.teams.Ledger().Conversations() {
+		if at := c.Messages[0].At.Sub(r.First); c.Tenant == "large" && at >= from && at < until {
+			sustained++
+		}
+	}
+	rate := float64(sustained) / (until - from).Seconds()
+	t.Logf("%.2f messages per second to the large tenant; peaks %v", rate, r.Peaks)
+	if rate < 45 { // it is 49.5 on a machine that has nothing else to do
+		t.Errorf("%.2f messages per second to the large tenant, of 50 that it takes", rate)
+	}
+}
+
+func TestManyMessagesToOneConversation(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, fakechannel.Config{Limits: fakechannel.TeamsLimits(), Delay: 2 * time.Millisecond})
+	ref := p.knows(t, "t", 1)[0]
+	for i := range 25 {
+		p.notify(t, ref, headsup.LaneNormal, fmt.Sprint(i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.teams.Ledger().Await(ctx, 25); err != nil {
+		t.Fatal(err)
+	}
+	r := p.teams.Report()
+	if took := r.Last.Sub(r.First); r.Refused != 0 || took > 8*time.Second {
+		t.Errorf("%d were refused; took %v", r.Refused, took)
+	}
+	for i, text := range p.teams.Ledger().Conversation(string(ref.Conversation.ID)).Texts() {
+		if text != fmt.Sprint(i) {
+			t.Fatalf("message %d is %q", i, text)
+		}
+	}
+}
+
+// TestAThrottledConversationHoldsUpNobodyElse: the channel refuses one conversation for reasons of its own.
+func TestAThrottledConversationHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, fakechannel.Config{Rules: []fakechannel.Rule{{Conversation: "a:t-0", Times: 1, Do: fakechannel.Answer, Status: 429, RetryAfter: "3"}}})
+	refs := p.knows(t, "t", 30)
+	for i := range refs {
+		p.notify(t, refs[i], headsup.LaneNormal, "one")
+		p.notify(t, refs[i], headsup.LaneNormal, "two")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	began := time.Now()
+	if err := p.teams.Ledger().Await(ctx, 58); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the others waited for %v", took)
+	}
+	if err := p.teams.Ledger().Await(ctx, 60); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.teams.Report(); r.Early != 0 {
+		t.Errorf("%d requests came although the channel had asked to wait", r.Early)
+	}
+	if ps := p.limits.Pauses(); len(ps) != 0 {
+		t.Errorf("paused still: %v", ps)
+	}
+}

@@ -1,0 +1,110 @@
+package sqlite_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/sqlite"
+)
+
+const reserve = 1 << 20
+
+func openWithReserve(t *testing.T) (s *sqlite.Store, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Dir: dir, Reserve: reserve})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	s.PretendRoom(1 << 40)
+	return s, filepath.Join(dir, "headsup.reserve")
+}
+
+// TestNothingIsAcceptedWhileTheDiskIsNearlyFull: what was accepted goes on, and what was accepted before is told.
+func TestNothingIsAcceptedWhileTheDiskIsNearlyFull(t *testing.T) {
+	t.Parallel()
+	s, file := openWithReserve(t)
+	if info, err := os.Stat(file); err != nil || info.Size() != reserve || info.Mode() != 0o600 {
+		t.Fatal(info, err)
+	}
+	rows := meet(t, s, 2)
+	early := submissionTo(rows[0])
+	early.Message.Key = "k"
+	if _, err := s.SubmitMessage(t.Context(), early, false); err != nil {
+		t.Fatal(err)
+	}
+	s.PretendRoom(reserve - 1)
+	if _, err := s.SubmitMessage(t.Context(), submissionTo(rows[1]), false); !errors.Is(err, outbox.ErrNoRoom) {
+		t.Errorf("a new one gives %v", err)
+	}
+	again := submissionTo(rows[0])
+	again.Message.Key = "k"
+	if r, err := s.SubmitMessage(t.Context(), again, false); err != nil || !r.Replayed || r.Message != early.Message.ID {
+		t.Errorf("an earlier one gives %+v, %v", r, err)
+	}
+	results, err := s.SubmitMessages(t.Context(), []outbox.Submission{submissionTo(rows[1]), again})
+	if err != nil || !errors.Is(results[0].Err, outbox.ErrNoRoom) || !results[1].Receipt.Replayed {
+		t.Errorf("several give %+v, %v", results, err)
+	}
+	claimed, err := s.Claim(t.Context(), 10, time.Now())
+	if err != nil || len(claimed.Attempts) != 1 {
+		t.Fatal(claimed, err)
+	}
+	if err := s.RecordOutcome(t.Context(), delivered(claimed.Attempts[0])); err != nil {
+		t.Error(err)
+	}
+	s.PretendRoom(reserve)
+	if _, err := s.SubmitMessage(t.Context(), submissionTo(rows[1]), false); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
+// TestReservedSpaceIsForOutcomes: on a full disk it is given up for what was accepted, and reserved again when there is
+// space.
+func TestReservedSpaceIsForOutcomes(t *testing.T) {
+	t.Parallel()
+	s, file := openWithReserve(t)
+	rows := meet(t, s, 300)
+	for _, row := range rows {
+		if _, err := s.SubmitMessage(t.Context(), submissionTo(row), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claimed, err := s.Claim(t.Context(), len(rows), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.FillUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	parallel(t, 64, len(claimed.Attempts), func(i int) error {
+		o := delivered(claimed.Attempts[i])
+		o.State, o.Reason, o.Detail = outbox.StateFailed, "bad_request", string(make([]byte, 2000))
+		return s.RecordOutcome(t.Context(), o)
+	})
+	if n, err := s.Counts(t.Context()); err != nil || n[outbox.StateFailed] != int64(len(rows)) {
+		t.Errorf("counted are %v, %v", n, err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the reserved space is still there: %v", err)
+	}
+	if _, err := s.SubmitMessage(t.Context(), submissionTo(rows[0]), false); !errors.Is(err, outbox.ErrNoRoom) {
+		t.Errorf("a new one gives %v", err)
+	}
+	s.PretendRoom(2*reserve - 1)
+	if _, err := s.SubmitMessage(t.Context(), submissionTo(rows[0]), false); !errors.Is(err, outbox.ErrNoRoom) {
+		t.Errorf("with too little room for a new reserve: %v", err)
+	}
+	s.PretendRoom(2 * reserve)
+	if _, err := s.SubmitMessage(t.Context(), submissionTo(rows[0]), false); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
