@@ -407,8 +407,14 @@ func TestNodesDie(t *testing.T) {
 		p := *built
 		p.data, p.cmd = filepath.Join(t.TempDir(), "data"), nil
 		p.env = []string{"HEADSUP_DIRECTLINE_SECRET=" + nodesSecret}
-		nodes[i] = launch(t, &p, "--database", database, "--public-url", b.URL)
-		t.Cleanup(p.kill)
+		n := launch(t, &p, "--database", database, "--public-url", b.URL)
+		t.Cleanup(func() {
+			if n.cmd != nil {
+				_ = n.cmd.Process.Kill() // it may have ended
+				<-n.ended
+			}
+		})
+		nodes[i] = n
 	}
 	for i := range nodes {
 		start(i)
