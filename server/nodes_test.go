@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -411,7 +412,7 @@ func TestNodesDie(t *testing.T) {
 		t.Cleanup(func() {
 			if n.cmd != nil {
 				_ = n.cmd.Process.Kill() // it may have ended
-				<-n.ended
+				_ = <-n.ended
 			}
 		})
 		nodes[i] = n
@@ -450,7 +451,7 @@ func TestNodesDie(t *testing.T) {
 		if err := dead.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		<-dead.ended
+		_ = <-dead.ended
 		dead.cmd = nil
 		for range 5 { // some of these find the dead node, and are repeated
 			tell()
@@ -470,5 +471,20 @@ func TestNodesDie(t *testing.T) {
 		if seen[text] > 1 {
 			t.Errorf("%q is shown %d times", text, seen[text])
 		}
+	}
+}
+
+func TestDatabaseURLIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []server.Config{
+		{Database: "mysql://db.example/headsup"}, {Database: "postgres://db.example:port/headsup"}, {DatabasePassword: "secret"},
+	} {
+		var wrong *server.ConfigError
+		if err := cfg.Validate(); !errors.As(err, &wrong) || !strings.HasPrefix(wrong.Field, "database") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", cfg.Database, err)
+		}
+	}
+	if err := (server.Config{Database: "postgres://headsup@a.example,b.example/headsup"}).Validate(); err != nil {
+		t.Error(err)
 	}
 }
