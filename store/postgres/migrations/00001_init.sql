@@ -39,20 +39,20 @@ CREATE SEQUENCE versions;
 CREATE SEQUENCE fences;
 
 CREATE TABLE settings (
-	name  text PRIMARY KEY,
-	value text NOT NULL
+	name  text COLLATE "C" PRIMARY KEY,
+	value text COLLATE "C" NOT NULL
 );
 
 -- API keys. hash is the SHA-256 of the key's text, which is kept nowhere.
 CREATE TABLE api_keys (
 	number          bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	id              text NOT NULL UNIQUE,
-	app_id          text NOT NULL,
-	name            text NOT NULL,
-	scopes          text NOT NULL, -- separated by spaces
+	id              text COLLATE "C" NOT NULL UNIQUE,
+	app_id          text COLLATE "C" NOT NULL,
+	name            text COLLATE "C" NOT NULL,
+	scopes          text COLLATE "C" NOT NULL, -- separated by spaces
 	hash            bytea NOT NULL,
 	rate_per_minute bigint NOT NULL,
-	created_by      text,
+	created_by      text COLLATE "C",
 	created_at      timestamptz NOT NULL,
 	expires_at      timestamptz,
 	revoked_at      timestamptz,
@@ -63,10 +63,10 @@ CREATE TABLE api_keys (
 -- and bulk are about how far the ranks of the deliveries in these lanes have come.
 CREATE TABLE routes (
 	id         bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	app_id     text   NOT NULL,
-	channel_id text   NOT NULL,
-	tenant_id  text   NOT NULL,
-	host       text   NOT NULL,
+	app_id     text COLLATE "C"   NOT NULL,
+	channel_id text COLLATE "C"   NOT NULL,
+	tenant_id  text COLLATE "C"   NOT NULL,
+	host       text COLLATE "C"   NOT NULL,
 	urgent     bigint NOT NULL DEFAULT 0,
 	normal     bigint NOT NULL DEFAULT 0,
 	bulk       bigint NOT NULL DEFAULT 0,
@@ -75,13 +75,13 @@ CREATE TABLE routes (
 
 -- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries.
 CREATE TABLE pauses (
-	scope  text PRIMARY KEY,
+	scope  text COLLATE "C" PRIMARY KEY,
 	until  timestamptz NOT NULL,
-	reason text NOT NULL
+	reason text COLLATE "C" NOT NULL
 ) WITH (fillfactor = 70);
 CREATE TABLE usages (
-	scope text  NOT NULL,
-	node  text  NOT NULL,
+	scope text COLLATE "C"  NOT NULL,
+	node  text COLLATE "C"  NOT NULL,
 	used  bytea NOT NULL,
 	at    timestamptz NOT NULL,
 	PRIMARY KEY (scope, node)
@@ -111,23 +111,23 @@ CREATE UNIQUE INDEX turns_conversation ON turns (conversation);
 -- there, and whoever removes one takes it out of that row.
 CREATE TABLE conversations (
 	id              bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	app_id          text NOT NULL,
-	tenant_id       text NOT NULL,
-	channel_id      text NOT NULL,
-	bot_id          text NOT NULL,
-	conversation_id text NOT NULL,
-	kind            text NOT NULL,
-	service_url     text NOT NULL,
-	url_source      text NOT NULL,
+	app_id          text COLLATE "C" NOT NULL,
+	tenant_id       text COLLATE "C" NOT NULL,
+	channel_id      text COLLATE "C" NOT NULL,
+	bot_id          text COLLATE "C" NOT NULL,
+	conversation_id text COLLATE "C" NOT NULL,
+	kind            text COLLATE "C" NOT NULL,
+	service_url     text COLLATE "C" NOT NULL,
+	url_source      text COLLATE "C" NOT NULL,
 	verified_at     timestamptz,
 	reference       bytea NOT NULL,
-	user_id         text NOT NULL,
-	locale          text NOT NULL,
-	time_zone       text NOT NULL,
-	reach           text NOT NULL,
-	reach_cause     text NOT NULL,
+	user_id         text COLLATE "C" NOT NULL,
+	locale          text COLLATE "C" NOT NULL,
+	time_zone       text COLLATE "C" NOT NULL,
+	reach           text COLLATE "C" NOT NULL,
+	reach_cause     text COLLATE "C" NOT NULL,
 	reach_at        timestamptz,
-	busy_reason     text,
+	busy_reason     text COLLATE "C",
 	busy_priority   integer NOT NULL DEFAULT 0,
 	busy_until      timestamptz,
 	seen_at         timestamptz NOT NULL,
@@ -142,17 +142,17 @@ CREATE INDEX conversations_reach ON conversations (app_id, reach, id);
 
 CREATE TABLE people (
 	id            bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	app_id        text NOT NULL,
-	tenant_id     text NOT NULL,
-	channel_id    text NOT NULL,
-	user_id       text NOT NULL,
-	name          text,
-	aad_object_id text,
-	upn           text,
-	email         text,
-	external_id   text,
-	time_zone     text,
-	locale        text,
+	app_id        text COLLATE "C" NOT NULL,
+	tenant_id     text COLLATE "C" NOT NULL,
+	channel_id    text COLLATE "C" NOT NULL,
+	user_id       text COLLATE "C" NOT NULL,
+	name          text COLLATE "C",
+	aad_object_id text COLLATE "C",
+	upn           text COLLATE "C",
+	email         text COLLATE "C",
+	external_id   text COLLATE "C",
+	time_zone     text COLLATE "C",
+	locale        text COLLATE "C",
 	created_at    timestamptz NOT NULL,
 	updated_at    timestamptz NOT NULL
 ) WITH (fillfactor = 70);
@@ -167,7 +167,7 @@ CREATE TABLE members (
 CREATE INDEX members_conversation ON members (conversation);
 
 CREATE TABLE tags (
-	tag          text   NOT NULL,
+	tag          text COLLATE "C"   NOT NULL,
 	conversation bigint NOT NULL REFERENCES conversations ON DELETE CASCADE,
 	PRIMARY KEY (tag, conversation)
 );
@@ -176,17 +176,17 @@ CREATE INDEX tags_conversation ON tags (conversation, tag);
 -- Conversations that were removed from the book, for the deliveries that went there.
 CREATE TABLE forgotten (
 	id              bigint PRIMARY KEY,
-	app_id          text NOT NULL,
-	tenant_id       text NOT NULL,
-	channel_id      text NOT NULL,
-	bot_id          text NOT NULL,
-	conversation_id text NOT NULL
+	app_id          text COLLATE "C" NOT NULL,
+	tenant_id       text COLLATE "C" NOT NULL,
+	channel_id      text COLLATE "C" NOT NULL,
+	bot_id          text COLLATE "C" NOT NULL,
+	conversation_id text COLLATE "C" NOT NULL
 );
 
 CREATE TABLE state (
-	app_id    text   NOT NULL,
-	tenant_id text   NOT NULL,
-	path      text   NOT NULL,
+	app_id    text COLLATE "C"   NOT NULL,
+	tenant_id text COLLATE "C"   NOT NULL,
+	path      text COLLATE "C"   NOT NULL,
 	value     bytea  NOT NULL,
 	version   bigint NOT NULL,
 	PRIMARY KEY (app_id, tenant_id, path)
@@ -195,7 +195,7 @@ CREATE TABLE state (
 -- What inbound activities were answered. conversation is the whole hash of the conversation's key.
 CREATE TABLE inbound (
 	conversation bytea   NOT NULL,
-	activity_id  text    NOT NULL,
+	activity_id  text COLLATE "C"    NOT NULL,
 	status       integer NOT NULL,
 	body         bytea,
 	at           timestamptz NOT NULL,
@@ -205,23 +205,23 @@ CREATE INDEX inbound_at ON inbound USING brin (at) WITH (pages_per_range = 16);
 
 CREATE TABLE messages (
 	id           bigint PRIMARY KEY,
-	app_id       text NOT NULL,
-	tenant_id    text NOT NULL,
-	idem_key     text,
+	app_id       text COLLATE "C" NOT NULL,
+	tenant_id    text COLLATE "C" NOT NULL,
+	idem_key     text COLLATE "C",
 	fingerprint  bytea,
 	body         bytea,
 	value        bytea,
-	topic        text,
+	topic        text COLLATE "C",
 	lane         smallint NOT NULL,
 	on_unknown   smallint NOT NULL,
 	window_code  smallint NOT NULL,
-	handler      text,
-	policy       text,
-	collapse_key text,
-	target       text,
+	handler      text COLLATE "C",
+	policy       text COLLATE "C",
+	collapse_key text COLLATE "C",
+	target       text COLLATE "C",
 	expires_at   timestamptz,
 	created_at   timestamptz NOT NULL,
-	trace        text,   -- traceparent of what it was accepted under
+	trace        text COLLATE "C",   -- traceparent of what it was accepted under
 	alone        bigint, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    timestamptz,
 	recalled_at  timestamptz,
@@ -234,12 +234,12 @@ CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) 
 CREATE TABLE spreads (
 	message     bigint PRIMARY KEY,
 	lane        smallint NOT NULL,
-	kind        text, -- the filter, NULL for any
-	channel     text,
-	reach       text,
-	tag         text,
-	user_id     text,
-	external_id text,
+	kind        text COLLATE "C", -- the filter, NULL for any
+	channel     text COLLATE "C",
+	reach       text COLLATE "C",
+	tag         text COLLATE "C",
+	user_id     text COLLATE "C",
+	external_id text COLLATE "C",
 	last        bigint NOT NULL, -- row of the last conversation that it goes to
 	after       bigint NOT NULL, -- and of the last that it has come to
 	made        bigint NOT NULL, -- how many deliveries
@@ -284,9 +284,9 @@ CREATE TABLE deliveries (
 	collapse     bigint,
 	created_at   timestamptz NOT NULL,
 	updated_at   timestamptz NOT NULL,
-	reason       text,
-	activity_id  text,
-	history      text NOT NULL -- one JSON object a line
+	reason       text COLLATE "C",
+	activity_id  text COLLATE "C",
+	history      text COLLATE "C" NOT NULL -- one JSON object a line
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX deliveries_claimable ON deliveries (route, lane, rank, id) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
@@ -312,9 +312,9 @@ CREATE TABLE finished (
 	revises      bigint,
 	created_at   timestamptz NOT NULL,
 	updated_at   timestamptz NOT NULL,
-	reason       text,
-	activity_id  text,
-	history      text NOT NULL
+	reason       text COLLATE "C",
+	activity_id  text COLLATE "C",
+	history      text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX finished_message ON finished (message) WHERE NOT alone;
 CREATE INDEX finished_badly ON finished (state, id) WHERE state <> 5;
@@ -327,7 +327,7 @@ CREATE TABLE sends (
 	ordinal     integer NOT NULL,
 	fence       bigint  NOT NULL,
 	taken       boolean NOT NULL,
-	activity_id text,
+	activity_id text COLLATE "C",
 	at          timestamptz NOT NULL,
 	PRIMARY KEY (delivery, ordinal)
 );
@@ -342,7 +342,7 @@ INSERT INTO event_ids VALUES (0);
 
 CREATE TABLE events_fresh (
 	number       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	app_id       text     NOT NULL,
+	app_id       text COLLATE "C"     NOT NULL,
 	type         smallint NOT NULL,
 	at           timestamptz NOT NULL,
 	conversation bigint   NOT NULL,
@@ -351,7 +351,7 @@ CREATE TABLE events_fresh (
 
 CREATE TABLE events (
 	id           bigint PRIMARY KEY,
-	app_id       text     NOT NULL,
+	app_id       text COLLATE "C"     NOT NULL,
 	type         smallint NOT NULL,
 	at           timestamptz NOT NULL,
 	conversation bigint   NOT NULL, -- 0: none of the book
@@ -363,7 +363,7 @@ CREATE TABLE events (
 CREATE TABLE unanswered (
 	delivery     bigint PRIMARY KEY,
 	conversation bigint NOT NULL,
-	activity_id  text,
+	activity_id  text COLLATE "C",
 	at           timestamptz NOT NULL,
 	followed     boolean NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
@@ -378,7 +378,7 @@ INSERT INTO event_wants VALUES (1);
 
 -- Until when readers of the stream want events of a type.
 CREATE TABLE event_readers (
-	app_id text     NOT NULL,
+	app_id text COLLATE "C"     NOT NULL,
 	type   smallint NOT NULL,
 	until  timestamptz NOT NULL,
 	PRIMARY KEY (app_id, type)
@@ -386,20 +386,20 @@ CREATE TABLE event_readers (
 
 CREATE TABLE webhooks (
 	id            bigint PRIMARY KEY,
-	app_id        text  NOT NULL,
-	url           text  NOT NULL,
+	app_id        text COLLATE "C"  NOT NULL,
+	url           text COLLATE "C"  NOT NULL,
 	types         bytea NOT NULL,
-	description   text  NOT NULL,
+	description   text COLLATE "C"  NOT NULL,
 	secrets       bytea NOT NULL,
 	created_at    timestamptz NOT NULL,
-	disabled      text  NOT NULL, -- why; empty when it is enabled
+	disabled      text COLLATE "C"  NOT NULL, -- why; empty when it is enabled
 	disabled_at   timestamptz,
 	cursor        bigint NOT NULL, -- every event up to it has a post or needs none
 	away          bigint NOT NULL,
 	not_before    timestamptz,
 	failing_since timestamptz,
 	dropped       bigint NOT NULL,
-	owner         text  NOT NULL DEFAULT '', -- the node that posts to it, until then
+	owner         text COLLATE "C"  NOT NULL DEFAULT '', -- the node that posts to it, until then
 	owner_until   timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 70);
 
@@ -417,22 +417,22 @@ CREATE TABLE webhook_posts (
 CREATE INDEX webhook_posts_due ON webhook_posts (webhook, next_at) WHERE NOT delivered;
 
 CREATE TABLE jobs (
-	app_id           text   NOT NULL,
+	app_id           text COLLATE "C"   NOT NULL,
 	number           bigint NOT NULL,
-	name             text   NOT NULL,
-	tenant_id        text   NOT NULL,
-	channel_id       text   NOT NULL,
-	bot_id           text   NOT NULL,
-	conversation_id  text   NOT NULL,
+	name             text COLLATE "C"   NOT NULL,
+	tenant_id        text COLLATE "C"   NOT NULL,
+	channel_id       text COLLATE "C"   NOT NULL,
+	bot_id           text COLLATE "C"   NOT NULL,
+	conversation_id  text COLLATE "C"   NOT NULL,
 	reference        bytea  NOT NULL,
 	value            bytea,
-	started_once     text,
-	completed_once   text,
+	started_once     text COLLATE "C",
+	completed_once   text COLLATE "C",
 	started_at       timestamptz NOT NULL,
 	completed_at     timestamptz,
 	message          bigint NOT NULL DEFAULT 0,
 	progress         bigint NOT NULL DEFAULT 0, -- the message that tells it
-	progress_text    text,
+	progress_text    text COLLATE "C",
 	progress_percent integer, -- NULL where none was told
 	progress_at      timestamptz,
 	progress_due     timestamptz, -- of that message
@@ -444,17 +444,17 @@ CREATE INDEX jobs_running ON jobs (app_id, conversation_id) WHERE completed_at I
 
 -- The highest number that a job of the app ever had.
 CREATE TABLE job_numbers (
-	app_id  text PRIMARY KEY,
+	app_id  text COLLATE "C" PRIMARY KEY,
 	highest bigint NOT NULL
 ) WITH (fillfactor = 70);
 
 CREATE TABLE dl_conversations (
 	number          bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	conversation_id text  NOT NULL UNIQUE,
-	app_id          text  NOT NULL,
-	kind            text  NOT NULL,
-	name            text  NOT NULL,
-	user_id         text  NOT NULL,
+	conversation_id text COLLATE "C"  NOT NULL UNIQUE,
+	app_id          text COLLATE "C"  NOT NULL,
+	kind            text COLLATE "C"  NOT NULL,
+	name            text COLLATE "C"  NOT NULL,
+	user_id         text COLLATE "C"  NOT NULL,
 	account         bytea NOT NULL,
 	by_bot          boolean NOT NULL,
 	started         boolean NOT NULL,
@@ -470,7 +470,7 @@ CREATE INDEX dl_conversations_user ON dl_conversations (app_id, user_id, created
 CREATE TABLE dl_members (
 	number       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 	conversation bigint NOT NULL,
-	user_id      text   NOT NULL,
+	user_id      text COLLATE "C"   NOT NULL,
 	account      bytea  NOT NULL,
 	UNIQUE (conversation, user_id)
 );
@@ -479,7 +479,7 @@ CREATE INDEX dl_members_user ON dl_members (user_id, conversation);
 CREATE TABLE dl_activities (
 	conversation bigint NOT NULL,
 	seq          bigint NOT NULL,
-	key          text,
+	key          text COLLATE "C",
 	again        bigint, -- the seq of the one whose body this has; NULL for one of its own
 	body         bytea  NOT NULL,
 	at           timestamptz NOT NULL,
@@ -488,10 +488,10 @@ CREATE TABLE dl_activities (
 CREATE UNIQUE INDEX dl_activities_key ON dl_activities (conversation, key) WHERE key IS NOT NULL;
 
 CREATE TABLE dl_attachments (
-	id              text PRIMARY KEY,
-	conversation_id text NOT NULL,
-	name            text NOT NULL,
-	content_type    text NOT NULL,
+	id              text COLLATE "C" PRIMARY KEY,
+	conversation_id text COLLATE "C" NOT NULL,
+	name            text COLLATE "C" NOT NULL,
+	content_type    text COLLATE "C" NOT NULL,
 	data            bytea,
 	created_at      timestamptz NOT NULL
 );
@@ -499,9 +499,9 @@ CREATE TABLE dl_attachments (
 -- Streams that clients have opened: each URL once, and of those of a client (session) the last one counts.
 CREATE TABLE dl_streams (
 	number          bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-	credential      text   PRIMARY KEY,
-	conversation_id text   NOT NULL,
-	session         text   NOT NULL,
+	credential      text COLLATE "C"   PRIMARY KEY,
+	conversation_id text COLLATE "C"   NOT NULL,
+	session         text COLLATE "C"   NOT NULL,
 	until           timestamptz NOT NULL
 );
 CREATE INDEX dl_streams_session ON dl_streams (conversation_id, session, number);
@@ -511,13 +511,13 @@ CREATE INDEX dl_streams_until ON dl_streams (until);
 -- change with every occurrence.
 CREATE TABLE schedules (
 	id          bigint PRIMARY KEY,
-	app_id      text    NOT NULL,
-	name        text    NOT NULL,
-	idem_key    text,
+	app_id      text COLLATE "C"    NOT NULL,
+	name        text COLLATE "C"    NOT NULL,
+	idem_key    text COLLATE "C",
 	fingerprint bytea,
 	rule        bytea   NOT NULL,
 	recipient   boolean NOT NULL, -- it goes by its recipients' clocks
-	missed      text    NOT NULL,
+	missed      text COLLATE "C"    NOT NULL,
 	grace       bigint  NOT NULL, -- nanoseconds
 	revision    bigint  NOT NULL,
 	occurrences bigint  NOT NULL, -- the number of the latest
@@ -535,7 +535,7 @@ CREATE TABLE schedule_templates (
 
 -- How many schedules an app has.
 CREATE TABLE schedule_counts (
-	app_id text PRIMARY KEY,
+	app_id text COLLATE "C" PRIMARY KEY,
 	n      bigint NOT NULL
 ) WITH (fillfactor = 50);
 
@@ -543,9 +543,9 @@ CREATE TABLE schedule_counts (
 -- listed a clock as due has it to itself until then.
 CREATE TABLE schedule_clocks (
 	schedule    bigint NOT NULL,
-	zone        text   NOT NULL,
+	zone        text COLLATE "C"   NOT NULL,
 	next_at     timestamptz NOT NULL,
-	taken_by    text   NOT NULL DEFAULT '',
+	taken_by    text COLLATE "C"   NOT NULL DEFAULT '',
 	taken_until timestamptz NOT NULL DEFAULT '-infinity',
 	PRIMARY KEY (schedule, zone)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
@@ -554,10 +554,10 @@ CREATE INDEX schedule_clocks_due ON schedule_clocks (next_at);
 CREATE TABLE occurrences (
 	schedule bigint NOT NULL,
 	number   bigint NOT NULL,
-	zone     text   NOT NULL,
+	zone     text COLLATE "C"   NOT NULL,
 	at       timestamptz NOT NULL,
-	result   text   NOT NULL,
-	reason   text,
+	result   text COLLATE "C"   NOT NULL,
+	reason   text COLLATE "C",
 	message  bigint NOT NULL,
 	fired_at timestamptz NOT NULL,
 	others   integer NOT NULL,
@@ -568,7 +568,7 @@ CREATE UNIQUE INDEX occurrences_once ON occurrences (schedule, zone, at);
 -- Numbers of nodes, each the owner's until then.
 CREATE TABLE nodes (
 	number integer PRIMARY KEY,
-	owner  text NOT NULL DEFAULT '',
+	owner  text COLLATE "C" NOT NULL DEFAULT '',
 	until  timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 50);
 INSERT INTO nodes (number) SELECT generate_series(0, 255);
