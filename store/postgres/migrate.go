@@ -80,7 +80,7 @@ func makeLock(ctx context.Context, db *sql.DB) error {
 	for try := 1; ; try++ {
 		_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS headsup_migrating (id integer PRIMARY KEY);
 			INSERT INTO headsup_migrating VALUES (1) ON CONFLICT DO NOTHING`)
-		if codeOf(err) != codeUniqueViolation || try == tries {
+		if code := codeOf(err); code != codeUniqueViolation && code != codeDuplicateTable || try == tries {
 			return err
 		}
 		select {
