@@ -83,7 +83,7 @@ chaos: ## break the server in every way we know, for a long time (root, strace; 
 	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos
 
 .PHONY: bench
-bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
+bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md)
 	$(GO) run ./bench
 
 .PHONY: clean
