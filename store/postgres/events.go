@@ -265,7 +265,8 @@ func (s *Store) number(ctx context.Context) error {
 // number gives ids to some events, and returns to how many, and the last id that was given to any. From then on nobody
 // else gives any until the transaction ends.
 func (t *tx) number(ctx context.Context) (n int64, last event.ID, err error) {
-	if err := t.QueryRow(ctx, "SELECT last FROM event_ids FOR UPDATE").Scan(&last); err != nil {
+	if err := t.QueryRow(ctx, `SELECT greatest(last, (SELECT max(cursor) FROM webhooks))
+		FROM event_ids FOR UPDATE OF event_ids`).Scan(&last); err != nil {
 		return 0, 0, err
 	}
 	base := max(int64(last), ident.New()) // ids tell when, as all do
