@@ -265,6 +265,11 @@ func (s *Store) shut() {
 	s.takes.close()
 	s.releases.close()
 	s.pausing.close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.background), commitPatience)
+	defer cancel()
+	if err := s.keepPace(ctx); err != nil {
+		s.cfg.Logger.WarnContext(ctx, "what channels were called is not kept", "error", err.Error())
+	}
 	s.closed.Store(true)
 	s.pool.Close()
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,11 +13,18 @@ import (
 	"github.com/headsup-bot/headsup/pace"
 )
 
-// A limiter lives in memory. That what it has let through counts after a restart too comes about like this: everything
-// that was called is known, or counts as if it had been called when the store is opened, which is later than it was (see
+// A limiter lives in memory. That what it has let through counts after a restart too comes about like this:
+//
+// A store that is closed keeps the whole limiter, and the next one that is opened begins with that. It takes it away in
+// the step in which it reads it, so that it is never taken for what a later process has done.
+//
+// If there is nothing of that kind, the process before was killed, or another one is at work. Then everything that was
+// called is known, or counts as if it had been called when the store is opened, which is later than it was (see
 // [pace.Limiter.Recover]). Deliveries are, because the change that hands one out is committed before the call, and their
 // rows tell how many attempts there were and when the last of them ended at the latest; all else by what
-// [pace.Limiter.OnUnkept] had stored. A node begins with what all nodes have called.
+// [pace.Limiter.OnUnkept] had stored.
+
+const paceSetting = "pace"
 
 // prime has the limiter take over what was called before.
 func (s *Store) prime(ctx context.Context) error {
@@ -25,10 +33,13 @@ func (s *Store) prime(ctx context.Context) error {
 		return nil
 	}
 	var known pace.Snapshot
-	now := s.cfg.Now()
+	closed, now := false, s.cfg.Now()
 	if err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
-		known = pace.Snapshot{}
-		if known.Pauses, err = t.pauses(ctx); err != nil {
+		closed, known, err = t.keptPace(ctx)
+		if err != nil {
+			return err
+		}
+		if known.Pauses, err = t.pauses(ctx); err != nil || closed {
 			return err
 		}
 		known.Gates, err = t.called(ctx, limits, now)
@@ -36,13 +47,49 @@ func (s *Store) prime(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	limits.Recover(known, now)
+	if closed {
+		limits.Prime(known, now)
+	} else {
+		limits.Recover(known, now)
+	}
 	limits.OnFreed(s.loosen)
 	limits.OnPaused(s.keepPause)
 	limits.OnUnkept(func(ctx context.Context, r pace.Route, conversation string) error {
 		return s.write(ctx, func(ctx context.Context, t *tx) error { return t.keepUse(r, conversation, s.cfg.Now()) })
 	})
 	return nil
+}
+
+// keptPace takes what a store that was closed has kept.
+func (t *tx) keptPace(ctx context.Context) (closed bool, known pace.Snapshot, err error) {
+	var text string
+	err = t.QueryRow(ctx, "DELETE FROM settings WHERE name = $1 RETURNING value", paceSetting).Scan(&text)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, known, nil
+	case err != nil:
+		return false, known, err
+	}
+	if err := json.Unmarshal([]byte(text), &known); err != nil {
+		return false, pace.Snapshot{}, nil //nolint:nilerr // then it is as if there were none
+	}
+	return true, known, nil
+}
+
+// keepPace keeps the limiter for the next process.
+func (s *Store) keepPace(ctx context.Context) error {
+	if s.cfg.Pace == nil {
+		return nil
+	}
+	kept, err := json.Marshal(s.cfg.Pace.Export(s.cfg.Now()))
+	if err != nil {
+		return fmt.Errorf("postgres: what channels were called: %w", err)
+	}
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.Exec(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, paceSetting, string(kept))
+		return err
+	})
 }
 
 // keepPauses is how long pauses are kept that have ended: so long a scope is tried carefully.

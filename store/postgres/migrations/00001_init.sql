@@ -75,7 +75,9 @@ CREATE TABLE routes (
 	UNIQUE (app_id, channel_id, tenant_id, host)
 ) WITH (fillfactor = 70);
 
--- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries.
+-- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries. The setting
+-- "pace" is a whole limiter as JSON: a store was closed with it, and nothing was called since.
+INSERT INTO settings VALUES ('pace', '{}');
 CREATE TABLE pauses (
 	scope  text COLLATE "C" PRIMARY KEY,
 	until  timestamptz NOT NULL,
