@@ -77,8 +77,13 @@ fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
 	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
 
+.PHONY: chaos
+chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests)
+	scripts/need.sh strace
+	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos
+
 .PHONY: bench
-bench: ## deliveries per second, as ratios to Go's HTTP client in the same run
+bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md)
 	$(GO) run ./bench
 
 .PHONY: clean

@@ -1,16 +1,22 @@
-// Command bench measures deliveries per second through the full pipeline (turn lease, history, SQLite with every commit
-// synced) as a ratio to what Go's own HTTP client posts to the same sink in the same run, and how long one notification
-// takes from the call to the sink.
+// Command bench measures how fast Headsup is, and beside every figure something that it can be held against, in the same
+// run: machines are shared and noisy, so that times alone say little. What counts is the median of the ratios of
+// interleaved pairs.
 //
-// The sink is a process of its own. Baseline and pipeline are measured in turns, and the median of the pairs is what
-// counts: machines are shared and noisy, so the times alone say little.
+//	go run ./bench                 the main ones, in about ten minutes
+//	go run ./bench -run drain,peers
+//	go run ./bench -list
+//
+// The sink, which stands for the channel, is a process of its own on the same machine, and each measurement runs in a
+// process of its own, so that what memory it takes is its own, too.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -19,35 +25,65 @@ import (
 	"time"
 )
 
+// options are the conditions of a run.
 type options struct {
 	deliveries, conversations, pairs, singles, connections int
-	only                                                   string
+	pending, waiting, inFlight                             int
+	profile                                                string
+}
+
+// A measurement has a name, one line that says what it measures, and prints what it finds.
+type measurement struct {
+	name, what string
+	main       bool // one of those that are run when none is named
+	run        func(context.Context, options) error
+}
+
+var measurements = []measurement{
+	{"drain", "deliveries/s from a backlog, as a ratio to Go's HTTP client alone", true, backlog},
+	{"deliver", "deliveries/s while accepting, as a ratio to Go's HTTP client alone", true, whileAccepting},
+	{"single", "one notification at a time: from the HTTP call, and from a library call, to the sink", true, singles},
+	{"accept", "accepts/s over HTTP, one and many in a request", true, accepts},
+	{"expand", "deliveries/s made of messages to everybody", true, expansion},
+	{"channel", "deliveries/s to a channel that answers after 100 ms, over TLS and HTTP/2, and the memory it takes", true, slowChannel},
+	{"timers", "how late timers fire: idle, with many pending, and when very many are due at once", true, timers},
+	{"waiting", "drain rate with few and with very many rows waiting", true, crowded},
+	{"peers", "the same with the official JavaScript SDK, in a loop over its references", true, peers},
 }
 
 func main() {
 	var o options
-	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
+	only := flag.String("run", "", "measure only these, by name, separated by commas")
+	list := flag.Bool("list", false, "list what can be measured")
 	flag.IntVar(&o.deliveries, "n", 20_000, "deliveries per measurement")
-	flag.IntVar(&o.conversations, "conversations", 10_000, "conversations that they go to")
-	flag.IntVar(&o.pairs, "pairs", 5, "pairs of baseline and pipeline")
-	flag.IntVar(&o.singles, "singles", 500, "single notifications on an idle engine")
-	flag.IntVar(&o.connections, "connections", 256, "connections of the baseline, and slots of the engine")
-	flag.StringVar(&o.only, "only", "", "measure only the one whose name begins so")
-	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run to this file")
+	flag.IntVar(&o.conversations, "conversations", 100_000, "conversations in the book")
+	flag.IntVar(&o.pairs, "pairs", 5, "pairs that a median is taken of")
+	flag.IntVar(&o.singles, "singles", 500, "single notifications, and single timers")
+	flag.IntVar(&o.connections, "connections", 128, "connections of the HTTP client, and slots of the engine")
+	flag.IntVar(&o.pending, "pending", 1_000_000, "pending timers")
+	flag.IntVar(&o.waiting, "waiting", 1_000_000, "the most rows that wait; 5000000 takes some minutes more, and 3 GB of disk")
+	flag.IntVar(&o.inFlight, "in-flight", 4_000, "attempts at once on the slow channel")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of what is measured to this file, with a number after it")
+	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
+	slow := flag.Bool("slow", false, "with -sink: answer after 100 ms, over TLS and HTTP/2")
+	serve := flag.String("serve", "", "be a server on this data directory (used by the bench itself)")
+	child := flag.Bool("child", false, "measure in this process (used by the bench itself)")
 	flag.Parse()
+	ctx := context.Background()
 	var err error
-	if *profile != "" {
-		stop, failed := startProfile(*profile)
-		if failed != nil {
-			fmt.Fprintln(os.Stderr, "bench:", failed)
-			os.Exit(1)
+	switch {
+	case *sink:
+		err = serveSink(*slow)
+	case *serve != "":
+		err = serveData(ctx, *serve)
+	case *list:
+		for _, m := range measurements {
+			fmt.Printf("%-10s%s\n", m.name, m.what)
 		}
-		defer stop()
-	}
-	if *sink {
-		err = serveSink()
-	} else {
-		err = run(context.Background(), o)
+	case *child:
+		err = measure(ctx, *only, o)
+	default:
+		err = runAll(ctx, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -55,86 +91,60 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o options) error {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the binary does
-	debug.SetGCPercent(300)
-	s, err := startSink(ctx)
+// runAll has each measurement made by a process of its own, with this one's arguments.
+func runAll(ctx context.Context, only string) error {
+	names := strings.Split(only, ",")
+	if only == "" {
+		names = nil
+		for _, m := range measurements {
+			if m.main {
+				names = append(names, m.name)
+			}
+		}
+	}
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	defer s.stop()
-	fmt.Printf("%d deliveries (texts of %d bytes, activities of about 700) to %d conversations, accepted by library, pace off, SQLite synced on every commit;\n"+
-		"sink in its own process; %d connections and slots, %d accepting at once; %s, %d CPUs\n\n",
-		o.deliveries, len(text(0)), o.conversations, o.connections, accepters, runtime.Version(), runtime.NumCPU())
-
-	for _, m := range []struct {
-		name    string
-		measure func(context.Context, options, *sinkProcess) (float64, error)
-	}{{"backlog drain", drain}, {"accept and deliver", acceptAndDeliver}} {
-		if !strings.HasPrefix(m.name, o.only) {
-			continue
-		}
-		var ratios []float64
-		for pair := range o.pairs {
-			base, err := baseline(ctx, o, s)
-			if err != nil {
-				return err
-			}
-			rate, err := m.measure(ctx, o, s)
-			if err != nil {
-				return err
-			}
-			ratios = append(ratios, rate/base)
-			fmt.Printf("  %-20s pair %d: %6.0f/s, HTTP client alone %6.0f/s, ratio %.2f\n", m.name, pair+1, rate, base, rate/base)
-		}
-		slices.Sort(ratios)
-		fmt.Printf("%-20s median ratio %.2f\n\n", m.name, ratios[len(ratios)/2])
-	}
-	if o.only != "" {
-		return nil
-	}
-	return singles(ctx, o, s)
-}
-
-// singles measures one notification at a time, and for comparison one bare post at a time, in turns.
-func singles(ctx context.Context, o options, s *sinkProcess) error {
-	p, err := newPipeline(ctx, o, s)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	p.start()
-	if err := s.reset(ctx); err != nil {
-		return err
-	}
-	var bare []time.Duration
-	for i := range o.singles {
+	fmt.Printf("%s, %d CPUs, %s\n\n", runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly))
+	for _, name := range names {
+		cmd := exec.CommandContext(ctx, self, append(os.Args[1:len(os.Args):len(os.Args)], "-child", "-run", name)...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		start := time.Now()
-		if err := s.post(ctx, text(0)); err != nil {
-			return err
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		bare = append(bare, time.Since(start))
-		if err := p.notify(ctx, i, stamped()); err != nil {
-			return err
-		}
-		if err := s.await(ctx, 2*(i+1)); err != nil {
-			return err
-		}
+		fmt.Printf("  (%s took %.0f s)\n\n", name, time.Since(start).Seconds())
 	}
-	took, err := s.latencies(ctx)
-	if err != nil {
-		return err
-	}
-	slices.Sort(took)
-	slices.Sort(bare)
-	fmt.Printf("one notification, call to sink, idle: p50 %v, p99 %v (a bare HTTP round trip: p50 %v, p99 %v; ratio of p50 %.1f)\n",
-		quantile(took, 0.5), quantile(took, 0.99), quantile(bare, 0.5), quantile(bare, 0.99),
-		float64(quantile(took, 0.5))/float64(quantile(bare, 0.5)))
 	return nil
 }
 
-func startProfile(path string) (stop func(), err error) {
-	f, err := os.Create(path)
+func measure(ctx context.Context, name string, o options) error {
+	likeTheBinary()
+	for _, m := range measurements {
+		if m.name == name {
+			fmt.Printf("%s: %s\n", m.name, m.what)
+			return m.run(ctx, o)
+		}
+	}
+	return errors.New("nothing is called that; see -list")
+}
+
+// likeTheBinary sets what headsup serve sets for itself.
+func likeTheBinary() {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	debug.SetGCPercent(300)
+}
+
+var profiles int
+
+// profiled writes a CPU profile until stop is called, if one was asked for.
+func (o options) profiled() (stop func(), err error) {
+	if o.profile == "" {
+		return func() {}, nil
+	}
+	profiles++
+	f, err := os.Create(fmt.Sprintf("%s.%d", o.profile, profiles))
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +157,12 @@ func startProfile(path string) (stop func(), err error) {
 	}, nil
 }
 
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(10 * time.Microsecond)
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func quantile(all []time.Duration, q float64) time.Duration {
+	slices.Sort(all)
+	return all[min(len(all)-1, int(q*float64(len(all))))].Round(10 * time.Microsecond)
 }

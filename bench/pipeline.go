@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/connector"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
@@ -21,185 +21,147 @@ import (
 // text is what a delivery says; the activity around it makes about 700 bytes.
 func text(i int) string { return fmt.Sprintf("%06d ", i) + strings.Repeat("Your build is done. ", 24) }
 
-func stamped() string {
-	return fmt.Sprintf("%s%d ", stampPrefix, time.Now().UnixNano()) + strings.Repeat("Your build is done. ", 24)
+// stamped is a text that says since when it is to be there.
+func stamped(at time.Time) string {
+	return fmt.Sprintf("%s%d ", stampPrefix, at.UnixNano()) + strings.Repeat("Your build is done. ", 24)
 }
 
 // accepters is how many goroutines accept at once.
 const accepters = 256
 
-// pipeline is an engine on a store of its own.
+// pipeline is a store of its own, and an engine on it.
 type pipeline struct {
+	store     store
+	where     string
+	dir       string
+	sink      *sinkProcess
+	client    *connector.Client
+	slots     int
+	refs      []activity.Reference
+	next      atomic.Int64 // the next that is told something
+	delivered int64        // as the store had counted last
+
 	engine *proactive.Engine
-	store  *sqlite.Store
-	dir    string
-	refs   []activity.Reference
 	cancel context.CancelFunc
 	done   chan error
 }
 
-func newPipeline(ctx context.Context, o options, s *sinkProcess) (_ *pipeline, err error) {
-	p := &pipeline{}
+// store is what an engine needs, and a close.
+type store interface {
+	proactive.Store
+	Close() error
+}
+
+func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
+	p = &pipeline{sink: s, slots: o.connections, where: "SQLite, every commit synced"}
 	if p.dir, err = os.MkdirTemp("", "headsup-bench-"); err != nil {
 		return nil, err
 	}
 	if p.store, err = sqlite.Open(ctx, sqlite.Config{Dir: p.dir}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(p.dir))
 	}
-	client, err := connector.New(connector.Config{AllowLoopback: true, MaxConns: o.connections})
+	p.client, err = connector.New(connector.Config{AllowLoopback: true, MaxConns: o.connections, RootCAs: s.roots})
+	if err == nil {
+		err = p.make()
+	}
 	if err != nil {
-		return nil, err
+		p.close()
 	}
-	p.engine, err = proactive.New(proactive.Config{
-		Store: p.store, Channel: headsup.NewConnectorChannel(client), Slots: o.connections,
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range o.conversations {
-		p.refs = append(p.refs, activity.Reference{
-			ChannelID: "test", ServiceURL: s.url, Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
-			User: &activity.ChannelAccount{ID: activity.AccountID(fmt.Sprint("u", i))}, Bot: &activity.ChannelAccount{ID: "bot"},
-		})
-	}
-	// The book learns the conversations before anything is measured.
-	return p, each(o.conversations, func(i int) error {
-		_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.refs[i]), Text: "x", In: 24 * time.Hour})
-		return err
-	})
+	return p, err
 }
 
-func (p *pipeline) notify(ctx context.Context, i int, text string) error {
-	_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.refs[i%len(p.refs)]), Text: text})
+// make makes the engine.
+func (p *pipeline) make() (err error) {
+	p.engine, err = proactive.New(proactive.Config{
+		Store: p.store, Channel: headsup.NewConnectorChannel(p.client), Slots: p.slots,
+	})
 	return err
 }
 
-func (p *pipeline) start() {
+// meet puts conversations into the book.
+func (p *pipeline) meet(ctx context.Context, n int) error {
+	for i := range n {
+		p.refs = append(p.refs, activity.Reference{
+			ChannelID: "test", ServiceURL: p.sink.url,
+			Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
+			User:         &activity.ChannelAccount{ID: activity.AccountID(fmt.Sprint("u", i))}, Bot: &activity.ChannelAccount{ID: "bot"},
+		})
+	}
+	return each(accepters, n, func(i int) error {
+		_, err := p.store.Sight(ctx, book.Sighting{
+			Key: headsup.KeyOf("", p.refs[i]), Reference: p.refs[i], Kind: book.KindPersonal, Source: book.SourceImport, At: time.Now(),
+		})
+		return err
+	})
+}
+
+// accept accepts n notifications to one conversation after the other.
+func (p *pipeline) accept(ctx context.Context, n int) error {
+	return each(accepters, n, func(i int) error {
+		k := int(p.next.Add(1)) % len(p.refs)
+		_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.refs[k]), Text: text(i)})
+		return err
+	})
+}
+
+// spread accepts a message to everybody, due after a while, and makes its deliveries.
+func (p *pipeline) spread(ctx context.Context, in time.Duration) error {
+	_, last, err := p.store.Extent(ctx, "", book.Filter{})
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	id := outbox.MessageID(now.UnixNano())
+	if _, err := p.store.SubmitMessage(ctx, outbox.Submission{
+		At: now, Message: outbox.Message{ID: id, Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"` + text(0) + `"}`), CreatedAt: now},
+		Spread: &outbox.Spread{Filter: book.Filter{Reach: book.ReachActive}, Last: last, Conversations: len(p.refs), DueAt: now.Add(in)},
+	}, false); err != nil {
+		return err
+	}
+	return p.expand(ctx)
+}
+
+// expand makes the deliveries of all messages that are to be spread.
+func (p *pipeline) expand(ctx context.Context) error {
+	next := time.Now().UnixNano()
+	for more := true; more; {
+		var err error
+		if _, more, err = p.store.SpreadMessages(ctx, 500, time.Now(), func() outbox.DeliveryID {
+			next++
+			return outbox.DeliveryID(next)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs the engine, until stop.
+func (p *pipeline) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel, p.done = cancel, make(chan error, 1)
-	go func() { p.done <- p.engine.Run(ctx) }()
+	engine, done := p.engine, make(chan error, 1)
+	p.cancel, p.done = cancel, done
+	go func() { done <- engine.Run(ctx) }()
+	return nil
+}
+
+// stop stops the engine and makes another one, which does not run yet.
+func (p *pipeline) stop() error {
+	if p.cancel == nil {
+		return nil
+	}
+	p.cancel()
+	p.cancel = nil
+	if err := <-p.done; err != nil {
+		return err
+	}
+	return p.make()
 }
 
 func (p *pipeline) close() {
-	if p.cancel != nil {
-		p.cancel()
-		if err := <-p.done; err != nil {
-			fmt.Fprintln(os.Stderr, "bench: engine:", err)
-		}
+	if err := p.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: engine:", err)
 	}
 	_ = p.store.Close()
 	_ = os.RemoveAll(p.dir)
-}
-
-// each calls f for 0 to n-1 from as many goroutines as accept.
-func each(n int, f func(i int) error) error {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	failure := make(chan error, accepters)
-	for range accepters {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				if err := f(i); err != nil {
-					failure <- err
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	select {
-	case err := <-failure:
-		return err
-	default:
-		return nil
-	}
-}
-
-// baseline is Go's HTTP client posting the same texts, and nothing else.
-func baseline(ctx context.Context, o options, s *sinkProcess) (float64, error) {
-	// What programs have by themselves, for as long as this is measured.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1))
-	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	if err := s.reset(ctx); err != nil {
-		return 0, err
-	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	failure := make(chan error, o.connections)
-	start := time.Now()
-	for range o.connections {
-		wg.Go(func() {
-			for i := next.Add(1); int(i) <= o.deliveries; i = next.Add(1) {
-				if err := s.post(ctx, text(int(i))); err != nil {
-					failure <- err
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	took := time.Since(start)
-	select {
-	case err := <-failure:
-		return 0, err
-	default:
-		return float64(o.deliveries) / took.Seconds(), nil
-	}
-}
-
-// drain delivers what has been accepted before.
-func drain(ctx context.Context, o options, s *sinkProcess) (float64, error) {
-	p, err := newPipeline(ctx, o, s)
-	if err != nil {
-		return 0, err
-	}
-	defer p.close()
-	if err := each(o.deliveries, func(i int) error { return p.notify(ctx, i, text(i)) }); err != nil {
-		return 0, err
-	}
-	if err := s.reset(ctx); err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	p.start()
-	return p.rate(ctx, o, s, start)
-}
-
-// acceptAndDeliver delivers while accepting.
-func acceptAndDeliver(ctx context.Context, o options, s *sinkProcess) (float64, error) {
-	p, err := newPipeline(ctx, o, s)
-	if err != nil {
-		return 0, err
-	}
-	defer p.close()
-	if err := s.reset(ctx); err != nil {
-		return 0, err
-	}
-	p.start()
-	start := time.Now()
-	if err := each(o.deliveries, func(i int) error { return p.notify(ctx, i, text(i)) }); err != nil {
-		return 0, err
-	}
-	return p.rate(ctx, o, s, start)
-}
-
-// rate is deliveries per second since start, once the sink has everything and the store knows it.
-func (p *pipeline) rate(ctx context.Context, o options, s *sinkProcess, start time.Time) (float64, error) {
-	if err := s.await(ctx, o.deliveries); err != nil {
-		return 0, err
-	}
-	for {
-		counts, err := p.store.Counts(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if counts["delivered"] == int64(o.deliveries) {
-			return float64(o.deliveries) / time.Since(start).Seconds(), nil
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

@@ -4,8 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -22,9 +30,12 @@ import (
 // stampPrefix starts a text that carries the time of its sending, in nanoseconds.
 const stampPrefix = "stamp "
 
-// serveSink answers every post at once, as a channel would, and remembers how long stamped ones took. It ends when its
+// slowAnswer is how long the slow sink takes, as channels on the Internet do.
+const slowAnswer = 100 * time.Millisecond
+
+// serveSink answers every post, at once or as a slow channel, and remembers how long stamped ones took. It ends when its
 // standard input does.
-func serveSink() error {
+func serveSink(slow bool) error {
 	var count atomic.Int64
 	var mu sync.Mutex
 	var took []time.Duration
@@ -43,6 +54,9 @@ func serveSink() error {
 				took = append(took, time.Duration(at-sent))
 				mu.Unlock()
 			}
+		}
+		if slow {
+			time.Sleep(slowAnswer)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"id":"%d"}`, count.Add(1))
@@ -67,27 +81,58 @@ func serveSink() error {
 	if err != nil {
 		return err
 	}
+	server := &http.Server{Handler: mux} //nolint:gosec // a bench on loopback
+	if slow {
+		cert, pem, err := certificate()
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+		server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 250} // as most have it
+		fmt.Println(base64.StdEncoding.EncodeToString(pem))
+	}
 	fmt.Println(l.Addr())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	return http.Serve(l, mux) //nolint:gosec // a bench on loopback
+	if slow {
+		return server.ServeTLS(l, "", "")
+	}
+	return server.Serve(l)
+}
+
+// certificate makes one for this machine, which signs itself.
+func certificate() (tls.Certificate, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
 // sinkProcess is the sink as the bench sees it.
 type sinkProcess struct {
 	url    string
 	client *http.Client
+	roots  *x509.CertPool // nil for a plain one
 	stop   func()
 }
 
-func startSink(ctx context.Context) (*sinkProcess, error) {
+func startSink(ctx context.Context, slow bool) (*sinkProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-sink")
+	cmd := exec.CommandContext(ctx, self, "-sink", fmt.Sprint("-slow=", slow))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -100,18 +145,31 @@ func startSink(ctx context.Context) (*sinkProcess, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	addr, err := bufio.NewReader(out).ReadString('\n')
+	s := &sinkProcess{stop: func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	}}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
+	lines, scheme := bufio.NewReader(out), "http://"
+	if slow {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return nil, fmt.Errorf("the sink did not start: %w", err)
+		}
+		pem, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
+		if err != nil {
+			return nil, err
+		}
+		s.roots, scheme = x509.NewCertPool(), "https://"
+		s.roots.AppendCertsFromPEM(pem)
+		transport.TLSClientConfig, transport.ForceAttemptHTTP2 = &tls.Config{RootCAs: s.roots}, true
+	}
+	addr, err := lines.ReadString('\n')
 	if err != nil {
 		return nil, fmt.Errorf("the sink did not start: %w", err)
 	}
-	return &sinkProcess{
-		url:    "http://" + strings.TrimSpace(addr),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}},
-		stop: func() {
-			_ = in.Close()
-			_ = cmd.Wait()
-		},
-	}, nil
+	s.url, s.client = scheme+strings.TrimSpace(addr), &http.Client{Transport: transport}
+	return s, nil
 }
 
 func (s *sinkProcess) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {

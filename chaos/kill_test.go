@@ -4,6 +4,9 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/headsup-bot/headsup/bottest/fakechannel"
+	"github.com/headsup-bot/headsup/client"
 )
 
 // people are in as many conversations, and each does one thing at a time: so many deliveries can be in flight.
@@ -31,4 +34,59 @@ func TestKillStorm(t *testing.T) {
 		t.Errorf("only %d were accepted: the test proves little", v.accepted)
 	}
 	t.Logf("%d kills", kills)
+}
+
+// TestPoison kills the server whenever a certain message comes to the channel, as one does that crashes whoever handles it
+// (F38): the server gives it up as unknown after a few attempts, and everybody else is told.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	ch, server := channel(t), newNode(t)
+	server.start()
+	l := newLoad(t, ch, 10, server)
+	l.plain = true
+	l.introduce()
+	set(t, ch, fakechannel.Rule{Text: "poison", Do: fakechannel.HangAfter})
+	status, answer := l.post(t.Context(), "/v1/notifications", `{"to":{"conversation":"c0"},"text":"poison"}`)
+	if status != 202 {
+		t.Fatalf("status %d: %s", status, answer)
+	}
+	id := idOf(t, answer)
+	c, err := client.New(client.Config{BaseURL: server.url(), HTTPClient: l.http})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deaths := 0
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		all, err := ch.Conversations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tries := 0
+		for _, c := range all {
+			tries += c.Tries["poison"]
+		}
+		if tries > deaths {
+			server.kill()
+			server.start()
+			deaths = tries
+			for i := 1; i < 10; i++ { // the others, meanwhile
+				l.one(t.Context(), int64(deaths*100+i))
+			}
+		}
+		n, err := c.Notification(t.Context(), id)
+		if err == nil && client.Settled(n.State) {
+			if d := n.Deliveries[0]; d.State != "unknown" || d.Reason != "poison" || d.Attempts != deaths {
+				t.Errorf("after %d deaths it is %+v", deaths, d)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %d deaths it is %+v, %v", deaths, n, err)
+		}
+	}
+	if deaths < 3 || deaths > 10 {
+		t.Errorf("it took %d deaths", deaths)
+	}
+	await(t, ch, 1+9*deaths)
+	t.Logf("%d deaths, %d others were told", deaths, 9*deaths)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,20 +18,27 @@ import (
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 )
 
+// remote is a fake channel in another process.
+type remote = *fakechannel.Remote
+
 // load is clients that ask for notifications, change their mind, and repeat every call until it is answered. They write down
 // what they were told.
 type load struct {
 	t       *testing.T
-	channel *fakechannel.Remote
+	channel remote
 	url     func() string // of a server; another one every time, where there are several
 	http    *http.Client
 	people  int
 	// plain asks for notifications only, and does not change them.
 	plain bool
+	// quiet logs no verdicts, for tests that have many.
+	quiet bool
 
 	mu    sync.Mutex
 	asked []*asked // guarded by mu
-	next  atomic.Int64
+	// statuses counts answers; 0 for none.
+	statuses map[int]int // guarded by mu
+	next     atomic.Int64
 }
 
 // asked is one notification as its client knows it. It belongs to its client until the load has ended.
@@ -49,12 +57,12 @@ type asked struct {
 // edited is what an edit says instead.
 func (a *asked) edited() string { return a.text + " (edited)" }
 
-func newLoad(t *testing.T, ch *fakechannel.Remote, people int, servers ...*node) *load {
+func newLoad(t *testing.T, ch remote, people int, servers ...*node) *load {
 	var turn atomic.Int64
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &load{
-		t: t, channel: ch, people: people,
+		t: t, channel: ch, people: people, statuses: make(map[int]int),
 		url:  func() string { return servers[int(turn.Add(1))%len(servers)].url() },
 		http: &http.Client{Timeout: 20 * time.Second, Transport: transport},
 	}
@@ -64,13 +72,28 @@ func newLoad(t *testing.T, ch *fakechannel.Remote, people int, servers ...*node)
 func (l *load) introduce() {
 	l.t.Helper()
 	for i := range l.people {
-		status, answer := l.post(l.t.Context(), "/api/messages", fmt.Sprintf(`{"type":"event","name":"x","id":"1","channelId":"test",`+
-			`"serviceUrl":%q,"from":{"id":"u%d"},"recipient":{"id":"bot"},"conversation":{"id":"c%d","tenantId":"t"}}`,
-			l.channel.ServiceURL("t"), i, i))
+		status, answer := l.post(l.t.Context(), "/api/messages", l.appearance(i))
 		if status/100 != 2 {
 			l.t.Fatalf("status %d: %s", status, answer)
 		}
 	}
+}
+
+// introduceAll is introduce for a server that may die meanwhile.
+func (l *load) introduceAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for i := range l.people {
+		if status, answer := l.until(ctx, "/api/messages", l.appearance(i)); status/100 != 2 {
+			l.t.Errorf("status %d: %s", status, answer)
+		}
+	}
+}
+
+// appearance is what a person says first.
+func (l *load) appearance(i int) string {
+	return fmt.Sprintf(`{"type":"event","name":"x","id":"1","channelId":"test","serviceUrl":%q,"from":{"id":"u%d"},`+
+		`"recipient":{"id":"bot"},"conversation":{"id":"c%d","tenantId":"t"}}`, l.channel.ServiceURL("t"), i, i)
 }
 
 // post returns status and body, or status 0 when there was no whole answer.
@@ -78,7 +101,12 @@ func (l *load) post(ctx context.Context, path, body string, header ...string) (i
 	return l.call(ctx, http.MethodPost, path, body, header...)
 }
 
-func (l *load) call(ctx context.Context, method, path, body string, header ...string) (int, []byte) {
+func (l *load) call(ctx context.Context, method, path, body string, header ...string) (status int, answer []byte) {
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.statuses[status]++
+	}()
 	r, err := http.NewRequestWithContext(ctx, method, l.url()+path, strings.NewReader(body))
 	if err != nil {
 		l.t.Error(err)
@@ -93,8 +121,7 @@ func (l *load) call(ctx context.Context, method, path, body string, header ...st
 		return 0, nil
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if answer, err = io.ReadAll(resp.Body); err != nil {
 		return 0, nil
 	}
 	return resp.StatusCode, answer
@@ -117,6 +144,11 @@ func (l *load) until(ctx context.Context, path, body string, header ...string) (
 
 // run has clients ask until stop is closed, and then finish what they have begun, by which time a server must be there.
 func (l *load) run(clients int, stop <-chan struct{}) (wait func()) {
+	return l.count(clients, math.MaxInt64, stop)
+}
+
+// count is run for no more than most notifications.
+func (l *load) count(clients int, most int64, stop <-chan struct{}) (wait func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for range clients {
@@ -126,8 +158,12 @@ func (l *load) run(clients int, stop <-chan struct{}) (wait func()) {
 				case <-stop:
 					return
 				default:
-					l.one(ctx, l.next.Add(1))
 				}
+				n := l.next.Add(1)
+				if n > most {
+					return
+				}
+				l.one(ctx, n)
 			}
 		})
 	}

@@ -127,7 +127,9 @@ func (n *node) tryStart() error {
 		n.cmd = nil
 		return fmt.Errorf("the server did not start: %w, %w; it said %s", err, waited, n.said)
 	}
-	n.listen = strings.TrimPrefix(strings.TrimSpace(line), "headsup: listening on http://")
+	if listen := strings.TrimPrefix(strings.TrimSpace(line), "headsup: listening on http://"); n.listen != listen {
+		n.listen = listen // the first time; clients read it from then on
+	}
 	go func() {
 		defer close(n.rest)
 		_, _ = io.Copy(io.Discard, in)

@@ -78,7 +78,9 @@ func (l *load) judge(within time.Duration, most int) verdict {
 	if v.duplicates > most {
 		l.t.Errorf("I2: %d duplicates, %d could have been in flight", v.duplicates, most)
 	}
-	l.t.Log(v)
+	if !l.quiet {
+		l.t.Log(v)
+	}
 	return v
 }
 
@@ -190,7 +192,7 @@ func (l *load) settled(ctx context.Context) map[string]*stands {
 				break
 			}
 			all[n.ID] = &stands{state: n.State}
-			if !client.Settled(n.State) && n.State != "recalled" {
+			if !client.Settled(n.State) {
 				waiting[n.State]++
 				example = n
 			}

@@ -75,6 +75,14 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 			_, err := c.Delivery(ctx, "d")
 			return err
 		}},
+		"pauses": {"GET /v1/pauses?limit=3 ", `{"pauses":[]}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Pauses(ctx, 3)
+			return err
+		}},
+		"end pause": {"DELETE /v1/pauses/p%2F1 ", `{"id":"p/1"}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.EndPause(ctx, "p/1")
+			return err
+		}},
 		"replay": {"POST /v1/deliveries/d/replay ", `{"id":"d"}`, func(ctx context.Context, c *client.Client) error {
 			_, err := c.ReplayDelivery(ctx, "d")
 			return err

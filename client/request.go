@@ -21,6 +21,7 @@ import (
 const (
 	notifications = "/v1/notifications"
 	deliveries    = "/v1/deliveries"
+	pauses        = "/v1/pauses"
 	jobs          = "/v1/jobs"
 	keys          = "/v1/keys"
 )

@@ -19,6 +19,6 @@ func PublicAddr(addr netip.Addr) bool { return netguard.Public(addr) }
 func newTransport(cfg Config) *http.Transport {
 	return netguard.Transport(netguard.Config{
 		AllowAddr: cfg.AllowAddr, AllowLoopback: cfg.AllowLoopback, RootCAs: cfg.RootCAs, Resolver: cfg.Resolver,
-		MaxConns: cfg.MaxConns,
+		MaxConns: cfg.MaxConns, HTTP2: true,
 	})
 }

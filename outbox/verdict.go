@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -68,7 +69,11 @@ func (w *Worker) judge(a Attempt, r result) Outcome {
 		o.State = StateFailed
 		return o
 	case headsup.MeaningThrottled:
-		wait = w.cfg.Retry.Wait(a.Claims)
+		// The channel's own word counts, however often it has given it; a tenth more keeps those who heard it apart.
+		wait = failure.RetryAfter + rand.N(max(0, failure.RetryAfter)/10+1)
+		if failure.RetryAfter <= 0 {
+			wait = w.cfg.Retry.Wait(a.Claims)
+		}
 	case headsup.MeaningTransient:
 		o.Failed = true
 		wait = w.cfg.Retry.Wait(a.Failures + 1)

@@ -123,6 +123,8 @@ type Worker struct {
 	mu      sync.Mutex
 	running map[DeliveryID]running // guarded by mu
 	handed  chan Attempt
+
+	recorders chan struct{} // one token for each that may record beside those in slots
 }
 
 // running is an attempt that is being made, and what stops it.
@@ -140,6 +142,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, free: make(chan struct{}, cfg.Slots),
 		running: make(map[DeliveryID]running), handed: make(chan Attempt, cfg.Slots),
+		recorders: make(chan struct{}, min(cfg.Slots, moreRecorders)),
 	}
 	if cfg.TracerProvider != nil {
 		w.tracer, w.traces = cfg.TracerProvider.Tracer(tracerName), true
@@ -172,16 +175,18 @@ const heartbeat = 5 * time.Second
 func (w *Worker) Run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	// One goroutine per slot, which keeps its grown stack from attempt to attempt.
+	// One goroutine per slot and recorder, which keeps its grown stack from attempt to attempt.
 	todo := make(chan Attempt, w.cfg.Slots)
 	start := func(a Attempt) { todo <- a }
 	var attempts, helpers sync.WaitGroup
-	for range w.cfg.Slots {
+	for range w.cfg.Slots + cap(w.recorders) {
 		attempts.Go(func() {
 			for a := range todo {
 				w.attempt(work, a)
 			}
 		})
+	}
+	for range w.cfg.Slots {
 		w.free <- struct{}{}
 	}
 	helpers.Go(func() { w.keepLeases(ctx) })
@@ -318,9 +323,20 @@ func (w *Worker) extend(ctx context.Context) {
 	}
 }
 
-// attempt delivers once, records the outcome and frees the slot.
+// moreRecorders is how many outcomes at most are recorded by those whose slot somebody else has already.
+const moreRecorders = 128
+
+// attempt delivers once, records the outcome and frees the slot: as soon as the channel has answered, so that the next
+// attempt is claimed in the transaction that records this one, or, when too many do so, when it is recorded.
 func (w *Worker) attempt(ctx context.Context, a Attempt) {
-	defer w.Cancel()
+	freed := false
+	defer func() {
+		if freed {
+			<-w.recorders
+		} else {
+			w.Cancel()
+		}
+	}()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w.mu.Lock()
@@ -337,6 +353,12 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	r := w.try(pace.WithPermit(ctx, a.Permit), a)
 	a.Permit.Done(w.cfg.Now()) // unless whoever has made the call has ended it
 	took := time.Since(began)
+	select {
+	case w.recorders <- struct{}{}:
+		freed = true
+		w.Cancel()
+	default:
+	}
 	o := w.outcome(a, r)
 	w.observe(span, a, r, o, took)
 	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {

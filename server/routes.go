@@ -21,7 +21,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{
 		Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Webhooks: s.webhooks, Closing: s.closing,
-		Backup: s.backup, Version: s.cfg.Version, Logger: s.log,
+		Backup: s.backup, Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", connector)

@@ -111,8 +111,8 @@ func reset(r *http.Request) {
 		}
 		if t, ok := c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0) // so that Close sends a reset
-			_ = t.Close()
 		}
+		_ = c.Close()
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -19,6 +19,10 @@ type Config struct {
 	// Listen is where to listen. Empty means 127.0.0.1:0.
 	Listen string
 
+	// InMemory listens nowhere: only [Server.Transport] reaches the channel. Then it may be used in a bubble of
+	// testing/synctest, where hours pass at once.
+	InMemory bool
+
 	// TLS serves https, HTTP/1.1 and HTTP/2, with a certificate of the server's own authority; see [Server.RootCAs].
 	// Certificate may make it a bad one.
 	TLS         bool
@@ -164,6 +168,10 @@ func (s *Server) listen() (err error) {
 		// A thousand streams on one connection, so that a caller that is far away needs few.
 		s.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
 		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.authority.certificate}}
+	}
+	if s.cfg.InMemory {
+		s.listener = newPipes()
+		return nil
 	}
 	if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", s.cfg.Listen); err != nil {
 		return fmt.Errorf("fakechannel: %w", err)

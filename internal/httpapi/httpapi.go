@@ -73,6 +73,8 @@ type Config struct {
 	Transcripts Transcripts
 	// Backup makes a copy of everything. Nil: the database has tools of its own for that.
 	Backup func(ctx context.Context) (Backup, error)
+	// Limits is what keeps channels within theirs. Nil: nothing is ever paused.
+	Limits Limits
 	// Version is shown in the OpenAPI document.
 	Version string
 	// Logger receives internal errors, once each. Nil discards them.
@@ -106,6 +108,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.jobs(operations)
 	s.webhooks(operations)
 	s.events(operations)
+	s.pauses(operations)
 	s.keys(operations)
 	s.backups(operations)
 	describeActivities(operations)

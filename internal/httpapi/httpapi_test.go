@@ -24,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/internal/webhook"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/memory"
 )
@@ -37,6 +38,7 @@ type fixture struct {
 	channel *bottest.Recorder
 	store   *memory.Store
 	hooks   *webhook.Service
+	limits  *pace.Limiter
 }
 
 // newAPI serves the API on an engine that knows Ann in conversation c.
@@ -74,9 +76,12 @@ func newAPI(t *testing.T) fixture {
 			}
 		}
 	})
+	if f.limits, err = pace.New(pace.Config{}); err != nil {
+		t.Fatal(err)
+	}
 	f.engine, f.keys, f.hooks = engine, everybody(t, store), hooks
 	httpapi.Register(f.mux, httpapi.Config{
-		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Version: "test",
+		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Limits: f.limits, Version: "test",
 	})
 	return f
 }

@@ -104,6 +104,10 @@ type Config struct {
 
 	// MaxConns bounds the connections to one host; as many are kept open while idle. Zero means 256.
 	MaxConns int
+
+	// HTTP2 speaks HTTP/2 where the host does, with many requests on one connection. The transport repeats a request by
+	// itself after a GOAWAY if it can get the body again, so it is for those whose requests have no GetBody.
+	HTTP2 bool
 }
 
 func (c Config) withDefaults() Config {
@@ -123,8 +127,9 @@ func Transport(cfg Config) *http.Transport {
 	public := &net.Dialer{Resolver: cfg.Resolver, Control: control(cfg.AllowAddr)}
 	loopback := &net.Dialer{Resolver: cfg.Resolver, Control: control(netip.Addr.IsLoopback)}
 
-	var onlyHTTP1 http.Protocols
-	onlyHTTP1.SetHTTP1(true) // HTTP/2 repeats requests by itself after a GOAWAY
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(cfg.HTTP2)
 
 	return &http.Transport{
 		Proxy: nil,
@@ -140,7 +145,7 @@ func Transport(cfg Config) *http.Transport {
 			RootCAs:            cfg.RootCAs,
 			ClientSessionCache: tls.NewLRUClientSessionCache(64),
 		},
-		Protocols:              &onlyHTTP1,
+		Protocols:              &protocols,
 		DisableCompression:     true, // nothing to decompress, nothing that grows
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConns:           4 * cfg.MaxConns,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/headsup-bot/headsup"
@@ -64,19 +65,34 @@ func TestStore(t *testing.T) {
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
 			again := open(t, url.(string), headsup.LeaseTime)
-			// What the process that is gone was sending is taken back when its leases have run out.
-			if _, err := again.ReclaimExpired(t.Context(), time.Now().Add(2*headsup.LeaseTime)); err != nil {
-				t.Fatal(err)
-			}
+			outlast(t, url.(string), again)
 			return again
 		},
 		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
 			url, _ := urls.Load(s)
-			return paced(t, url.(string), headsup.LeaseTime, limits)
+			again := paced(t, url.(string), headsup.LeaseTime, limits)
+			outlast(t, url.(string), again)
+			return again
 		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
 			return open(t, url.(string), headsup.LeaseTime)
 		},
 	})
+}
+
+// outlast has the leases of a process that is gone run out, and what it was sending taken back.
+func outlast(t *testing.T, url string, s *postgres.Store) {
+	t.Helper()
+	if _, err := s.ReclaimExpired(t.Context(), time.Now().Add(2*headsup.LeaseTime)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if _, err := c.Exec(t.Context(), "UPDATE turns SET until = '-infinity'"); err != nil {
+		t.Fatal(err)
+	}
 }

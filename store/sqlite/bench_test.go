@@ -11,6 +11,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -166,5 +167,54 @@ func drain(b *testing.B, s *sqlite.Store, n int) {
 		if len(claimed.Attempts) < free && n > 0 {
 			<-s.Wakeups()
 		}
+	}
+}
+
+// BenchmarkDrainBesideAClosedRoute is BenchmarkBacklogDrain while so many deliveries wait for a tenant that is paused.
+func BenchmarkDrainBesideAClosedRoute(b *testing.B) {
+	for _, waiting := range []int{10_000, 5_000_000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			dir := b.TempDir()
+			s := openStore(b, dir)
+			rows := meet(b, s, 10_000)
+			closed := sightingOf("closed")
+			closed.Key.Tenant, closed.Reference.Conversation.TenantID = "closed", "closed"
+			c, err := s.Sight(b.Context(), closed)
+			if err != nil {
+				b.Fatal(err)
+			}
+			first := submissionTo(c.Row)
+			if _, err := s.SubmitMessage(b.Context(), first, false); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Exec(b.Context(), fmt.Sprintf(`WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < %d)
+				INSERT INTO deliveries SELECT value + 1000000000, message, 1000000 + value, lane, 0,
+					route, rank + value, seq, state, waits, wanted_at, due_at, lease_until, fence, claims, failures, reason, activity_id,
+					created_at, updated_at, history, verb, revises, replayed, unsure, lost, collapse
+				FROM n CROSS JOIN deliveries WHERE id = %d`, waiting, first.Deliveries[0].ID),
+				fmt.Sprintf("UPDATE counters SET ready = ready + %d", waiting)); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			limits, err := pace.New(pace.Config{Profiles: pace.Profiles{}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			limits.Pause(outbox.RouteOf(c).OfTenant(), time.Now().Add(time.Hour), pace.ReasonThrottled)
+			if s, err = sqlite.Open(b.Context(), sqlite.Config{Dir: dir, Pace: limits}); err != nil {
+				b.Fatal(err)
+			}
+			defer closeStore(b, s)
+			parallel(b, 256, b.N, func(i int) error {
+				sub := submissionTo(rows[i%len(rows)])
+				_, err := s.SubmitMessage(b.Context(), sub, false)
+				return err
+			})
+			b.ResetTimer()
+			drain(b, s, b.N)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -72,18 +73,21 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 	if e, ok := s.cache.key(key); ok {
 		return e.copy(), nil
 	}
-	var found []book.Conversation
-	err := s.peek(ctx, func(c *conn) (err error) {
-		found, err = readConversations(c, selectConversation+whereKey, keyArgs(key)...)
-		return err
+	age := s.cache.now()
+	var found *entry
+	var bad error
+	err := s.peek(ctx, func(c *conn) error {
+		_, err := c.one(func(r row) { found, bad = scanConversation(r) }, selectConversation+whereKey, keyArgs(key)...)
+		return cmp.Or(err, bad)
 	})
 	switch {
 	case err != nil:
 		return book.Conversation{}, err
-	case len(found) == 0:
+	case found == nil:
 		return book.Conversation{}, book.ErrNotFound
 	}
-	return found[0], nil
+	s.cache.offer(found, age)
+	return found.copy(), nil
 }
 
 // ConversationsByID implements [book.Store].

@@ -27,13 +27,14 @@ func (e *entry) copy() book.Conversation {
 }
 
 // cache holds entries, so that handing out an attempt and seeing an old acquaintance need no query. It keeps two
-// generations: when the young one is full it becomes the old one and the old one is forgotten. Only the writer puts
-// entries in, and only committed ones.
+// generations: when the young one is full it becomes the old one and the old one is forgotten. The writer puts in what it
+// has committed; others only offer what they have read.
 type cache struct {
 	limit int
 
 	mu         sync.Mutex
 	young, old generation
+	age        int // how often something has left it
 }
 
 type generation struct {
@@ -97,20 +98,42 @@ func (c *cache) put(e *entry) {
 func (c *cache) remove(e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.age++
 	c.young.remove(e)
 	c.old.remove(e)
+}
+
+// now is what offer wants to know of the time before the entry was read.
+func (c *cache) now() (age int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.age
+}
+
+// offer puts in an entry that somebody has read from the database since age, unless there is one, which may be newer, or
+// was meanwhile.
+func (c *cache) offer(e *entry, age int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, young := c.young.byRow[e.conv.Row]
+	_, old := c.old.byRow[e.conv.Row]
+	if age == c.age && !young && !old {
+		c.add(e)
+	}
 }
 
 // clear forgets all entries.
 func (c *cache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.age++
 	c.young, c.old = newGeneration(), newGeneration()
 }
 
 // add puts e into the young generation. c.mu is held.
 func (c *cache) add(e *entry) {
 	if len(c.young.byRow) >= c.limit {
+		c.age++
 		c.old, c.young = c.young, newGeneration()
 	}
 	c.young.put(e)

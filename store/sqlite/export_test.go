@@ -81,6 +81,29 @@ func (s *Store) Plans(ctx context.Context) (map[string]string, error) {
 	return plans, s.writer.do(ctx, func(t *tx) error { return explain(t.conn) })
 }
 
+// CheckRoutes compares what is remembered of routes with the database: whatever may be claimed is in a lane that may be
+// looked into, of a route that takes its turns, and is in the route of its conversation.
+func (s *Store) CheckRoutes(ctx context.Context) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		return t.each(func(row row) error {
+			r := s.routes.byID[row.int(0)]
+			switch {
+			case row.int(0) != row.int(2):
+				return fmt.Errorf("a delivery of route %d to a conversation of route %d", row.int(0), row.int(2))
+			case row.int(3) == 0:
+				return nil
+			case r == nil:
+				return fmt.Errorf("route %d is not known", row.int(0))
+			case !r.may[row.int(1)]:
+				return fmt.Errorf("nothing may be in lane %d of route %d", row.int(1), row.int(0))
+			case r.turn.In() != r.closed.IsZero():
+				return fmt.Errorf("route %d takes turns: %v, closed until %v", r.id, r.turn.In(), r.closed)
+			}
+			return nil
+		}, "SELECT d.route, d.lane, c.route, d.waits = 1 FROM deliveries d JOIN conversations c ON c.id = d.conversation")
+	})
+}
+
 // CheckLanes compares what is remembered of lanes with the database.
 func (s *Store) CheckLanes(ctx context.Context) error {
 	return s.writer.do(ctx, func(t *tx) error {

@@ -29,6 +29,7 @@ const (
 
 var helperTasks = map[string]func(dir string) error{
 	"open as nobody":       openAsNobody,
+	"attempt":              attempt,
 	"work":                 work,
 	"work on a small disk": workOnASmallDisk,
 }

@@ -1,6 +1,8 @@
 package sqlite_test
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -30,7 +32,7 @@ func TestLanesRememberedAreNeverFewerThanThoseInUse(t *testing.T) {
 			w.dir, w.held = next, nil
 			w.store = openStore(t, w.dir)
 		}
-		if err := w.store.CheckLanes(t.Context()); err != nil {
+		if err := errors.Join(w.store.CheckLanes(t.Context()), w.store.CheckRoutes(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,6 +83,10 @@ func (w *lanesWalk) operation(t *testing.T) func() {
 	case k < 18 && len(w.sent) > 0:
 		id, at := w.sent[max(0, len(w.sent)-1-w.rng.IntN(10))], w.now
 		return func() { _, _ = w.store.CancelMessage(t.Context(), id, at) }
+	case k < 19 && w.rng.IntN(2) == 0:
+		moved := sightingOf(fmt.Sprintf("%06d", w.rng.IntN(len(w.rows))))
+		moved.Reference.ServiceURL = fmt.Sprintf("https://host-%d.example/", w.rng.IntN(3))
+		return func() { _, _ = w.store.Sight(t.Context(), moved) }
 	case k < 19: // the batch is run again, one by one
 		return func() { _ = w.store.Exec(t.Context(), "UPDATE settings SET name = name", "nonsense") }
 	}

@@ -101,6 +101,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Outcome", s.outcome)
 	t.Run("Doubt", s.doubt)
 	t.Run("Collapse", s.collapse)
+	t.Run("Races", s.races)
 	t.Run("Cancel", s.cancel)
 	t.Run("Batch", s.batch)
 	t.Run("Reschedule", s.reschedule)

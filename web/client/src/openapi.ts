@@ -488,6 +488,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what is paused
+         * @description Lists what this server leaves alone for a while: conversations and tenants that the channel has throttled, bots whose token is refused, hosts that do not answer. What waits for them is delivered afterwards.
+         */
+        get: operations["list-pauses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/pauses/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a pause
+         * @description Lets everything through again at once, because you know that what led to the pause is put right. A channel that is called before the time it asked for may ask for more.
+         */
+        delete: operations["end-pause"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1473,6 +1513,61 @@ export interface components {
             topic?: string;
             /** @description As it was given. */
             value?: unknown;
+        };
+        Pause: {
+            /**
+             * @description The channel; not given for a host.
+             * @example msteams
+             */
+            channel?: string;
+            /** @description The conversation's id on the channel. */
+            conversation?: string;
+            /**
+             * @description The host.
+             * @example smba.trafficmanager.net
+             */
+            host?: string;
+            /**
+             * @description Names what is paused.
+             * @example pau_5f2b0c9a71d3e864
+             */
+            id: string;
+            /**
+             * @description How far it reaches: one conversation, all of a tenant's, all of the channel's, or everything that calls a host.
+             * @enum {string}
+             */
+            level: "conversation" | "tenant" | "bot" | "host";
+            /**
+             * @description Why: throttled, unreachable, unauthorized, no_token and so on.
+             * @example throttled
+             */
+            reason?: string;
+            /**
+             * @description paused until then; trying: one call at a time is made, until one succeeds.
+             * @enum {string}
+             */
+            state: "paused" | "trying";
+            /** @description The tenant, of a conversation or a tenant. */
+            tenant?: string;
+            /**
+             * Format: int64
+             * @description How often it was paused without a success in between.
+             */
+            times: number;
+            /**
+             * Format: date-time
+             * @description When the first call is made again.
+             */
+            until: string;
+        };
+        Pauses: {
+            /** @description Those that reach furthest first, then in the order of their ends. */
+            pauses: components["schemas"]["Pause"][];
+            /**
+             * Format: int64
+             * @description How many there are, those that are not listed included.
+             */
+            total: number;
         };
         Problem: {
             /**
@@ -4822,6 +4917,155 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-pauses": {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pauses"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pause's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pause"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
