@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -64,14 +65,16 @@ func TestStore(t *testing.T) {
 		Durable: true,
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
+			outlast(t, url.(string))
 			again := open(t, url.(string), headsup.LeaseTime)
-			outlast(t, url.(string), again)
+			takeBack(t, again)
 			return again
 		},
 		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
 			url, _ := urls.Load(s)
+			outlast(t, url.(string))
 			again := paced(t, url.(string), headsup.LeaseTime, limits)
-			outlast(t, url.(string), again)
+			takeBack(t, again)
 			return again
 		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
@@ -81,18 +84,24 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// outlast has the leases of a process that is gone run out, and what it was sending taken back.
-func outlast(t *testing.T, url string, s *postgres.Store) {
+// outlast has the leases of a process that is gone run out.
+func outlast(t *testing.T, url string) {
 	t.Helper()
-	if _, err := s.ReclaimExpired(t.Context(), time.Now().Add(2*headsup.LeaseTime)); err != nil {
-		t.Fatal(err)
-	}
 	c, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(t.Context())
-	if _, err := c.Exec(t.Context(), "UPDATE turns SET until = '-infinity'"); err != nil {
+	_, err = c.Exec(t.Context(), `UPDATE turns SET until = '-infinity';
+		UPDATE deliveries SET lease_until = '-infinity' WHERE waits = 3`)
+	if err := errors.Join(err, c.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takeBack takes back what it was sending.
+func takeBack(t *testing.T, s *postgres.Store) {
+	t.Helper()
+	if _, err := s.ReclaimExpired(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
