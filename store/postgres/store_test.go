@@ -4,10 +4,12 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/headsup-bot/headsup"
@@ -63,20 +65,43 @@ func TestStore(t *testing.T) {
 		Durable: true,
 		Reopen: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
+			outlast(t, url.(string))
 			again := open(t, url.(string), headsup.LeaseTime)
-			// What the process that is gone was sending is taken back when its leases have run out.
-			if _, err := again.ReclaimExpired(t.Context(), time.Now().Add(2*headsup.LeaseTime)); err != nil {
-				t.Fatal(err)
-			}
+			takeBack(t, again)
 			return again
 		},
 		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
 			url, _ := urls.Load(s)
-			return paced(t, url.(string), headsup.LeaseTime, limits)
+			outlast(t, url.(string))
+			again := paced(t, url.(string), headsup.LeaseTime, limits)
+			takeBack(t, again)
+			return again
 		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)
 			return open(t, url.(string), headsup.LeaseTime)
 		},
 	})
+}
+
+// outlast has the leases of a process that is gone run out.
+func outlast(t *testing.T, url string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Exec(t.Context(), `UPDATE turns SET until = '-infinity';
+		UPDATE deliveries SET lease_until = '-infinity' WHERE waits = 3`)
+	if err := errors.Join(err, c.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takeBack takes back what it was sending.
+func takeBack(t *testing.T, s *postgres.Store) {
+	t.Helper()
+	if _, err := s.ReclaimExpired(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
 }
