@@ -507,7 +507,7 @@ func utterances(ctx context.Context, q querier, ids []outbox.DeliveryID) (map[ou
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	rows, err := q.Query(ctx, `SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR state IN (5, 7) OR state = 6 AND reason = 'partial' FROM finished WHERE id = ANY ($1)
+	rows, err := q.Query(ctx, `SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR state IN (5, 7) OR state = 6 AND coalesce(reason = 'partial', false) FROM finished WHERE id = ANY ($1)
 		UNION ALL SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR coalesce(unsure, false) FROM deliveries WHERE id = ANY ($1)`,
 		numbers(ids))
 	if err != nil {
