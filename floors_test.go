@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/event":    4,
 	"store/memory":      6,
 	"store/sqlite":      6,
+	"store/postgres":    6,
 	"internal/httpapi":  7,
 	"internal/adminkey": 7,
 	"internal/console":  7,

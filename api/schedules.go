@@ -47,7 +47,7 @@ type ScheduleRequest struct {
 
 // ScheduleChange changes a schedule. What is not given stays as it is.
 type ScheduleChange struct {
-	Name         *string                `json:"name,omitempty" maxLength:"255" doc:"A name for people."`
+	Name         *string                `json:"name,omitzero" maxLength:"255" doc:"A name for people."`
 	Rule         *ScheduleRule          `json:"rule,omitempty" doc:"Replaces the whole rule, which holds from now on."`
 	Notification *ScheduledNotification `json:"notification,omitempty" doc:"Replaces all that is told, and to whom, from now on."`
 	Missed       string                 `json:"missed,omitempty" enum:"fire_late,skip,coalesce" doc:"What becomes of occurrences that are missed."`

@@ -44,6 +44,14 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 		want, answer string
 		do           func(context.Context, *client.Client) error
 	}{
+		"pause schedule": {"POST /v1/schedules/s%2F1/pause ", `{"id":"s/1"}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.PauseSchedule(ctx, "s/1")
+			return err
+		}},
+		"resume schedule": {"POST /v1/schedules/s%2F1/resume ", `{"id":"s/1"}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.ResumeSchedule(ctx, "s/1")
+			return err
+		}},
 		"cancel": {"POST /v1/notifications/n%2F1/cancel ", `{"id":"n/1"}`, func(ctx context.Context, c *client.Client) error {
 			_, err := c.Cancel(ctx, "n/1")
 			return err

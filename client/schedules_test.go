@@ -16,8 +16,6 @@ func TestSchedules(t *testing.T) {
 		"POST /v1/schedules":                                            one,
 		"GET " + path:                                                   one,
 		"PATCH " + path:                                                 one,
-		"POST " + path + "/pause":                                       one,
-		"POST " + path + "/resume":                                      one,
 		"DELETE " + path + "?cancel=true":                               `{"cancelled":["ntf_y"]}`,
 		"GET " + path + "/next?n=2&zone=Asia%2FTokyo":                   `{"next":[{"zone":"Asia/Tokyo"}]}`,
 		"POST /v1/schedule-preview":                                     `{"next":[{"zone":"UTC"}]}`,
@@ -38,10 +36,6 @@ func TestSchedules(t *testing.T) {
 	check("get", got.State == "active", err)
 	got, err = c.ChangeSchedule(t.Context(), "sch_x", api.ScheduleChange{Name: new("")})
 	check("change", got.ID == "sch_x", err)
-	got, err = c.PauseSchedule(t.Context(), "sch_x")
-	check("pause", got.ID == "sch_x", err)
-	got, err = c.ResumeSchedule(t.Context(), "sch_x")
-	check("resume", got.ID == "sch_x", err)
 	next, err := c.NextOccurrences(t.Context(), "sch_x", "Asia/Tokyo", 2)
 	check("next", len(next) == 1, err)
 	p, err := c.PreviewSchedule(t.Context(), api.SchedulePreviewRequest{Rule: rule})

@@ -153,7 +153,11 @@ func New(cfg Config) (*Channel, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("directline: config: %w", err)
 	}
-	return &Channel{cfg: cfg, keys: newKeys(cfg.Secret)}, nil
+	c := &Channel{cfg: cfg, keys: newKeys(cfg.Secret)}
+	if shared, ok := cfg.Store.(Shared); ok {
+		c.hub.others = tellOthers(shared)
+	}
+	return c, nil
 }
 
 // Serve sets who receives what people say. It is a step of its own because bot and channel need each other.

@@ -14,6 +14,10 @@
 //	ch.Serve(bot)
 //	http.Handle("/v3/", ch.Handler())
 //
+// Several processes may serve one channel from one store, behind a load balancer that knows nothing of conversations: give
+// each the same secrets and the same public URL, and a [Shared] store, and have [Channel.Run] run in each. Then it does not
+// matter where a client polls, posts or holds its stream, and from where the bot speaks.
+//
 // Clients hold a token for one conversation and, when it names one, one user. Whoever holds Config.SiteSecret gets tokens
 // over HTTP, code in this process gets them from [Channel.MintToken].
 //

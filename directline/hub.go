@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/activity"
 )
@@ -12,7 +13,11 @@ import (
 // hub knows who watches which conversation. It carries no history: a socket that is woken reads from the store what it
 // has not sent yet, and the numbers of activities make that complete, in order and without repeats, however slow the
 // client is. Only what is not stored, typing, passes through here. The zero value is ready.
+//
+// What happens in a conversation is a hint, which is done here and told to other nodes ([Shared]).
 type hub struct {
+	others func(hint) // tells the other nodes; nil when there are none
+
 	mu    sync.Mutex
 	rooms map[activity.ConversationID]*room // guarded by mu; those with sockets
 }
@@ -24,8 +29,22 @@ type room struct {
 	sockets map[string]*socket // by session
 }
 
+// hint is something that happens in a conversation, as nodes tell each other: an activity was added, something is shown
+// that is not kept, nothing will be added any more, somebody was removed, or a client has taken another stream.
+type hint struct {
+	Conversation activity.ConversationID `json:"c"`
+	Seq          int64                   `json:"seq,omitzero"`
+	Frame        jsontext.Value          `json:"frame,omitzero"`
+	Except       string                  `json:"except,omitzero"` // a session that is not shown the frame
+	Ended        bool                    `json:"ended,omitzero"`
+	Removed      activity.AccountID      `json:"removed,omitzero"`
+	Session      string                  `json:"session,omitzero"`
+	Stream       int64                   `json:"stream,omitzero"` // the number of the session's last stream
+}
+
 // socket is one connected client.
 type socket struct {
+	number       int64 // of the stream, when nodes share the store
 	conversation activity.ConversationID
 	session      string
 	user         activity.AccountID // empty when nobody is known
@@ -84,8 +103,15 @@ func (s *socket) end(e ending) {
 	}
 }
 
-// attach adds a socket. Another one of the same client is closed.
+// attach adds a socket. Another one of the same client is closed, here and on other nodes.
 func (h *hub) attach(s *socket) {
+	h.add(s)
+	if s.number != 0 && h.others != nil {
+		h.others(hint{Conversation: s.conversation, Session: s.session, Stream: s.number})
+	}
+}
+
+func (h *hub) add(s *socket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.rooms == nil {
@@ -97,6 +123,10 @@ func (h *hub) attach(s *socket) {
 		h.rooms[s.conversation] = r
 	}
 	if before := r.sockets[s.session]; before != nil {
+		if before.number > s.number { // which the client took later, though it is here sooner
+			s.end(collision)
+			return
+		}
 		before.end(collision)
 	}
 	r.sockets[s.session] = s
@@ -116,60 +146,59 @@ func (h *hub) detach(s *socket) {
 }
 
 // publish tells that the activity with a number is in the store.
-func (h *hub) publish(id activity.ConversationID, seq int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[id]
-	if r == nil {
-		return
-	}
-	r.last = max(r.last, seq)
-	for _, s := range r.sockets {
-		s.rouse()
-	}
-}
+func (h *hub) publish(id activity.ConversationID, seq int64) { h.do(hint{Conversation: id, Seq: seq}) }
 
 // show passes on what is not stored, to all but one session.
 func (h *hub) show(id activity.ConversationID, frame []byte, except string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[id]
-	if r == nil {
-		return
-	}
-	for session, s := range r.sockets {
-		if session == except || len(s.passing) == maxPassing {
-			continue
-		}
-		s.passing = append(s.passing, passing{at: r.last, frame: frame})
-		s.rouse()
-	}
+	h.do(hint{Conversation: id, Frame: frame, Except: except})
 }
 
 // end tells that nothing will be added to a conversation any more.
-func (h *hub) end(id activity.ConversationID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[id]
-	if r == nil {
-		return
-	}
-	for _, s := range r.sockets {
-		s.ended = true
-		s.rouse()
-	}
-}
+func (h *hub) end(id activity.ConversationID) { h.do(hint{Conversation: id, Ended: true}) }
 
 // drop closes the sockets of somebody who is not in a conversation any more.
 func (h *hub) drop(id activity.ConversationID, user activity.AccountID) {
+	h.do(hint{Conversation: id, Removed: user})
+}
+
+// do does what a hint says, and tells others.
+func (h *hub) do(what hint) {
+	h.hear(what)
+	if h.others != nil {
+		h.others(what)
+	}
+}
+
+// hear does what a hint says, here.
+func (h *hub) hear(what hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r := h.rooms[id]; r != nil {
-		for _, s := range r.sockets {
-			if s.user == user {
+	r := h.rooms[what.Conversation]
+	if r == nil {
+		return
+	}
+	r.last = max(r.last, what.Seq)
+	for session, s := range r.sockets {
+		switch {
+		case what.Frame != nil:
+			if session == what.Except || len(s.passing) == maxPassing {
+				continue
+			}
+			s.passing = append(s.passing, passing{at: r.last, frame: what.Frame})
+		case what.Ended:
+			s.ended = true
+		case what.Removed != "":
+			if s.user == what.Removed {
 				s.end(removed)
 			}
+			continue
+		case what.Stream != 0:
+			if session == what.Session && s.number < what.Stream {
+				s.end(collision)
+			}
+			continue
 		}
+		s.rouse()
 	}
 }
 
@@ -181,13 +210,28 @@ func (h *hub) take(s *socket) (shown []passing, ended bool) {
 	return shown, s.ended
 }
 
-// reached notes how far a socket has read.
+// reached notes how far a socket has read. When nobody has come so far before, the others are told.
 func (h *hub) reached(s *socket, seq int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r := h.rooms[s.conversation]; r != nil {
-		r.last = max(r.last, seq)
+	r := h.rooms[s.conversation]
+	if r == nil || seq <= r.last {
+		return
 	}
+	r.last = seq
+	for _, other := range r.sockets {
+		if other != s {
+			other.rouse()
+		}
+	}
+}
+
+// behind reports whether nobody here knows that a conversation goes as far as a number.
+func (h *hub) behind(id activity.ConversationID, seq int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[id]
+	return r != nil && r.last < seq
 }
 
 func (h *hub) each(do func(*socket)) {

@@ -64,13 +64,14 @@ func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer c.work.Done()
-	if !c.spent.spend(who, c.cfg.Now()) {
-		return &apiError{http.StatusForbidden, "TokenExpired", "the stream URL has been used"}
+	number, err := c.takeStream(r.Context(), who)
+	if err != nil {
+		return err
 	}
 	ctx, cut := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cut()
 	s := newSocket(id, who.Session, cut)
-	s.user = who.User
+	s.user, s.number = who.User, number
 	c.hub.attach(s) // before the client knows that it is connected, so that its next socket comes after this one
 	defer c.hub.detach(s)
 	messages := &meter{now: c.cfg.Now}

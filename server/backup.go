@@ -7,20 +7,25 @@ import (
 	"path/filepath"
 
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
 // backupPattern names the folders that backups are made in, within the data directory.
 const backupPattern = ".backup-"
 
-// backup makes a copy of the database. It lies in the data directory, which has the room and the rights, until it was
-// read.
-func (s *Server) backup(ctx context.Context) (httpapi.Backup, error) {
+// backupOf makes copies of a file's database. A copy lies in the data directory, which has the room and the rights, until
+// it was read.
+func (s *Server) backupOf(file *sqlite.Store) backupFunc {
+	return func(ctx context.Context) (httpapi.Backup, error) { return s.copyOf(ctx, file) }
+}
+
+func (s *Server) copyOf(ctx context.Context, file *sqlite.Store) (httpapi.Backup, error) {
 	dir, err := os.MkdirTemp(s.cfg.DataDir, backupPattern)
 	if err != nil {
 		return httpapi.Backup{}, err
 	}
 	path := filepath.Join(dir, "headsup.db")
-	if err := s.store.Backup(ctx, path); err != nil {
+	if err := file.Backup(ctx, path); err != nil {
 		return httpapi.Backup{}, errors.Join(err, os.RemoveAll(dir))
 	}
 	f, err := os.Open(path)

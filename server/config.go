@@ -30,6 +30,14 @@ type Config struct {
 	// DataDir is where everything is kept. Empty means ./headsup-data. It is created if it is missing.
 	DataDir string
 
+	// Database is the URL of a PostgreSQL database that everything is kept in, in place of a file in DataDir:
+	// postgres://user@host/name. Several servers, the nodes, may share it; each has a DataDir of its own, for what is the
+	// node's alone. Empty is the file.
+	Database string
+
+	// DatabasePassword is used in place of a password in Database. Empty leaves it at that.
+	DatabasePassword string
+
 	// PublicURL is the address by which others reach the server. Empty means the address that it listens on, which must be
 	// loopback then. Others must reach it by https, unless InsecureHTTP allows http too.
 	PublicURL    string
@@ -145,7 +153,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateBotURL(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

@@ -39,7 +39,6 @@ import (
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
-	"github.com/headsup-bot/headsup/store/sqlite"
 	"github.com/headsup-bot/headsup/web"
 )
 
@@ -54,7 +53,8 @@ type Server struct {
 	cfg      Config
 	url      string
 	log      *slog.Logger
-	store    *sqlite.Store
+	store    database
+	backup   backupFunc // nil where the database has tools of its own
 	engine   *proactive.Engine
 	channel  *directline.Channel
 	webhooks *webhook.Service
@@ -95,12 +95,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.limits, err = cfg.limits(s.log); err != nil {
 		return nil, err
 	}
-	if s.store, err = sqlite.Open(ctx, sqlite.Config{
-		Dir: cfg.DataDir, Logger: cfg.Logger, Committed: s.metrics.committed, Pace: s.limits, Reserve: cfg.DiskReserve,
-	}); err != nil {
-		return nil, fmt.Errorf("data: %w", err)
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
 	}
-	s.tidyBackups()
 	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -275,10 +272,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer endKeeping()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
+	hearing := make(chan error, 1)
+	go func() { hearing <- s.channel.Run(keep) }()
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 	s.log.InfoContext(ctx, "started", "address", s.url, "listen", s.listener.Addr().String(), "admin", s.AdminURL(),
-		"version", s.cfg.Version, "data", s.cfg.DataDir, "exposed", s.Exposed(), "keys_required", s.KeysRequired())
+		"version", s.cfg.Version, "data", s.cfg.DataDir, "database", s.kept(), "exposed", s.Exposed(), "keys_required", s.KeysRequired())
 
 	var failure error
 	select {
@@ -301,6 +300,7 @@ func (s *Server) Run(ctx context.Context) error {
 	failure = errors.Join(failure, <-delivered, <-posted)
 	endKeeping()
 	keeping.Wait()
+	failure = errors.Join(failure, <-hearing)
 	s.log.InfoContext(ctx, "drain ended", "clean", clean, "took", time.Since(began).Round(time.Millisecond).String())
 	stopBeside()
 	stopAdmin()

@@ -120,6 +120,7 @@ func serverConfig(c config.Loaded) server.Config {
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
 		DiskReserve: c.DiskReserve << 20,
 		Retention:   proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
+		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,

@@ -15,13 +15,17 @@ import "time"
 // the setting with _file after its name tells.
 type Serve struct {
 	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. On others than loopback the server asks for API keys, needs public_url, and has no playground."`
-	Data           string        `default:"./headsup-data" placeholder:"DIR" help:"Directory that everything is kept in; created if missing."`
+	Data           string        `default:"./headsup-data" placeholder:"DIR" help:"Directory that everything is kept in; created if missing. With a database, only what is this server's own: the secret for commands on this machine, and certificates."`
+	Database       string        `placeholder:"URL" help:"PostgreSQL database to keep everything in, as postgres://user@host/name, in place of a file in the data directory. Any number of servers may share it. Several hosts may be named (host1,host2): the one that takes writes is used. A password goes into database_password."`
 	PublicURL      string        `name:"public-url" placeholder:"URL" help:"Address by which others reach the server, scheme and host only. The listening address, if not given."`
 	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http, where keys and messages can be read on their way."`
 	RequireKey     bool          `name:"require-key" help:"Ask for API keys on loopback too. Anywhere else they are always asked for."`
 	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are."`
 	DrainTimeout   time.Duration `name:"drain-timeout" default:"10s" placeholder:"DURATION" help:"How long requests and deliveries that run may go on when the server is asked to stop."`
 	DrainDelay     time.Duration `name:"drain-delay" default:"0s" placeholder:"DURATION" help:"How long the server goes on taking requests after /readyz says that it stops, so that a load balancer sees it in time."`
+
+	DatabasePassword     Secret `name:"database-password" kong:"-" help:"Password for the database."`
+	DatabasePasswordFile string `name:"database-password-file" placeholder:"FILE" help:"File that holds the password for the database; only its owner may have access to it."`
 
 	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens."`
 	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`

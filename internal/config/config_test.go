@@ -208,3 +208,24 @@ func TestWhatOthersFindWrongIsPlaced(t *testing.T) {
 		t.Errorf("says %q, want %q", err, want)
 	}
 }
+
+// TestDatabaseHasNoPassword: what is shown of a configuration does not tell it.
+func TestDatabaseHasNoPassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"postgres://headsup:geheim@db.example/headsup", "postgres://headsup@db.example,other.example/headsup?password=geheim&sslmode=require",
+	} {
+		l, err := load(t, []string{"--database", url}, nil, "")
+		problems, _ := config.ProblemsOf(err)
+		if len(problems) != 1 || problems[0].Path != "database" || !strings.Contains(err.Error(), "database_password") {
+			t.Errorf("%s: %v", url, err)
+		}
+		if shown := fmt.Sprint(err, l.Values()); strings.Contains(shown, "geheim") {
+			t.Errorf("the password is shown: %s", shown)
+		}
+	}
+	l, err := load(t, []string{"--database", "postgres://headsup@db.example,other.example:5433/headsup?sslmode=require"}, []string{"HEADSUP_DATABASE_PASSWORD=geheim"}, "")
+	if err != nil || l.Database != "postgres://headsup@db.example,other.example:5433/headsup?sslmode=require" || l.DatabasePassword.Reveal() != "geheim" {
+		t.Errorf("loaded %q, %v", l.Database, err)
+	}
+}

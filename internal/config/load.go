@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -177,10 +178,30 @@ func (l *Loader) Load() (Loaded, error) {
 		}
 	}
 	problems = append(problems, loaded.readSecrets(all)...)
+	problems = append(problems, loaded.closeDatabase()...)
 	if len(problems) > 0 {
 		return loaded, problems
 	}
 	return loaded, nil
+}
+
+// closeDatabase refuses a password in the URL of the database, which would be shown with it, and forgets it.
+func (l *Loaded) closeDatabase() Problems {
+	u, err := url.Parse(l.Database)
+	if err != nil { // it may have one
+		l.Database = ""
+		return Problems{{"database", l.Origin("database"), "is not a URL such as postgres://user@host/name"}}
+	}
+	query := u.Query()
+	_, has := u.User.Password()
+	if !has && !query.Has("password") {
+		return nil
+	}
+	u.User = url.User(u.User.Username())
+	query.Del("password")
+	u.RawQuery = query.Encode()
+	l.Database = u.String()
+	return Problems{{"database", l.Origin("database"), "has a password in it, which everybody could read; set database_password or database_password_file"}}
 }
 
 // readSecrets fills secrets from the files that are named for them.

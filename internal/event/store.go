@@ -175,3 +175,15 @@ type Store interface {
 	// there are. It may take several steps; events that are written meanwhile are not among them.
 	ReplaySince(ctx context.Context, appID string, id WebhookID, since, now time.Time) (int, error)
 }
+
+// Leasing is a [Store] that several processes use at once. One of them posts to a webhook at a time.
+type Leasing interface {
+	Store
+
+	// LeaseWebhook takes a webhook's lease, unless another process has it, or extends it. It reports whether the lease is
+	// this process's, and for how long from now it is that, or another's.
+	LeaseWebhook(ctx context.Context, id WebhookID, lease time.Duration) (mine bool, left time.Duration, err error)
+
+	// ReleaseWebhook gives the lease back, if this process has it.
+	ReleaseWebhook(ctx context.Context, id WebhookID) error
+}

@@ -53,6 +53,13 @@ func (r *Ring[T]) Remove(m *Member[T]) {
 	r.n--
 }
 
+// Each calls f with every member, in the order of their turns. f changes nothing about the ring.
+func (r *Ring[T]) Each(f func(T)) {
+	for m := r.first; m != nil; m = m.next {
+		f(m.Value)
+	}
+}
+
 // Round shares out up to n turns among the members, as evenly as they can use them: give is called with a member and how
 // many turns it may have, and returns how many it had and whether it may use more. It goes on where the round before has
 // ended. give may remove its member, and add others, which then take part. An error of give's ends the round.

@@ -1,7 +1,8 @@
 // Package ident makes the numbers that name things across nodes, and their text form.
 //
-// A number is 63 bits: 41 bits of milliseconds, so that numbers grow with time and rows lie beside their neighbours, and
-// 22 random bits, counted up within a millisecond.
+// A number is 63 bits: 41 bits of milliseconds, so that numbers grow with time and rows lie beside their neighbours, 14
+// random bits, counted up within a millisecond, and 8 bits for the node, so that nodes that share a store do not make the
+// same number.
 package ident
 
 import (
@@ -15,29 +16,46 @@ import (
 // epoch is the first millisecond that a number can have.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 
-const randomBits = 22
+const (
+	nodeBits   = 8
+	randomBits = 14
+	belowTime  = randomBits + nodeBits
+)
 
-var generator struct {
+// Nodes is how many nodes can share a store without making the same number.
+const Nodes = 1 << nodeBits
+
+var generator = struct {
 	mu   sync.Mutex
 	last int64
-}
+	node int64
+}{node: rand.Int64N(Nodes)}
 
-// New returns a positive number that is greater than all that this process has made before, and that no other process
-// makes at the same time but by a chance of one in four million per millisecond.
-func New() int64 {
-	n := (time.Now().UnixMilli()-epoch)<<randomBits | rand.Int64N(1<<randomBits)
+// SetNode tells which of up to [Nodes] processes that share a store this one is; it counts modulo that. Until then the
+// process is one at random, which is good enough for those that share nothing.
+func SetNode(n int) {
 	generator.mu.Lock()
 	defer generator.mu.Unlock()
-	if n>>randomBits <= generator.last>>randomBits {
-		n = generator.last + 1
+	generator.node = int64(n) & (Nodes - 1)
+}
+
+// New returns a positive number that is greater than all that this process has made before, and that no process makes
+// which is another node.
+func New() int64 {
+	now := (time.Now().UnixMilli()-epoch)<<randomBits | rand.Int64N(1<<randomBits)
+	generator.mu.Lock()
+	defer generator.mu.Unlock()
+	last := generator.last >> nodeBits
+	if now>>randomBits <= last>>randomBits {
+		now = last + 1
 	}
-	generator.last = n
-	return n
+	generator.last = now<<nodeBits | generator.node
+	return generator.last
 }
 
 // First is the smallest number that [New] could make at a time; 0 before there were any.
 func First(t time.Time) int64 {
-	return max(0, t.UnixMilli()-epoch) << randomBits
+	return max(0, t.UnixMilli()-epoch) << belowTime
 }
 
 // alphabet is Crockford's base 32 in lower case: no i, l, o, u.

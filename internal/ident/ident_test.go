@@ -38,6 +38,29 @@ func TestNewGrowsAndNeverRepeats(t *testing.T) {
 	}
 }
 
+// TestNodesNeverMakeTheSame: numbers of one node have something that those of another have not, and go on growing when
+// the node becomes another.
+func TestNodesNeverMakeTheSame(t *testing.T) {
+	all := make(map[int64]int)
+	last := int64(0)
+	for round := range 4 {
+		for node := range 3 {
+			ident.SetNode(node)
+			for range 20_000 { // many more than there are in a millisecond
+				n := ident.New()
+				if n <= last {
+					t.Fatalf("%d came after %d", n, last)
+				}
+				last = n
+				if of, known := all[n%ident.Nodes]; known && of != node {
+					t.Fatalf("in round %d nodes %d and %d share numbers", round, of, node)
+				}
+				all[n%ident.Nodes] = node
+			}
+		}
+	}
+}
+
 func TestParseReadsWhatTextWrote(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

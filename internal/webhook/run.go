@@ -72,6 +72,7 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		select {
 		case <-s.changed:
+		case <-s.otherNodes():
 		case <-ctx.Done():
 		}
 	}
@@ -124,11 +125,12 @@ func (s *Service) serve(ctx context.Context, id event.WebhookID) {
 	for {
 		select {
 		case <-ctx.Done():
+			s.leave(ctx, id)
 			return
 		case <-news:
 		case <-timer.C:
 		}
-		wait, err := s.round(ctx, id)
+		wait, err := s.turn(ctx, id)
 		switch {
 		case errors.Is(err, event.ErrNotFound):
 			return

@@ -65,6 +65,10 @@ type Options struct {
 	// Reopen ends s as a crash would, as far as a test can, and opens its data again. Required when Durable.
 	Reopen func(t *testing.T, s Store) Store
 
+	// Node opens the data of s once more, as another process that works on it at the same time. Nil when one process has a
+	// store for itself.
+	Node func(t *testing.T, s Store) Store
+
 	// ReopenPaced is Reopen with a limiter, which is a new one. Required when Durable.
 	ReopenPaced func(t *testing.T, s Store, limits *pace.Limiter) Store
 
@@ -120,6 +124,9 @@ func Run(t *testing.T, o Options) {
 	if o.Durable {
 		t.Run("Durable", s.durable)
 		t.Run("DurablePace", s.durablePace)
+	}
+	if o.Node != nil {
+		t.Run("Nodes", s.nodes)
 	}
 	t.Run("Model", func(t *testing.T) {
 		t.Parallel()

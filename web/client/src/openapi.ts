@@ -1942,7 +1942,7 @@ export interface components {
              */
             missed?: "fire_late" | "skip" | "coalesce";
             /** @description A name for people. */
-            name?: string;
+            name?: string | null;
             /** @description Replaces all that is told, and to whom, from now on. */
             notification?: components["schemas"]["ScheduledNotification"];
             /** @description Replaces the whole rule, which holds from now on. */

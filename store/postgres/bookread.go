@@ -1,0 +1,232 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+)
+
+const selectConversations = "SELECT " + conversationColumns + fromConversations
+
+// arguments are those of a statement, as it grows.
+type arguments []any
+
+// add adds one and returns how the statement names it.
+func (a *arguments) add(value any) string {
+	*a = append(*a, value)
+	return "$" + strconv.Itoa(len(*a))
+}
+
+func (s *Store) conversations(ctx context.Context, query string, args ...any) (found []book.Conversation, err error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	err = s.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (book.Conversation, error) {
+			e, err := scanConversation(r)
+			if err != nil {
+				return book.Conversation{}, err
+			}
+			return e.conv, nil
+		})
+		return err
+	})
+	return found, err
+}
+
+// Conversation implements [book.Store].
+func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
+	found, err := s.conversations(ctx, selectConversations+whereKey, keyArgs(key)...)
+	switch {
+	case err != nil:
+		return book.Conversation{}, err
+	case len(found) == 0:
+		return book.Conversation{}, book.ErrNotFound
+	}
+	return found[0], nil
+}
+
+const newestFirst = " ORDER BY c.seen_at DESC, c.id DESC"
+
+// ConversationsByID implements [book.Store].
+func (s *Store) ConversationsByID(
+	ctx context.Context, appID string, id activity.ConversationID,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversations+
+		"WHERE c.app_id = $1 AND c.conversation_id = $2"+newestFirst, appID, id)
+}
+
+// ConversationsByUser implements [book.Store].
+func (s *Store) ConversationsByUser(
+	ctx context.Context, appID string, user activity.AccountID,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversations+`WHERE c.id IN (
+			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = $1 AND p.user_id = $2)`+
+		newestFirst, appID, user)
+}
+
+// ConversationsByExternalID implements [book.Store].
+func (s *Store) ConversationsByExternalID(
+	ctx context.Context, appID, externalID string,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversations+`WHERE c.id IN (
+			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = $1 AND p.external_id = $2)
+		AND c.kind = $3`+newestFirst, appID, externalID, book.KindPersonal)
+}
+
+// Conversations implements [book.Store].
+func (s *Store) Conversations(
+	ctx context.Context, appID string, f book.Filter, after book.Row, limit int,
+) ([]book.Conversation, error) {
+	where, row, args := fitting(appID, f, after)
+	more := arguments(args)
+	return s.conversations(ctx, "SELECT "+conversationColumns+" FROM (SELECT c.id "+where+" ORDER BY "+row+" LIMIT "+more.add(limit)+
+		`) i JOIN conversations c ON c.id = i.id JOIN turns t ON t.conversation = c.id ORDER BY c.id`, more...)
+}
+
+// Extent implements [book.Store].
+func (s *Store) Extent(ctx context.Context, appID string, f book.Filter) (n int, last book.Row, err error) {
+	where, _, args := fitting(appID, f, 0)
+	err = s.snapshot(ctx, func(ctx context.Context, q querier) error {
+		if err := q.QueryRow(ctx, "SELECT count(*) "+where, args...).Scan(&n); err != nil {
+			return err
+		}
+		return q.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM conversations").Scan(&last)
+	})
+	return n, last, err
+}
+
+// fitting is what follows the columns of a query for the conversations c after one that a filter lets through; row is
+// what orders them.
+func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ []any) {
+	var args arguments
+	where, row = "FROM conversations c WHERE c.id > "+args.add(after), "c.id"
+	if f.Tag != "" {
+		where, row = "FROM tags g JOIN conversations c ON c.id = g.conversation WHERE g.conversation > $1 AND g.tag = "+args.add(f.Tag), "g.conversation"
+	}
+	where += " AND c.app_id = " + args.add(appID)
+	for _, only := range [...]struct{ value, column string }{
+		{string(f.Kind), "kind"}, {string(f.Channel), "channel_id"}, {string(f.Reach), "reach"},
+	} {
+		if only.value != "" {
+			where += " AND c." + only.column + " = " + args.add(only.value)
+		}
+	}
+	for _, who := range [...]struct{ value, column string }{{string(f.User), "user_id"}, {f.ExternalID, "external_id"}} {
+		if who.value != "" {
+			where += ` AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id
+				WHERE p.app_id = ` + args.add(appID) + " AND p." + who.column + " = " + args.add(who.value) + ")"
+		}
+	}
+	return where, row, args
+}
+
+// Details implements [book.Store].
+func (s *Store) Details(ctx context.Context, rows []book.Row) (map[book.Row]book.Details, error) {
+	found := make(map[book.Row]book.Details, len(rows))
+	err := s.snapshot(ctx, func(ctx context.Context, q querier) error {
+		clear(found)
+		var b pgx.Batch
+		b.Queue("SELECT id FROM conversations WHERE id = ANY ($1)", rows).Query(func(r pgx.Rows) error {
+			var row book.Row
+			_, err := pgx.ForEachRow(r, []any{&row}, func() error {
+				found[row] = book.Details{}
+				return nil
+			})
+			return err
+		})
+		b.Queue("SELECT conversation, tag FROM tags WHERE conversation = ANY ($1) ORDER BY conversation, tag", rows).Query(
+			func(r pgx.Rows) error {
+				var row book.Row
+				var tag string
+				_, err := pgx.ForEachRow(r, []any{&row, &tag}, func() error {
+					d := found[row]
+					d.Tags = append(d.Tags, tag)
+					found[row] = d
+					return nil
+				})
+				return err
+			})
+		b.Queue(`SELECT c.id, p.user_id, p.name, p.external_id FROM unnest($1::bigint[]) c (id) CROSS JOIN LATERAL (
+				SELECT m.person FROM members m WHERE m.conversation = c.id ORDER BY m.person LIMIT $2) m
+			JOIN people p ON p.id = m.person ORDER BY c.id, p.id`, rows, book.MaxPeople).Query(
+			func(r pgx.Rows) error {
+				var row book.Row
+				var p book.Person
+				_, err := pgx.ForEachRow(r, []any{&row, &p.ID, (*optionalText)(&p.Name), (*optionalText)(&p.ExternalID)}, func() error {
+					d := found[row]
+					d.People = append(d.People, p)
+					found[row] = d
+					return nil
+				})
+				return err
+			})
+		return q.SendBatch(ctx, &b).Close()
+	})
+	return found, err
+}
+
+// Label implements [book.Store].
+func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.Labels, at time.Time) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	at = exact(at)
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		known, err := t.changing(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := t.name(ctx, known, l.ExternalID, at); err != nil {
+			return err
+		}
+		if err := t.tag(ctx, known.conv.Row, l.Tags); err != nil {
+			return err
+		}
+		_, err = t.Exec(ctx, "UPDATE conversations SET updated_at = $2 WHERE id = $1", known.conv.Row, at)
+		return err
+	})
+}
+
+// name gives the person of a personal conversation an external id; nil leaves it.
+func (t *tx) name(ctx context.Context, e *entry, externalID *string, at time.Time) error {
+	if externalID == nil {
+		return nil
+	}
+	user := e.conv.Person()
+	if user == "" {
+		return book.ErrNoPerson
+	}
+	k := e.conv.Key
+	_, err := t.Exec(ctx, `UPDATE people SET external_id = $5, updated_at = $6
+		WHERE app_id = $1 AND user_id = $2 AND channel_id = $3 AND tenant_id = $4`,
+		k.AppID, user, k.Channel, k.Tenant, optionalText(*externalID), at)
+	return err
+}
+
+// tag replaces the tags of a conversation; nil leaves them.
+func (t *tx) tag(ctx context.Context, r book.Row, tags *[]string) error {
+	if tags == nil {
+		return nil
+	}
+	if _, err := t.Exec(ctx, "DELETE FROM tags WHERE conversation = $1", r); err != nil {
+		return err
+	}
+	_, err := t.Exec(ctx, "INSERT INTO tags (tag, conversation) SELECT tag, $2 FROM unnest($1::text[]) u (tag) ON CONFLICT DO NOTHING",
+		*tags, r)
+	return err
+}
+
+// notThere is what a query for one row says when there is none.
+func notThere(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

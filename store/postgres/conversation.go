@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// keyHash stands for a conversation's key where the conversation need not be in the book.
+func keyHash(k headsup.ConversationKey) []byte {
+	var b []byte
+	for _, part := range [...]string{
+		k.AppID, string(k.Tenant), string(k.Channel), string(k.Bot), string(k.Conversation),
+	} {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	h := sha256.Sum256(b)
+	return h[:]
+}
+
+// turnKey is the primary key of a conversation's row of turns.
+func turnKey(k headsup.ConversationKey) int64 {
+	return int64(binary.BigEndian.Uint64(keyHash(k))) //nolint:gosec // any 64 bits will do
+}
+
+// entry is a version of a conversation of the book, decoded. It does not change. LastInboundAt is not of it: that is kept
+// with the turns.
+type entry struct {
+	conv      book.Conversation
+	version   int64
+	reference []byte // conv.Reference as JSON
+}
+
+// copy is the entry for somebody who may change it.
+func (e *entry) copy() book.Conversation {
+	c := e.conv
+	c.Reference = c.Reference.Clone()
+	return c
+}
+
+const (
+	// conversationColumns are of the table conversations c, with turns t; scanConversation reads them.
+	conversationColumns = `c.id, t.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
+		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.created_at, c.updated_at,
+		t.last_inbound_at`
+
+	fromConversations = " FROM conversations c JOIN turns t ON t.conversation = c.id "
+)
+
+func scanConversation(r pgx.Row) (*entry, error) {
+	var e entry
+	c := &e.conv
+	if err := r.Scan(&c.Row, &e.version, &c.Key.AppID, &c.Key.Tenant, &c.Key.Channel, &c.Key.Bot, &c.Key.Conversation,
+		&c.Kind, &c.Source, (*optionalTime)(&c.VerifiedAt), &e.reference, &c.TimeZone, &c.Reach, &c.Cause,
+		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt)); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(e.reference, &c.Reference); err != nil {
+		return nil, fmt.Errorf("postgres: the reference of conversation %d: %w", c.Row, err)
+	}
+	return &e, nil
+}
+
+// entries reads conversations by their rows. Those that are not in the book are missing.
+func entries(ctx context.Context, q querier, rows []book.Row) (map[book.Row]*entry, error) {
+	found := make(map[book.Row]*entry, len(rows))
+	r, err := q.Query(ctx, "SELECT "+conversationColumns+fromConversations+"WHERE c.id = ANY ($1)", rows)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	for r.Next() {
+		e, err := scanConversation(r)
+		if err != nil {
+			return nil, err
+		}
+		found[e.conv.Row] = e
+	}
+	return found, r.Err()
+}
+
+// cache remembers entries, so that handing out an attempt need not read and decode its conversation. Another node may
+// have changed the conversation since, so whoever takes an entry compares its version with the row's. It keeps two
+// generations: when the young one is full it becomes the old one and the old one is forgotten.
+type cache struct {
+	limit int
+
+	mu         sync.Mutex
+	young, old map[book.Row]*entry
+}
+
+func newCache(limit int) *cache { return &cache{limit: limit, young: make(map[book.Row]*entry)} }
+
+// entry returns what is remembered of a conversation, if it is of that version.
+func (c *cache) entry(r book.Row, version int64) (*entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.young[r]
+	if !ok {
+		if e, ok = c.old[r]; ok {
+			c.add(e)
+		}
+	}
+	return e, ok && e.version == version
+}
+
+// put remembers a committed entry.
+func (c *cache) put(e *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.add(e)
+}
+
+// add puts e into the young generation. c.mu is held.
+func (c *cache) add(e *entry) {
+	if len(c.young) >= c.limit {
+		c.old, c.young = c.young, make(map[book.Row]*entry)
+	}
+	c.young[e.conv.Row] = e
+}

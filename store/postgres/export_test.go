@@ -1,0 +1,4 @@
+package postgres
+
+// OpenLease is Open with another time for leases.
+var OpenLease = openLease

@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+)
+
+// maxBatch is how many operations share a transaction at most.
+const maxBatch = 512
+
+// group commits operations of one kind together: each of its few goroutines takes whatever is queued, has it run in one
+// transaction, and answers everybody. When nothing is queued nobody waits for anything more.
+type group[T any] struct {
+	run func(ctx context.Context, batch []T) error
+	log *slog.Logger
+
+	mu     sync.Mutex
+	more   sync.Cond // of mu
+	queue  []*queued[T]
+	latest *queued[T] // of all that were ever queued
+	closed bool
+	ended  sync.WaitGroup
+}
+
+// queued is an operation that waits or is being run.
+type queued[T any] struct {
+	op    T
+	state atomic.Int32
+	err   error
+	done  chan struct{}
+	after func() // called at the end, if not nil
+}
+
+const (
+	opQueued int32 = iota
+	opStarted
+	opAbandoned
+)
+
+// newGroup starts a group. run is called by several goroutines; when it fails for several operations it is called again
+// for each of them, so it sets results anew.
+func newGroup[T any](log *slog.Logger, goroutines int, run func(context.Context, []T) error) *group[T] {
+	g := &group[T]{run: run, log: log}
+	g.more.L = &g.mu
+	for range goroutines {
+		g.ended.Go(g.work)
+	}
+	return g
+}
+
+// do has op run and returns after it is committed. When ctx ends before op has started, it never does.
+func (g *group[T]) do(ctx context.Context, op T) error {
+	q := &queued[T]{op: op, done: make(chan struct{})}
+	if err := g.enqueue(q); err != nil {
+		return err
+	}
+	select {
+	case <-q.done:
+		return q.err
+	case <-ctx.Done():
+		if q.state.CompareAndSwap(opQueued, opAbandoned) {
+			return context.Cause(ctx)
+		}
+		<-q.done // it has started: what it did is known only when it ends
+		return q.err
+	}
+}
+
+// post is do for somebody who does not wait; after is called when it is over. An error is logged.
+func (g *group[T]) post(what string, op T, after func()) {
+	q := &queued[T]{op: op, done: make(chan struct{})}
+	q.after = func() {
+		if q.err != nil {
+			g.log.Warn("background write failed", "what", what, "error", q.err)
+		}
+		after()
+	}
+	if err := g.enqueue(q); err != nil {
+		after()
+	}
+}
+
+// settle waits for what was posted before, in a group of one goroutine.
+func (g *group[T]) settle(ctx context.Context) error {
+	g.mu.Lock()
+	q := g.latest
+	g.mu.Unlock()
+	if q == nil {
+		return nil
+	}
+	select {
+	case <-q.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g *group[T]) enqueue(q *queued[T]) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return ErrClosed
+	}
+	g.queue = append(g.queue, q)
+	g.latest = q
+	g.more.Signal()
+	return nil
+}
+
+func (g *group[T]) work() {
+	for {
+		batch, ok := g.take()
+		if !ok {
+			return
+		}
+		if len(batch) > 0 {
+			g.batch(batch)
+		}
+	}
+}
+
+// take waits for operations and returns those that were not given up; false when there will be none any more.
+func (g *group[T]) take() (batch []*queued[T], ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.queue) == 0 {
+		if g.closed {
+			return nil, false
+		}
+		g.more.Wait()
+	}
+	n := min(len(g.queue), maxBatch)
+	for _, q := range g.queue[:n] {
+		if q.state.CompareAndSwap(opQueued, opStarted) {
+			batch = append(batch, q)
+		}
+	}
+	rest := copy(g.queue, g.queue[n:])
+	clear(g.queue[rest:])
+	g.queue = g.queue[:rest]
+	return batch, true
+}
+
+// batch runs operations in one transaction. When it fails all are run again, each in one of its own, so that an
+// operation that is wrong harms nobody else; unless nobody would fare better.
+func (g *group[T]) batch(list []*queued[T]) {
+	err := g.together(list)
+	if err != nil && len(list) > 1 && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrUnknownCommit) {
+		for i := range list {
+			list[i].err = g.together(list[i : i+1])
+		}
+	} else {
+		for _, q := range list {
+			q.err = err
+		}
+	}
+	for _, q := range list {
+		close(q.done)
+		if q.after != nil {
+			q.after()
+		}
+	}
+}
+
+func (g *group[T]) together(list []*queued[T]) error {
+	ops := make([]T, len(list))
+	for i, q := range list {
+		ops[i] = q.op
+	}
+	return g.run(context.Background(), ops)
+}
+
+// close lets what is queued finish and ends the goroutines.
+func (g *group[T]) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.more.Broadcast()
+	g.mu.Unlock()
+	g.ended.Wait()
+}

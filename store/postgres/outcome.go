@@ -1,0 +1,525 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// RecordOutcome implements [outbox.Store]. Repeating it is refused, and changes nothing: the fence is that of one attempt.
+func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
+	if !o.State.Final() && o.State != outbox.StateReady {
+		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
+	}
+	v := verdictOf(o)
+	if err := s.outcomes.do(ctx, v); err != nil {
+		return err
+	}
+	if !v.done {
+		return headsup.ErrLeaseLost
+	}
+	return nil
+}
+
+func verdictOf(o outbox.Outcome) *verdict {
+	v := &verdict{
+		id: o.Delivery, fence: o.Fence, failed: o.Failed, unsure: o.MayHaveArrived,
+		told: outbox.Change{
+			At: o.At, State: o.State, Reason: o.Reason, Status: o.Status, Detail: o.Detail, Activity: o.Activity,
+		},
+	}
+	if o.State == outbox.StateReady {
+		v.told.RetryAt = o.RetryAt
+	}
+	return v
+}
+
+// attempt names an attempt.
+type attempt struct {
+	id    outbox.DeliveryID
+	fence int64
+}
+
+// verdict ends an attempt.
+type verdict struct {
+	id     outbox.DeliveryID
+	fence  int64 // of the attempt
+	told   outbox.Change
+	failed bool
+	unsure bool  // it may have arrived
+	lost   int64 // so many attempts in a row were
+
+	change outbox.Change // what is written: told, unless the message was recalled or an earlier attempt may have arrived
+	done   bool          // the attempt was the delivery's present one
+}
+
+// lockAttempts locks the conversations of deliveries; unless somebody has it already it also gives back the leases that
+// were taken for the attempts. All of it is one statement, which comes first.
+const lockAttempts = `WITH locked AS MATERIALIZED (
+		SELECT t.key, a.fence FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence)
+		JOIN deliveries d ON d.id = a.id JOIN turns t ON t.conversation = d.conversation
+		ORDER BY t.key FOR NO KEY UPDATE OF t)
+	UPDATE turns t SET fence = 0, until = '-infinity' FROM locked l WHERE t.key = l.key AND t.fence = l.fence
+	RETURNING t.key`
+
+func queueLockAttempts(b *pgx.Batch, t *tx, ids, fences []int64) {
+	b.Queue(lockAttempts, ids, fences).Query(t.released)
+}
+
+// released reads the keys of turns that are given back, and tells who waits for them when that is committed.
+func (t *tx) released(r pgx.Rows) error {
+	keys, err := pgx.CollectRows(r, pgx.RowTo[int64])
+	t.after(func() { t.store.freed(keys) })
+	return err
+}
+
+// record ends attempts by their outcomes.
+func (t *tx) record(ctx context.Context, list []*verdict) error {
+	ids, fences := make([]int64, len(list)), make([]int64, len(list))
+	again := false
+	for i, v := range list {
+		ids[i], fences[i] = int64(v.id), v.fence
+		again = again || v.told.State != outbox.StateDelivered
+	}
+	var b pgx.Batch
+	queueLockAttempts(&b, t, ids, fences)
+	if again {
+		if err := t.SendBatch(ctx, &b).Close(); err != nil {
+			return err
+		}
+		b = pgx.Batch{}
+	}
+	return t.conclude(ctx, &b, list)
+}
+
+// conclude ends attempts in conversations that are locked, or will be by what is queued in b.
+func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error {
+	for _, v := range list {
+		v.change, v.done = v.told, false
+	}
+	if err := t.reconsider(ctx, list); err != nil {
+		return err
+	}
+	known := make(map[attempt]*verdict, len(list))
+	var over endings
+	var back returns
+	for _, v := range list {
+		if known[attempt{v.id, v.fence}] != nil {
+			continue // the same twice: one of them is enough
+		}
+		known[attempt{v.id, v.fence}] = v
+		if v.change.State.Final() {
+			to, err := stateCode(v.change.State)
+			if err != nil {
+				return err
+			}
+			over.add(v.id, v.fence, to, v.failed, v.change)
+		} else {
+			back.add(v)
+		}
+	}
+	var gone []ended
+	if len(over.id) > 0 {
+		over.queue(b, func(e ended) {
+			v := known[attempt{e.id, e.fence}]
+			v.done = true
+			e.change = v.change
+			e.change.Attempt = int(e.claims)
+			gone = append(gone, e)
+		})
+	}
+	if len(back.id) > 0 {
+		back.queue(b, func(a attempt, in offer, waits int64) {
+			known[a].done = true
+			t.count(sending, ready, 1)
+			if t.wake = true; waits == waitsClaim {
+				t.offer(in.route, in.lane)
+			}
+		})
+	}
+	if err := t.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if err := t.finished(ctx, gone); err != nil {
+		return err
+	}
+	return t.learn(ctx, gone)
+}
+
+// learn notes what delivered revisions tell of the deliveries that they revise.
+func (t *tx) learn(ctx context.Context, list []ended) error {
+	for i := range list {
+		e := &list[i]
+		if e.verb == send || e.to != delivered || e.change.Activity == "" {
+			continue
+		}
+		h, err := t.finishedByID(ctx, e.revises)
+		switch {
+		case errors.Is(err, outbox.ErrState), errors.Is(err, outbox.ErrNoDelivery), err == nil && h.state != unknown:
+			continue
+		case err != nil:
+			return err
+		}
+		as := outbox.Settlement{State: outbox.StateDelivered, Activity: e.change.Activity, At: e.change.At}
+		if err := t.settle(ctx, &h, as); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reconsider looks at what was not delivered: what was to be tried again is cancelled if its message was recalled, and
+// what one of whose attempts may have arrived ends as [outbox.Ending] has it.
+func (t *tx) reconsider(ctx context.Context, list []*verdict) error {
+	var ids []int64
+	for _, v := range list {
+		if v.told.State != outbox.StateDelivered {
+			ids = append(ids, int64(v.id))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := t.Query(ctx, `SELECT d.id, coalesce(d.unsure, false), m.recalled_at IS NOT NULL AND coalesce(d.verb, 0) <> 2
+		FROM deliveries d JOIN messages m ON m.id = d.message WHERE d.id = ANY ($1)`, ids)
+	if err != nil {
+		return err
+	}
+	type facts struct{ unsure, recalled bool }
+	known := make(map[int64]facts, len(ids))
+	var id int64
+	var f facts
+	if _, err := pgx.ForEachRow(rows, []any{&id, &f.unsure, &f.recalled}, func() error {
+		known[id] = f
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, v := range list {
+		c, f := &v.change, known[int64(v.id)]
+		if !c.State.Final() && f.recalled {
+			c.Detail = strings.Trim(c.Reason+": "+c.Detail, ": ")
+			c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
+		}
+		*c = outbox.Ending(*c, f.unsure || v.unsure)
+	}
+	return nil
+}
+
+// endings are deliveries that become final, as arrays.
+type endings struct {
+	id, fence    []int64
+	to           []int16
+	failed       []int32
+	reason, sent texts
+	at           times
+	line         []string
+}
+
+// anyFence is for what is not being sent.
+const anyFence = -1
+
+func (a *endings) add(id outbox.DeliveryID, fence, to int64, failed bool, c outbox.Change) {
+	a.id, a.fence = append(a.id, int64(id)), append(a.fence, fence)
+	a.to = append(a.to, int16(to))
+	failures := int32(0)
+	if failed {
+		failures = 1
+	}
+	a.failed = append(a.failed, failures)
+	a.reason.add(clean(c.Reason))
+	a.sent.add(clean(string(c.Activity)))
+	a.at.add(c.At)
+	a.line = append(a.line, line(c))
+}
+
+// moveToFinished moves deliveries out of the hot table and tells what they were.
+var moveToFinished = `WITH gone AS (
+		DELETE FROM deliveries d
+		USING unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
+			$8::text[]) AS e (id, fence, to_state, failed, why, sent, at, line)
+		WHERE d.id = e.id AND (e.fence = -1 OR d.fence = e.fence AND d.state = 4)
+		RETURNING d.*, e.to_state, e.failed, e.why, coalesce(e.sent, d.activity_id) AS said, e.at AS ended_at,
+			d.history || e.line || ` + endOf("d.claims") + ` AS whole),
+	moved AS (INSERT INTO finished (id, message, conversation, fence, lane, alone, state, claims, failures, verb, replayed,
+			revises, created_at, updated_at, reason, activity_id, history)
+		SELECT id, message, conversation, fence, lane, alone, to_state, claims, failures + failed, verb, replayed,
+			revises, created_at, ended_at, why, said, whole FROM gone)
+	SELECT ` + hotColumns + `, d.to_state, coalesce(d.said, '') FROM gone d`
+
+func (a *endings) queue(b *pgx.Batch, each func(ended)) {
+	b.Queue(moveToFinished, a.id, a.fence, a.to, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
+		[]pgtype.Timestamptz(a.at), a.line).Query(func(r pgx.Rows) error {
+		for r.Next() {
+			var e ended
+			var said string
+			if err := r.Scan(append(e.fields(), &e.to, &said)...); err != nil {
+				return err
+			}
+			e.activity = activity.ID(said)
+			each(e)
+		}
+		return r.Err()
+	})
+}
+
+// finished does what follows from deliveries having ended.
+func (t *tx) finished(ctx context.Context, list []ended) error {
+	var left []lane
+	seen := make(map[lane]bool, len(list))
+	for i := range list {
+		e := &list[i]
+		t.count(e.state, e.to, 1)
+		t.ended(e)
+		if l := (lane{e.conversation, e.lane}); e.seq != 0 && !seen[l] {
+			seen[l] = true
+			left = append(left, l)
+		}
+	}
+	t.vacate(left)
+	return t.tellOutcomes(ctx, list)
+}
+
+// finish ends deliveries, each by a change, as [outbox.Ending] has it, in conversations that are locked.
+func (t *tx) finish(ctx context.Context, list []hot, change func(*hot) outbox.Change) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var a endings
+	changes := make(map[outbox.DeliveryID]outbox.Change, len(list))
+	for i := range list {
+		h := &list[i]
+		c := outbox.Ending(change(h), h.unsure)
+		to, err := stateCode(c.State)
+		if err != nil {
+			return err
+		}
+		changes[h.id] = c
+		a.add(h.id, anyFence, to, false, c)
+	}
+	var gone []ended
+	var b pgx.Batch
+	a.queue(&b, func(e ended) {
+		e.change = changes[e.id]
+		e.change.Attempt = int(e.claims)
+		gone = append(gone, e)
+	})
+	if err := t.SendBatch(ctx, &b).Close(); err != nil {
+		return err
+	}
+	return t.finished(ctx, gone)
+}
+
+// returns are attempts whose deliveries become ready again, as arrays.
+type returns struct {
+	id, fence    []int64
+	waits, lost  []int16
+	failed       []int32
+	unsure       []bool
+	reason, sent texts
+	due, at      times
+	line         []string
+}
+
+func (a *returns) add(v *verdict) {
+	c := v.change
+	waits, due := waitsClaim, time.Time{}
+	if c.RetryAt.After(c.At) {
+		waits, due = waitsTime, c.RetryAt
+	}
+	failures := int32(0)
+	if v.failed {
+		failures = 1
+	}
+	a.id, a.fence = append(a.id, int64(v.id)), append(a.fence, v.fence)
+	a.waits, a.failed = append(a.waits, int16(waits)), append(a.failed, failures)
+	a.unsure, a.lost = append(a.unsure, v.unsure), append(a.lost, int16(v.lost)) //nolint:gosec // there are few
+	a.reason.add(clean(c.Reason))
+	a.sent.add(clean(string(c.Activity)))
+	a.due.add(due)
+	a.at.add(c.At)
+	a.line = append(a.line, line(c))
+}
+
+var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.due, lease_until = NULL,
+		failures = d.failures + e.failed, reason = e.why, activity_id = coalesce(e.sent, d.activity_id), updated_at = e.at,
+		history = d.history || e.line || ` + endOf("d.claims") + `,
+		unsure = CASE WHEN d.unsure OR e.unsure THEN true END, lost = nullif(e.lost, 0)
+	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
+		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
+		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
+	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.waits`
+
+func (a *returns) queue(b *pgx.Batch, each func(attempt, offer, int64)) {
+	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
+		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
+		var id, fence, waits int64
+		var in offer
+		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &waits}, func() error {
+			each(attempt{outbox.DeliveryID(id), fence}, in, waits)
+			return nil
+		})
+		return err
+	})
+}
+
+// Extend implements [outbox.Store].
+func (s *Store) Extend(
+	ctx context.Context, attempts []outbox.Attempt, until time.Time,
+) (lost []outbox.DeliveryID, err error) {
+	if len(attempts) == 0 {
+		return nil, nil
+	}
+	ids, fences := make([]int64, len(attempts)), make([]int64, len(attempts))
+	for i, a := range attempts {
+		ids[i], fences[i] = int64(a.Delivery), a.Fence
+	}
+	var kept map[int64]bool
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		kept = make(map[int64]bool, len(ids))
+		var b pgx.Batch
+		b.Queue(`SELECT FROM unnest($1::bigint[]) AS a (id) JOIN deliveries d ON d.id = a.id
+			JOIN turns t ON t.conversation = d.conversation ORDER BY t.key FOR NO KEY UPDATE OF t`, ids)
+		b.Queue(`UPDATE deliveries d SET lease_until = CASE WHEN $3 THEN $4 ELSE clock_timestamp() + $5::interval END
+			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), turns t
+			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence
+			RETURNING d.id`, ids, fences, s.callersTime, until, s.leaseTime).Query(func(r pgx.Rows) error {
+			var id int64
+			_, err := pgx.ForEachRow(r, []any{&id}, func() error {
+				kept[id] = true
+				return nil
+			})
+			return err
+		})
+		b.Queue(`UPDATE turns t SET until = clock_timestamp() + $3::interval
+			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), deliveries d
+			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence`,
+			ids, fences, s.leaseTime)
+		return t.SendBatch(ctx, &b).Close()
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attempts {
+		if !kept[int64(a.Delivery)] {
+			lost = append(lost, a.Delivery)
+		}
+	}
+	return lost, nil
+}
+
+// reclaimAtOnce bounds one step of taking attempts back.
+const reclaimAtOnce = 500
+
+// ReclaimExpired implements [outbox.Store]. Whether a lease has run out is a question to the database's clock.
+func (s *Store) ReclaimExpired(ctx context.Context, now time.Time) (total int, err error) {
+	for more := true; more; {
+		n := 0
+		if err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
+			n, more, err = t.reclaim(ctx, now)
+			return err
+		}); err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+const overdue = `d.waits = 3 AND d.lease_until <= CASE WHEN $1 THEN $2 ELSE clock_timestamp() END`
+
+func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err error) {
+	virtual := t.store.callersTime
+	rows, err := t.Query(ctx, "SELECT d.conversation FROM deliveries d WHERE "+overdue+" ORDER BY d.lease_until LIMIT $3",
+		virtual, now, reclaimAtOnce)
+	if err != nil {
+		return 0, false, err
+	}
+	where, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(where) == 0 {
+		return 0, false, err
+	}
+	conversations := make([]book.Row, len(where))
+	for i, c := range where {
+		conversations[i] = book.Row(c)
+	}
+	if _, err := t.lock(ctx, conversations); err != nil {
+		return 0, false, err
+	}
+	list, err := t.overdue(ctx, where, now)
+	if err != nil || len(list) == 0 {
+		return 0, len(where) == reclaimAtOnce, err
+	}
+	var b pgx.Batch
+	ids, fences := make([]int64, len(list)), make([]int64, len(list))
+	for i, v := range list {
+		ids[i], fences[i] = int64(v.id), v.fence
+	}
+	queueLockAttempts(&b, t, ids, fences)
+	return len(list), len(where) == reclaimAtOnce, t.conclude(ctx, &b, list)
+}
+
+// overdue lists the attempts in locked conversations whose lease has run out, in the order of their deliveries.
+func (t *tx) overdue(ctx context.Context, conversations []int64, now time.Time) ([]*verdict, error) {
+	rows, err := t.Query(ctx, `SELECT d.id, d.fence, d.claims, coalesce(d.lost, 0), m.on_unknown = 2 AND d.verb IS NULL
+		FROM deliveries d JOIN messages m ON m.id = d.message
+		WHERE `+overdue+` AND d.conversation = ANY ($3) ORDER BY d.id LIMIT $4`,
+		t.store.callersTime, now, conversations, reclaimAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	var list []*verdict
+	var id, fence, claims, lost int64
+	var hold bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &claims, &lost, &hold}, func() error {
+		c := outbox.Change{At: now, Attempt: int(claims), Reason: outbox.ReasonLeaseLost}
+		list = append(list, &verdict{
+			id: outbox.DeliveryID(id), fence: fence, told: outbox.AfterLoss(c, int(lost)+1, hold), unsure: true, lost: lost + 1,
+		})
+		return nil
+	})
+	return list, err
+}
+
+// hotByID reads deliveries that are not final.
+func hotByID(ctx context.Context, q querier, ids ...outbox.DeliveryID) ([]hot, error) {
+	return collectHot(q.Query(ctx, "SELECT "+hotColumns+" FROM deliveries d WHERE d.id = ANY ($1) ORDER BY d.id", numbers(ids)))
+}
+
+// utterance is what a delivery has said: the id that the channel gave it, if it gave one, and whether it has said
+// something, or may have.
+type utterance struct {
+	id   activity.ID
+	said bool
+}
+
+func utterances(ctx context.Context, q querier, ids []outbox.DeliveryID) (map[outbox.DeliveryID]utterance, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := q.Query(ctx, `SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR state IN (5, 7) OR state = 6 AND coalesce(reason = 'partial', false) FROM finished WHERE id = ANY ($1)
+		UNION ALL SELECT id, coalesce(activity_id, ''), activity_id IS NOT NULL OR coalesce(unsure, false) FROM deliveries WHERE id = ANY ($1)`,
+		numbers(ids))
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[outbox.DeliveryID]utterance, len(ids))
+	var id int64
+	var given string
+	var said bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &given, &said}, func() error {
+		found[outbox.DeliveryID(id)] = utterance{activity.ID(given), said}
+		return nil
+	})
+	return found, err
+}
