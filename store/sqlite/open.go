@@ -261,7 +261,9 @@ func (s *Store) connect() error {
 	if err != nil {
 		return err
 	}
-	s.checkpoints.use(k)
+	if err := s.checkpoints.use(k); err != nil {
+		return err
+	}
 	for range readersCount {
 		r, err := openConn(s.path, forReader)
 		if err != nil {
