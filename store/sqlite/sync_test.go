@@ -320,3 +320,39 @@ func TestCloseOnABrokenDisk(t *testing.T) {
 	}
 	checkAfterCrash(t, dir, map[outbox.MessageID]bool{sub.Message.ID: true}, nil)
 }
+
+// TestReadersOutliveADiskThatFailsToSync: those who read while the database is closed and opened again are refused or
+// answered, whenever they come, and nobody waits for ever.
+func TestReadersOutliveADiskThatFailsToSync(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	rows := meet(t, s, 4)
+	var syncs atomic.Int64
+	s.HookSync(func(log *os.File, sync func(*os.File) error) error {
+		if syncs.Add(1)%4 == 0 {
+			return syscall.EIO
+		}
+		return sync(log)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	reading, stop := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	for range 16 {
+		readers.Go(func() {
+			for reading.Err() == nil {
+				_, _, _ = s.Setting(reading, "app id")
+			}
+		})
+	}
+	for accepted := 0; accepted < 60; {
+		switch _, err := s.SubmitMessage(ctx, submissionTo(rows[accepted%4]), false); {
+		case err == nil:
+			accepted++
+		case ctx.Err() != nil:
+			t.Fatalf("after %d were accepted: %v", accepted, err)
+		}
+	}
+	stop()
+	readers.Wait()
+}
