@@ -143,10 +143,11 @@ func (s *Store) CheckLanes(ctx context.Context) error {
 	})
 }
 
-// HookSync has f called in place of the system's call that syncs the log; f may make that call. It is called before
-// anything else uses the store.
+// HookSync has f called in place of the system's call that syncs the log; f may make that call.
 func (s *Store) HookSync(f func(log *os.File, sync func(*os.File) error) error) {
-	s.writer.sync.sync = func(log *os.File) error { return f(log, datasync) }
+	s.writer.sync.mu.Lock()
+	defer s.writer.sync.mu.Unlock()
+	s.writer.sync.disk = func(log *os.File) error { return f(log, datasync) }
 }
 
 // PretendRoom has the store believe that so many bytes are free, and look at once.

@@ -48,6 +48,7 @@ type Store struct {
 	lock        *dirLock
 	writer      *writer
 	readers     chan *conn   // nil ones while the file is being opened anew
+	fresh       []*conn      // readers that nobody else has yet; they belong to the writer
 	files       sync.RWMutex // held to close all connections
 	checkpoints *checkpointer
 	leases      *turnlock.Table[headsup.ConversationKey]
@@ -211,6 +212,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
+	s.lend()
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
 		s.writer.close()
@@ -267,9 +269,17 @@ func (s *Store) connect() error {
 		if err != nil {
 			return err
 		}
-		s.readers <- r
+		s.fresh = append(s.fresh, r)
 	}
 	return nil
+}
+
+// lend lets others read. Nobody has a connection to read with before, so that what failed until then can be undone.
+func (s *Store) lend() {
+	for _, r := range s.fresh {
+		s.readers <- r
+	}
+	s.fresh = nil
 }
 
 // leave is disconnect that leaves the log as it is.
@@ -288,6 +298,10 @@ func (s *Store) disconnect() error {
 			errs = append(errs, r.close())
 		}
 	}
+	for _, r := range s.fresh {
+		errs = append(errs, r.close())
+	}
+	s.fresh = nil
 	errs = append(errs, s.checkpoints.use(nil), s.writer.sync.close())
 	if c := s.writer.conn; c != nil {
 		s.writer.conn = nil

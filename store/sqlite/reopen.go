@@ -72,12 +72,10 @@ func (w *writer) refuse(err error) bool {
 func (s *Store) withdraw() {
 	s.files.Lock() // a backup is a connection, too
 	defer s.files.Unlock()
-	readers := make([]*conn, 0, readersCount)
-	for range readersCount { // waits for those that read
-		readers = append(readers, <-s.readers)
-	}
-	for _, r := range readers {
-		s.readers <- r
+	for range readersCount { // waits for those that read; nobody gets one of them again
+		if r := <-s.readers; r != nil {
+			s.fresh = append(s.fresh, r)
+		}
 	}
 	if err := s.leave(); err != nil {
 		s.cfg.Logger.Warn("connections not closed well", "error", err)
@@ -98,7 +96,7 @@ func (s *Store) reopen() (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.leave())
-			for len(s.readers) < readersCount {
+			for range readersCount {
 				s.readers <- nil
 			}
 		}
@@ -115,6 +113,7 @@ func (s *Store) reopen() (err error) {
 		return err
 	}
 	s.writer.sync.mends()
+	s.lend()
 	return nil
 }
 

@@ -65,7 +65,10 @@ func (r *room) watch(ctx context.Context) {
 }
 
 func (r *room) look() {
-	free, err := r.free(r.dir)
+	r.mu.Lock()
+	measure := r.free
+	r.mu.Unlock()
+	free, err := measure(r.dir)
 	if err != nil {
 		r.log.Debug("free space unknown", "error", err)
 		return

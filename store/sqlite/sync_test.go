@@ -320,3 +320,52 @@ func TestCloseOnABrokenDisk(t *testing.T) {
 	}
 	checkAfterCrash(t, dir, map[outbox.MessageID]bool{sub.Message.ID: true}, nil)
 }
+
+// TestReadingWhileTheDiskFails: the disk refuses again and again, also while the file is opened anew, and others read all the
+// time. Nobody waits for ever.
+func TestReadingWhileTheDiskFails(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	var syncs atomic.Int64
+	s.HookSync(func(log *os.File, sync func(*os.File) error) error {
+		if n := syncs.Add(1); n < 400 && n%5 == 0 {
+			return os.NewSyscallError("fdatasync", syscall.EIO)
+		}
+		return sync(log)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := s.Counts(ctx); err != nil && !errors.Is(err, sqlite.ErrUnsynced) {
+					t.Errorf("reading says %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 100 {
+		if err := s.Check(ctx); err != nil && !errors.Is(err, sqlite.ErrUnsynced) {
+			t.Errorf("the check says %v", err)
+			break
+		}
+	}
+	close(done)
+	readers.Wait()
+	for s.Check(ctx) != nil {
+		if ctx.Err() != nil {
+			t.Fatal("the store does not recover")
+		}
+	}
+	if _, err := s.Counts(ctx); err != nil {
+		t.Error(err)
+	}
+}

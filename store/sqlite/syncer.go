@@ -45,18 +45,18 @@ type syncer struct {
 	todo  chan []*commit // without room: the writer is never further ahead than by one transaction
 	ahead atomic.Int64   // how many that were handed over are not settled
 	log   *os.File       // the write-ahead log; only while the database is open
-	sync  func(*os.File) error
 
 	committed atomic.Uint64 // number of the last transaction that others may see
 
 	mu     sync.Mutex
-	synced uint64        // number of the last that is on disk; guarded by mu
-	moved  chan struct{} // closed when synced or broken changes; guarded by mu
-	broken error         // a sync has failed: nothing that was not synced before ever will be; guarded by mu
+	synced uint64               // number of the last that is on disk; guarded by mu
+	moved  chan struct{}        // closed when synced or broken changes; guarded by mu
+	broken error                // a sync has failed: nothing that was not synced before ever will be; guarded by mu
+	disk   func(*os.File) error // guarded by mu
 }
 
 func newSyncer(s *Store) *syncer {
-	return &syncer{store: s, todo: make(chan []*commit), moved: make(chan struct{}), sync: datasync}
+	return &syncer{store: s, todo: make(chan []*commit), moved: make(chan struct{}), disk: datasync}
 }
 
 // open makes the log known, and its name durable: SQLite would sync the directory only with its own first sync.
@@ -74,6 +74,14 @@ func (y *syncer) close() error {
 	err := y.log.Close()
 	y.log = nil
 	return err
+}
+
+// sync has the disk take what was written to a file.
+func (y *syncer) sync(f *os.File) error {
+	y.mu.Lock()
+	disk := y.disk
+	y.mu.Unlock()
+	return disk(f)
 }
 
 // run serves until todo is closed.
