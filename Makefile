@@ -68,9 +68,15 @@ $(LINT):
 	mv $(TOOLS)/golangci-lint $@
 
 .PHONY: unit
-unit: ## Go tests with the race detector
+unit: ## Go tests with the race detector; those of the store on PostgreSQL, which are slow, without it and by themselves
 	scripts/need.sh gcc:gcc curl python3 postgresql:initdb
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v '/store/postgres$$')
+	$(GO) test -timeout 10m ./store/postgres
+
+.PHONY: race
+race: ## the tests that "make unit" runs without the race detector, with it
+	scripts/need.sh gcc:gcc postgresql:initdb
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./store/postgres
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)

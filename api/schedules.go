@@ -103,7 +103,7 @@ type Occurrence struct {
 	Zone         string    `json:"zone" doc:"On whose clock."`
 	Local        string    `json:"local" doc:"What that clock showed." example:"2026-12-01T09:00:00+01:00"`
 	State        string    `json:"state" enum:"fired,skipped" doc:"fired: its notification was accepted; skipped: there is none."`
-	Reason       string    `json:"reason,omitempty" doc:"Why it was skipped (missed, nobody, expired, invalid), or coalesced for one that was told for earlier ones too." example:"missed"`
+	Reason       string    `json:"reason,omitempty" doc:"Why it was skipped (missed, nobody, expired, invalid, restored), or coalesced for one that was told for earlier ones too." example:"missed"`
 	Others       int       `json:"others,omitzero" doc:"How many more occurrences it stands for; those beyond 1,000 are not counted."`
 	Notification string    `json:"notification,omitempty" doc:"The notification." example:"ntf_0zk3v9q2m7r4x"`
 	FiredAt      time.Time `json:"fired_at" doc:"When it became what it is."`

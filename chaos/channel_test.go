@@ -59,7 +59,7 @@ func TestBadAnswers(t *testing.T) {
 		{fakechannel.Rule{Do: fakechannel.HangAfter}, "unknown", "no_answer", true, 1},
 		{fakechannel.Rule{Do: fakechannel.Drip}, "unknown", "no_answer", true, 1},
 		{fakechannel.Rule{Do: fakechannel.Truncate}, "delivered", "", true, 1},
-		{fakechannel.Rule{Do: fakechannel.Redirect}, "failed", "refused", false, 1},
+		{fakechannel.Rule{Do: fakechannel.Redirect}, "failed", "redirected", false, 1},
 		{fakechannel.Rule{Do: fakechannel.Garbage}, "unknown", "no_answer", false, 1},
 		{fakechannel.Rule{Do: fakechannel.Huge}, "delivered", "", true, 1},
 		{fakechannel.Rule{Status: 200, Body: "<html>", Kept: &no}, "delivered", "", false, 1},

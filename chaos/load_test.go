@@ -79,17 +79,6 @@ func (l *load) introduce() {
 	}
 }
 
-// introduceAll is introduce for a server that may die meanwhile.
-func (l *load) introduceAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for i := range l.people {
-		if status, answer := l.until(ctx, "/api/messages", l.appearance(i)); status/100 != 2 {
-			l.t.Errorf("status %d: %s", status, answer)
-		}
-	}
-}
-
 // appearance is what a person says first.
 func (l *load) appearance(i int) string {
 	return fmt.Sprintf(`{"type":"event","name":"x","id":"1","channelId":"test","serviceUrl":%q,"from":{"id":"u%d"},`+

@@ -153,17 +153,6 @@ func (n *node) signal(s syscall.Signal) {
 	}
 }
 
-// dump has it say what all its goroutines are doing, and die. Under a tracer it is the tracer's child.
-func (n *node) dump() {
-	pid, said := n.cmd.Process.Pid, n.said
-	if children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)); err == nil && len(n.before) > 0 {
-		_, _ = fmt.Sscan(string(children), &pid)
-	}
-	_ = syscall.Kill(pid, syscall.SIGQUIT)
-	time.Sleep(time.Second)
-	n.t.Logf("it said %s", said)
-}
-
 // wait returns how it ended.
 func (n *node) wait() error {
 	<-n.rest

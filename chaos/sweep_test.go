@@ -3,10 +3,13 @@
 package chaos_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -118,4 +121,26 @@ func keepUp(server *node, ended <-chan struct{}) (restarts int) {
 func injected(t *testing.T, trace string) bool {
 	t.Helper()
 	return strings.Contains(read(t, trace), "(INJECTED)")
+}
+
+// introduceAll is introduce for a server that may die meanwhile.
+func (l *load) introduceAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for i := range l.people {
+		if status, answer := l.until(ctx, "/api/messages", l.appearance(i)); status/100 != 2 {
+			l.t.Errorf("status %d: %s", status, answer)
+		}
+	}
+}
+
+// dump has it say what all its goroutines are doing, and die. Under a tracer it is the tracer's child.
+func (n *node) dump() {
+	pid, said := n.cmd.Process.Pid, n.said
+	if children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)); err == nil && len(n.before) > 0 {
+		_, _ = fmt.Sscan(string(children), &pid)
+	}
+	_ = syscall.Kill(pid, syscall.SIGQUIT)
+	time.Sleep(time.Second)
+	n.t.Logf("it said %s", said)
 }

@@ -122,9 +122,15 @@ type Worker struct {
 
 	mu      sync.Mutex
 	running map[DeliveryID]running // guarded by mu
-	handed  chan Attempt
+	handed  chan claimed
 
 	recorders chan struct{} // one token for each that may record beside those in slots
+}
+
+// claimed is an attempt that is to be made, and since when it can have been claimed, by this process's own clock.
+type claimed struct {
+	Attempt
+	since time.Time
 }
 
 // running is an attempt that is being made, and what stops it.
@@ -141,7 +147,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	}
 	w := &Worker{
 		cfg: cfg, free: make(chan struct{}, cfg.Slots),
-		running: make(map[DeliveryID]running), handed: make(chan Attempt, cfg.Slots),
+		running: make(map[DeliveryID]running), handed: make(chan claimed, cfg.Slots),
 		recorders: make(chan struct{}, min(cfg.Slots, moreRecorders)),
 	}
 	if cfg.TracerProvider != nil {
@@ -165,7 +171,7 @@ func (w *Worker) Reserve() bool {
 func (w *Worker) Cancel() { w.free <- struct{}{} }
 
 // Hand starts an attempt in a reserved slot.
-func (w *Worker) Hand(a Attempt) { w.handed <- a }
+func (w *Worker) Hand(a Attempt) { w.handed <- claimed{a, time.Now()} }
 
 // heartbeat is how often leases of long attempts are extended and lost ones are looked for.
 const heartbeat = 5 * time.Second
@@ -176,8 +182,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	// One goroutine per slot and recorder, which keeps its grown stack from attempt to attempt.
-	todo := make(chan Attempt, w.cfg.Slots)
-	start := func(a Attempt) { todo <- a }
+	todo := make(chan claimed, w.cfg.Slots)
+	start := func(a claimed) { todo <- a }
 	var attempts, helpers sync.WaitGroup
 	for range w.cfg.Slots + cap(w.recorders) {
 		attempts.Go(func() {
@@ -202,7 +208,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // retire takes all slots out of use, starting what was handed in until then.
-func (w *Worker) retire(start func(Attempt)) {
+func (w *Worker) retire(start func(claimed)) {
 	for left := w.cfg.Slots; left > 0; {
 		select {
 		case <-w.free:
@@ -214,7 +220,7 @@ func (w *Worker) retire(start func(Attempt)) {
 }
 
 // claim fills free slots until ctx ends.
-func (w *Worker) claim(ctx context.Context, start func(Attempt)) {
+func (w *Worker) claim(ctx context.Context, start func(claimed)) {
 	due := time.NewTimer(0)
 	defer due.Stop()
 	hungry := true // there may be something to claim
@@ -243,13 +249,14 @@ func (w *Worker) claim(ctx context.Context, start func(Attempt)) {
 const poll = 5 * time.Second
 
 // fill claims for one slot that is taken and all that are free, and reports whether there may be more.
-func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(Attempt)) (more bool) {
+func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(claimed)) (more bool) {
 	n := 1
 	for n < w.cfg.Slots && w.Reserve() {
 		n++
 	}
-	claimed, err := w.cfg.Store.Claim(ctx, n, w.cfg.Now())
-	for range n - len(claimed.Attempts) {
+	since := time.Now()
+	found, err := w.cfg.Store.Claim(ctx, n, w.cfg.Now())
+	for range n - len(found.Attempts) {
 		w.Cancel()
 	}
 	if err != nil {
@@ -259,15 +266,15 @@ func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(Attempt))
 		}
 		return false
 	}
-	for _, a := range claimed.Attempts {
-		start(a)
+	for _, a := range found.Attempts {
+		start(claimed{a, since})
 	}
 	wait := poll
-	if !claimed.NextDue.IsZero() {
-		wait = min(wait, max(0, claimed.NextDue.Sub(w.cfg.Now())))
+	if !found.NextDue.IsZero() {
+		wait = min(wait, max(0, found.NextDue.Sub(w.cfg.Now())))
 	}
 	due.Reset(wait)
-	return len(claimed.Attempts) == n
+	return len(found.Attempts) == n
 }
 
 // keepLeases extends the leases of attempts that run, and takes back those of workers that are gone.
@@ -328,7 +335,8 @@ const moreRecorders = 128
 
 // attempt delivers once, records the outcome and frees the slot: as soon as the channel has answered, so that the next
 // attempt is claimed in the transaction that records this one, or, when too many do so, when it is recorded.
-func (w *Worker) attempt(ctx context.Context, a Attempt) {
+func (w *Worker) attempt(ctx context.Context, c claimed) {
+	a := c.Attempt
 	freed := false
 	defer func() {
 		if freed {
@@ -347,6 +355,10 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 		delete(w.running, a.Delivery)
 		w.mu.Unlock()
 	}()
+	if time.Since(c.since) > w.patience() && !w.renew(ctx, a) {
+		a.Permit.Cancel()
+		return
+	}
 	end := time.Now().Add(headsup.LeaseTime)
 	ctx, span := w.trace(ctx, a)
 	began := time.Now()
@@ -364,6 +376,24 @@ func (w *Worker) attempt(ctx context.Context, a Attempt) {
 	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {
 		w.cfg.Done(a, o)
 	}
+}
+
+// margin is by how much an attempt ends before its lease.
+const margin = time.Second
+
+// patience is how long after its claim an attempt may begin and still end within its lease. Only a process that was held
+// up, or whose database was, takes so long: by then another node may be trying the same.
+func (w *Worker) patience() time.Duration { return headsup.LeaseTime - w.cfg.AttemptTimeout - margin }
+
+// renew extends the lease of an attempt that begins late, and reports whether it may begin. If not, whoever finds the
+// lease run out takes the delivery back.
+func (w *Worker) renew(ctx context.Context, a Attempt) bool {
+	lost, err := w.cfg.Store.Extend(ctx, []Attempt{a}, w.cfg.Now().Add(headsup.LeaseTime))
+	if err == nil && len(lost) == 0 {
+		return true
+	}
+	w.cfg.Logger.WarnContext(ctx, "an attempt was not begun: its lease had run out", "delivery_id", int64(a.Delivery))
+	return false
 }
 
 type result struct {

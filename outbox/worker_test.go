@@ -172,3 +172,55 @@ func TestFailureThatMeansNothingIsUnknown(t *testing.T) {
 		})
 	})
 }
+
+// held is a store whose claims take a while to come back, as to a process that is stopped meanwhile.
+type held struct {
+	*memory.Store
+	up   time.Duration
+	lost bool // somebody else has the conversation by then
+}
+
+func (h held) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed, error) {
+	c, err := h.Store.Claim(ctx, n, now)
+	if len(c.Attempts) > 0 {
+		time.Sleep(h.up)
+	}
+	return c, err
+}
+
+func (h held) Extend(ctx context.Context, all []outbox.Attempt, until time.Time) ([]outbox.DeliveryID, error) {
+	if h.lost {
+		return []outbox.DeliveryID{all[0].Delivery}, nil
+	}
+	return h.Store.Extend(ctx, all, until)
+}
+
+// TestAttemptThatBeginsTooLateAsksForItsLease: a process that was stopped between claim and call calls nobody whom another
+// node may be calling by then.
+func TestAttemptThatBeginsTooLateAsksForItsLease(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		up    time.Duration
+		lost  bool
+		times int32
+	}{
+		"soon":           {3 * time.Second, true, 1},
+		"late":           {10 * time.Second, false, 1},
+		"late, and lost": {10 * time.Second, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := held{memory.New(), c.up, c.lost}
+				to := &sender{}
+				within(t, outbox.WorkerConfig{Store: s, Sender: to}, func(t *testing.T, row book.Row) {
+					submit(t, s, outbox.Message{}, row, time.Now(), time.Time{})
+					time.Sleep(c.up + time.Second)
+					if n := to.times.Load(); n != c.times {
+						t.Errorf("called %d times, want %d", n, c.times)
+					}
+				})
+			})
+		})
+	}
+}

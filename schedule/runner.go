@@ -121,7 +121,7 @@ func (r *Runner) tellDue(ctx context.Context) time.Duration {
 
 func (r *Runner) failed(ctx context.Context, what string, err error, attrs ...any) {
 	if ctx.Err() == nil {
-		r.cfg.Logger.ErrorContext(ctx, what, append(attrs, "error", err.Error())...)
+		r.cfg.Logger.ErrorContext(ctx, "schedules held up", append(attrs, "what", what, "error", err.Error())...)
 	}
 }
 

@@ -312,6 +312,7 @@ const (
 	ReasonNobody    = "nobody"    // there is nobody to tell
 	ReasonExpired   = "expired"   // it is too late to tell it
 	ReasonInvalid   = "invalid"   // what is to be told cannot be told
+	ReasonRestored  = "restored"  // the store was restored from a backup, and it may have been told since that was made
 	ReasonCoalesced = "coalesced" // it was told for earlier ones too
 )
 

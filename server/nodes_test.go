@@ -412,7 +412,7 @@ func TestNodesDie(t *testing.T) {
 		t.Cleanup(func() {
 			if n.cmd != nil {
 				_ = n.cmd.Process.Kill() // it may have ended
-				_ = <-n.ended
+				t.Log(<-n.ended)
 			}
 		})
 		nodes[i] = n
@@ -451,7 +451,7 @@ func TestNodesDie(t *testing.T) {
 		if err := dead.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = <-dead.ended
+		t.Log(<-dead.ended)
 		dead.cmd = nil
 		for range 5 { // some of these find the dead node, and are repeated
 			tell()

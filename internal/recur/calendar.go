@@ -99,6 +99,7 @@ func (c *calendar) begin(from time.Time, n int) time.Time {
 	case rrule.WEEKLY:
 		into := (int(from.Weekday()) + 6 - c.option.Wkst.Day()) % 7
 		return time.Date(y, m, d-into+7*n, 0, 0, 0, 0, time.UTC)
+	case rrule.DAILY, rrule.HOURLY, rrule.MINUTELY, rrule.SECONDLY: // what is shorter than a day is not counted here
 	}
 	return time.Date(y, m, d+n, 0, 0, 0, 0, time.UTC)
 }

@@ -60,8 +60,6 @@ var (
 	windowWords = []headsup.Window{"", headsup.WindowExisting, headsup.WindowNew}
 )
 
-const holdCode = 2
-
 var eventTypes = []event.Type{
 	"", event.MessageReceived, event.NotificationDelivered, event.NotificationFailed, event.NotificationUnknown,
 	event.NotificationExpired, event.NotificationSuppressed, event.NotificationCancelled, event.NotificationAnswered,

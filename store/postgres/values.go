@@ -12,7 +12,6 @@ import (
 type (
 	optionalText = zeronull.Text
 	optionalTime = zeronull.Timestamptz
-	optionalInt  = zeronull.Int8
 )
 
 // registerTypes makes times come back in UTC.

@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -88,6 +89,15 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 	if _, err := s.SubmitMessage(t.Context(), everyone, false); err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now().Truncate(time.Millisecond)
+	hourly := schedule.Schedule{
+		ID: 1, AppID: "app", Rule: schedule.Rule{Cron: "0 * * * *"}, Missed: schedule.FireLate, Grace: time.Minute,
+		Template: []byte(`{}`), CreatedAt: now, UpdatedAt: now,
+		Clocks: []schedule.Clock{{Zone: "UTC", NextAt: now.Truncate(time.Hour).Add(-2 * time.Hour)}},
+	}
+	if _, _, err := s.CreateSchedule(t.Context(), hourly, 10); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "backup.db")
 	if err := s.Backup(t.Context(), file); err != nil {
 		t.Fatal(err)
@@ -105,6 +115,13 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 	restored := openStore(t, into)
 	if claimed, err := restored.Claim(t.Context(), 10, time.Now()); len(claimed.Attempts) != 0 || err != nil {
 		t.Errorf("handed out are %v, %v", claimed.Attempts, err)
+	}
+	if due, err := restored.DueClocks(t.Context(), 10, time.Now()); err != nil || len(due.Clocks) != 0 || !due.Next.After(now) {
+		t.Errorf("due are %+v, %v", due, err)
+	}
+	if had, err := restored.Occurrences(t.Context(), "app", 1, 0, 10); err != nil || len(had) != 1 ||
+		had[0].Reason != schedule.ReasonRestored || had[0].Others < 2 {
+		t.Errorf("occurrences are %+v, %v", had, err)
 	}
 	for id, want := range map[outbox.MessageID]outbox.State{
 		ready.Message.ID: outbox.StateUnknown, sending.Message.ID: outbox.StateUnknown, later.Message.ID: outbox.StateScheduled,

@@ -222,7 +222,7 @@ func (s *stmt) bind(args []any) error {
 	}
 	used := s.buf
 	for i, a := range args {
-		rc := int32(lib.SQLITE_OK)
+		var rc int32
 		n := int32(i + 1)
 		switch x := a.(type) {
 		case nil:

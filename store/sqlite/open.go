@@ -48,7 +48,6 @@ type Store struct {
 	lock        *dirLock
 	writer      *writer
 	readers     chan *conn   // nil ones while the file is being opened anew
-	fresh       []*conn      // readers that nobody else has yet; they belong to the writer
 	files       sync.RWMutex // held to close all connections
 	checkpoints *checkpointer
 	leases      *turnlock.Table[headsup.ConversationKey]
@@ -209,18 +208,19 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	s.close = sync.OnceValue(s.shut)
 	s.room = newRoom(cfg)
 	s.writer = newWriter(s)
-	if err := s.connect(); err != nil {
+	readers, err := s.connect()
+	if err != nil {
 		return nil, errors.Join(explain(path, err), s.disconnect())
 	}
-	s.lend()
+	s.lend(readers)
 	go s.writer.run()
 	if err := s.writer.do(ctx, s.resume); err != nil {
 		s.writer.close()
-		return nil, errors.Join(explain(path, err), s.disconnect())
+		return nil, errors.Join(explain(path, err), closeAll(s.takeReaders()), s.disconnect())
 	}
 	if err := s.prime(ctx); err != nil {
 		s.writer.close()
-		return nil, errors.Join(explain(path, err), s.disconnect())
+		return nil, errors.Join(explain(path, err), closeAll(s.takeReaders()), s.disconnect())
 	}
 	s.wake()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -231,55 +231,77 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	return s, nil
 }
 
-// connect opens the writer's connection, the checkpointer's and the readers', and reads what is kept in memory.
-func (s *Store) connect() error {
+// connect opens the writer's connection, the checkpointer's and the readers', and reads what is kept in memory. The
+// readers are to be lent out.
+func (s *Store) connect() (readers []*conn, err error) {
 	c, err := openConn(s.path, forWriter)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.writer.conn = c
 	if _, err := c.one(func(r row) {
 		s.seq, s.version = r.int(0), r.int(1)
 		s.lanes = newLanes(s.seq, r.int(2))
 	}, "SELECT next_seq, next_version, ready + sending FROM counters"); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := c.one(func(r row) { s.parts.last = r.int(0) + 1 }, "SELECT max(part) FROM finished"); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.routes.load(c); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.events.load(c); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.writer.sync.open(s.path); err != nil {
-		return err
+		return nil, err
 	}
 	k, err := openConn(s.path, forCheckpoint)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.checkpoints.use(k)
+	if err := s.checkpoints.use(k); err != nil {
+		return nil, err
+	}
 	for range readersCount {
 		r, err := openConn(s.path, forReader)
 		if err != nil {
-			return err
+			return nil, errors.Join(err, closeAll(readers))
 		}
-		s.fresh = append(s.fresh, r)
+		readers = append(readers, r)
 	}
-	return nil
+	return readers, nil
 }
 
-// lend lets others read. Nobody has a connection to read with before, so that what failed until then can be undone.
-func (s *Store) lend() {
-	for _, r := range s.fresh {
+// lend lets connections be used, one by each who reads. There are always as many as are lent out, so that giving one back
+// never waits: while the database is closed they are nil.
+func (s *Store) lend(readers []*conn) {
+	for _, r := range readers {
 		s.readers <- r
 	}
-	s.fresh = nil
+}
+
+// takeReaders takes all connections back, and waits for those who read.
+func (s *Store) takeReaders() []*conn {
+	readers := make([]*conn, 0, readersCount)
+	for range readersCount {
+		readers = append(readers, <-s.readers)
+	}
+	return readers
+}
+
+func closeAll(conns []*conn) error {
+	var errs []error
+	for _, c := range conns {
+		if c != nil {
+			errs = append(errs, c.close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // leave is disconnect that leaves the log as it is.
@@ -290,19 +312,10 @@ func (s *Store) leave() error {
 	return s.disconnect()
 }
 
-// disconnect closes all connections that are open; the writer's last, since the last one to be closed tidies the log away.
+// disconnect closes all connections but the readers'; the writer's last, since the last one to be closed tidies the log
+// away.
 func (s *Store) disconnect() error {
-	var errs []error
-	for len(s.readers) > 0 {
-		if r := <-s.readers; r != nil {
-			errs = append(errs, r.close())
-		}
-	}
-	for _, r := range s.fresh {
-		errs = append(errs, r.close())
-	}
-	s.fresh = nil
-	errs = append(errs, s.checkpoints.use(nil), s.writer.sync.close())
+	errs := []error{s.checkpoints.use(nil), s.writer.sync.close()}
 	if c := s.writer.conn; c != nil {
 		s.writer.conn = nil
 		errs = append(errs, c.close())
@@ -325,16 +338,8 @@ func (s *Store) shut() error {
 	if s.writer.sync.failed() != nil {
 		s.withdraw() // nothing is written back that may be wrong
 	}
-	readers := make([]*conn, 0, readersCount)
-	for range readersCount { // waits for those that read
-		readers = append(readers, <-s.readers)
-	}
+	errs = append(errs, closeAll(s.takeReaders()))
 	close(s.readers)
-	for _, r := range readers {
-		if r != nil {
-			errs = append(errs, r.close())
-		}
-	}
 	if c := s.writer.conn; c != nil {
 		if _, err := c.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 			errs = append(errs, fmt.Errorf("checkpoint: %w", err))

@@ -72,17 +72,10 @@ func (w *writer) refuse(err error) bool {
 func (s *Store) withdraw() {
 	s.files.Lock() // a backup is a connection, too
 	defer s.files.Unlock()
-	for range readersCount { // waits for those that read; nobody gets one of them again
-		if r := <-s.readers; r != nil {
-			s.fresh = append(s.fresh, r)
-		}
-	}
-	if err := s.leave(); err != nil {
+	if err := errors.Join(closeAll(s.takeReaders()), s.leave()); err != nil {
 		s.cfg.Logger.Warn("connections not closed well", "error", err)
 	}
-	for range readersCount {
-		s.readers <- nil // who reads is told that it cannot be
-	}
+	s.lend(make([]*conn, readersCount)) // who reads is told that it cannot be
 }
 
 // reopen opens the database and makes everything in memory as it is there. It belongs to the writer.
@@ -90,19 +83,17 @@ func (s *Store) reopen() (err error) {
 	if err := s.writer.sync.rewrite(s.path + "-wal"); err != nil {
 		return fmt.Errorf("write the log again: %w", err)
 	}
-	for range readersCount {
-		<-s.readers // nil
-	}
+	s.takeReaders() // which are nil
+	var readers []*conn
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.leave())
-			for range readersCount {
-				s.readers <- nil
-			}
+			err = errors.Join(err, closeAll(readers), s.leave())
+			readers = make([]*conn, readersCount)
 		}
+		s.lend(readers)
 	}()
 	s.cache.clear()
-	if err := s.connect(); err != nil {
+	if readers, err = s.connect(); err != nil {
 		return err
 	}
 	o := &op{run: s.restore}
@@ -113,7 +104,6 @@ func (s *Store) reopen() (err error) {
 		return err
 	}
 	s.writer.sync.mends()
-	s.lend()
 	return nil
 }
 

@@ -293,7 +293,7 @@ func lostAgainIsPoison(e *env) {
 
 	_, err := e.ReplayDelivery(e.ctx, d.ID, now) // which begins the count anew
 	e.ok(err)
-	now = e.loses(s, now)
+	e.loses(s, now)
 	if d := e.delivery(s); d.State != outbox.StateReady {
 		e.Errorf("it is %s after a loss", d.State)
 	}

@@ -170,8 +170,14 @@ func conversationWaits(e *paced) {
 
 // manyThatWait: heads whose conversations have no room cost nothing until these have some.
 func manyThatWait(e *paced) {
-	const n = 1200 // more than a driver does in one step
-	all := e.people(tenant, n)
+	const n = 1200    // more than a driver does in one step
+	const atOnce = 20 // a driver commits them together
+	all := make([]book.Conversation, n)
+	together(atOnce, func(k int) {
+		for i := k; i < n; i += atOnce {
+			all[i] = e.meetIn(tenant, fmt.Sprint("many-", i))
+		}
+	})
 	e.say(all...)
 	e.say(all...)
 	for done := 0; done < n; {
@@ -179,7 +185,7 @@ func manyThatWait(e *paced) {
 		if len(got) == 0 {
 			e.Fatalf("%d were handed out, want %d", done, n)
 		}
-		e.sends(e.at(time.Second), got...)
+		together(len(got), func(i int) { e.sends(e.at(time.Second), got[i]) })
 		done += len(got)
 	}
 	e.next(e.at(2*time.Second), 0, e.at(11*time.Second))

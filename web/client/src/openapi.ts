@@ -1704,7 +1704,7 @@ export interface components {
              */
             others?: number;
             /**
-             * @description Why it was skipped (missed, nobody, expired, invalid), or coalesced for one that was told for earlier ones too.
+             * @description Why it was skipped (missed, nobody, expired, invalid, restored), or coalesced for one that was told for earlier ones too.
              * @example missed
              */
             reason?: string;
