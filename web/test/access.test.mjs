@@ -21,6 +21,8 @@ for (const colorScheme of ['light', 'dark']) {
     await wire.getByRole('listitem').last().getByRole('button').click();
     await check('wire, filtered and opened');
 
+    // Whoever the channel forbids to be told is told no more, so this comes first.
+    await server.post('/v1/notifications', { to: { user: 'dl_ben' }, text: 'Later', in: '1h' });
     await page.getByRole('tab', { name: 'Faults' }).click();
     await page.getByLabel('What the channel does').selectOption('Forbidden (403)');
     await page.getByRole('button', { name: 'Start this fault' }).click();
@@ -35,7 +37,6 @@ for (const colorScheme of ['light', 'dark']) {
 
     await page.getByRole('tab', { name: 'Queue' }).click();
     await page.getByRole('list', { name: 'Outcomes' }).getByRole('listitem').first().waitFor();
-    await server.post('/v1/notifications', { to: { user: 'dl_ben' }, text: 'Later', in: '1h' });
     const waiting = page.getByRole('list', { name: 'Waiting' }).getByRole('listitem').first();
     await waiting.getByRole('button', { name: /^History/ }).click();
     await check('queue');
@@ -117,7 +118,7 @@ test('everything can be done by keyboard: write, open a row, make a group, start
   await ben.card.getByRole('tab', { name: 'Keys' }).waitFor();
 
   await tabTo(page.getByRole('tab', { name: 'Wire' }));
-  for (const _ of [1, 2, 3]) await keyboard.press('ArrowRight');
+  for (const _ of [1, 2, 3, 4]) await keyboard.press('ArrowRight'); // to the faults
   await keyboard.press('Enter');
   const start = page.getByRole('button', { name: 'Start this fault' });
   await start.waitFor();
