@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { assertQuiet, screenshot } from './browser.mjs';
 import { copied, run } from './clipboard.mjs';
-import { openPlayground } from './playground.mjs';
+import { openPlayground, started } from './playground.mjs';
 import { until } from './until.mjs';
 
 test('a 429 with Retry-After: the queue says when it is tried next, and then it arrives once', async (t) => {
@@ -39,6 +39,8 @@ test('a 403 fails with its reason, and is replayed when the channel behaves', as
   assert.match(await row.innerText(), /403/);
   await ann.card.getByText(/The last message did not arrive/).waitFor();
   assert.equal(await ann.count(/May I/), 0);
+  await ann.send('run'); // until she says something, nothing is sent where it was forbidden
+  await ann.sees(started);
   await row.getByRole('button', { name: /^Replay/ }).click();
   await ann.seesOnce(/^May I\?$/);
   assertQuiet(page);
