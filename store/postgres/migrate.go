@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -46,13 +45,13 @@ func migrate(ctx context.Context, cc *pgx.ConnConfig) (err error) {
 	})
 }
 
-// locked calls f while this process holds the row of headsup_migrating. The lock is that of a transaction which stays
-// open meanwhile: unlike an advisory lock of a session it works behind a pooler, and unlike a lease it is free at the
-// moment in which its holder is gone.
+// migrating is the key of the advisory lock that the node which migrates holds.
+const migrating = 0x68656164 // "head"
+
+// locked calls f while this process holds the lock of whoever migrates. The lock is that of a transaction which stays
+// open meanwhile: unlike the lock of a session it works behind a pooler, and unlike a lease it is free at the moment in
+// which its holder is gone.
 func locked(ctx context.Context, db *sql.DB, f func() error) (err error) {
-	if err := makeLock(ctx, db); err != nil {
-		return err
-	}
 	holder, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -65,28 +64,11 @@ func locked(ctx context.Context, db *sql.DB, f func() error) (err error) {
 	if _, err := holder.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 		return err
 	}
-	if _, err := holder.ExecContext(ctx, "SET LOCAL lock_timeout = 0"); err != nil {
+	if _, err := holder.ExecContext(ctx, "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"); err != nil {
 		return err
 	}
-	if _, err := holder.ExecContext(ctx, "SELECT id FROM headsup_migrating FOR UPDATE"); err != nil {
+	if _, err := holder.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migrating); err != nil {
 		return err
 	}
 	return f()
-}
-
-// makeLock makes the table with the one row. Two nodes that make the same table at once get in each other's way, IF NOT
-// EXISTS or not: then the other one has made it.
-func makeLock(ctx context.Context, db *sql.DB) error {
-	for try := 1; ; try++ {
-		_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS headsup_migrating (id integer PRIMARY KEY);
-			INSERT INTO headsup_migrating VALUES (1) ON CONFLICT DO NOTHING`)
-		if code := codeOf(err); code != codeUniqueViolation && code != codeDuplicateTable || try == tries {
-			return err
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
