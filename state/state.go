@@ -38,7 +38,7 @@ var ErrMissingID = errors.New("state: the activity lacks an id that the scope ne
 // MaxDocument is how large a document may be, in bytes of JSON. A turn that would save a larger one fails.
 const MaxDocument = 1 << 20
 
-// SizeError: a document is larger than [MaxDocument].
+// SizeError says that a document would be larger than [MaxDocument].
 type SizeError struct {
 	// Path is the document's.
 	Path string
