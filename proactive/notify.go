@@ -180,7 +180,7 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	sub = outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
-		Handler: n.Handler, Policy: PolicyAdHoc,
+		Handler: n.Handler, Policy: n.Policy,
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err = checkTimes(n, now)
@@ -196,9 +196,6 @@ func deliver(sub *outbox.Submission, to []book.Conversation, due time.Time) {
 		})
 	}
 }
-
-// PolicyAdHoc says a notification at once, whatever the person is doing.
-const PolicyAdHoc = "adhoc"
 
 // check finds what is wrong whenever it is asked for.
 func check(n headsup.Notification) error {

@@ -203,6 +203,8 @@ func (q *queue) promote(now time.Time) {
 		case !t.stands(): // it was cancelled, or is gone, or waits for another time
 		case d.State == outbox.StateScheduled:
 			q.becomeReady(d, outbox.Change{At: now, State: outbox.StateReady})
+		case d.State == outbox.StateHeld:
+			q.judgeHeld(d.conversation, now)
 		case d.State == outbox.StateReady:
 			d.DueAt = time.Time{}
 			q.offer(d)

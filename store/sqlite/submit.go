@@ -77,7 +77,7 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 		case nd.DueAt.After(sub.At):
 			h.wantedAt = nd.DueAt
 			err = t.insertScheduled(&h, nd.DueAt, sub.At)
-		case take && alone && !expiredAt(m.ExpiresAt, sub.At):
+		case take && alone && m.Policy.IsZero() && !expiredAt(m.ExpiresAt, sub.At):
 			receipt.Attempt, err = t.insertTaken(&h, sub)
 		default:
 			err = t.insertReady(&h, sub.At)
@@ -121,6 +121,10 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: submit: window: %w", err)
 	}
+	policy, err := outbox.EncodePolicy(m.Policy)
+	if err != nil {
+		return fmt.Errorf("sqlite: submit: %w", err)
+	}
 	var only any
 	if alone {
 		only = int64(sub.Deliveries[0].ID)
@@ -129,7 +133,7 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
-		int64(m.Lane), onUnknown, window, m.Handler, m.Policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
+		int64(m.Lane), onUnknown, window, m.Handler, policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
 	return err
 }
 
