@@ -17,6 +17,7 @@ type vocabulary struct {
 	scales   map[string]float64
 	and      []string
 	articles []string       // words for one that mostly are articles
+	parts    []string       // fractions and the like, which are not read
 	ordinals map[string]int // -1 is the last
 }
 
@@ -25,7 +26,7 @@ var vocabularies = map[Language]vocabulary{
 		small: with(numbered(0, "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "+
 			"fifteen sixteen seventeen eighteen nineteen"), "twenty thirty forty fifty sixty seventy eighty ninety"),
 		hundred: words("hundred"), scales: map[string]float64{"thousand": 1e3, "k": 1e3, "million": 1e6, "billion": 1e9},
-		and: words("and"), articles: words("a an"),
+		and: words("and"), articles: words("a an"), parts: words("half quarter third quarters thirds dozen point minus"),
 		ordinals: last(numbered(1, "first|1st second|2nd third|3rd fourth|4th fifth|5th sixth|6th seventh|7th eighth|8th "+
 			"ninth|9th tenth|10th"), "last"),
 	},
@@ -35,6 +36,7 @@ var vocabularies = map[Language]vocabulary{
 			"zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig"),
 		hundred: words("hundert"), scales: map[string]float64{"tausend": 1e3, "million": 1e6, "millionen": 1e6, "milliarde": 1e9, "milliarden": 1e9},
 		articles: words("ein eine einen einem einer"),
+		parts:    words("halb halbe halben einhalb anderthalb viertel drittel dutzend komma minus"),
 		ordinals: last(numbered(1, "erste|ersten|erster|erstes zweite|zweiten|zweiter|zweites dritte|dritten|dritter|drittes "+
 			"vierte|vierten|vierter funfte|funften|funfter sechste|sechsten siebte|siebten achte|achten neunte|neunten "+
 			"zehnte|zehnten"), "letzte letzten letzter letztes"),
@@ -43,13 +45,13 @@ var vocabularies = map[Language]vocabulary{
 		small: with(numbered(0, "zero un|une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize"),
 			"vingt|vingts trente quarante cinquante soixante septante huitante|octante nonante"),
 		hundred: words("cent cents"), scales: map[string]float64{"mille": 1e3, "million": 1e6, "millions": 1e6, "milliard": 1e9, "milliards": 1e9},
-		and: words("et"), articles: words("un une"),
+		and: words("et"), articles: words("un une"), parts: words("demi demie quart tiers douzaine virgule moins"),
 		ordinals: last(numbered(1, "premier|premiere|1er deuxieme|second|seconde troisieme quatrieme cinquieme sixieme septieme "+
 			"huitieme neuvieme dixieme"), "dernier derniere"),
 	},
 	Spanish: {
 		small: spanish(), scales: map[string]float64{"mil": 1e3, "millon": 1e6, "millones": 1e6},
-		and: words("y"), articles: words("un una"),
+		and: words("y"), articles: words("un una"), parts: words("medio media cuarto tercio docena coma menos"),
 		ordinals: last(numbered(1, "primero|primer|primera segundo|segunda tercero|tercer|tercera cuarto|cuarta quinto|quinta "+
 			"sexto|sexta septimo|septima octavo|octava noveno|novena decimo|decima"), "ultimo ultima"),
 	},
@@ -91,7 +93,7 @@ func Number(locale, text string) (float64, bool) {
 	for i := 0; i < len(tokens); {
 		n, used, ok := v.at(tokens[i:])
 		switch {
-		case !ok && tokens[i].bad, tokens[i].word == or: // "one or two" is neither
+		case !ok && tokens[i].bad, tokens[i].word == or, slices.Contains(v.parts, tokens[i].word): // "one or two" is neither
 			return 0, false
 		case !ok:
 			article = article || slices.Contains(v.articles, tokens[i].word)

@@ -46,7 +46,7 @@ func TestNumbers(t *testing.T) {
 func TestWhatIsNoNumber(t *testing.T) {
 	t.Parallel()
 	for locale, texts := range map[string][]string{
-		"en": {"", "hello", "1 or 2", "15:30", "1,5", "one two", "5-6", "12,34", "a table", "half", "1/2"},
+		"en": {"", "hello", "1 or 2", "15:30", "1,5", "one two", "5-6", "12,34", "a table", "half", "1/2", "twenty and a half", "three quarters", "minus five"},
 		"de": {"1.5", "eins zwei", "zweiundzwei", "einhunderthundert", "ein Tisch", "1,2,3"}, "fr": {"1.5", "un ou deux"}, "es": {"1.5", "uno dos"},
 	} {
 		for _, text := range texts {
