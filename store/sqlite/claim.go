@@ -178,9 +178,6 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	for i := range due {
 		d := &due[i]
 		if d.state == held {
-			if err := t.judgeHeld(d.conversation, now); err != nil {
-				return 0, err
-			}
 			continue
 		}
 		r, err := t.route(d.route)
@@ -199,6 +196,13 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		}
 		if err != nil {
 			return 0, err
+		}
+	}
+	for i := range due {
+		if d := &due[i]; d.state == held {
+			if err := t.judgeHeld(d.conversation, now); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return len(due), nil
