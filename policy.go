@@ -39,14 +39,28 @@ type Policy struct {
 	Quiet time.Duration
 	// Priority is how pressing the notification is. What is going on with a smaller one does not keep it from being said.
 	Priority int
-	// Digest lets it be said in one message together with others that were held in its conversation; for wait only.
-	Digest bool
+	// Expects says that the notification asks for a reply, whatever goes on.
+	Expects Reply
+}
+
+// Reply says what becomes of the person's answer to a notification. The zero value expects none.
+type Reply struct {
+	// Wanted: the next message in the conversation is the answer. It goes to whoever has asked and not to the bot's own
+	// handler, and what was going on before is resumed after it.
+	Wanted bool
+	// To names the handler that gets the answer; empty leaves it to those who are told of events.
+	To string
+	// Within is how long somebody waits for it, after it was delivered. Zero means [DefaultReplyWithin].
+	Within time.Duration
 }
 
 // Limits of a [Policy].
 const (
 	// DefaultMaxWait is how long a notification waits if its policy does not say.
 	DefaultMaxWait = 24 * time.Hour
+	// DefaultReplyWithin is how long an answer is waited for if the policy does not say, and MaxReplyWithin the longest.
+	DefaultReplyWithin = time.Hour
+	MaxReplyWithin     = 7 * 24 * time.Hour
 	// MaxWait is the longest that a policy may say, and MaxQuiet the longest silence.
 	MaxWait  = 30 * 24 * time.Hour
 	MaxQuiet = time.Hour

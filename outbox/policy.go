@@ -25,8 +25,6 @@ const (
 	// ReasonFree and ReasonMaxWait: it is held no longer, since nothing goes on, or since it has waited long enough.
 	ReasonFree    = "free"
 	ReasonMaxWait = "max_wait"
-	// ReasonDigest: another delivery says it together with its own.
-	ReasonDigest = "digest"
 )
 
 // Situation is what is known of a delivery's conversation, and of the delivery, when it could be handed out.
@@ -162,7 +160,9 @@ type storedPolicy struct {
 	With     string             `json:"with,omitzero"`
 	Quiet    int64              `json:"quiet,omitzero"`
 	Priority int                `json:"priority,omitzero"`
-	Digest   bool               `json:"digest,omitzero"`
+	Reply    bool               `json:"reply,omitzero"`
+	ReplyTo  string             `json:"reply_to,omitzero"`
+	Within   int64              `json:"within,omitzero"`
 }
 
 // EncodePolicy writes a policy for a store; empty for one that says everything at once.
@@ -171,7 +171,8 @@ func EncodePolicy(p headsup.Policy) (string, error) {
 		return "", nil
 	}
 	raw, err := json.Marshal(storedPolicy{
-		p.Name, p.MaxWait.Microseconds(), p.Then, p.With, p.Quiet.Microseconds(), p.Priority, p.Digest,
+		p.Name, p.MaxWait.Microseconds(), p.Then, p.With, p.Quiet.Microseconds(), p.Priority,
+		p.Expects.Wanted, p.Expects.To, p.Expects.Within.Microseconds(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("outbox: encode a policy: %w", err)
@@ -190,7 +191,8 @@ func DecodePolicy(text string) (headsup.Policy, error) {
 	}
 	return headsup.Policy{
 		Name: p.Name, MaxWait: time.Duration(p.MaxWait) * time.Microsecond, Then: p.Then, With: p.With,
-		Quiet: time.Duration(p.Quiet) * time.Microsecond, Priority: p.Priority, Digest: p.Digest,
+		Quiet: time.Duration(p.Quiet) * time.Microsecond, Priority: p.Priority,
+		Expects: headsup.Reply{Wanted: p.Reply, To: p.ReplyTo, Within: time.Duration(p.Within) * time.Microsecond},
 	}, nil
 }
 

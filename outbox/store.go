@@ -39,8 +39,8 @@ import (
 // deliveries with [VerbSend] does what [Judge] says, once it has the conversation's lease: it holds the delivery, which
 // leaves its lane, or suppresses it, and goes on with the next; or hands it out, and tells how it is to be said. What is
 // held is judged again in the step that changes what goes on ([headsup.Mark]), and in the first Claim at or after the time
-// that the last judgement told, which NextDue tells: those that are not held any more become ready, in the order of the
-// times at which they were wanted, then of their ids. The step that accepts a message judges
+// that the last judgement told, which NextDue tells: those that are not held any more become ready, behind those that were
+// scheduled until then, in the order of the times at which they were wanted, then of their ids. The step that accepts a message judges
 // nothing, and hands out none that has a policy.
 //
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or

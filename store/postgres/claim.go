@@ -479,7 +479,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if c.handler != "" {
+		if c.handler != "" || c.policy != "" {
 			ids = append(ids, c.saidBy())
 		}
 	}

@@ -178,9 +178,6 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	for i := range due {
 		d := &due[i]
 		if d.state == held {
-			if err := t.judgeHeld(d.conversation, now); err != nil {
-				return 0, err
-			}
 			continue
 		}
 		r, err := t.route(d.route)
@@ -199,6 +196,13 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		}
 		if err != nil {
 			return 0, err
+		}
+	}
+	for i := range due {
+		if d := &due[i]; d.state == held {
+			if err := t.judgeHeld(d.conversation, now); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return len(due), nil
@@ -340,7 +344,7 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
 	a.Edited, a.Handler, a.Policy, a.As = d.edited, d.handler, p, j.As
-	if a.Handler != "" {
+	if a.Handler != "" || d.policy != "" {
 		said := d.id
 		if d.verb != send {
 			said = d.revises

@@ -38,7 +38,8 @@ func acceptedIsKept(e *env) {
 	m.Value = jsontext.Value(`{"id":9007199254740993}`)
 	m.Topic, m.Lane, m.OnUnknown, m.Window = "topic", outbox.LaneBulk, headsup.OnUnknownHold, headsup.WindowNew
 	m.Policy = headsup.Policy{
-		Name: headsup.PolicyWait, MaxWait: time.Minute, Then: headsup.PolicyInterrupt, With: "dialog", Quiet: time.Second, Priority: 2, Digest: true,
+		Name: headsup.PolicyWait, MaxWait: time.Minute, Then: headsup.PolicyInterrupt, With: "dialog", Quiet: time.Second, Priority: 2,
+		Expects: headsup.Reply{Wanted: true, To: "handler", Within: time.Minute},
 	}
 	m.CollapseKey, m.Target = "collapse", `{"everyone":true}`
 	m.ExpiresAt, m.CreatedAt = e.at(time.Hour), e.at(-time.Second)
