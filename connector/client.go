@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/backoff"
 )
 
@@ -179,8 +181,19 @@ type Call struct {
 	IDs  []string
 	// Query is appended, encoded.
 	Query url.Values
-	// Body is sent as JSON unless it is nil.
+	// Body is sent as JSON unless it is nil. A [jsontext.Value] is sent as it is.
 	Body any
+}
+
+func (call Call) encode() ([]byte, error) {
+	switch body := call.Body.(type) {
+	case nil:
+		return nil, nil
+	case jsontext.Value:
+		return body, nil
+	default:
+		return json.Marshal(body)
+	}
 }
 
 // Call makes the call and, unless result is nil, reads the JSON of the answer into result. The error is an *Error.
@@ -224,6 +237,12 @@ func (c *Client) acknowledge(ctx context.Context, call Call, result any) error {
 	if err != nil || result == nil {
 		return err
 	}
+	if sent, ok := result.(*activity.ResourceResponse); ok {
+		if id, ok := got.id(); ok {
+			sent.ID = id
+			return nil
+		}
+	}
 	got.hint(result)
 	return nil
 }
@@ -234,11 +253,9 @@ func (c *Client) do(ctx context.Context, call Call, limit int64, also ...int) (a
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
-	var body []byte
-	if call.Body != nil {
-		if body, err = json.Marshal(call.Body); err != nil {
-			return answer{}, call.refused(fmt.Errorf("encode body: %w", err))
-		}
+	body, err := call.encode()
+	if err != nil {
+		return answer{}, call.refused(fmt.Errorf("encode body: %w", err))
 	}
 	if at, ok := ctx.Deadline(); !ok || time.Until(at) > c.cfg.Timeout { // the caller's may be tighter
 		bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
