@@ -145,6 +145,8 @@ func (c Config) validate() error {
 type Client struct {
 	cfg       Config
 	transport http.RoundTripper
+	services  services
+	headers   atomic.Pointer[headers] // the last that were used
 }
 
 // New returns a client. It connects to nothing yet.
@@ -347,7 +349,7 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	start := time.Now()
 	var written atomic.Bool // set before the first byte of a body can leave
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url, body, token)
+	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url(), body, token)
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
@@ -369,27 +371,43 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	return got, nil
 }
 
-func (c *Client) request(ctx context.Context, method, url string, body []byte, token string) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method string, to *url.URL, body []byte, token string) (*http.Request, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, reader)
+	req, err := http.NewRequestWithContext(ctx, method, "", reader)
 	if err != nil {
 		return nil, err
 	}
 	req.GetBody = nil // without it net/http cannot send a body twice
-	req.Header = http.Header{
-		"Accept":     {"application/json"},
-		"User-Agent": {c.cfg.UserAgent},
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
+	req.URL, req.Host, req.Header = to, to.Host, c.header(token, body != nil)
 	return req, nil
+}
+
+// headers are those of requests with a token, or without one if it is empty. Transports do not change them
+// ([http.RoundTripper]), so all requests share them.
+type headers struct {
+	token          string
+	content, plain http.Header
+}
+
+// header is what a request says of itself.
+func (c *Client) header(token string, content bool) http.Header {
+	h := c.headers.Load()
+	if h == nil || h.token != token {
+		h = &headers{token: token, plain: http.Header{"Accept": {"application/json"}, "User-Agent": {c.cfg.UserAgent}}}
+		if token != "" {
+			h.plain.Set("Authorization", "Bearer "+token)
+		}
+		h.content = h.plain.Clone()
+		h.content.Set("Content-Type", "application/json; charset=utf-8")
+		c.headers.Store(h)
+	}
+	if content {
+		return h.content
+	}
+	return h.plain
 }
 
 // broken is the error for a request without an answer. Until the request was written nothing can have happened.
