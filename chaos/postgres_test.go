@@ -89,9 +89,7 @@ func TestPostgresKillStorm(t *testing.T) {
 // nameOf makes a database and returns its name.
 func nameOf(t *testing.T, c *pgtest.Cluster) string {
 	t.Helper()
-	text := c.Database(t)
-	name, _, _ := strings.Cut(text[strings.LastIndex(text, "/")+1:], "?")
-	return name
+	return pgtest.Name(c.Database(t))
 }
 
 // TestPostgresDies stops, kills and restarts the database under two nodes (F26, F27): what is acknowledged is kept, nothing is
