@@ -18,7 +18,7 @@ type restore struct {
 	AfterRestore string `name:"after-restore" default:"hold" enum:"hold,send" placeholder:"WHAT" help:"What to do with what waits to be said: hold it, since it may have been said after the backup was made, or send it (${default})."`
 
 	// What of the configuration says where everything is. Their values are the loader's.
-	Config               string `placeholder:"FILE" help:"YAML file of settings."`
+	Config               string `placeholder:"FILE" help:"YAML file of settings. What the flags below say may be there or in the environment, as for serve."`
 	Data                 string `placeholder:"DIR" help:"Data directory to make."`
 	Database             string `placeholder:"URL" help:"PostgreSQL database that was restored with PostgreSQL's tools, as postgres://user@host/name."`
 	DatabasePasswordFile string `name:"database-password-file" placeholder:"FILE" help:"File that holds the password for the database; only its owner may have access to it."`
@@ -33,20 +33,17 @@ func (restore) Help() string {
     headsup deliveries list --state unknown --reason restored
     headsup deliveries replay --state unknown --reason restored
 
+    pg_restore --dbname headsup headsup.dump
+    headsup restore --database postgres://headsup@db.example/headsup
+
 What was sent after the backup was made is not in it, so what waits in it may have been said already. "hold" makes everything
 that is due unknown, with the reason restored, and says nothing; look at it, and replay or settle it. What is due later stays.
 "send" says it all, some of it again perhaps. What people did since the backup is lost either way: whoever was forgotten must be
 forgotten again.
 
-A PostgreSQL database is restored by PostgreSQL's own tools, from a dump or to a point in time, while no server runs. Then, and
-before the first server is started, hold what is due in it:
-
-    pg_restore --dbname headsup headsup.dump
-    headsup restore --database postgres://headsup@db.example/headsup
-    headsup serve --database postgres://headsup@db.example/headsup
-
-Servers that are started too early wait for it. If one was there before, the command fails, which it may take 20 seconds to find
-out, and changes nothing.
+A PostgreSQL database is restored with PostgreSQL's own tools, from a dump or to a point in time, while no server works with it.
+Then, before the first server is started, this command holds what is due in it. Servers that are started too early wait for the
+command; if one was there before, the command fails, which it may take 20 seconds to find out, and changes nothing.
 
 The exit code is 0 when all is ready, 1 when something failed, 2 when the call is wrong.`
 }
