@@ -33,7 +33,6 @@ func (restore) Help() string {
     headsup deliveries list --state unknown --reason restored
     headsup deliveries replay --state unknown --reason restored
 
-    pg_restore --dbname headsup headsup.dump
     headsup restore --database postgres://headsup@db.example/headsup
 
 What was sent after the backup was made is not in it, so what waits in it may have been said already. "hold" makes everything
