@@ -83,7 +83,8 @@ func TestPostgresKillStorm(t *testing.T) {
 	}
 	close(stop)
 	wait()
-	l.judge(3*time.Minute, kills*people)
+	patience := 3*time.Minute + time.Duration(kills)*300*time.Millisecond
+	l.judge(patience, kills*people)
 }
 
 // nameOf makes a database and returns its name.
