@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/fair":     0,
 	"internal/ident":    0,
 	"internal/netguard": 0,
+	"internal/trunk":    0,
 	"internal/recur":    0,
 	"internal/signed":   0,
 	"internal/turnlock": 0,

@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -328,16 +327,18 @@ func (call Call) failed(got answer, token string, replaced bool) error {
 // send makes one HTTP request and reads the answer. It is the only place that talks to the network.
 func (c *Client) send(ctx context.Context, call Call, to target, body []byte, token string, limit int64) (answer, error) {
 	start := time.Now()
-	var written atomic.Bool // set before the first byte of a body can leave
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url, body, token)
+	content := &content{rest: body}
+	if body == nil && call.effect() {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { content.begun.Store(true) }})
+	}
+	req, err := c.request(ctx, call.Method, to.url, content, token)
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		c.cfg.Logger.DebugContext(ctx, "connector request failed", "op", call.Op, "host", to.host, "elapsed", time.Since(start), "error", err)
-		return answer{}, call.broken(ctx, err, written.Load())
+		return answer{}, call.broken(ctx, err, content.begun.Load())
 	}
 	got := answer{status: resp.StatusCode, header: resp.Header}
 	got.body, got.readError = io.ReadAll(io.LimitReader(resp.Body, limit+1)) // to the end, so that the connection can be used again
@@ -352,21 +353,19 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	return got, nil
 }
 
-func (c *Client) request(ctx context.Context, method, url string, body []byte, token string) (*http.Request, error) {
-	var reader io.Reader
-	if body != nil {
-		reader = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, reader)
+func (c *Client) request(ctx context.Context, method, url string, body *content, token string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.GetBody = nil // without it net/http cannot send a body twice
+	if body.rest != nil { // it has no GetBody: without it net/http cannot send a body twice
+		req.Body, req.ContentLength = body, int64(len(body.rest))
+	}
 	req.Header = http.Header{
 		"Accept":     {"application/json"},
 		"User-Agent": {c.cfg.UserAgent},
 	}
-	if body != nil {
+	if req.Body != nil {
 		req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	}
 	if token != "" {
