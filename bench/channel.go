@@ -44,12 +44,7 @@ func slowChannel(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		stop, err := o.profiled()
-		if err != nil {
-			return err
-		}
 		got, err := p.timed(ctx, o.deliveries, p.start)
-		stop()
 		if err := errors.Join(err, p.stop()); err != nil {
 			return err
 		}
