@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -18,13 +19,18 @@ var migrations embed.FS
 
 // migrate brings the schema up to date, one node at a time, and refuses one that is newer than this program. Each
 // migration is a transaction together with the note of its version, so one that is interrupted happens the next time.
-func migrate(ctx context.Context, cc *pgx.ConnConfig) (err error) {
-	db := stdlib.OpenDB(*cc)
-	defer func() { err = errors.Join(err, db.Close()) }()
+func migrate(ctx context.Context, cc *pgx.ConnConfig) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
+	return migrateBy(ctx, cc, files)
+}
+
+// migrateBy is migrate with a directory of migrations.
+func migrateBy(ctx context.Context, cc *pgx.ConnConfig, files fs.FS) (err error) {
+	db := stdlib.OpenDB(*cc)
+	defer func() { err = errors.Join(err, db.Close()) }()
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithTableName("headsup_schema"))
 	if err != nil {
@@ -40,9 +46,29 @@ func migrate(ctx context.Context, cc *pgx.ConnConfig) (err error) {
 		case have == want:
 			return nil
 		}
-		_, err = p.Up(ctx)
-		return err
+		return patiently(ctx, p)
 	})
+}
+
+const (
+	lockTries = 60          // of a migration that does not get its locks
+	lockPause = time.Second // between two of them
+)
+
+// patiently migrates while others work with the tables. Whoever comes after a migration that waits for a lock has to wait
+// too, so each gives up after lock_timeout, which it sets as its first statement, lets the others go on, and begins anew.
+func patiently(ctx context.Context, p *goose.Provider) error {
+	for try := 1; ; try++ {
+		_, err := p.Up(ctx)
+		if codeOf(err) != codeLockNotAvailable || try == lockTries {
+			return err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // migrating is the key of the advisory lock that the node which migrates holds.
