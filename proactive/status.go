@@ -45,10 +45,12 @@ func (s Status) State() outbox.State {
 	return outbox.StateOf(s.Counts)
 }
 
-// Total is how many deliveries there are.
-func (s Status) Total() (n int64) {
-	for _, some := range s.Counts {
-		n += some
+// Counted is how many deliveries there are.
+func (s Status) Counted() (n int64) {
+	for state, some := range s.Counts {
+		if n += some; state == outbox.StateRecalled {
+			n += some // what was said, and what has removed it
+		}
 	}
 	return n
 }
@@ -149,7 +151,7 @@ func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, e
 			return s, err
 		}
 		rest := time.Duration(0)
-		if s.Total() > MaxShown { // to count very many takes a while
+		if s.Counted() > MaxShown { // to count very many takes a while
 			rest = restAfter * time.Since(began)
 		}
 		if !e.awaits(ctx, news, rest) {

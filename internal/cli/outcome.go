@@ -62,19 +62,32 @@ type tally struct {
 }
 
 func tallyOf(n api.Notification) tally {
-	t := tally{all: len(n.Deliveries), why: make(map[string]int)}
-	for _, d := range n.Deliveries {
+	t := tally{why: make(map[string]int)}
+	for state, some := range n.Counts {
+		t.all += some
 		switch {
-		case d.State == "delivered":
-			t.delivered++
-		case client.Settled(d.State):
-			t.failed++
-			why := d.State
-			if d.Reason != "" {
-				why += " (" + d.Reason + ")"
+		case state == "delivered":
+			t.delivered += some
+		case client.Settled(state):
+			t.failed += some
+			if n.More {
+				t.why[state] += some
 			}
-			t.why[why]++
 		}
+	}
+	t.all = max(t.all, n.Recipients)
+	if n.More { // the reasons of some would not be those of all
+		return t
+	}
+	for _, d := range n.Deliveries {
+		if d.State == "delivered" || !client.Settled(d.State) {
+			continue
+		}
+		why := d.State
+		if d.Reason != "" {
+			why += " (" + d.Reason + ")"
+		}
+		t.why[why]++
 	}
 	return t
 }
