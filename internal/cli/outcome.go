@@ -63,33 +63,33 @@ type tally struct {
 
 func tallyOf(n api.Notification) tally {
 	t := tally{why: make(map[string]int)}
-	for state, some := range n.Counts {
-		t.all += some
-		switch {
-		case state == "delivered":
-			t.delivered += some
-		case client.Settled(state):
-			t.failed += some
-			if n.More {
-				t.why[state] += some
+	if n.More { // the reasons of those that are shown would not be those of all
+		for state, some := range n.Counts {
+			t.add(state, state, some)
+		}
+	} else {
+		for _, d := range n.Deliveries {
+			why := d.State
+			if d.Reason != "" {
+				why += " (" + d.Reason + ")"
 			}
+			t.add(d.State, why, 1)
 		}
 	}
 	t.all = max(t.all, n.Recipients)
-	if n.More { // the reasons of some would not be those of all
-		return t
-	}
-	for _, d := range n.Deliveries {
-		if d.State == "delivered" || !client.Settled(d.State) {
-			continue
-		}
-		why := d.State
-		if d.Reason != "" {
-			why += " (" + d.Reason + ")"
-		}
-		t.why[why]++
-	}
 	return t
+}
+
+// add counts some that are in a state, for a reason.
+func (t *tally) add(state, why string, some int) {
+	t.all += some
+	switch {
+	case state == "delivered":
+		t.delivered += some
+	case client.Settled(state):
+		t.failed += some
+		t.why[why] += some
+	}
 }
 
 func (t tally) settledOnes() int { return t.delivered + t.failed }
