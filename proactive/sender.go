@@ -85,7 +85,8 @@ const firstOrdinal = ":0"
 // sayStored sends the body as it is stored, with the address put in, which is what nearly every delivery needs; it is
 // not done where the activity must be decoded to know what to do with it.
 func (s *sender) sayStored(ctx context.Context, at outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Handler != "" || at.Window == headsup.WindowNew || at.MayHaveArrived && at.Edited {
+	turn := at.Handler != "" || at.As != "" || at.Policy.Expects.Wanted
+	if turn || at.Verb != outbox.VerbSend || at.Window == headsup.WindowNew || at.MayHaveArrived && at.Edited {
 		return "", false, nil
 	}
 	body, ok := at.Conversation.Reference.AppendOutgoing(nil, at.Body)
