@@ -87,7 +87,7 @@ func (l *Limiter) sweep(now time.Time) {
 		}
 	}
 	for s, b := range l.blocks {
-		if b.probe == nil && now.Sub(b.until) > stale {
+		if b.probe == nil && l.node == nil && now.Sub(b.until) > stale {
 			l.unblock(s)
 		}
 	}

@@ -53,6 +53,9 @@ type Limiter struct {
 	node    *Node                // nil unless it has joined others; not changed after that
 	shared  map[Scope]*gate      // those of which this node has a share, or asks for one
 	left    bool                 // it gives its shares back
+	told    int64                // how often something was told of pauses
+	pending map[Scope]*unstored  // what was told of them
+	probing map[Scope]bool       // scopes that something waits to be tried
 	swept   int                  // how many gates and blocks were left when they were looked through last
 	wake    chan struct{}        // closed and replaced when those who wait should look again; nil while nobody does
 }
@@ -163,6 +166,9 @@ func (l *Limiter) take(rules *rules, r Route, conversation string, k Kind, now t
 	l.sweep(now)
 	return p, true
 }
+
+// OnEnd has f called when the permit's call is over, or was not made. It is to be set before the permit is handed on.
+func (p *Permit) OnEnd(f func(at time.Time, made bool)) { p.over = f }
 
 // Done ends the permit's call: the channel has answered, or nobody waits for its answer any more. The permit is free one
 // window later.

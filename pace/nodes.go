@@ -65,7 +65,7 @@ func (l *Limiter) Join(n Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.node = &n
-	l.shared = make(map[Scope]*gate)
+	l.shared, l.pending, l.probing = make(map[Scope]*gate), make(map[Scope]*unstored), make(map[Scope]bool)
 }
 
 // Shared reports whether the limiter has joined others.
