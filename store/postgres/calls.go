@@ -168,9 +168,9 @@ func (t *tx) calledAt(ctx context.Context, keys []int64, each func(key int64, ov
 type called struct {
 	channel string
 	key     int64
-	name time.Time
-	at   time.Time // by this process
-	made bool
+	name    time.Time
+	at      time.Time // by this process
+	made    bool
 }
 
 // endOf is what ends a call that is counted.
