@@ -179,17 +179,13 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}
-	for _, step := range []func(context.Context) error{s.lookForEvents, s.takeNumber} {
+	for _, step := range []func(context.Context) error{s.lookForEvents, s.takeNumber, s.prime} {
 		if err := step(ctx); err != nil {
 			pool.Close()
 			return nil, err
 		}
 	}
 	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
-	if err := s.prime(ctx); err != nil {
-		s.close()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -213,6 +209,10 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 		func(ctx context.Context) { s.listen(ctx, listener) },
 	} {
 		s.behind.Go(func() { part(s.background) })
+	}
+	if s.cfg.Pace.Shared() {
+		s.behind.Go(func() { s.keepShares(s.background) })
+		s.behind.Go(func() { s.followPauses(s.background) })
 	}
 	s.close = sync.OnceFunc(s.shut)
 	s.wakeHere()

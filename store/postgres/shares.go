@@ -51,12 +51,7 @@ func (s *Store) prime(ctx context.Context) error {
 		}
 	}})
 	limits.OnPaused(s.keepPause)
-	if err := s.learnPauses(ctx); err != nil {
-		return err
-	}
-	s.behind.Go(func() { s.keepShares(s.background) })
-	s.behind.Go(func() { s.followPauses(s.background) })
-	return nil
+	return s.learnPauses(ctx)
 }
 
 // keepShares asks for shares as they are needed, until the store closes.
