@@ -38,7 +38,7 @@ func slowChannel(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  %d deliveries, %d in flight, answers after %v: %.0f/s (%v of processor time each); memory at most %s\n", n, o.inFlight,
-		slowAnswer, got.perSecond, got.each.Round(100*time.Nanosecond), memory("VmHWM"))
+	fmt.Printf("  %d deliveries, %d in flight, answers after %v: %.0f/s (%v of processor time each%s); memory at most %s\n", n, o.inFlight,
+		slowAnswer, got.perSecond, got.each.Round(100*time.Nanosecond), got.andDatabase(), memory("VmHWM"))
 	return nil
 }

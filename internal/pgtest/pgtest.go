@@ -32,6 +32,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,7 +127,7 @@ func Start(tb testing.TB) *Cluster {
 	return c
 }
 
-func start() (_ *Cluster, err error) {
+func start(more ...string) (_ *Cluster, err error) {
 	c, err := prepare()
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func start() (_ *Cluster, err error) {
 	if err := c.initialize(); err != nil {
 		return nil, err
 	}
-	if err := c.configure(settings...); err != nil {
+	if err := c.configure(slices.Concat(settings, more)...); err != nil {
 		return nil, err
 	}
 	return c, c.run()

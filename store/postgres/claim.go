@@ -214,10 +214,11 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 }
 
 // lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
-const lookAtHeads = `SELECT l.route, l.lane, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = l.route AND w.lane = l.lane),
-		coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), coalesce(c.conversation_id, ''),
-		coalesce(d.verb IS NULL AND d.replayed IS NULL AND (m.expires_at <= $4 OR m.cancelled_at IS NOT NULL AND d.claims = 0), false)
-	FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS l (route, lane, most)
+const lookAtHeads = `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0),
+		coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND (m.expires_at <= $4 OR m.cancelled_at IS NOT NULL AND d.claims = 0), false)
+	FROM (
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
 		SELECT h.* FROM deliveries h JOIN turns t ON t.conversation = h.conversation
 		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane AND greatest(t.until, t.wanted) <= statement_timestamp()
