@@ -28,11 +28,12 @@ import (
 
 // options are the conditions of a run.
 type options struct {
-	deliveries, conversations, pairs, singles, connections int
-	pending, waiting, inFlight                             int
-	profile                                                string
-	database                                               string // the URL of a PostgreSQL; empty for SQLite
-	server                                                 int    // its process id, if that is known
+	deliveries, conversations, pairs, singles int
+	connections, slots                        int
+	pending, waiting, inFlight                int
+	profile                                   string
+	database                                  string // the URL of a PostgreSQL; empty for SQLite
+	server                                    int    // its process id, if that is known
 }
 
 // A measurement has a name, one line that says what it measures, and prints what it finds.
@@ -63,6 +64,7 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs that a median is taken of")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications, and single timers")
 	flag.IntVar(&o.connections, "connections", 128, "connections of the HTTP client, and slots of the engine")
+	flag.IntVar(&o.slots, "slots", 0, "slots of the engine, if there are to be others than connections")
 	flag.IntVar(&o.pending, "pending", 1_000_000, "pending timers")
 	flag.IntVar(&o.waiting, "waiting", 1_000_000, "the most rows that wait; 5000000 takes some minutes more, and 3 GB of disk")
 	flag.IntVar(&o.inFlight, "in-flight", 4_000, "attempts at once on the slow channel")

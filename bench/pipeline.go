@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -51,7 +52,7 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: o.connections, server: o.server}
+	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server}
 	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}
