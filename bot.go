@@ -17,6 +17,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/internal/backoff"
 )
 
 // Config makes a [Bot].
@@ -164,22 +165,58 @@ func (b *Bot) process(ctx context.Context, id auth.Identity, a *activity.Activit
 			return answer, true, nil
 		}
 	}
-	t := &Turn{
-		bot: b, activity: a, identity: id, ref: ref, replyTo: ref.ActivityID,
-		work: &unit{lease: lease, buffers: a.DeliveryMode == activity.DeliveryExpectReplies},
+	var answer Answer
+	err = b.untilCommitted(ctx, lease, a, func(a *activity.Activity) (*Turn, []Op, error) {
+		t := &Turn{
+			bot: b, activity: a, identity: id, ref: ref, replyTo: ref.ActivityID,
+			work: &unit{lease: lease, buffers: a.DeliveryMode == activity.DeliveryExpectReplies},
+		}
+		ops, err := b.run(ctx, t, b.handler)
+		if err != nil {
+			return t, nil, &handlerError{err}
+		}
+		if answer, err = t.answer(kind); err != nil {
+			return t, nil, err
+		}
+		if said != "" {
+			ops = append(ops, RecordAnswer{Activity: said, Answer: answer, At: b.cfg.Now()})
+		}
+		return t, ops, nil
+	})
+	return answer, false, err
+}
+
+// attempts is how often a turn is run whose commit conflicts with what others have written. One of those who conflict has
+// always won.
+const attempts = 10
+
+var betweenAttempts = backoff.Policy{Base: 2 * time.Millisecond, Max: 50 * time.Millisecond}
+
+// untilCommitted runs a turn and commits it. When the commit conflicts, it does both again, as long as the turn has not
+// called the channel. Each run gets the activity as it arrived.
+func (b *Bot) untilCommitted(
+	ctx context.Context, lease Lease, a *activity.Activity, run func(*activity.Activity) (*Turn, []Op, error),
+) error {
+	arrived := a.Clone() // the handler may change a
+	for n := 1; ; n++ {
+		t, ops, err := run(a)
+		if err != nil {
+			return err
+		}
+		err = b.commit(ctx, lease, ops)
+		if err == nil || !errors.Is(err, ErrConflict) || t.work.hasCalled() || n == attempts {
+			return err
+		}
+		b.cfg.Logger.DebugContext(ctx, "turn conflicts with others and is run again", "attempt", n, "error", err)
+		timer := time.NewTimer(betweenAttempts.Wait(n))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+		a = arrived.Clone()
 	}
-	ops, err := b.run(ctx, t, b.handler)
-	if err != nil {
-		return Answer{}, false, &handlerError{err}
-	}
-	answer, err := t.answer(kind)
-	if err != nil {
-		return Answer{}, false, err
-	}
-	if said != "" {
-		ops = append(ops, RecordAnswer{Activity: said, Answer: answer, At: b.cfg.Now()})
-	}
-	return answer, false, b.commit(ctx, lease, ops)
 }
 
 // handlerError is what a handler returned. It says nothing about the request, whatever it wraps.

@@ -223,10 +223,13 @@ func (b *Bot) proactAlone(ctx context.Context, key ConversationKey, t *Turn, h H
 func (b *Bot) proactHeld(ctx context.Context, lease Lease, t *Turn, h Handler, c continuation) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.cfg.TurnTimeout, errTurnTimeout)
 	defer cancel()
-	t.work = &unit{lease: lease, log: c.log}
-	ops, err := b.run(ctx, t, h)
-	if err != nil {
-		return err
-	}
-	return b.commit(ctx, lease, append(ops, c.ops()...))
+	return b.untilCommitted(ctx, lease, t.activity, func(event *activity.Activity) (*Turn, []Op, error) {
+		t := b.proactive(t.ref, event)
+		t.work = &unit{lease: lease, log: c.log}
+		ops, err := b.run(ctx, t, h)
+		if err != nil {
+			return t, nil, err
+		}
+		return t, append(ops, c.ops()...), nil
+	})
 }

@@ -46,8 +46,22 @@ type unit struct {
 
 	mu       sync.Mutex
 	logged   int                  // guarded by mu; sends that log was told of
+	called   bool                 // guarded by mu; the channel was called: the turn cannot be taken back
 	buffered []*activity.Activity // guarded by mu
 	values   map[any]any          // guarded by mu
+}
+
+// calls notes that the channel is called.
+func (u *unit) calls() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.called = true
+}
+
+func (u *unit) hasCalled() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.called
 }
 
 // InvokeResponse is what a handler answers to an invoke activity.
@@ -152,6 +166,7 @@ func (t *Turn) dispatch(ctx context.Context, out *activity.Activity) (r activity
 	if err != nil {
 		return r, err
 	}
+	t.work.calls()
 	if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out, Key: key}); err != nil {
 		return activity.ResourceResponse{}, err
 	}
@@ -203,6 +218,7 @@ func (t *Turn) Update(ctx context.Context, a *activity.Activity) (activity.Resou
 	}
 	out := t.address(a)
 	out.ID = a.ID
+	t.work.calls()
 	r, err := t.bot.cfg.Channel.Update(ctx, Outgoing{Reference: t.ref, Activity: out})
 	if err != nil {
 		return r, fmt.Errorf("update in %s: %w", t.Key(), err)
@@ -212,6 +228,7 @@ func (t *Turn) Update(ctx context.Context, a *activity.Activity) (activity.Resou
 
 // Delete removes an activity that the bot has sent.
 func (t *Turn) Delete(ctx context.Context, id activity.ID) error {
+	t.work.calls()
 	if err := t.bot.cfg.Channel.Delete(ctx, t.ref, id); err != nil {
 		return fmt.Errorf("delete in %s: %w", t.Key(), err)
 	}

@@ -20,6 +20,11 @@ var (
 	// ErrLeaseLost: the turn took longer than its lease and somebody else has the conversation now. Nothing that the
 	// turn decided was committed.
 	ErrLeaseLost = errors.New("headsup: the conversation's lease was lost")
+
+	// ErrConflict: something that the turn has read and wants to change was changed by somebody else meanwhile. Nothing was
+	// committed. A turn that has not called its channel yet is run again by the [Bot], so handlers only see to it that what
+	// they do elsewhere may be done twice.
+	ErrConflict = errors.New("headsup: what the turn has read was changed by somebody else")
 )
 
 // LeaseTime is how long a conversation belongs to whoever took it. Every turn and every attempt to deliver has a
@@ -38,7 +43,8 @@ type Turns interface {
 	Answered(ctx context.Context, key ConversationKey, id activity.ID) (Answer, bool, error)
 
 	// Commit makes ops durable in one transaction if the lease is still held, and returns after they are synced to
-	// disk; [ErrLeaseLost] otherwise. An error means that nothing happened.
+	// disk; [ErrLeaseLost] otherwise, and an error that wraps [ErrConflict] when an op was decided on what is no longer so.
+	// An error means that nothing happened.
 	Commit(ctx context.Context, l Lease, ops []Op) error
 }
 

@@ -86,7 +86,17 @@ func newNode(t *testing.T, args ...string) *node {
 	n := &node{t: t, listen: "127.0.0.1:0", args: append([]string{
 		"--data", filepath.Join(t.TempDir(), "data"), "--admin-listen", "off", "--log-level", "warn",
 	}, args...)}
-	t.Cleanup(n.kill)
+	t.Cleanup(func() {
+		if t.Failed() && n.cmd != nil {
+			select {
+			case <-n.rest:
+				t.Logf("the server at %s has ended by itself; it said %s", n.listen, n.said)
+			default:
+				t.Logf("the server at %s said %s", n.listen, n.said)
+			}
+		}
+		n.kill()
+	})
 	return n
 }
 

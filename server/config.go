@@ -85,7 +85,7 @@ type Config struct {
 	MaxSchedules int
 
 	// DiskReserve is how many bytes of the disk are kept for the outcomes of what was accepted; while less than that is free
-	// beside it, no notifications are accepted. Zero keeps none.
+	// beside it, no notifications are accepted. Zero keeps none; with a Database it must be zero, since the disk is another.
 	DiskReserve int64
 
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
@@ -172,8 +172,11 @@ func (c Config) validatePace() error {
 }
 
 func (c Config) validateReserve() error {
-	if c.DiskReserve < 0 {
+	switch {
+	case c.DiskReserve < 0:
 		return wrong("disk_reserve", "is negative")
+	case c.DiskReserve > 0 && c.Database != "":
+		return wrong("disk_reserve", "is for the file in the data directory; the disk of a database must be watched where it is")
 	}
 	return nil
 }

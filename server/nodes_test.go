@@ -488,3 +488,17 @@ func TestDatabaseURLIsChecked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDiskReserveIsForTheFile: nothing keeps space on the disk of a database, and nobody is to believe so.
+func TestDiskReserveIsForTheFile(t *testing.T) {
+	t.Parallel()
+	cfg := server.Config{Database: "postgres://headsup@db.example/headsup", DiskReserve: 1}
+	wrong, ok := errors.AsType[*server.ConfigError](cfg.Validate())
+	if !ok || wrong.Field != "disk_reserve" {
+		t.Errorf("with a database: %v", wrong)
+	}
+	cfg.Database = ""
+	if err := cfg.Validate(); err != nil {
+		t.Errorf("without: %v", err)
+	}
+}

@@ -1,66 +1,19 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
-	"github.com/headsup-bot/headsup/activity"
 )
-
-// Scope says whose a document is.
-type Scope string
-
-const (
-	// Conversation is shared by everybody in a conversation.
-	Conversation Scope = "conversation"
-	// User follows a person through all conversations on a channel.
-	User Scope = "user"
-	// Private is one person's in one conversation.
-	Private Scope = "private"
-)
-
-// KeyFor names a scope's document in a turn.
-func KeyFor(t *headsup.Turn, s Scope) (Key, error) {
-	ref, key := t.Reference(), t.Key()
-	user := ""
-	if ref.User != nil {
-		user = string(ref.User.ID)
-	}
-	path := ""
-	switch s {
-	case Conversation:
-		path = ConversationPath(key)
-	case User:
-		path = UserPath(key.Channel, activity.AccountID(user))
-	case Private:
-		path = PrivatePrefix(key) + user + "/"
-	default:
-		return Key{}, fmt.Errorf("state: unknown scope %q", s)
-	}
-	if s != Conversation && user == "" {
-		return Key{}, ErrMissingID
-	}
-	return Key{AppID: key.AppID, Tenant: key.Tenant, Path: path}, nil
-}
-
-// ConversationPath is the path of what is remembered of a conversation.
-func ConversationPath(key headsup.ConversationKey) string {
-	return fmt.Sprintf("%s/conversations/%s/", key.Channel, key.Conversation)
-}
-
-// PrivatePrefix begins the paths of what is remembered of each person in a conversation.
-func PrivatePrefix(key headsup.ConversationKey) string { return ConversationPath(key) + "users/" }
-
-// UserPath is the path of what is remembered of a person in all conversations of a channel.
-func UserPath(channel activity.ChannelID, user activity.AccountID) string {
-	return fmt.Sprintf("%s/users/%s/", channel, user)
-}
 
 // Middleware gives every turn its state, and stages what has changed when the turn succeeds. Turns that nest share it.
 func Middleware(store Store) headsup.Middleware {
@@ -86,6 +39,15 @@ func Middleware(store Store) headsup.Middleware {
 	}
 }
 
+// Forget removes everything that a scope's document holds. It is saved when the turn commits.
+func Forget(ctx context.Context, t *headsup.Turn, s Scope) error {
+	return with(ctx, t, s, func(d *document) error {
+		d.changed = d.changed || len(d.members) > 0
+		clear(d.members)
+		return nil
+	})
+}
+
 type cacheKey struct{}
 
 // cache is the state of one turn.
@@ -104,12 +66,23 @@ type document struct {
 
 var errNoMiddleware = errors.New("state: the turn has no state; add state.Middleware to the bot")
 
-func cacheOf(t *headsup.Turn) (*cache, error) {
+// with uses a scope's document, which nobody else uses meanwhile.
+func with(ctx context.Context, t *headsup.Turn, s Scope, use func(*document) error) error {
 	c, ok := t.Value(cacheKey{}).(*cache)
 	if !ok {
-		return nil, errNoMiddleware
+		return errNoMiddleware
 	}
-	return c, nil
+	key, err := KeyFor(t, s)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, err := c.load(ctx, key)
+	if err != nil {
+		return err
+	}
+	return use(d)
 }
 
 // load returns a document, reading it once. c.mu is held, across the read too: a turn's own goroutines wait for it.
@@ -132,6 +105,8 @@ func (c *cache) load(ctx context.Context, key Key) (*document, error) {
 	return d, nil
 }
 
+// changes are the writes of what has changed, always in the same order, so that turns which save several of the same
+// documents do not wait for each other in a circle.
 func (c *cache) changes() ([]Write, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,9 +121,23 @@ func (c *cache) changes() ([]Write, error) {
 			if err != nil {
 				return nil, fmt.Errorf("state: encode: %w", err)
 			}
+			if len(raw) > MaxDocument {
+				return nil, &SizeError{Path: key.Path, Size: len(raw), Largest: d.largest()}
+			}
 			w.Value = raw
 		}
 		writes = append(writes, w)
 	}
+	slices.SortFunc(writes, func(a, b Write) int {
+		return cmp.Or(cmp.Compare(a.Key.AppID, b.Key.AppID), cmp.Compare(a.Key.Tenant, b.Key.Tenant),
+			cmp.Compare(a.Key.Path, b.Key.Path))
+	})
 	return writes, nil
+}
+
+// largest names the member that takes the most room.
+func (d *document) largest() string {
+	return slices.MaxFunc(slices.Sorted(maps.Keys(d.members)), func(a, b string) int {
+		return cmp.Compare(len(d.members[a]), len(d.members[b]))
+	})
 }

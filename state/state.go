@@ -1,28 +1,57 @@
-// Package state keeps what a bot remembers: per conversation, per user, or per user in a conversation.
+// Package state keeps what a bot remembers: per conversation, per user, per user in a conversation, or under a name of
+// its own.
 //
-// Documents are loaded when a turn first asks and saved once, when it commits, together with everything else that the
-// turn decided. [Middleware] does that; [Property] is how handlers read and write.
+// Documents are JSON objects. Each is read when a turn first asks for it and saved once, when the turn commits, together
+// with everything else that the turn decided. [Middleware] does that; [Property] is how handlers read and write one member
+// of a document.
 //
 //	var visits = state.NewProperty[int](state.User, "visits")
 //
 //	n, err := visits.Load(ctx, t)
 //	err = visits.Set(ctx, t, n+1)
+//
+// A document that somebody else has changed since it was read is never overwritten: the commit fails with [ErrConflict], and
+// the bot runs the turn again if it has not said anything yet.
+//
+// The layout is that of the Bot Framework SDKs for JavaScript and .NET, so what they have stored can be read: [Import] takes
+// it over, and [Property] reads values with the marks that they leave.
 package state
 
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 )
 
-// ErrConflict: somebody else has written the document since it was read. Nothing was written.
-var ErrConflict = errors.New("state: the document was changed by somebody else")
+// ErrConflict: somebody else has written the document since it was read. Nothing was written. It is a
+// [headsup.ErrConflict], so a turn that ends with it is run again if it has said nothing yet.
+var ErrConflict = fmt.Errorf("state: the document was changed by somebody else: %w", headsup.ErrConflict)
 
 // ErrMissingID: the turn's activity does not say what the scope needs, such as a user.
 var ErrMissingID = errors.New("state: the activity lacks an id that the scope needs")
+
+// MaxDocument is how large a document may be, in bytes of JSON. A turn that would save a larger one fails.
+const MaxDocument = 1 << 20
+
+// SizeError says that a document would be larger than [MaxDocument].
+type SizeError struct {
+	// Path is the document's.
+	Path string
+	// Size is what it would have, in bytes.
+	Size int
+	// Largest is the member that takes most of it.
+	Largest string
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("state: the document %s would have %d bytes, more than %d; most of it is %q",
+		e.Path, e.Size, MaxDocument, e.Largest)
+}
 
 // Key names a document. Paths have the shape that the Bot Framework SDKs use for their storage keys
 // ("{channel}/conversations/{conversation}/"), so that what they wrote can be found.

@@ -3,7 +3,12 @@ package state_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -23,7 +28,7 @@ func say(t *testing.T, store *memory.Store, user, conversation string, h headsup
 		t.Fatal(err)
 	}
 	_, err = bot.Process(t.Context(), auth.Identity{Kind: auth.KindDevelopment}, &activity.Activity{
-		Type: activity.TypeMessage, ChannelID: "test", ServiceURL: "https://c.example.net",
+		Type: activity.TypeMessage, Text: "hello", ChannelID: "test", ServiceURL: "https://c.example.net",
 		From: &activity.ChannelAccount{ID: activity.AccountID(user)}, Recipient: &activity.ChannelAccount{ID: "bot"},
 		Conversation: &activity.ConversationAccount{ID: activity.ConversationID(conversation)},
 	})
@@ -105,22 +110,190 @@ func TestClearedPropertyIsGone(t *testing.T) {
 	}
 }
 
-func TestChangeBehindATurnFailsIt(t *testing.T) {
+// meanwhile lets Ann say something in another conversation, which counts a visit.
+func meanwhile(t *testing.T, store *memory.Store, visits state.Property[int]) error {
+	return say(t, store, "ann", "c2", func(ctx context.Context, turn *headsup.Turn) error {
+		return visits.Update(ctx, turn, func(n *int) error { *n++; return nil })
+	})
+}
+
+func TestChangeBehindATurnRunsItAgain(t *testing.T) {
 	t.Parallel()
 	visits, store := state.NewProperty[int](state.User, "visits"), memory.New()
+	var texts []string
 	err := say(t, store, "ann", "c1", func(ctx context.Context, turn *headsup.Turn) error {
+		texts = append(texts, turn.Activity().Text)
+		turn.Activity().Text = "changed"
+		n, err := visits.Load(ctx, turn)
+		if err != nil {
+			return err
+		}
+		if len(texts) < 4 {
+			err = meanwhile(t, store, visits)
+		}
+		return errors.Join(err, visits.Set(ctx, turn, n+1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stored(t, store, "test/users/ann/"); got != `{"visits":4}` {
+		t.Errorf("stored %s", got)
+	}
+	if got := strings.Join(texts, " "); got != "hello hello hello hello" {
+		t.Errorf("the turn was run with %q", got)
+	}
+}
+
+func TestChangeBehindATurnThatHasSpokenFailsIt(t *testing.T) {
+	t.Parallel()
+	visits, store := state.NewProperty[int](state.User, "visits"), memory.New()
+	runs := 0
+	err := say(t, store, "ann", "c1", func(ctx context.Context, turn *headsup.Turn) error {
+		runs++
 		if _, err := visits.Load(ctx, turn); err != nil {
 			return err
 		}
-		// Ann says something in another conversation meanwhile.
-		err := say(t, store, "ann", "c2", func(ctx context.Context, t *headsup.Turn) error { return visits.Set(ctx, t, 2) })
-		return errors.Join(err, visits.Set(ctx, turn, 1))
+		_, err := turn.Say(ctx, "Welcome back!")
+		return errors.Join(err, meanwhile(t, store, visits), visits.Set(ctx, turn, 1000))
 	})
-	if !errors.Is(err, state.ErrConflict) {
-		t.Errorf("error %v, want ErrConflict", err)
+	if !errors.Is(err, state.ErrConflict) || runs != 1 {
+		t.Errorf("error %v after %d runs, want ErrConflict after one", err, runs)
 	}
-	if got := stored(t, store, "test/users/ann/"); got != `{"visits":2}` {
+	if got := stored(t, store, "test/users/ann/"); got != `{"visits":1}` {
 		t.Errorf("stored %s", got)
+	}
+}
+
+func TestTurnThatConflictsForEverEnds(t *testing.T) {
+	t.Parallel()
+	visits, store := state.NewProperty[int](state.User, "visits"), memory.New()
+	runs := 0
+	err := say(t, store, "ann", "c1", func(ctx context.Context, turn *headsup.Turn) error {
+		runs++
+		_, err := visits.Load(ctx, turn)
+		return errors.Join(err, meanwhile(t, store, visits), visits.Set(ctx, turn, 1000))
+	})
+	if !errors.Is(err, headsup.ErrConflict) || runs < 2 || runs > 20 {
+		t.Errorf("error %v after %d runs", err, runs)
+	}
+}
+
+// TestCountTogether: many conversations change one document at the same time, and none is lost.
+func TestCountTogether(t *testing.T) {
+	t.Parallel()
+	log, store := state.NewProperty[map[string]int](state.Named("jobs"), "log"), memory.New()
+	const people, rounds = 8, 10
+	var wg sync.WaitGroup
+	for i := range people {
+		who := fmt.Sprint("p", i)
+		wg.Go(func() {
+			for done := 0; done < rounds; {
+				err := say(t, store, who, who, func(ctx context.Context, turn *headsup.Turn) error {
+					return log.Update(ctx, turn, func(m *map[string]int) error {
+						if *m == nil {
+							*m = make(map[string]int)
+						}
+						(*m)[who]++
+						return nil
+					})
+				})
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, state.ErrConflict): // who lost too often is told, and asks again
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var m struct {
+		Log map[string]int `json:"log"`
+	}
+	got := stored(t, store, "jobs")
+	if err := json.Unmarshal([]byte(got), &m); err != nil {
+		t.Fatal(err)
+	}
+	for i := range people {
+		if n := m.Log[fmt.Sprint("p", i)]; n != rounds {
+			t.Errorf("p%d counted %d of %d; stored %s", i, n, rounds, got)
+		}
+	}
+}
+
+func TestNamedScopeIsEverybodys(t *testing.T) {
+	t.Parallel()
+	jobs, store := state.NewProperty[int](state.Named("ProactiveBot.JobState"), "jobs"), memory.New()
+	for i, who := range [][2]string{{"ann", "c1"}, {"ben", "c2"}} {
+		err := say(t, store, who[0], who[1], func(ctx context.Context, turn *headsup.Turn) error {
+			return jobs.Update(ctx, turn, func(n *int) error { *n++; return nil })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := stored(t, store, "ProactiveBot.JobState"), fmt.Sprintf(`{"jobs":%d}`, i+1); got != want {
+			t.Errorf("stored %s, want %s", got, want)
+		}
+	}
+	for _, bad := range []string{"", "test/users/ann/"} {
+		p := state.NewProperty[int](state.Named(bad), "n")
+		err := say(t, store, "ann", "c1", func(ctx context.Context, turn *headsup.Turn) error { return p.Set(ctx, turn, 1) })
+		if err == nil {
+			t.Errorf("a scope may be named %q", bad)
+		}
+	}
+}
+
+func TestForgottenScopeIsEmpty(t *testing.T) {
+	t.Parallel()
+	a, store := state.NewProperty[int](state.Private, "a"), memory.New()
+	for _, h := range []headsup.HandlerFunc{
+		func(ctx context.Context, t *headsup.Turn) error { return a.Set(ctx, t, 1) },
+		func(ctx context.Context, t *headsup.Turn) error { return state.Forget(ctx, t, state.Private) },
+	} {
+		if err := say(t, store, "ann", "c", h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := stored(t, store, "test/conversations/c/users/ann/"); got != "" {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestDocumentThatIsTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
+	small, big := state.NewProperty[string](state.User, "small"), state.NewProperty[string](state.User, "history")
+	store := memory.New()
+	err := say(t, store, "ann", "c", func(ctx context.Context, t *headsup.Turn) error {
+		return errors.Join(small.Set(ctx, t, "x"), big.Set(ctx, t, strings.Repeat("x", state.MaxDocument)))
+	})
+	var size *state.SizeError
+	if !errors.As(err, &size) || size.Largest != "history" || size.Path != "test/users/ann/" || size.Size <= state.MaxDocument {
+		t.Errorf("error %v, want a SizeError because of history", err)
+	}
+	if got := stored(t, store, "test/users/ann/"); got != "" {
+		t.Errorf("stored %d bytes", len(got))
+	}
+}
+
+func TestWhatIsUnchangedIsNotWritten(t *testing.T) {
+	t.Parallel()
+	visits, store := state.NewProperty[int](state.User, "visits"), memory.New()
+	key, etag := state.Key{AppID: "app", Path: "test/users/ann/"}, ""
+	for range 2 {
+		err := say(t, store, "ann", "c", func(ctx context.Context, t *headsup.Turn) error { return visits.Set(ctx, t, 1) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := store.ReadState(t.Context(), []state.Key{key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if etag != "" && found[key].ETag != etag {
+			t.Error("the document was written again")
+		}
+		etag = found[key].ETag
 	}
 }
 

@@ -118,7 +118,7 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
-		DiskReserve: c.DiskReserve << 20,
+		DiskReserve: diskReserve(c),
 		Retention:   proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
@@ -133,4 +133,13 @@ func serverConfig(c config.Loaded) server.Config {
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}
+}
+
+// diskReserve is in bytes. The default is for the file; beside a database only a reserve that somebody has asked for is left, and
+// the server refuses it.
+func diskReserve(c config.Loaded) int64 {
+	if c.Database != "" && c.Origin("disk_reserve").Source == config.SourceDefault {
+		return 0
+	}
+	return c.DiskReserve << 20
 }

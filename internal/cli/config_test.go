@@ -56,6 +56,30 @@ func TestConfigCheckTellsWhatTheServerWouldTell(t *testing.T) {
 	}
 }
 
+// TestDiskReserveBesideADatabase: one that somebody has asked for is refused where it was asked for; the default says nothing.
+func TestDiskReserveBesideADatabase(t *testing.T) {
+	t.Parallel()
+	database := "database: postgres://headsup@db.example/headsup\n"
+	for name, c := range map[string]struct {
+		lines string
+		code  int
+		says  string
+	}{
+		"Default": {"", 0, ""},
+		"None":    {"disk_reserve: 0\n", 0, ""},
+		"Some":    {"disk_reserve: 32\n", 2, "h.yaml:2: disk_reserve: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := write(t, filepath.Join(t.TempDir(), "h.yaml"), database+c.lines)
+			code, _, stderr := run(t, "config", "check", "--config", file)
+			if code != c.code || !strings.Contains(stderr, c.says) || c.says == "" && stderr != "" {
+				t.Errorf("exit code %d, %q", code, stderr)
+			}
+		})
+	}
+}
+
 func TestConfigPrintShowsWhatIsInEffect(t *testing.T) {
 	t.Setenv("HEADSUP_DIRECTLINE_SECRET", "hunter2")
 	config := write(t, filepath.Join(t.TempDir(), "h.yaml"), "admin:\n  listen: off\n")

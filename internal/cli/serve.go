@@ -22,6 +22,11 @@ type serve struct {
 	config.Flags
 }
 
+// demos are the bots to try things with.
+var demos = map[string]func(*proactive.Engine) headsup.Handler{
+	"jobs": jobs.Bot,
+}
+
 // Help shows examples.
 func (serve) Help() string {
 	return `Examples:
@@ -43,9 +48,9 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	log, end := quietLogger(s.err, loaded.LogLevel, loaded.LogFormat)
 	defer end()
 	cfg.Logger = log
-	if loaded.Demo {
+	if bot, ok := demos[loaded.Demo]; ok {
 		cfg.Demo = true
-		cfg.Bot = func(e *proactive.Engine) headsup.Handler { return jobs.Bot(e) }
+		cfg.Bot = bot
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		// One thread is nearly always waiting for the disk; a processor more lets the others go on.

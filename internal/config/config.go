@@ -35,10 +35,10 @@ type Serve struct {
 
 	Pace []string `default:"published" placeholder:"WORDS" help:"Limits that channels are kept within: published for those that the channels tell, off for none, and after that changes such as slack=off, msteams.per_tenant=30/1s, msteams.per_conversation=7/1s+60/30s or msteams.reserve=5. docs/limits.md tells more."`
 
-	DiskReserve int64 `name:"disk-reserve" default:"32" placeholder:"MIB" help:"Space on the disk, in MiB, that a file in the data directory keeps for the outcomes of what was accepted. While less than that is free beside it, notifications are refused and those that were accepted delivered. 0 keeps none."`
+	DiskReserve int64 `name:"disk-reserve" default:"32" placeholder:"MIB" help:"Space on the disk, in MiB, that a file in the data directory keeps for the outcomes of what was accepted. While less than that is free beside it, notifications are refused and those that were accepted delivered. 0 keeps none. It cannot be set together with database: watch the disk of the database where it is."`
 
 	WebDir    string `name:"web-dir" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
-	Demo      bool   `help:"Host the job bot, to try things with."`
+	Demo      string `default:"none" bare:"jobs" enum:"none,jobs" placeholder:"BOT" help:"Host a bot to try things with. Without a name it is the job bot."`
 	LogLevel  string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log, to standard error."`
 	LogFormat string `name:"log-format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How to log."`
 

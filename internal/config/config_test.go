@@ -63,7 +63,7 @@ func TestFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
 	want := map[string]string{
 		"listen": "flag:1 --listen", "data": "env HEADSUP_DATA", "log_level": "warn headsup.yaml:3",
 		"admin.listen": "file:2 headsup.yaml:5", "admin.pprof": "true --admin-pprof", "trace.sample": "0.25 HEADSUP_TRACE_SAMPLE",
-		"trusted_proxies": "10.0.0.0/8,::1 headsup.yaml:6", "demo": "true headsup.yaml:7", "log_format": "text default",
+		"trusted_proxies": "10.0.0.0/8,::1 headsup.yaml:6", "demo": "jobs headsup.yaml:7", "log_format": "text default",
 		"drain_timeout": "3s headsup.yaml:8",
 	}
 	for _, v := range c.Values() {
@@ -71,8 +71,25 @@ func TestFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
 			t.Errorf("%s is %q, want %q", v.Path, got, want[v.Path])
 		}
 	}
-	if c.Listen != "flag:1" || c.Admin.Listen != "file:2" || c.DrainTimeout != 3*time.Second || !c.Demo || len(c.TrustedProxies) != 2 {
+	if c.Listen != "flag:1" || c.Admin.Listen != "file:2" || c.DrainTimeout != 3*time.Second || c.Demo != "jobs" || len(c.TrustedProxies) != 2 {
 		t.Errorf("read %+v", c.Serve)
+	}
+}
+
+// TestDemoMayGoWithoutAName: and its name may follow as any value does.
+func TestDemoMayGoWithoutAName(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"": "none", "--demo": "jobs", "--demo=jobs": "jobs", "--demo jobs": "jobs", "--demo none": "none", "--demo=false": "none",
+		"--demo --admin-pprof": "jobs", "--admin-pprof --demo --data=x": "jobs",
+	} {
+		c, err := load(t, strings.Fields(args), nil, "")
+		if err != nil || c.Demo != want {
+			t.Errorf("%q gives %q (%v), want %q", args, c.Demo, err, want)
+		}
+	}
+	if c, err := load(t, []string{"--demo=taxi"}, nil, ""); err == nil {
+		t.Errorf("taken for %q", c.Demo)
 	}
 }
 
@@ -94,7 +111,7 @@ func TestAllProblemsComeAtOnceWithTheirPlaces(t *testing.T) {
 		"headsup.yaml:1: lisen: unknown setting; did you mean listen?",
 		"headsup.yaml:5: tls.certfile: unknown setting; did you mean tls.cert_file?",
 		`drain_timeout (--drain-timeout): "soon" is not a duration such as 10s or 1m30s`,
-		`demo (HEADSUP_DEMO): "perhaps" is neither true nor false`,
+		`demo (HEADSUP_DEMO): "perhaps" is none of none, jobs`,
 		`headsup.yaml:2: log_level: "loud" is none of debug, info, warn, error`,
 	}
 	if got := err.Error(); got != strings.Join(want, "\n") {

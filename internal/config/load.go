@@ -57,7 +57,7 @@ func (l *Loader) Attach(k *kong.Kong) {
 				}
 				switch s, found := all[flag.Name]; {
 				case ours && flag.Name == "config":
-					flag.Mapper = raw{l, flag.Name, false}
+					flag.Mapper = raw{loader: l, name: flag.Name}
 					flag.Help += " ($" + configVariable + ")"
 				case ours && found:
 					l.takeOver(flag, s)
@@ -87,20 +87,22 @@ func (l *Loader) takeOver(flag *kong.Flag, s setting) {
 	}
 	flag.Help += " (" + notes + ")"
 	flag.HasDefault, flag.Default, flag.Enum, flag.Tag.Enum, flag.Tag.Envs = false, "", "", "", nil
-	flag.Mapper = raw{l, flag.Name, s.value.Kind() == reflect.Bool}
+	flag.Mapper = raw{l, flag.Name, s.bare, s.enum}
 }
 
 // raw keeps what a flag was given.
 type raw struct {
 	loader *Loader
 	name   string
-	bool   bool
+	bare   string   // without a value; empty where it must have one
+	words  []string // of which the value may follow after a space nevertheless
 }
 
 // Decode implements [kong.Mapper].
 func (r raw) Decode(ctx *kong.DecodeContext, _ reflect.Value) error {
-	text := "true"
-	if !r.bool || ctx.Scan.Peek().Type == kong.FlagValueToken {
+	text := r.bare
+	next := ctx.Scan.Peek()
+	if r.bare == "" || next.Type == kong.FlagValueToken || next.IsValue() && slices.Contains(r.words, next.String()) {
 		if err := ctx.Scan.PopValueInto("value", &text); err != nil {
 			return err
 		}
@@ -114,7 +116,7 @@ func (r raw) Decode(ctx *kong.DecodeContext, _ reflect.Value) error {
 }
 
 // IsBool implements [kong.BoolMapper].
-func (r raw) IsBool() bool { return r.bool }
+func (r raw) IsBool() bool { return r.bare != "" }
 
 // Loaded is a configuration and where it came from.
 type Loaded struct {

@@ -16,6 +16,7 @@ type setting struct {
 	placeholder string
 	preset      string // the default
 	enum        []string
+	bare        string // what it is when it is given without a value; empty where it must have one
 	secret      bool
 	value       reflect.Value
 }
@@ -44,10 +45,13 @@ func walk(v reflect.Value, prefix string) []setting {
 		}
 		s := setting{
 			path: path, help: f.Tag.Get("help"), placeholder: f.Tag.Get("placeholder"), preset: f.Tag.Get("default"),
-			secret: f.Type == reflect.TypeFor[Secret](), value: v.Field(i),
+			bare: f.Tag.Get("bare"), secret: f.Type == reflect.TypeFor[Secret](), value: v.Field(i),
 		}
 		if words := f.Tag.Get("enum"); words != "" {
 			s.enum = strings.Split(words, ",")
+		}
+		if s.value.Kind() == reflect.Bool {
+			s.bare = "true"
 		}
 		all = append(all, s)
 	}
@@ -56,6 +60,14 @@ func walk(v reflect.Value, prefix string) []setting {
 
 // set reads a text as the setting's type.
 func (s setting) set(text string) error {
+	if s.bare != "" && s.enum != nil { // by itself it is a word of those below, or off
+		switch strings.ToLower(text) {
+		case "true", "yes", "1":
+			text = s.bare
+		case "false", "no", "0", "":
+			text = s.preset
+		}
+	}
 	if s.enum != nil && !slices.Contains(s.enum, text) {
 		return fmt.Errorf("%q is none of %s", text, strings.Join(s.enum, ", "))
 	}

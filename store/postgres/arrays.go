@@ -9,6 +9,7 @@ import (
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // Rows are inserted many at a time, by statements over one array for each column: one statement to plan and one answer
@@ -137,7 +138,7 @@ func (a *deliveryArrays) add(d newDelivery) {
 	a.verb.add(d.verb)
 	a.revises.add(int64(d.revises))
 	a.collapse.add(d.collapse)
-	a.history = append(a.history, wholeLine(outbox.Change{At: d.at, State: stateNames[d.state], Attempt: int(d.claims)}))
+	a.history = append(a.history, history.Line(outbox.Change{At: d.at, State: stateNames[d.state], Attempt: int(d.claims)}))
 }
 
 func (a *deliveryArrays) queue(t *tx) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // cancelAtOnce bounds one step of a cancellation, so that its locks are not held for long.
@@ -178,7 +179,7 @@ func (t *tx) reschedule(ctx context.Context, list []hot, due, at time.Time) erro
 	}
 	if len(placed) > 0 {
 		t.last.Queue(`UPDATE deliveries d SET waits = 1, due_at = NULL, reason = $2, updated_at = $3,
-			history = d.history || $4 || `+endOf("d.claims")+` WHERE d.id = ANY ($1) AND d.waits = 2`, numbers(placed), c.Reason, at, line(c))
+			history = d.history || $4 || `+endOf("d.claims")+` WHERE d.id = ANY ($1) AND d.waits = 2`, numbers(placed), c.Reason, at, history.Begin(c))
 	}
 	return t.becomeReady(ctx, enter, c)
 }
@@ -196,7 +197,7 @@ func (t *tx) delay(ctx context.Context, list []hot, due time.Time, c outbox.Chan
 		}
 	}
 	t.last.Queue(`UPDATE deliveries d SET state = 1, seq = NULL, waits = 2, wanted_at = $2, due_at = $2, reason = $3,
-		updated_at = $4, history = d.history || $5 || `+endOf("d.claims")+` WHERE d.id = ANY ($1)`, ids, due, c.Reason, c.At, line(c))
+		updated_at = $4, history = d.history || $5 || `+endOf("d.claims")+` WHERE d.id = ANY ($1)`, ids, due, c.Reason, c.At, history.Begin(c))
 	t.vacate(left)
 	return t.flush(ctx)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // Bounds of one step of a claim, so that its locks are not held for long.
@@ -525,7 +526,7 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 func (t *tx) hand(
 	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time,
 ) (found []*candidate, err error) {
-	last := line(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
+	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
 	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime)
 	if err != nil {
 		return nil, err
@@ -767,7 +768,7 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 			updated_at = CASE WHEN n.placed THEN d.updated_at ELSE $5 END,
 			history = CASE WHEN n.placed THEN d.history ELSE d.history || $6 END
 		FROM unnest($1::bigint[], $2::smallint[], $3::boolean[], $4::bigint[], $7::bigint[]) AS n (id, waits, placed, seq, rank)
-		WHERE d.id = n.id`, ids, waits, placed, places, c.At, wholeLine(c), ranks)
+		WHERE d.id = n.id`, ids, waits, placed, places, c.At, history.Line(c), ranks)
 	return nil
 }
 

@@ -32,7 +32,6 @@ const (
 	codeReadOnly             = "25006"
 	codeSerializationFailure = "40001"
 	codeDeadlock             = "40P01"
-	codeDuplicateTable       = "42P07"
 	codeDiskFull             = "53100"
 	codeTooManyConnections   = "53300"
 	codeLockNotAvailable     = "55P03"

@@ -1,12 +1,8 @@
 package postgres
 
 import (
-	"bytes"
-	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headsup-bot/headsup/activity"
@@ -72,68 +68,8 @@ type ended struct {
 	change outbox.Change
 }
 
-// A history is one JSON object a line, in the shape of [outbox.Change]. Lines are made of two parts, since the number of
-// the attempt is often known to the database only: it stands at the end.
-
-// line is a change without its attempt and its end.
-func line(c outbox.Change) string {
-	b := make([]byte, 0, 128)
-	b = appendTime(append(b, `{"at":`...), c.At)
-	b = append(append(append(b, `,"state":"`...), c.State...), '"')
-	b = appendText(b, "reason", c.Reason)
-	if c.Status != 0 {
-		b = fmt.Appendf(b, `,"status":%d`, c.Status)
-	}
-	b = appendText(b, "detail", c.Detail)
-	if !c.RetryAt.IsZero() {
-		b = appendTime(append(b, `,"retry_at":`...), c.RetryAt)
-	}
-	return string(appendText(b, "activity_id", string(c.Activity)))
-}
-
-// wholeLine is a change as a line.
-func wholeLine(c outbox.Change) string {
-	if c.Attempt == 0 {
-		return line(c) + "}\n"
-	}
-	return fmt.Sprintf("%s,\"attempt\":%d}\n", line(c), c.Attempt)
-}
-
-// endOf is the rest of a line in SQL, with the number of the attempt.
+// endOf is the rest of a line of the history in SQL, with the number of the attempt, which is often known to the database
+// only.
 func endOf(attempt string) string {
 	return "CASE WHEN " + attempt + ` > 0 THEN ',"attempt":' || ` + attempt + ` || E'}\n' ELSE E'}\n' END`
-}
-
-// lastTime is the last that can be written (RFC 3339, 1).
-var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-
-func appendTime(b []byte, t time.Time) []byte {
-	if t.After(lastTime) {
-		t = lastTime
-	}
-	b = append(b, '"')
-	b = t.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
-	return append(b, '"')
-}
-
-// appendText adds a member unless it is empty. Bytes that are no text become U+FFFD.
-func appendText(b []byte, name, value string) []byte {
-	if value == "" {
-		return b
-	}
-	b = append(append(append(b, ',', '"'), name...), `":`...)
-	b, _ = jsontext.AppendQuote(b, value)
-	return b
-}
-
-func parseHistory(lines []byte) ([]outbox.Change, error) {
-	var changes []outbox.Change
-	for line := range bytes.Lines(lines) {
-		var c outbox.Change
-		if err := json.Unmarshal(line, &c); err != nil {
-			return nil, fmt.Errorf("postgres: history: %w", err)
-		}
-		changes = append(changes, c)
-	}
-	return changes, nil
 }

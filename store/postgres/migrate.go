@@ -19,13 +19,18 @@ var migrations embed.FS
 
 // migrate brings the schema up to date, one node at a time, and refuses one that is newer than this program. Each
 // migration is a transaction together with the note of its version, so one that is interrupted happens the next time.
-func migrate(ctx context.Context, cc *pgx.ConnConfig) (err error) {
-	db := stdlib.OpenDB(*cc)
-	defer func() { err = errors.Join(err, db.Close()) }()
+func migrate(ctx context.Context, cc *pgx.ConnConfig) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
+	return migrateBy(ctx, cc, files)
+}
+
+// migrateBy is migrate with a directory of migrations.
+func migrateBy(ctx context.Context, cc *pgx.ConnConfig, files fs.FS) (err error) {
+	db := stdlib.OpenDB(*cc)
+	defer func() { err = errors.Join(err, db.Close()) }()
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithTableName("headsup_schema"))
 	if err != nil {
@@ -41,18 +46,38 @@ func migrate(ctx context.Context, cc *pgx.ConnConfig) (err error) {
 		case have == want:
 			return nil
 		}
-		_, err = p.Up(ctx)
-		return err
+		return patiently(ctx, p)
 	})
 }
 
-// locked calls f while this process holds the row of headsup_migrating. The lock is that of a transaction which stays
-// open meanwhile: unlike an advisory lock of a session it works behind a pooler, and unlike a lease it is free at the
-// moment in which its holder is gone.
-func locked(ctx context.Context, db *sql.DB, f func() error) (err error) {
-	if err := makeLock(ctx, db); err != nil {
-		return err
+const (
+	lockTries = 60          // of a migration that does not get its locks
+	lockPause = time.Second // between two of them
+)
+
+// patiently migrates while others work with the tables. Whoever comes after a migration that waits for a lock has to wait
+// too, so each gives up after lock_timeout, which it sets as its first statement, lets the others go on, and begins anew.
+func patiently(ctx context.Context, p *goose.Provider) error {
+	for try := 1; ; try++ {
+		_, err := p.Up(ctx)
+		if codeOf(err) != codeLockNotAvailable || try == lockTries {
+			return err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+}
+
+// migrating is the key of the advisory lock that the node which migrates holds.
+const migrating = 0x68656164 // "head"
+
+// locked calls f while this process holds the lock of whoever migrates. The lock is that of a transaction which stays
+// open meanwhile: unlike the lock of a session it works behind a pooler, and unlike a lease it is free at the moment in
+// which its holder is gone.
+func locked(ctx context.Context, db *sql.DB, f func() error) (err error) {
 	holder, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -65,28 +90,11 @@ func locked(ctx context.Context, db *sql.DB, f func() error) (err error) {
 	if _, err := holder.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
 		return err
 	}
-	if _, err := holder.ExecContext(ctx, "SET LOCAL lock_timeout = 0"); err != nil {
+	if _, err := holder.ExecContext(ctx, "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"); err != nil {
 		return err
 	}
-	if _, err := holder.ExecContext(ctx, "SELECT id FROM headsup_migrating FOR UPDATE"); err != nil {
+	if _, err := holder.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", migrating); err != nil {
 		return err
 	}
 	return f()
-}
-
-// makeLock makes the table with the one row. Two nodes that make the same table at once get in each other's way, IF NOT
-// EXISTS or not: then the other one has made it.
-func makeLock(ctx context.Context, db *sql.DB) error {
-	for try := 1; ; try++ {
-		_, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS headsup_migrating (id integer PRIMARY KEY);
-			INSERT INTO headsup_migrating VALUES (1) ON CONFLICT DO NOTHING`)
-		if code := codeOf(err); code != codeUniqueViolation && code != codeDuplicateTable || try == tries {
-			return err
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }

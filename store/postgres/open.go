@@ -12,10 +12,10 @@
 // over arrays. Nodes know each other only through rows: the lease of a conversation is a row with a fence, which runs out
 // by the database's clock, so that the work of a node that has died or was stopped goes to the others.
 //
-// Nothing needs a session: no advisory locks, no setting but SET LOCAL, and prepared statements only where a connection is
-// seen to lead to the server itself (prepared.go). So the store works behind a pooler that gives out connections by transaction. The one exception is LISTEN, by
-// which nodes tell each other that there is something to claim, and where that does not get through, nodes look once a
-// second.
+// Nothing needs a session: no lock outlives its transaction, no setting but SET LOCAL matters, and statements are prepared
+// only where a connection is seen to lead to the server itself (prepared.go). So the store works behind a pooler that gives
+// out connections by transaction. The one exception is LISTEN, by which nodes tell each other that there is something to
+// claim, and where that does not get through, nodes look once a second.
 package postgres
 
 import (

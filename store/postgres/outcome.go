@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // RecordOutcome implements [outbox.Store]. Repeating it is refused, and changes nothing: the fence is that of one attempt.
@@ -240,7 +241,7 @@ func (a *endings) add(id outbox.DeliveryID, fence, to int64, failed bool, c outb
 	a.reason.add(clean(c.Reason))
 	a.sent.add(clean(string(c.Activity)))
 	a.at.add(c.At)
-	a.line = append(a.line, line(c))
+	a.line = append(a.line, history.Begin(c))
 }
 
 // moveToFinished moves deliveries out of the hot table and tells what they were.
@@ -348,7 +349,7 @@ func (a *returns) add(v *verdict) {
 	a.sent.add(clean(string(c.Activity)))
 	a.due.add(due)
 	a.at.add(c.At)
-	a.line = append(a.line, line(c))
+	a.line = append(a.line, history.Begin(c))
 }
 
 var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.due, lease_until = NULL,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // MessageByKey implements [outbox.Store].
@@ -106,10 +107,10 @@ const (
 
 func scanDelivery(r pgx.Row) (d outbox.Delivery, err error) {
 	var state, verb int64
-	var history []byte
+	var lines []byte
 	k := &d.Key
 	if err := r.Scan((*int64)(&d.ID), (*int64)(&d.Message), (*int64)(&d.Conversation), &state, (*optionalTime)(&d.DueAt),
-		(*optionalText)(&d.Reason), (*optionalText)(&d.Activity), &d.Claims, &d.Failures, &d.UpdatedAt, &history,
+		(*optionalText)(&d.Reason), (*optionalText)(&d.Activity), &d.Claims, &d.Failures, &d.UpdatedAt, &lines,
 		&k.AppID, (*string)(&k.Tenant), (*string)(&k.Channel), (*string)(&k.Bot), (*string)(&k.Conversation),
 		&d.CreatedAt, &verb, (*int64)(&d.Revises), &d.MayHaveArrived); err != nil {
 		return d, err
@@ -118,7 +119,7 @@ func scanDelivery(r pgx.Row) (d outbox.Delivery, err error) {
 		return d, fmt.Errorf("postgres: delivery %d is in the unknown state %d", d.ID, state)
 	}
 	d.State, d.Verb = stateNames[state], word(verbs, verb)
-	d.History, err = parseHistory(history)
+	d.History, err = history.Parse(lines)
 	return d, err
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // finishedColumns are a row of the table finished as hot reads it.
@@ -115,7 +116,7 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 			reason, activity_id, created_at, updated_at, history, verb, revises, replayed, unsure)
 		SELECT d.id, d.message, d.conversation, d.lane, d.alone, d.route, d.rank, d.seq, 2, d.waits, $4, d.fence, d.claims, 0, $5, d.activity_id,
 			d.created_at, $4, d.history || $6 || `+endOf("d.claims")+`, d.verb, d.revises, true, CASE WHEN d.state = 7 OR d.state = 6 AND d.reason = 'partial' THEN true END FROM back d`,
-		ids, waits, places, at, c.Reason, line(c), ways, ranks); err != nil {
+		ids, waits, places, at, c.Reason, history.Begin(c), ways, ranks); err != nil {
 		return err
 	}
 	t.last.Queue("DELETE FROM sends WHERE delivery = ANY ($1)", ids)
@@ -233,6 +234,6 @@ func (t *tx) settle(ctx context.Context, h *hot, as outbox.Settlement) error {
 		return err
 	}
 	_, err = t.Exec(ctx, `UPDATE finished SET state = $2, reason = $3, activity_id = $4, updated_at = $5, history = history || $6
-		WHERE id = $1`, int64(h.id), code, c.Reason, optionalText(clean(string(h.activity))), c.At, wholeLine(c))
+		WHERE id = $1`, int64(h.id), code, c.Reason, optionalText(clean(string(h.activity))), c.At, history.Line(c))
 	return err
 }

@@ -5,6 +5,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,12 @@ import (
 	"github.com/headsup-bot/headsup/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Tests(m)) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(opens); url != "" {
+		os.Exit(openNamed(url))
+	}
+	goleak.VerifyTestMain(pgtest.Tests(m))
+}
 
 // database makes a database with the schema in it.
 func database(t testing.TB) string {

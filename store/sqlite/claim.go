@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // Bounds of one step of a claim, so that it does not hold up the writer for long.
@@ -162,7 +163,7 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		WHERE waits = 2 AND due_at <= +? ORDER BY due_at, id LIMIT +?`, now, promoteAtOnce); err != nil {
 		return 0, err
 	}
-	line := changeLine(outbox.Change{At: now, State: outbox.StateReady})
+	line := history.Line(outbox.Change{At: now, State: outbox.StateReady})
 	for i := range due {
 		d := &due[i]
 		r, err := t.route(d.route)

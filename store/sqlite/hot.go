@@ -1,12 +1,7 @@
 package sqlite
 
 import (
-	"bytes"
-	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -14,6 +9,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // hot is a row of the table deliveries, as far as the code needs it.
@@ -60,7 +56,7 @@ func scanHot(r row) hot {
 
 // change appends to the history and returns what was appended.
 func (h *hot) change(c outbox.Change) string {
-	line := changeLine(c)
+	line := history.Line(c)
 	h.history += line
 	return line
 }
@@ -185,58 +181,4 @@ func (t *tx) enters(c book.Row, l outbox.Lane) {
 	}
 	t.entered[lane{c, l}] = struct{}{}
 	t.store.lanes.enter(c, l)
-}
-
-// changeLine is a change as a line of JSON, in the shape of [outbox.Change].
-func changeLine(c outbox.Change) string {
-	b := make([]byte, 0, 128)
-	b = appendTime(append(b, `{"at":`...), c.At)
-	b = append(append(append(b, `,"state":"`...), c.State...), '"')
-	if c.Attempt != 0 {
-		b = fmt.Appendf(b, `,"attempt":%d`, c.Attempt)
-	}
-	b = appendText(b, "reason", c.Reason)
-	if c.Status != 0 {
-		b = fmt.Appendf(b, `,"status":%d`, c.Status)
-	}
-	b = appendText(b, "detail", c.Detail)
-	if !c.RetryAt.IsZero() {
-		b = appendTime(append(b, `,"retry_at":`...), c.RetryAt)
-	}
-	b = appendText(b, "activity_id", string(c.Activity))
-	return string(append(b, "}\n"...))
-}
-
-// lastTime is the last that can be written (RFC 3339, 1).
-var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-
-func appendTime(b []byte, t time.Time) []byte {
-	if t.After(lastTime) {
-		t = lastTime
-	}
-	b = append(b, '"')
-	b = t.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
-	return append(b, '"')
-}
-
-// appendText adds a member unless it is empty. Bytes that are no text become U+FFFD.
-func appendText(b []byte, name, value string) []byte {
-	if value == "" {
-		return b
-	}
-	b = append(append(append(b, ',', '"'), name...), `":`...)
-	b, _ = jsontext.AppendQuote(b, value)
-	return b
-}
-
-func parseHistory(lines []byte) ([]outbox.Change, error) {
-	var changes []outbox.Change
-	for line := range bytes.Lines(lines) {
-		var c outbox.Change
-		if err := json.Unmarshal(line, &c); err != nil {
-			return nil, fmt.Errorf("sqlite: history: %w", err)
-		}
-		changes = append(changes, c)
-	}
-	return changes, nil
 }

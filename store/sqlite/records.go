@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // MessageByKey implements [outbox.Store].
@@ -133,7 +134,7 @@ func scanDelivery(r row) (outbox.Delivery, error) {
 	}
 	d.State = stateNames[state]
 	var err error
-	d.History, err = parseHistory(r.bytes(10))
+	d.History, err = history.Parse(r.bytes(10))
 	return d, err
 }
 

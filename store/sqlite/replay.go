@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // finishedColumns are a row of the table finished as [scanHot] reads it.
@@ -212,7 +213,7 @@ func (t *tx) settle(h *hot, as outbox.Settlement) error {
 		return err
 	}
 	_, err = t.exec(`UPDATE finished SET state = ?, reason = ?, activity_id = ?, updated_at = ?, history = history || ?
-		WHERE id = ?`, code, c.Reason, string(h.activity), c.At, changeLine(c), int64(h.id))
+		WHERE id = ?`, code, c.Reason, string(h.activity), c.At, history.Line(c), int64(h.id))
 	return err
 }
 

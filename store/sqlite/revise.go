@@ -7,6 +7,7 @@ import (
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
 // ReviseMessage implements [outbox.Store].
@@ -202,7 +203,7 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	if due.After(at) {
 		t.count(h.state, scheduled, 1)
 		if _, err := t.exec(`UPDATE deliveries SET state = 1, seq = NULL, waits = 2, wanted_at = ?, due_at = ?, reason = ?,
-				updated_at = ?, history = history || ? WHERE id = ?`, due, due, c.Reason, at, changeLine(c), int64(h.id)); err != nil {
+				updated_at = ?, history = history || ? WHERE id = ?`, due, due, c.Reason, at, history.Line(c), int64(h.id)); err != nil {
 			return err
 		}
 		return t.vacates(h)
@@ -210,7 +211,7 @@ func (t *tx) reschedule(h *hot, due, at time.Time) error {
 	c.State = outbox.StateReady
 	if h.state == ready { // its place stays; only a time that it waits for goes
 		_, err := t.exec(`UPDATE deliveries SET waits = 1, due_at = 0, reason = ?, updated_at = ?, history = history || ?
-			WHERE id = ? AND waits = 2`, c.Reason, at, changeLine(c), int64(h.id))
+			WHERE id = ? AND waits = 2`, c.Reason, at, history.Line(c), int64(h.id))
 		if err != nil {
 			return err
 		}
@@ -234,6 +235,6 @@ func (t *tx) becomesReady(h *hot, c outbox.Change) error {
 	t.store.routes.offers(r, h.lane)
 	_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 		", wanted_at = ?, due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-		t.rank(r, h), t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, changeLine(c), int64(h.id))
+		t.rank(r, h), t.nextSeq(), int64(h.conversation), int64(h.lane), c.At, c.Reason, c.At, history.Line(c), int64(h.id))
 	return err
 }

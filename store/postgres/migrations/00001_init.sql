@@ -15,6 +15,9 @@
 
 -- +goose Up
 
+-- Every migration begins with this: while it waits for a lock, everybody else waits behind it.
+SET LOCAL lock_timeout = '2s';
+
 -- Every transaction that writes leaves a row here: its token tells, when the connection broke during the commit, whether
 -- it happened; the other columns are by how much it changed the numbers of deliveries per state. Old rows are added up
 -- into the one with token 0.
