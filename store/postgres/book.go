@@ -333,7 +333,7 @@ func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activit
 			ORDER BY u.place ON CONFLICT DO NOTHING`,
 			c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
 		b.Queue(`SELECT id, user_id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
-			ORDER BY id FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
+			ORDER BY id + 0 FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
 			clear(there)
 			var row int64
 			var id activity.AccountID
