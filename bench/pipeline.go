@@ -39,6 +39,7 @@ type pipeline struct {
 	refs      []activity.Reference
 	next      atomic.Int64 // the next that is told something
 	delivered int64        // as the store had counted last
+	profiled  func() (stop func(), err error)
 
 	engine *proactive.Engine
 	cancel context.CancelFunc
@@ -52,7 +53,7 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server}
+	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server, profiled: o.profiled}
 	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -50,11 +51,12 @@ const messageCount = 23
 func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 	var record outbox.Record
 	var alone int64
-	found, err := q.one(func(r row) { record.Message, alone = scanMessage(r) },
+	var bad error
+	found, err := q.one(func(r row) { record.Message, alone, bad = scanMessage(r) },
 		"SELECT "+messageColumns+" FROM messages m WHERE m.id = ?", int64(id))
 	switch {
-	case err != nil:
-		return outbox.Record{}, err
+	case err != nil || bad != nil:
+		return outbox.Record{}, cmp.Or(err, bad)
 	case !found:
 		return outbox.Record{}, outbox.ErrNotFound
 	}
@@ -105,15 +107,16 @@ const (
 		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL`
 )
 
-func scanMessage(r row) (m outbox.Message, alone int64) {
+func scanMessage(r row) (m outbox.Message, alone int64, err error) {
+	policy, err := outbox.DecodePolicy(r.text(11))
 	return outbox.Message{
 		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
-		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
+		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: policy,
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
 		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
 		Handler: r.text(22),
-	}, r.int(19)
+	}, r.int(19), err
 }
 
 func scanDelivery(r row) (outbox.Delivery, error) {
