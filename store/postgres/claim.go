@@ -221,15 +221,16 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 }
 
 // lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
-const lookAtHeads = `SELECT l.route, l.lane, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = l.route AND w.lane = l.lane),
-		coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), coalesce(c.conversation_id, ''),
-		coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+const lookAtHeads = `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0),
+		coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
 			OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)
-	FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS l (route, lane, most)
+	FROM (
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
-		SELECT h.* FROM deliveries h JOIN turns t ON t.conversation = h.conversation
-		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane AND greatest(t.until, t.wanted) <= statement_timestamp()
-		ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
+		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
+			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
+		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
 	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation
 	ORDER BY d.rank, d.id`
 
@@ -504,12 +505,13 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 }
 
 // hand writes that deliveries are being sent: those that still are heads, since the conversations are locked only since
-// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock.
+// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
+// that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
 	return `UPDATE deliveries d SET state = 4, waits = 3, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
 			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
-		FROM messages m WHERE d.id = ANY ($1) AND d.waits = 1 AND m.id = d.message` + condition + `
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND m.id = d.message` + condition + `
 		RETURNING ` + candidateColumns
 }
 

@@ -12,9 +12,10 @@
 // over arrays. Nodes know each other only through rows: the lease of a conversation is a row with a fence, which runs out
 // by the database's clock, so that the work of a node that has died or was stopped goes to the others.
 //
-// Nothing needs a session: no lock and no prepared statement outlives its transaction, no setting but SET LOCAL. So the
-// store works behind a pooler that gives out connections by transaction. The one exception is LISTEN, by which nodes tell
-// each other that there is something to claim, and where that does not get through, nodes look once a second.
+// Nothing needs a session: no lock outlives its transaction, no setting but SET LOCAL matters, and statements are prepared
+// only where a connection is seen to lead to the server itself (prepared.go). So the store works behind a pooler that gives
+// out connections by transaction. The one exception is LISTEN, by which nodes tell each other that there is something to
+// claim, and where that does not get through, nodes look once a second.
 package postgres
 
 import (
@@ -62,6 +63,7 @@ type Store struct {
 	outcomes *group[*verdict]
 	takes    *group[*taking]
 	releases *group[releasing]
+	looks    *group[*looking]
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
@@ -166,6 +168,9 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	if err != nil {
 		return nil, err
 	}
+	if err := chooseMode(ctx, pc.ConnConfig); err != nil {
+		return nil, explain(err)
+	}
 	if err := migrate(ctx, pc.ConnConfig, nil); err != nil {
 		return nil, explain(err)
 	}
@@ -204,6 +209,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	})
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.looks = newGroup(s.cfg.Logger, committers, s.lookUp)
 	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
 	s.sharing.calls = newGroup(s.cfg.Logger, committers, s.countCallings)
 	s.sharing.ended = newGroup(s.cfg.Logger, 1, s.endCalls)
@@ -245,18 +251,14 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = connectTimeout
 	}
-	// Descriptions of statements are kept by the client only, so any server connection may run them; a named prepared
-	// statement would be known to one.
-	if cc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	}
 	if cc.ValidateConnect == nil { // also without target_session_attrs: nothing can be kept in a standby
 		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+	pc.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		registerTypes(c.TypeMap())
-		return nil
+		return settleIn(ctx, c)
 	}
+	pc.PrepareConn = planAnew
 	if _, ok := cc.RuntimeParams["application_name"]; !ok {
 		cc.RuntimeParams["application_name"] = "headsup"
 	}
@@ -277,6 +279,7 @@ func (s *Store) shut() {
 	s.outcomes.close()
 	s.takes.close()
 	s.releases.close()
+	s.looks.close()
 	s.pausing.close()
 	s.sharing.calls.close()
 	s.sharing.ended.close()
