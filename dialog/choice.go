@@ -63,9 +63,12 @@ const (
 // find returns which choice a person means: by value, synonym or button, by number ("2", "the second one", "last"), or
 // because what was said holds the words of exactly one.
 func find(h heard) (int, bool) {
+	if i, ok := pressed(h); ok {
+		return i, true
+	}
 	answer := recognise.Fold(h.text)
 	if answer == "" {
-		return pressed(h)
+		return 0, false
 	}
 	var within []int
 	for i, c := range h.choices {

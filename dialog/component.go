@@ -11,17 +11,20 @@ import (
 // Component is a [Dialog] made of others, which nobody outside sees: their ids may be used again elsewhere. It begins with
 // what its first dialog begins with, and ends with what that ends with. Make it with [NewComponent].
 type Component[D, R any] struct {
-	id      string
-	start   string
-	dialogs []Dialog
-	inner   map[string]Dialog
+	id    string
+	start string
+	inner map[string]Dialog
+	wrong error // with the dialogs inside
 }
 
 // NewComponent makes a component that begins with one of its dialogs. Dialogs inside may begin those outside too.
 func NewComponent[D, R any](id string, start *Waterfall[D, R], others ...Dialog) *Component[D, R] {
-	c := &Component[D, R]{id: id}
-	if start != nil {
-		c.start, c.dialogs = start.id, append([]Dialog{start}, others...)
+	if start == nil {
+		return &Component[D, R]{id: id, wrong: errors.New("the component has no dialog to begin with")}
+	}
+	c := &Component[D, R]{id: id, start: start.id}
+	if c.inner, c.wrong = byID(append([]Dialog{start}, others...)); c.wrong != nil {
+		c.wrong = fmt.Errorf("inside: %w", c.wrong)
 	}
 	return c
 }
@@ -41,19 +44,7 @@ func (c *Component[D, R]) Ended(r Result) (R, bool) { return endedWith[R](r, c.i
 // ID implements [Dialog].
 func (c *Component[D, R]) ID() string { return c.id }
 
-// check also prepares the component: it is called once, by the set that gets it.
-func (c *Component[D, R]) check() (err error) {
-	if c.start == "" {
-		return errors.New("the component has no dialog to begin with")
-	}
-	if c.inner != nil {
-		return nil
-	}
-	if c.inner, err = byID(c.dialogs); err != nil {
-		return fmt.Errorf("inside: %w", err)
-	}
-	return nil
-}
+func (c *Component[D, R]) check() error { return c.wrong }
 
 // componentState has the names of botbuilder-js.
 type componentState struct {

@@ -295,6 +295,11 @@ func TestNewerProgram(t *testing.T) {
 		"other data": {
 			talk: "> book\n< Where to?\n> Rome\n< How many are you?", dialogs: []dialog.Dialog{typed, city, guests}, loss: dialog.LostState, lost: "book",
 		},
+		"a hole": {doc: `{"DialogState":{"dialogStack":[null]}}`, dialogs: all(), loss: dialog.LostState},
+		"another hole": {
+			doc:     `{"DialogState":{"dialogStack":[{"id":"hotel","state":{"dialogs":{"dialogStack":[null]}}}]}}`,
+			dialogs: travel(), loss: dialog.LostState, lost: "hotel",
+		},
 		"no stack":     {doc: `{"DialogState":[1,2]}`, dialogs: all(), loss: dialog.LostState},
 		"no instances": {doc: `{"DialogState":{"dialogStack":[{"id":5}]}}`, dialogs: all(), loss: dialog.LostState},
 		"state is odd": {doc: `{"DialogState":{"dialogStack":[{"id":"book","state":[]}]}}`, dialogs: all(), loss: dialog.LostState, lost: "book"},
@@ -413,7 +418,6 @@ func TestSetIsNotUsedFromInside(t *testing.T) {
 	if _, err := chat.Say(t.Context(), "book"); err == nil || !strings.Contains(err.Error(), "return an Action") {
 		t.Errorf("error %v", err)
 	}
-	_ = set
 }
 
 func TestVectorsOfOtherSDKs(t *testing.T) {
@@ -597,4 +601,12 @@ func readJSON(t testing.TB, path string, v any) {
 	if err := json.Unmarshal(raw, v); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func FuzzPath(f *testing.F) {
+	f.Add([]byte(`{"dialogStack":[{"id":"a","state":{"dialogs":{"dialogStack":[{"id":"b"}]}}}]}`))
+	f.Add([]byte(`{"$type":"T","dialogStack":{"$type":"L","$values":[null,{"id":"b","state":{"dialogs":null}}]}}`))
+	f.Fuzz(func(_ *testing.T, raw []byte) {
+		_, _ = dialog.Path(raw) // must not panic
+	})
 }

@@ -98,9 +98,8 @@ func newSet(t testing.TB, cfg dialog.Config, dialogs ...dialog.Dialog) *dialog.S
 	return set
 }
 
-// newBot makes a bot of a set, over a store that may have been used before.
-func newBot(t testing.TB, store *memory.Store, rec *bottest.Recorder, set *dialog.Set) *headsup.Bot {
-	t.Helper()
+// newMux is a bot that books.
+func newMux(set *dialog.Set) *headsup.Mux {
 	mux := headsup.NewMux()
 	mux.Text(set.Handle(book.Begin(booking{})), "book")
 	mux.Text(func(ctx context.Context, t *headsup.Turn) error {
@@ -115,9 +114,15 @@ func newBot(t testing.TB, store *memory.Store, rec *bottest.Recorder, set *dialo
 		_, err := t.Say(ctx, "You said "+t.Activity().Text)
 		return err
 	}))
+	return mux
+}
+
+// newBot makes a bot of a set, over a store that may have been used before.
+func newBot(t testing.TB, store *memory.Store, rec *bottest.Recorder, set *dialog.Set) *headsup.Bot {
+	t.Helper()
 	bot, err := headsup.New(headsup.Config{
 		AppID: "app", Channel: rec, Turns: store, Middleware: []headsup.Middleware{state.Middleware(store)},
-	}, mux)
+	}, newMux(set))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,7 @@ func TestPromptsInLanguages(t *testing.T) {
 		{"fr", asking(t, dialog.Integer("n"), dialog.Question{Text: "N?"}), "< N?\n> 1,5\n< N?\n> soixante-dix\n< 70"},
 		{"en", asking(t, dialog.Integer("n"), dialog.Question{Text: "N?"}), "< N?\n> 90071992547409930\n< N?\n> -3\n< -3"},
 		{"de", asking(t, dialog.Confirm("c"), dialog.Question{Text: "Ja?"}), "< Ja? (1) Ja oder (2) Nein\n> weiß nicht\n< Ja? (1) Ja oder (2) Nein\n> Klar!\n< true"},
+		{"en", asking(t, dialog.Confirm("c"), dialog.Question{Text: "Ok?"}), "< Ok? (1) Yes or (2) No\n> no problem\n< Ok? (1) Yes or (2) No\n> no, thanks\n< false"},
 		{"es", asking(t, dialog.Confirm("c"), dialog.Question{Text: "Si?"}), "< Si? (1) Sí o (2) No\n> 2\n< false"},
 		{"fr", asking(t, dialog.Confirm("c"), dialog.Question{Text: "?", Choices: dialog.Choices("Garder", "Jeter")}), "< ? (1) Garder ou (2) Jeter\n> jeter\n< false"},
 		{"en", asking(t, dialog.DateTime("d"), dialog.Question{Text: "When?", Retry: "When exactly?"}), "< When?\n> soon\n< When exactly?\n> tomorrow at 3pm\n< {Time:2026-11-19 15:00:00 +0100 CET HasDate:true HasClock:true}"},

@@ -39,13 +39,23 @@ func Confirm(id string) *Prompt[bool] {
 				q.Choices = Choices(yes, no)
 			}
 		},
-		recognise: func(h heard) (yes, ok bool) {
-			if i, found := find(h); found && len(h.choices) == 2 { // its own words first: they may be others than yes and no
+		recognise: confirmed,
+	}
+}
+
+// confirmed reads yes or no. Where two other words stand for them, those count too.
+func confirmed(h heard) (yes, ok bool) {
+	if h.text == "1" || h.text == "2" {
+		return h.text == "1", true
+	}
+	if len(h.choices) == 2 {
+		if said, plain := recognise.YesNo(h.locale, h.choices[0].Value); !plain || !said {
+			if i, found := find(h); found {
 				return i == 0, true
 			}
-			return recognise.YesNo(h.locale, h.text)
-		},
+		}
 	}
+	return recognise.YesNo(h.locale, h.text)
 }
 
 // Choose is a prompt for one of several choices. [Question.Choices] replaces them for one question.

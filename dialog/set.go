@@ -227,6 +227,9 @@ func (s *Set) Continue(ctx context.Context, t *headsup.Turn) (Result, error) {
 	return s.do(ctx, t, func(r *run, l *level) (done, error) { return r.hear(ctx, l) })
 }
 
+// ErrTooDeep: another dialog was to begin from outside, and there are as many on the stack as may be. Nothing has changed.
+var ErrTooDeep = errors.New("dialog: there are too many dialogs on the stack")
+
 // Run does what an action says, as if the running dialog had wanted it. A dialog that begins while another one runs puts it
 // aside: when it has ended, the other one asks again. One that the set does not have is an [*UnknownError].
 func (s *Set) Run(ctx context.Context, t *headsup.Turn, a Action) (Result, error) {
@@ -235,6 +238,9 @@ func (s *Set) Run(ctx context.Context, t *headsup.Turn, a Action) (Result, error
 	}
 	return s.do(ctx, t, func(r *run, l *level) (done, error) {
 		if top := l.stack.top(); top != nil && a.kind == actBegin {
+			if l.depth() >= s.cfg.MaxDepth {
+				return done{}, ErrTooDeep
+			}
 			next, err := r.push(ctx, l, a, true)
 			if err != nil {
 				return done{}, err
@@ -252,7 +258,7 @@ func (s *Set) Run(ctx context.Context, t *headsup.Turn, a Action) (Result, error
 func (s *Set) Knows(dialog string) bool { return s.dialogs[dialog] != nil }
 
 // Interrupt begins a dialog on top of whatever runs; when it has ended, that asks again. Options is JSON, or empty. A dialog
-// that the set does not have is an [*UnknownError].
+// that the set does not have is an [*UnknownError]; when there are too many already it is [ErrTooDeep].
 func (s *Set) Interrupt(ctx context.Context, t *headsup.Turn, dialog string, options jsontext.Value) error {
 	a := Action{kind: actBegin, dialog: dialog}
 	if len(options) > 0 {

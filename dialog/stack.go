@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,22 @@ type stack struct {
 	Dialogs []*instance `json:"dialogStack"`
 	// Ours is set on the stack of a conversation that this library has written.
 	Ours bool `json:"headsup,omitzero"`
+}
+
+// UnmarshalJSONFrom reads a stack, and refuses one with holes.
+func (s *stack) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain stack
+	if err := json.UnmarshalDecode(dec, (*plain)(s)); err != nil {
+		return err
+	}
+	return whole(s.Dialogs)
+}
+
+func whole(dialogs []*instance) error {
+	if slices.Contains(dialogs, nil) {
+		return errors.New("a dialog on the stack is null")
+	}
+	return nil
 }
 
 // instance is a dialog on a stack.
@@ -79,6 +96,9 @@ func readForeign(raw jsontext.Value, nesting int) (*stack, error) {
 		return nil, err
 	}
 	s := &stack{Dialogs: append(f.DialogStack, f.Python...)}
+	if err := whole(s.Dialogs); err != nil {
+		return nil, err
+	}
 	slices.Reverse(s.Dialogs)
 	for _, at := range s.Dialogs {
 		if err := at.turnInner(nesting); err != nil {
@@ -109,20 +129,22 @@ func (at *instance) turnInner(nesting int) error {
 const innerStack = "dialogs"
 
 // path are the ids from the outermost dialog of the stack to the active one, down through the components that are active.
-func (s *stack) path() []string {
+func (s *stack) path() []string { return s.pathFrom(0) }
+
+func (s *stack) pathFrom(nesting int) []string {
 	var ids []string
 	for _, at := range s.Dialogs {
 		ids = append(ids, at.ID)
 	}
 	top := s.top()
-	if top == nil {
+	if top == nil || nesting > maxNesting {
 		return ids
 	}
 	var component struct {
 		Dialogs *stack `json:"dialogs"`
 	}
 	if json.Unmarshal(top.State, &component) == nil && component.Dialogs != nil {
-		ids = append(ids, component.Dialogs.path()...)
+		ids = append(ids, component.Dialogs.pathFrom(nesting+1)...)
 	}
 	return ids
 }
