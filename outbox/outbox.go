@@ -34,6 +34,8 @@ var (
 	ErrRecalled = errors.New("outbox: the message was recalled")
 	// ErrNoRoom: nothing new is accepted, so that the store can finish what it has.
 	ErrNoRoom = errors.New("outbox: there is no room for more")
+	// ErrChanging: the message has very many deliveries, which are being changed.
+	ErrChanging = errors.New("outbox: the message's deliveries are being changed")
 	// ErrPurged: what the message said is kept no longer.
 	ErrPurged = errors.New("outbox: the message's content was purged")
 )
@@ -114,8 +116,8 @@ type Message struct {
 	Window    headsup.Window
 	// Handler names the handler that says it, in a turn; empty when the body is said as it is.
 	Handler string
-	// Policy says what to do when the conversation is busy.
-	Policy string
+	// Policy says what to do when the conversation is busy; see [Judge].
+	Policy headsup.Policy
 	// CollapseKey: the message replaces, in each of its conversations, deliveries of earlier messages of the app and tenant
 	// with the same key, as [Store] tells. Empty for none.
 	CollapseKey string
@@ -128,9 +130,11 @@ type Message struct {
 	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
 	Trace string
 	// Recipients is [Spread.Conversations] of a message that was accepted with a spread, else 0; Spreading is true until
-	// all of its deliveries were made. A store tells both and takes neither.
+	// all of its deliveries were made, Changing while [Store.SweepMessages] has some to change. A store tells them and takes
+	// none.
 	Recipients int
 	Spreading  bool
+	Changing   bool
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -187,6 +191,10 @@ type Attempt struct {
 	ExpiresAt time.Time
 	CreatedAt time.Time
 	Trace     string
+	// Policy is the message's. As is what applies of it when a conversation is or was busy: interrupt or cancel; empty has
+	// it said as it is. What went on is in the conversation.
+	Policy headsup.Policy
+	As     headsup.PolicyName
 	// Handler is the message's. Sends are the activities that it has begun to send in earlier attempts, in their order;
 	// for [VerbDelete], those of the delivery that is revised.
 	Handler string
@@ -261,8 +269,9 @@ type Change struct {
 	Activity activity.ID `json:"activity_id,omitzero"`
 }
 
-// Record is a message with all its deliveries.
+// Record is a message, and how many deliveries it has in each state, with the first of them.
 type Record struct {
-	Message    Message
+	Summary
+
 	Deliveries []Delivery
 }

@@ -163,7 +163,7 @@ func (s *Store) enter(d *delivery, dueAt, at time.Time) {
 
 // take hands out a new delivery if nothing is in its way. s.mu is held.
 func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
-	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.expired(at) {
+	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.expired(at) || !d.message.Policy.IsZero() {
 		return nil
 	}
 	held, ok := s.leases.Try(d.Key)
@@ -200,7 +200,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
-	a.Handler, a.Lease = m.Handler, held
+	a.Handler, a.Lease, a.Policy = m.Handler, held, m.Policy
 	if d.Verb != outbox.VerbSend {
 		a.Sent, a.Sends = s.queue.deliveries[d.Revises].Activity, slices.Clone(s.queue.deliveries[d.Revises].sends)
 	} else if a.Sends = slices.Clone(d.sends); !d.replayed {
@@ -334,12 +334,12 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 }
 
 // CancelMessage implements [outbox.Store].
-func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
+func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[id]
 	if !known {
-		return outbox.Record{}, outbox.ErrNotFound
+		return outbox.ErrNotFound
 	}
 	m.spreadEnds()
 	for _, d := range m.deliveries {
@@ -348,7 +348,7 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 			s.wake()
 		}
 	}
-	return m.record(), nil
+	return nil
 }
 
 // MessageByKey implements [outbox.Store].
@@ -364,23 +364,35 @@ func (s *Store) MessageByKey(
 	return m.ID, slices.Clone(m.Fingerprint), nil
 }
 
+// Message implements [outbox.Store].
+func (s *Store) Message(_ context.Context, id outbox.MessageID) (outbox.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[id]
+	if !known {
+		return outbox.Message{}, outbox.ErrNotFound
+	}
+	return copyMessage(m.Message), nil
+}
+
 // MessageRecord implements [outbox.Store].
-func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID) (outbox.Record, error) {
+func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID, n int) (outbox.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[id]
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
 	}
-	return m.record(), nil
+	return outbox.Record{Summary: m.summary(), Deliveries: m.first(n)}, nil
 }
 
-func (m *message) record() outbox.Record {
-	r := outbox.Record{Message: copyMessage(m.Message), Deliveries: make([]outbox.Delivery, len(m.deliveries))}
-	for i, d := range m.deliveries {
-		r.Deliveries[i] = d.copy()
+// first are up to n of its deliveries.
+func (m *message) first(n int) []outbox.Delivery {
+	all := make([]outbox.Delivery, min(n, len(m.deliveries)))
+	for i := range all {
+		all[i] = m.deliveries[i].copy()
 	}
-	return r
+	return all
 }
 
 func (d *delivery) copy() outbox.Delivery {
@@ -408,7 +420,7 @@ func (s *Store) OldestDue(_ context.Context, now time.Time) (oldest time.Time, _
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.queue.deliveries {
-		head := d.State == outbox.StateScheduled
+		head := d.State == outbox.StateScheduled || d.State == outbox.StateHeld
 		if d.State == outbox.StateReady {
 			head = (*s.queue.laneOf(d))[0] == d
 		}

@@ -89,6 +89,9 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			rs.offer(t.offers) // this claim is the first to look there
 			continue
 		}
+		if p.called, err = t.calledThere(ctx, p); err != nil {
+			return step, err
+		}
 		t.choose(p)
 		if err := t.putOff(ctx, p.late); err != nil {
 			return step, err
@@ -136,7 +139,8 @@ type page struct {
 	routes []*looked
 	chosen []*head
 	late   []*head // whose conversations have no room
-	more   bool    // there may be more to hand out
+	called calledThere
+	more   bool // there may be more to hand out
 }
 
 // looked is what was found in the lanes of a route, or is being asked for.
@@ -171,6 +175,8 @@ type head struct {
 	fence   int64
 	version int64
 	inbound optionalTime
+	busy    optionalText
+	going   []headsup.Busy // busy, decoded
 }
 
 // look asks for the heads of the routes whose turn it may be: for each as many as could be its share, and some more, so
@@ -215,14 +221,16 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 }
 
 // lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
-const lookAtHeads = `SELECT l.route, l.lane, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = l.route AND w.lane = l.lane),
-		coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), coalesce(c.conversation_id, ''),
-		coalesce(d.verb IS NULL AND d.replayed IS NULL AND (m.expires_at <= $4 OR m.cancelled_at IS NOT NULL AND d.claims = 0), false)
-	FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS l (route, lane, most)
+const lookAtHeads = `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0),
+		coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+			OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)
+	FROM (
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
-		SELECT h.* FROM deliveries h JOIN turns t ON t.conversation = h.conversation
-		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane AND greatest(t.until, t.wanted) <= statement_timestamp()
-		ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
+		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
+			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
+		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
 	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation
 	ORDER BY d.rank, d.id`
 
@@ -330,6 +338,11 @@ func (c *choosing) take(l *looked, in *laneHeads, n int) (had int) {
 			c.chosen = append(c.chosen, h)
 			continue
 		}
+		if wait := c.called.wait(l.way, h.name); wait > 0 {
+			h.until = atLeast(c.now.Add(wait), c.now)
+			c.late = append(c.late, h)
+			continue
+		}
 		permit, ok := c.permit(l.way, h.name, c.now)
 		switch limits := c.store.cfg.Pace; {
 		case ok:
@@ -382,7 +395,7 @@ const takeTurnsOf = `WITH locked AS MATERIALIZED (
 	given AS MATERIALIZED (SELECT nextval('fences') AS fence)
 	UPDATE turns t SET fence = g.fence, until = clock_timestamp() + $3::interval
 	FROM locked l CROSS JOIN given g WHERE t.key = l.key
-	RETURNING l.id, t.fence, t.version, t.last_inbound_at`
+	RETURNING l.id, t.fence, t.version, t.last_inbound_at, t.busy`
 
 // lookSoon is when to look again after others were in the way.
 const lookSoon = 10 * time.Millisecond
@@ -406,9 +419,13 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	var id int64
 	var got head
 	heads := make([]*head, 0, len(chosen))
-	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound, &got.busy}, func() error {
 		h := byID[id]
-		h.fence, h.version, h.inbound = got.fence, got.version, got.inbound
+		h.fence, h.version, h.inbound, h.busy = got.fence, got.version, got.inbound, got.busy
+		var err error
+		if h.going, err = outbox.DecodeBusy(string(h.busy)); err != nil {
+			return err
+		}
 		heads = append(heads, h)
 		return nil
 	}); err != nil {
@@ -416,6 +433,9 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	}
 	if len(heads) < len(chosen) {
 		time.AfterFunc(lookSoon, t.store.wakeHere)
+	}
+	if heads, err = t.countCalls(ctx, heads); err != nil {
+		return nil, 0, err
 	}
 	if len(heads) > 0 {
 		if attempts, over, err = t.handOut(ctx, heads, now); err != nil {
@@ -443,20 +463,22 @@ type candidate struct {
 	onUnknown, window   int64
 	expiresAt, accepted time.Time
 	trace               string
-	cancelled           bool // its message was, when it was waiting and there were very many
-	edited              bool // its message was
+	notBefore           time.Time // while its message's deliveries are changed: to when they are moved, or never
+	recalled            bool      // its message was
+	edited              bool      // its message was
 	handler             string
+	policy              optionalText
 	sent                activity.ID // what it revises
 }
 
 const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
-	coalesce(m.trace, ''), m.cancelled_at IS NOT NULL, m.edited_at IS NOT NULL,
-	coalesce(m.handler, '')`
+	coalesce(m.trace, ''), m.not_before, m.recalled_at IS NOT NULL, m.edited_at IS NOT NULL,
+	coalesce(m.handler, ''), m.policy`
 
 func scanCandidate(r pgx.Row) (*candidate, error) {
 	var c candidate
 	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
-		(*optionalTime)(&c.accepted), &c.trace, &c.cancelled, &c.edited, &c.handler)...)
+		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy)...)
 	return &c, err
 }
 
@@ -472,7 +494,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if c.handler != "" {
+		if c.handler != "" || c.policy != "" {
 			ids = append(ids, c.saidBy())
 		}
 	}
@@ -483,20 +505,21 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 }
 
 // hand writes that deliveries are being sent: those that still are heads, since the conversations are locked only since
-// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock.
+// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
+// that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
 	return `UPDATE deliveries d SET state = 4, waits = 3, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
 			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
-		FROM messages m WHERE d.id = ANY ($1) AND d.waits = 1 AND m.id = d.message` + condition + `
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND m.id = d.message` + condition + `
 		RETURNING ` + candidateColumns
 }
 
 var (
 	// handSends is for what is to be said and may be.
-	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR (m.expires_at IS NULL OR m.expires_at > $3)
-		AND (m.cancelled_at IS NULL OR d.claims > 0))`)
-	handAll = hand("")
+	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR m.expires_at IS NULL OR m.expires_at > $3)
+		AND (m.not_before IS NULL OR m.not_before <= $3) AND (m.policy IS NULL OR d.conversation = ANY ($7))`)
+	handAll = hand(" AND $7::bigint[] IS NULL")
 )
 
 // handOut hands out the heads whose conversations were taken, and ends those that are not to be sent any more; it tells
@@ -506,7 +529,7 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 	for i, h := range heads {
 		ids[i] = h.id
 	}
-	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now)
+	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now, idle(heads, now))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -522,10 +545,10 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 }
 
 func (t *tx) hand(
-	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time,
+	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time, idle []int64,
 ) (found []*candidate, err error) {
 	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
-	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime)
+	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
 	if err != nil {
 		return nil, err
 	}
@@ -558,14 +581,16 @@ func (t *tx) handRest(
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	revise, stay, err := t.judge(ctx, ids, now)
+	revise, hold, stay, err := t.judge(ctx, ids, left, now)
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := t.hold(ctx, hold, now); err != nil {
+		return nil, 0, err
+	}
+	dropped = len(hold)
 	for _, s := range stay {
-		if err := t.finish(ctx, s.list, func(h *hot) outbox.Change {
-			return outbox.Change{At: now, State: s.to, Attempt: int(h.claims), Reason: s.reason}
-		}); err != nil {
+		if err := t.keepBack(ctx, s, now); err != nil {
 			return nil, 0, err
 		}
 		dropped += len(s.list)
@@ -575,7 +600,7 @@ func (t *tx) handRest(
 		for id := range revise {
 			revisions = append(revisions, id)
 		}
-		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now); err != nil {
+		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now, nil); err != nil {
 			return nil, 0, err
 		}
 		for _, c := range found {
@@ -595,25 +620,43 @@ func (t *tx) handRest(
 	return found, dropped, t.flush(ctx) // successors may be claimed now
 }
 
-// over are heads that are not to be sent any more, for the same reason.
+// over are heads that are not to be sent any more, or later, for the same reason.
 type over struct {
 	to     outbox.State
 	reason string
+	detail string
+	due    time.Time // of those that are scheduled
 	list   []hot
 }
 
-// judge says what is to become of heads: which revise something that was said, and what that was; and which end.
+// keepBack ends heads, or moves them to another time.
+func (t *tx) keepBack(ctx context.Context, o over, now time.Time) error {
+	c := outbox.Change{At: now, State: o.to, Reason: o.reason, Detail: o.detail}
+	if o.to == outbox.StateScheduled {
+		if len(o.list) == 0 {
+			return nil
+		}
+		return t.delay(ctx, o.list, o.due, c)
+	}
+	return t.finish(ctx, o.list, func(h *hot) outbox.Change {
+		c.Attempt = int(h.claims)
+		return c
+	})
+}
+
+// judge says what is to become of heads: which are handed out, with what those that revise something revise; which are held;
+// and which end.
 func (t *tx) judge(
-	ctx context.Context, ids []outbox.DeliveryID, now time.Time,
-) (revise map[outbox.DeliveryID]activity.ID, stay []over, err error) {
+	ctx context.Context, ids []outbox.DeliveryID, heads map[outbox.DeliveryID]*head, now time.Time,
+) (revise map[outbox.DeliveryID]activity.ID, hold []holding, stay []over, err error) {
 	rows, err := t.Query(ctx, "SELECT "+candidateColumns+` FROM deliveries d JOIN messages m ON m.id = d.message
 		WHERE d.id = ANY ($1) AND d.waits = 1 ORDER BY d.id`, numbers(ids))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (*candidate, error) { return scanCandidate(r) })
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var revised []outbox.DeliveryID
 	for _, c := range list {
@@ -623,23 +666,40 @@ func (t *tx) judge(
 	}
 	said, err := utterances(ctx, t, revised)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	nothing, stopped, late := over{to: outbox.StateSuppressed, reason: outbox.ReasonNothingSent}, over{to: outbox.StateCancelled}, over{to: outbox.StateExpired}
+	recalled := over{to: outbox.StateCancelled, reason: outbox.ReasonRecalled}
 	revise = make(map[outbox.DeliveryID]activity.ID)
 	for _, c := range list {
-		switch {
+		switch keptBack := c.notBefore.After(now); {
+		case keptBack && c.recalled && c.verb != remove:
+			recalled.list = append(recalled.list, c.hot)
 		case c.verb != send && said[c.revises].said:
 			revise[c.id] = said[c.revises].id
 		case c.verb != send:
 			nothing.list = append(nothing.list, c.hot)
-		case c.cancelled && c.claims == 0 && !c.replayed:
+		case keptBack && !c.notBefore.Before(never):
 			stopped.list = append(stopped.list, c.hot)
+		case keptBack:
+			stay = append(stay, over{to: outbox.StateScheduled, reason: outbox.ReasonRescheduled, due: c.notBefore, list: []hot{c.hot}})
 		case !c.replayed && expiredAt(c.expiresAt, now):
 			late.list = append(late.list, c.hot)
+		case c.policy != "":
+			_, j, err := c.judge(heads[c.id], now)
+			switch {
+			case err != nil:
+				return nil, nil, nil, err
+			case j.Hold:
+				hold = append(hold, holding{c.hot, j})
+			case j.Suppress:
+				stay = append(stay, over{to: outbox.StateSuppressed, reason: j.Reason, detail: j.Detail, list: []hot{c.hot}})
+			default:
+				revise[c.id] = ""
+			}
 		}
 	}
-	return revise, []over{nothing, stopped, late}, nil
+	return revise, hold, append(stay, nothing, stopped, recalled, late), nil
 }
 
 // attempts are what the caller gets.
@@ -673,7 +733,14 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
 			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.fence),
 		}
-		a.Conversation.LastInboundAt = time.Time(byID[c.id].inbound)
+		a.Conversation.LastInboundAt, a.Conversation.Busy = time.Time(byID[c.id].inbound), byID[c.id].going
+		if c.policy != "" && c.verb == send {
+			p, j, err := c.judge(byID[c.id], now)
+			if err != nil {
+				return nil, err
+			}
+			a.Policy, a.As = p, j.As
+		}
 		if c.verb != send {
 			a.OnUnknown = headsup.OnUnknownRetry // a repeat does no harm
 		} else if !c.replayed {
@@ -707,7 +774,11 @@ func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err e
 	if err != nil {
 		return 0, err
 	}
+	due, held := withoutHeld(due)
 	if err := t.becomeReady(ctx, due, outbox.Change{At: now, State: outbox.StateReady}); err != nil {
+		return 0, err
+	}
+	if err := t.judgeHeld(ctx, held, now); err != nil {
 		return 0, err
 	}
 	return len(conversations), t.flush(ctx)
@@ -764,9 +835,11 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 	t.last.Queue(`UPDATE deliveries d SET state = 2, waits = n.waits, seq = CASE WHEN n.placed THEN d.seq ELSE n.seq END,
 			rank = CASE WHEN n.placed THEN d.rank ELSE n.rank END,
 			updated_at = CASE WHEN n.placed THEN d.updated_at ELSE $5 END,
-			history = CASE WHEN n.placed THEN d.history ELSE d.history || $6 END
+			history = CASE WHEN n.placed THEN d.history ELSE d.history || $6 END,
+			reason = CASE WHEN n.placed THEN d.reason ELSE nullif($8, '') END,
+			due_at = CASE WHEN d.state = 3 THEN NULL ELSE d.due_at END
 		FROM unnest($1::bigint[], $2::smallint[], $3::boolean[], $4::bigint[], $7::bigint[]) AS n (id, waits, placed, seq, rank)
-		WHERE d.id = n.id`, ids, waits, placed, places, c.At, history.Line(c), ranks)
+		WHERE d.id = n.id`, ids, waits, placed, places, c.At, history.Line(c), ranks, c.Reason)
 	return nil
 }
 
