@@ -82,6 +82,9 @@ type Notification struct {
 	// Topic groups notifications of one kind. At most 255 bytes.
 	Topic string
 
+	// Policy says what to do when the conversation is busy. The zero value is that of the topic, or adhoc.
+	Policy Policy
+
 	// CollapseKey lets the notification replace, in each of its conversations, what waits there under the same key and was
 	// not handed out yet: a person who was away gets the last of several, not all. Empty replaces nothing. At most 255 bytes.
 	CollapseKey string

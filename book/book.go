@@ -71,7 +71,10 @@ type Conversation struct {
 	Cause   string
 	ReachAt time.Time
 	// LastInboundAt is the last time that somebody said something; zero if nobody ever did.
-	LastInboundAt        time.Time
+	LastInboundAt time.Time
+	// Busy is what goes on in it, the oldest first; what has run out may still be there ([headsup.StillBusy]). It must not
+	// be changed.
+	Busy                 []headsup.Busy
 	CreatedAt, UpdatedAt time.Time
 }
 

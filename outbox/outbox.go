@@ -116,8 +116,8 @@ type Message struct {
 	Window    headsup.Window
 	// Handler names the handler that says it, in a turn; empty when the body is said as it is.
 	Handler string
-	// Policy says what to do when the conversation is busy.
-	Policy string
+	// Policy says what to do when the conversation is busy; see [Judge].
+	Policy headsup.Policy
 	// CollapseKey: the message replaces, in each of its conversations, deliveries of earlier messages of the app and tenant
 	// with the same key, as [Store] tells. Empty for none.
 	CollapseKey string
@@ -191,6 +191,10 @@ type Attempt struct {
 	ExpiresAt time.Time
 	CreatedAt time.Time
 	Trace     string
+	// Policy is the message's. As is what applies of it when a conversation is or was busy: interrupt or cancel; empty has
+	// it said as it is. What went on is in the conversation.
+	Policy headsup.Policy
+	As     headsup.PolicyName
 	// Handler is the message's. Sends are the activities that it has begun to send in earlier attempts, in their order;
 	// for [VerbDelete], those of the delivery that is revised.
 	Handler string

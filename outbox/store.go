@@ -6,7 +6,9 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 )
 
 // Store keeps messages and deliveries. Every method is one atomic step; those that change something return after the
@@ -32,6 +34,14 @@ import (
 // whose conversation has none is not until the conversation's Next, which is its due time then. NextDue tells of both.
 // A durable driver keeps the pauses that a channel has asked for ([pace.ReasonThrottled]), and what occupies windows, over
 // a restart.
+//
+// A message may have a policy for conversations in which something goes on. Then the claim that would hand out one of its
+// deliveries with [VerbSend] does what [Judge] says, once it has the conversation's lease: it holds the delivery, which
+// leaves its lane, or suppresses it, and goes on with the next; or hands it out, and tells how it is to be said. What is
+// held is judged again in the step that changes what goes on ([headsup.Mark]), and in the first Claim at or after the time
+// that the last judgement told, which NextDue tells: those that are not held any more become ready, behind those that were
+// scheduled until then, in the order of the times at which they were wanted, then of their ids. The step that accepts a message judges
+// nothing, and hands out none that has a policy.
 //
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
 // settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a
@@ -71,6 +81,10 @@ type Store interface {
 	// revise is delivered or may have arrived, if only in part. What revises, and what was replayed, does not expire. Fewer than n mean that
 	// there are no more now. It also tells when the next one is due that now is not; zero for none.
 	Claim(ctx context.Context, n int, now time.Time) (Claimed, error)
+
+	// Mark says that a conversation is busy, or takes it back, durably, and returns the entry as it is then. It waits for no
+	// lease: what is being sent goes its way. [headsup.Mark] does the same in the commit of a turn. [book.ErrNotFound].
+	Mark(ctx context.Context, key headsup.ConversationKey, m headsup.Mark) (book.Conversation, error)
 
 	// RecordOutcome ends an attempt and gives the conversation's lease back. An outcome whose fence is not the
 	// delivery's, or whose delivery is not being sent any more, is refused with headsup.ErrLeaseLost and changes nothing.

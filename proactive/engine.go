@@ -55,6 +55,9 @@ type Config struct {
 	MinInterval  time.Duration
 	MaxSchedules int
 
+	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
+	Topics map[string]Topic
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention Retention
 
@@ -95,6 +98,7 @@ type Engine struct {
 	spread chan struct{} // has a token when there may be messages to spread
 
 	speakers map[string]speaker // by the handler's name; filled before it runs
+	talk     talk               // set before it runs
 
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
@@ -108,6 +112,11 @@ func New(cfg Config) (*Engine, error) {
 		return nil, errors.New("proactive: config: Store is required")
 	case cfg.Channel == nil:
 		return nil, errors.New("proactive: config: Channel is required")
+	}
+	for name, topic := range cfg.Topics {
+		if err := checkTerms(topic.Policy); err != nil {
+			return nil, fmt.Errorf("proactive: config: topic %q: %w", name, err)
+		}
 	}
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)

@@ -49,8 +49,8 @@ func (e *Engine) Handle(name string, bot *headsup.Bot, h headsup.Handler) error 
 
 // checkHandler finds what is wrong with a notification that a handler says.
 func (e *Engine) checkHandler(n headsup.Notification) error {
-	if n.Handler == "" {
-		return nil
+	if err := e.checkPolicy(n); err != nil || n.Handler == "" {
+		return err
 	}
 	if err := checkName("handler", n.Handler); err != nil {
 		return err
@@ -142,6 +142,7 @@ func partial(n int, err error) *headsup.SendError {
 type sendLog struct {
 	sender  *sender
 	attempt outbox.Attempt
+	before  int // activities that were sent in earlier attempts, and are not sent again
 
 	mu    sync.Mutex
 	open  int // sends whose answer has not come
@@ -151,6 +152,7 @@ type sendLog struct {
 
 // Begin implements [headsup.SendLog].
 func (l *sendLog) Begin(ctx context.Context, n int) (key string, err error) {
+	n += l.before
 	if err := l.note(ctx, outbox.Send{Ordinal: n}); err != nil {
 		return "", err
 	}
@@ -162,6 +164,7 @@ func (l *sendLog) Begin(ctx context.Context, n int) (key string, err error) {
 
 // Sent implements [headsup.SendLog].
 func (l *sendLog) Sent(ctx context.Context, n int, id activity.ID) error {
+	n += l.before
 	l.mu.Lock()
 	l.open--
 	if l.taken++; l.first == "" {

@@ -180,7 +180,7 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	sub = outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
-		Handler: n.Handler, Policy: PolicyAdHoc,
+		Handler: n.Handler, Policy: e.policyOf(n),
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err = checkTimes(n, now)
@@ -197,9 +197,6 @@ func deliver(sub *outbox.Submission, to []book.Conversation, due time.Time) {
 	}
 }
 
-// PolicyAdHoc says a notification at once, whatever the person is doing.
-const PolicyAdHoc = "adhoc"
-
 // check finds what is wrong whenever it is asked for.
 func check(n headsup.Notification) error {
 	switch {
@@ -214,7 +211,7 @@ func check(n headsup.Notification) error {
 	case len(n.Value) > MaxBody:
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
-	if n.Handler == "" {
+	if n.Handler == "" && !silent(n) {
 		if err := contentOf(n).check(); err != nil {
 			return err
 		}
@@ -300,7 +297,7 @@ func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error
 // encode returns the activity to send, without an address.
 func encode(n headsup.Notification) (jsontext.Value, error) {
 	a, err := contentOf(n).Message()
-	if n.Handler != "" {
+	if n.Handler != "" || silent(n) {
 		a, err = eventOf(n), nil
 	}
 	if err != nil {
@@ -344,6 +341,10 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		conversation = headsup.KeyOf("", *n.To.Reference)
 		n.To.Reference = nil
 	}
+	policy, err := outbox.EncodePolicy(n.Policy)
+	if err != nil {
+		return nil, err
+	}
 	content, err := json.Marshal(struct {
 		Conversation  headsup.ConversationKey
 		To            headsup.Target
@@ -357,7 +358,8 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		CollapseKey   string         `json:",omitzero"`
 		Value         jsontext.Value `json:",omitzero"`
 		Handler       string         `json:",omitzero"`
-	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler}, json.Deterministic(true))
+		Policy        string         `json:",omitzero"`
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler, policy}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/schedule"
 )
 
@@ -435,6 +436,7 @@ type template struct {
 	Topic        string            `json:"topic,omitzero"`
 	CollapseKey  string            `json:"collapse_key,omitzero"`
 	Handler      string            `json:"handler,omitzero"`
+	Policy       string            `json:"policy,omitzero"`
 	Locale       string            `json:"locale,omitzero"`
 	Value        jsontext.Value    `json:"value,omitzero"`
 	ExpiresIn    int64             `json:"expires_in_ms,omitzero"`
@@ -493,6 +495,10 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 		}
 		t.Activity = raw
 	}
+	var err error
+	if t.Policy, err = outbox.EncodePolicy(n.Policy); err != nil {
+		return nil, err
+	}
 	raw, err := json.Marshal(&t)
 	if err != nil {
 		return nil, fmt.Errorf("proactive: encode a schedule: %w", err)
@@ -516,6 +522,10 @@ func readSchedule(s schedule.Schedule) (Schedule, error) {
 			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
 			Window: t.Conversation, Topic: t.Topic, CollapseKey: t.CollapseKey, Handler: t.Handler, Locale: t.Locale, Value: t.Value,
 		},
+	}
+	var err error
+	if out.Notification.Policy, err = outbox.DecodePolicy(t.Policy); err != nil {
+		return Schedule{}, fmt.Errorf("proactive: schedule %s: %w", s.ID, err)
 	}
 	if len(t.Activity) > 0 {
 		a, err := activity.Decode(t.Activity)

@@ -44,7 +44,10 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 	}
-	if at.Handler != "" {
+	switch {
+	case at.Verb == outbox.VerbSend && (at.As != "" || at.Policy.Expects.Wanted):
+		return s.converse(ctx, at, &a)
+	case at.Handler != "":
 		return s.perform(ctx, at, a.Value)
 	}
 	said := at.Delivery

@@ -74,6 +74,12 @@ func (c *claiming) take(r *route, l outbox.Lane, n int) (had int) {
 			c.busy = append(c.busy, h)
 			continue
 		}
+		j := d.judge(c.now)
+		if j.Hold || j.Suppress {
+			q.yield(d, j, c.now)
+			held.Release()
+			continue
+		}
 		permit, ok := c.limits.Take(r.way, string(d.Key.Conversation), pace.Delivery, c.now)
 		if !ok {
 			held.Release()
@@ -82,7 +88,7 @@ func (c *claiming) take(r *route, l outbox.Lane, n int) (had int) {
 		}
 		r.clock[l].Turn(d.rank)
 		a := c.handOut(d, held, c.now)
-		a.Permit = permit
+		a.Permit, a.As = permit, j.As
 		c.attempts = append(c.attempts, a)
 		had++
 	}

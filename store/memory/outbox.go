@@ -163,7 +163,7 @@ func (s *Store) enter(d *delivery, dueAt, at time.Time) {
 
 // take hands out a new delivery if nothing is in its way. s.mu is held.
 func (s *Store) take(d *delivery, dueAt, at time.Time) *outbox.Attempt {
-	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.expired(at) {
+	if len(*s.queue.laneOf(d)) > 0 || dueAt.After(at) || d.expired(at) || !d.message.Policy.IsZero() {
 		return nil
 	}
 	held, ok := s.leases.Try(d.Key)
@@ -200,7 +200,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
-	a.Handler, a.Lease = m.Handler, held
+	a.Handler, a.Lease, a.Policy = m.Handler, held, m.Policy
 	if d.Verb != outbox.VerbSend {
 		a.Sent, a.Sends = s.queue.deliveries[d.Revises].Activity, slices.Clone(s.queue.deliveries[d.Revises].sends)
 	} else if a.Sends = slices.Clone(d.sends); !d.replayed {
@@ -420,7 +420,7 @@ func (s *Store) OldestDue(_ context.Context, now time.Time) (oldest time.Time, _
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.queue.deliveries {
-		head := d.State == outbox.StateScheduled
+		head := d.State == outbox.StateScheduled || d.State == outbox.StateHeld
 		if d.State == outbox.StateReady {
 			head = (*s.queue.laneOf(d))[0] == d
 		}

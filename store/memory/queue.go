@@ -196,6 +196,7 @@ func (q *queue) vacate(d *delivery) {
 
 // promote makes ready what was waiting for a time that has come.
 func (q *queue) promote(now time.Time) {
+	held := make(map[*entry]bool)
 	for len(q.later) > 0 && !q.later[0].at.After(now) {
 		t := heap.Pop(&q.later).(timer)
 		d := t.delivery
@@ -203,10 +204,15 @@ func (q *queue) promote(now time.Time) {
 		case !t.stands(): // it was cancelled, or is gone, or waits for another time
 		case d.State == outbox.StateScheduled:
 			q.becomeReady(d, outbox.Change{At: now, State: outbox.StateReady})
+		case d.State == outbox.StateHeld:
+			held[d.conversation] = true
 		case d.State == outbox.StateReady:
 			d.DueAt = time.Time{}
 			q.offer(d)
 		}
+	}
+	for e := range held {
+		q.judgeHeld(e, now)
 	}
 }
 

@@ -174,6 +174,12 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 		t.answer(key, op)
 	case state.Save:
 		return t.write(op.Writes)
+	case headsup.Mark:
+		t.then = append(t.then, func() {
+			if e, known := t.s.book.byKey[key]; known {
+				t.s.mark(e, op)
+			}
+		})
 	case outbox.Submit:
 		for _, sub := range op.Submissions {
 			if _, err := t.submit(sub, nil); err != nil {

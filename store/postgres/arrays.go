@@ -47,11 +47,15 @@ func (a *messageArrays) add(sub *outbox.Submission) error {
 	if err != nil {
 		return fmt.Errorf("postgres: submit: window: %w", err)
 	}
+	policy, err := outbox.EncodePolicy(m.Policy)
+	if err != nil {
+		return fmt.Errorf("postgres: submit: %w", err)
+	}
 	a.id = append(a.id, int64(m.ID))
 	a.appID, a.tenant = append(a.appID, m.AppID), append(a.tenant, string(m.Tenant))
 	a.key.add(m.Key)
 	a.topic.add(m.Topic)
-	a.policy.add(m.Policy)
+	a.policy.add(policy)
 	a.collapse.add(m.CollapseKey)
 	a.target.add(m.Target)
 	a.trace.add(m.Trace)

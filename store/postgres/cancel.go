@@ -82,6 +82,13 @@ func (t *tx) reschedule(ctx context.Context, list []hot, due, at time.Time) erro
 		t.last.Queue(`UPDATE deliveries d SET waits = 1, due_at = NULL, reason = $2, updated_at = $3,
 			history = d.history || $4 || `+endOf("d.claims")+` WHERE d.id = ANY ($1) AND d.waits = 2`, numbers(placed), c.Reason, at, history.Begin(c))
 	}
+	if len(enter) > 0 {
+		ids := make([]int64, len(enter))
+		for i := range enter {
+			ids[i] = int64(enter[i].id)
+		}
+		t.last.Queue("UPDATE deliveries SET wanted_at = $2 WHERE id = ANY ($1)", ids, at)
+	}
 	return t.becomeReady(ctx, enter, c)
 }
 

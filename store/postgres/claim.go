@@ -171,6 +171,8 @@ type head struct {
 	fence   int64
 	version int64
 	inbound optionalTime
+	busy    optionalText
+	going   []headsup.Busy // busy, decoded
 }
 
 // look asks for the heads of the routes whose turn it may be: for each as many as could be its share, and some more, so
@@ -383,7 +385,7 @@ const takeTurnsOf = `WITH locked AS MATERIALIZED (
 	given AS MATERIALIZED (SELECT nextval('fences') AS fence)
 	UPDATE turns t SET fence = g.fence, until = clock_timestamp() + $3::interval
 	FROM locked l CROSS JOIN given g WHERE t.key = l.key
-	RETURNING l.id, t.fence, t.version, t.last_inbound_at`
+	RETURNING l.id, t.fence, t.version, t.last_inbound_at, t.busy`
 
 // lookSoon is when to look again after others were in the way.
 const lookSoon = 10 * time.Millisecond
@@ -407,9 +409,13 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	var id int64
 	var got head
 	heads := make([]*head, 0, len(chosen))
-	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound, &got.busy}, func() error {
 		h := byID[id]
-		h.fence, h.version, h.inbound = got.fence, got.version, got.inbound
+		h.fence, h.version, h.inbound, h.busy = got.fence, got.version, got.inbound, got.busy
+		var err error
+		if h.going, err = outbox.DecodeBusy(string(h.busy)); err != nil {
+			return err
+		}
 		heads = append(heads, h)
 		return nil
 	}); err != nil {
@@ -448,17 +454,18 @@ type candidate struct {
 	recalled            bool      // its message was
 	edited              bool      // its message was
 	handler             string
+	policy              optionalText
 	sent                activity.ID // what it revises
 }
 
 const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
 	coalesce(m.trace, ''), m.not_before, m.recalled_at IS NOT NULL, m.edited_at IS NOT NULL,
-	coalesce(m.handler, '')`
+	coalesce(m.handler, ''), m.policy`
 
 func scanCandidate(r pgx.Row) (*candidate, error) {
 	var c candidate
 	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
-		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler)...)
+		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy)...)
 	return &c, err
 }
 
@@ -474,7 +481,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if c.handler != "" {
+		if c.handler != "" || c.policy != "" {
 			ids = append(ids, c.saidBy())
 		}
 	}
@@ -497,8 +504,8 @@ func hand(condition string) string {
 var (
 	// handSends is for what is to be said and may be.
 	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR m.expires_at IS NULL OR m.expires_at > $3)
-		AND (m.not_before IS NULL OR m.not_before <= $3)`)
-	handAll = hand("")
+		AND (m.not_before IS NULL OR m.not_before <= $3) AND (m.policy IS NULL OR d.conversation = ANY ($7))`)
+	handAll = hand(" AND $7::bigint[] IS NULL")
 )
 
 // handOut hands out the heads whose conversations were taken, and ends those that are not to be sent any more; it tells
@@ -508,7 +515,7 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 	for i, h := range heads {
 		ids[i] = h.id
 	}
-	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now)
+	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now, idle(heads, now))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -524,10 +531,10 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 }
 
 func (t *tx) hand(
-	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time,
+	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time, idle []int64,
 ) (found []*candidate, err error) {
 	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
-	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime)
+	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
 	if err != nil {
 		return nil, err
 	}
@@ -560,10 +567,14 @@ func (t *tx) handRest(
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	revise, stay, err := t.judge(ctx, ids, now)
+	revise, hold, stay, err := t.judge(ctx, ids, left, now)
 	if err != nil {
 		return nil, 0, err
 	}
+	if err := t.hold(ctx, hold, now); err != nil {
+		return nil, 0, err
+	}
+	dropped = len(hold)
 	for _, s := range stay {
 		if err := t.keepBack(ctx, s, now); err != nil {
 			return nil, 0, err
@@ -575,7 +586,7 @@ func (t *tx) handRest(
 		for id := range revise {
 			revisions = append(revisions, id)
 		}
-		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now); err != nil {
+		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now, nil); err != nil {
 			return nil, 0, err
 		}
 		for _, c := range found {
@@ -599,13 +610,14 @@ func (t *tx) handRest(
 type over struct {
 	to     outbox.State
 	reason string
+	detail string
 	due    time.Time // of those that are scheduled
 	list   []hot
 }
 
 // keepBack ends heads, or moves them to another time.
 func (t *tx) keepBack(ctx context.Context, o over, now time.Time) error {
-	c := outbox.Change{At: now, State: o.to, Reason: o.reason}
+	c := outbox.Change{At: now, State: o.to, Reason: o.reason, Detail: o.detail}
 	if o.to == outbox.StateScheduled {
 		if len(o.list) == 0 {
 			return nil
@@ -618,18 +630,19 @@ func (t *tx) keepBack(ctx context.Context, o over, now time.Time) error {
 	})
 }
 
-// judge says what is to become of heads: which revise something that was said, and what that was; and which end.
+// judge says what is to become of heads: which are handed out, with what those that revise something revise; which are held;
+// and which end.
 func (t *tx) judge(
-	ctx context.Context, ids []outbox.DeliveryID, now time.Time,
-) (revise map[outbox.DeliveryID]activity.ID, stay []over, err error) {
+	ctx context.Context, ids []outbox.DeliveryID, heads map[outbox.DeliveryID]*head, now time.Time,
+) (revise map[outbox.DeliveryID]activity.ID, hold []holding, stay []over, err error) {
 	rows, err := t.Query(ctx, "SELECT "+candidateColumns+` FROM deliveries d JOIN messages m ON m.id = d.message
 		WHERE d.id = ANY ($1) AND d.waits = 1 ORDER BY d.id`, numbers(ids))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (*candidate, error) { return scanCandidate(r) })
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var revised []outbox.DeliveryID
 	for _, c := range list {
@@ -639,7 +652,7 @@ func (t *tx) judge(
 	}
 	said, err := utterances(ctx, t, revised)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	nothing, stopped, late := over{to: outbox.StateSuppressed, reason: outbox.ReasonNothingSent}, over{to: outbox.StateCancelled}, over{to: outbox.StateExpired}
 	recalled := over{to: outbox.StateCancelled, reason: outbox.ReasonRecalled}
@@ -658,9 +671,21 @@ func (t *tx) judge(
 			stay = append(stay, over{to: outbox.StateScheduled, reason: outbox.ReasonRescheduled, due: c.notBefore, list: []hot{c.hot}})
 		case !c.replayed && expiredAt(c.expiresAt, now):
 			late.list = append(late.list, c.hot)
+		case c.policy != "":
+			_, j, err := c.judge(heads[c.id], now)
+			switch {
+			case err != nil:
+				return nil, nil, nil, err
+			case j.Hold:
+				hold = append(hold, holding{c.hot, j})
+			case j.Suppress:
+				stay = append(stay, over{to: outbox.StateSuppressed, reason: j.Reason, detail: j.Detail, list: []hot{c.hot}})
+			default:
+				revise[c.id] = ""
+			}
 		}
 	}
-	return revise, append(stay, nothing, stopped, recalled, late), nil
+	return revise, hold, append(stay, nothing, stopped, recalled, late), nil
 }
 
 // attempts are what the caller gets.
@@ -694,7 +719,14 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
 			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.fence),
 		}
-		a.Conversation.LastInboundAt = time.Time(byID[c.id].inbound)
+		a.Conversation.LastInboundAt, a.Conversation.Busy = time.Time(byID[c.id].inbound), byID[c.id].going
+		if c.policy != "" && c.verb == send {
+			p, j, err := c.judge(byID[c.id], now)
+			if err != nil {
+				return nil, err
+			}
+			a.Policy, a.As = p, j.As
+		}
 		if c.verb != send {
 			a.OnUnknown = headsup.OnUnknownRetry // a repeat does no harm
 		} else if !c.replayed {
@@ -728,7 +760,11 @@ func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err e
 	if err != nil {
 		return 0, err
 	}
+	due, held := withoutHeld(due)
 	if err := t.becomeReady(ctx, due, outbox.Change{At: now, State: outbox.StateReady}); err != nil {
+		return 0, err
+	}
+	if err := t.judgeHeld(ctx, held, now); err != nil {
 		return 0, err
 	}
 	return len(conversations), t.flush(ctx)
@@ -785,9 +821,11 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 	t.last.Queue(`UPDATE deliveries d SET state = 2, waits = n.waits, seq = CASE WHEN n.placed THEN d.seq ELSE n.seq END,
 			rank = CASE WHEN n.placed THEN d.rank ELSE n.rank END,
 			updated_at = CASE WHEN n.placed THEN d.updated_at ELSE $5 END,
-			history = CASE WHEN n.placed THEN d.history ELSE d.history || $6 END
+			history = CASE WHEN n.placed THEN d.history ELSE d.history || $6 END,
+			reason = CASE WHEN n.placed THEN d.reason ELSE nullif($8, '') END,
+			due_at = CASE WHEN d.state = 3 THEN NULL ELSE d.due_at END
 		FROM unnest($1::bigint[], $2::smallint[], $3::boolean[], $4::bigint[], $7::bigint[]) AS n (id, waits, placed, seq, rank)
-		WHERE d.id = n.id`, ids, waits, placed, places, c.At, history.Line(c), ranks)
+		WHERE d.id = n.id`, ids, waits, placed, places, c.At, history.Line(c), ranks, c.Reason)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // keyHash stands for a conversation's key where the conversation need not be in the book.
@@ -32,8 +33,8 @@ func turnKey(k headsup.ConversationKey) int64 {
 	return int64(binary.BigEndian.Uint64(keyHash(k))) //nolint:gosec // any 64 bits will do
 }
 
-// entry is a version of a conversation of the book, decoded. It does not change. LastInboundAt is not of it: that is kept
-// with the turns.
+// entry is a version of a conversation of the book, decoded. It does not change. LastInboundAt and Busy are not of it: they
+// are kept with the turns.
 type entry struct {
 	conv      book.Conversation
 	version   int64
@@ -51,7 +52,7 @@ const (
 	// conversationColumns are of the table conversations c, with turns t; scanConversation reads them.
 	conversationColumns = `c.id, t.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.created_at, c.updated_at,
-		t.last_inbound_at`
+		t.last_inbound_at, coalesce(t.busy, '')`
 
 	fromConversations = " FROM conversations c JOIN turns t ON t.conversation = c.id "
 )
@@ -59,10 +60,15 @@ const (
 func scanConversation(r pgx.Row) (*entry, error) {
 	var e entry
 	c := &e.conv
+	var busy string
 	if err := r.Scan(&c.Row, &e.version, &c.Key.AppID, &c.Key.Tenant, &c.Key.Channel, &c.Key.Bot, &c.Key.Conversation,
 		&c.Kind, &c.Source, (*optionalTime)(&c.VerifiedAt), &e.reference, &c.TimeZone, &c.Reach, &c.Cause,
-		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt)); err != nil {
+		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt), &busy); err != nil {
 		return nil, err
+	}
+	var err error
+	if c.Busy, err = outbox.DecodeBusy(busy); err != nil {
+		return nil, fmt.Errorf("postgres: conversation %d: %w", c.Row, err)
 	}
 	if err := json.Unmarshal(e.reference, &c.Reference); err != nil {
 		return nil, fmt.Errorf("postgres: the reference of conversation %d: %w", c.Row, err)

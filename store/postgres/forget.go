@@ -63,7 +63,7 @@ func (t *tx) forget(ctx context.Context, e *entry, turn int64, at time.Time) err
 		}
 	}
 	// With the commit: the deliveries that were cancelled look for this row until then.
-	t.last.Queue("UPDATE turns SET conversation = NULL, last_inbound_at = NULL, version = version + 1 WHERE key = $1", turn)
+	t.last.Queue("UPDATE turns SET conversation = NULL, last_inbound_at = NULL, busy = NULL, version = version + 1 WHERE key = $1", turn)
 	return nil
 }
 

@@ -58,13 +58,17 @@ const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, 
 func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err error) {
 	var onUnknown, window int64
 	var recipients int64
+	var policy optionalText
 	err = r.Scan(append([]any{
 		(*int64)(&m.ID), &m.AppID, (*string)(&m.Tenant), (*optionalText)(&m.Key), &m.Fingerprint, (*[]byte)(&m.Body),
-		(*[]byte)(&m.Value), (*optionalText)(&m.Topic), &m.Lane, &onUnknown, &window, (*optionalText)(&m.Policy),
+		(*[]byte)(&m.Value), (*optionalText)(&m.Topic), &m.Lane, &onUnknown, &window, &policy,
 		(*optionalText)(&m.CollapseKey), (*optionalText)(&m.Target), (*optionalTime)(&m.ExpiresAt), &m.CreatedAt,
 		(*optionalTime)(&m.EditedAt), (*optionalTime)(&m.RecalledAt), (*optionalText)(&m.Trace), &recipients, &m.Spreading,
 		(*optionalText)(&m.Handler), &alone, &m.Changing,
 	}, more...)...)
+	if err == nil {
+		m.Policy, err = outbox.DecodePolicy(string(policy))
+	}
 	m.OnUnknown, m.Window, m.Recipients = word(onUnknowns, onUnknown), word(windowWords, window), int(recipients)
 	return m, alone, err
 }

@@ -129,6 +129,7 @@ type turn struct {
 	version int64
 	inbound optionalTime
 	route   int64
+	busy    optionalText
 }
 
 type messageKey struct {
@@ -148,12 +149,12 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	var b pgx.Batch
 	rows, lanes, takes := goals(list)
 	if len(rows) > 0 {
-		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0)
+		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0), busy
 			FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var c int64
 				var turn turn
-				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound, &turn.route); err != nil {
+				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound, &turn.route, &turn.busy); err != nil {
 					return err
 				}
 				k.turns[book.Row(c)] = &turn
@@ -321,7 +322,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	k.occupied[in] = true
 	d.rank = t.store.routes.rank(d.route, d.lane, d.message, alone)
 	var permit *pace.Permit
-	take := a.take && alone && !behind && turn.free && k.entries[nd.Conversation] != nil && !expiredAt(m.ExpiresAt, at)
+	take := a.take && alone && m.Policy.IsZero() && !behind && turn.free && k.entries[nd.Conversation] != nil && !expiredAt(m.ExpiresAt, at)
 	if take {
 		permit, take = t.permitAtOnce(d.route, string(k.entries[nd.Conversation].conv.Key.Conversation), d.lane, at)
 	}
@@ -347,6 +348,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 		Lease: t.store.attemptLease(e.conv.Key, k.fence),
 	}
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)
+	attempt.Conversation.Busy, _ = outbox.DecodeBusy(string(turn.busy)) // nothing is judged by it
 	w.taken, w.fence = append(w.taken, int64(nd.Conversation)), k.fence
 	return attempt
 }

@@ -248,7 +248,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	var others []book.Row
 	for _, op := range ops {
 		switch op := op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Conclude, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Conclude, schedule.Create, event.Heard:
 		case outbox.Submit:
 			for i := range op.Submissions {
 				for _, d := range op.Submissions[i].Deliveries {
@@ -302,6 +302,9 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 	switch op := op.(type) {
 	case headsup.RecordAnswer:
 		return t.recordAnswer(l, op)
+	case headsup.Mark:
+		_, err := t.mark(ctx, l.turn, op)
+		return err
 	case state.Save:
 		return t.writeState(ctx, op.Writes)
 	case outbox.Submit:

@@ -10,12 +10,13 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 const (
 	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
-		c.created_at, c.updated_at, c.route `
+		c.created_at, c.updated_at, c.route, c.busy `
 	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
@@ -38,6 +39,10 @@ func scanConversation(r row) (*entry, error) {
 	}}
 	if err := json.Unmarshal(e.reference, &e.conv.Reference); err != nil {
 		return nil, fmt.Errorf("sqlite: the reference of conversation %d: %w", e.conv.Row, err)
+	}
+	var err error
+	if e.conv.Busy, err = outbox.DecodeBusy(r.text(18)); err != nil {
+		return nil, fmt.Errorf("sqlite: conversation %d: %w", e.conv.Row, err)
 	}
 	return e, nil
 }

@@ -129,6 +129,10 @@ func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, e
 			switch {
 			case err != nil:
 				return had, err
+			case page[i].yielded: // its successor may stand anywhere
+				*from = place{}
+				c.drops++
+				c.step.unfinished = c.drops >= dropHeads
 			case taken:
 				c.step.attempts = append(c.step.attempts, a)
 				had++
@@ -138,6 +142,13 @@ func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, e
 			if !r.closed.IsZero() {
 				return had, c.keepClock(r, l)
 			}
+			if page[i].yielded {
+				break
+			}
+		}
+		if *from == (place{}) && len(page) > 0 {
+			left = false
+			continue
 		}
 		if len(page) < limit {
 			if !left {
@@ -166,6 +177,9 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 	line := history.Line(outbox.Change{At: now, State: outbox.StateReady})
 	for i := range due {
 		d := &due[i]
+		if d.state == held {
+			continue
+		}
 		r, err := t.route(d.route)
 		if err != nil {
 			return 0, err
@@ -182,6 +196,13 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		}
 		if err != nil {
 			return 0, err
+		}
+	}
+	for i := range due {
+		if d := &due[i]; d.state == held {
+			if err := t.judgeHeld(d.conversation, now); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return len(due), nil
@@ -218,6 +239,8 @@ type candidate struct {
 	trace     string
 	edited    bool
 	handler   string
+	policy    string
+	yielded   bool // it was held or suppressed
 }
 
 // claimable lists up to n heads of a lane of a route after a place.
@@ -229,10 +252,11 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
 			notBefore: r.time(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
+			policy: r.text(hotCount + 9),
 		})
 		return nil
 	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.not_before, m.edited_at,
-		m.handler
+		m.handler, m.policy
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
 		r.id, int64(l), from.rank, int64(from.id), n)
@@ -297,6 +321,18 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	if !free {
 		return a, false, nil
 	}
+	var p headsup.Policy
+	var j outbox.Judgement
+	if d.policy != "" && d.verb == send {
+		if p, j, err = judge(e, &d.hot, d.policy, d.expiresAt, c.now); err != nil {
+			held.Release()
+			return a, false, err
+		}
+		if d.yielded = j.Hold || j.Suppress; d.yielded {
+			held.Release()
+			return a, false, c.yield(&d.hot, j, c.now)
+		}
+	}
 	permit, ok := c.permit(r, e, c.now)
 	if !ok {
 		held.Release()
@@ -316,8 +352,8 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	}
 	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
-	a.Edited, a.Handler = d.edited, d.handler
-	if a.Handler != "" {
+	a.Edited, a.Handler, a.Policy, a.As = d.edited, d.handler, p, j.As
+	if a.Handler != "" || d.policy != "" {
 		said := d.id
 		if d.verb != send {
 			said = d.revises

@@ -203,7 +203,10 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 		}
 		seen++
 		last = r.int(messageCount)
-		m, alone := scanMessage(r)
+		m, alone, err := scanMessage(r)
+		if err != nil {
+			return err
+		}
 		if m.AppID != f.AppID || f.Topic != "" && m.Topic != f.Topic || m.CreatedAt.Before(f.CreatedAfter) ||
 			!f.CreatedBefore.IsZero() && !m.CreatedAt.Before(f.CreatedBefore) {
 			return nil

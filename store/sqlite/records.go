@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -62,12 +63,16 @@ const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, 
 const messageCount = 24
 
 func readMessage(q *conn, id outbox.MessageID) (m outbox.Message, alone int64, err error) {
-	found, err := q.one(func(r row) { m, alone = scanMessage(r) },
+	var bad error
+	found, err := q.one(func(r row) { m, alone, bad = scanMessage(r) },
 		"SELECT "+messageColumns+" FROM messages m WHERE m.id = ?", int64(id))
-	if err == nil && !found {
-		err = outbox.ErrNotFound
+	switch {
+	case err != nil || bad != nil:
+		return outbox.Message{}, 0, cmp.Or(err, bad)
+	case !found:
+		return outbox.Message{}, 0, outbox.ErrNotFound
 	}
-	return m, alone, err
+	return m, alone, nil
 }
 
 // readRecord reads a message and its first deliveries. Both are written together and never deleted, and the deliveries of
@@ -129,15 +134,16 @@ const (
 		LEFT JOIN forgotten g ON g.id = d.conversation AND c.id IS NULL`
 )
 
-func scanMessage(r row) (m outbox.Message, alone int64) {
+func scanMessage(r row) (m outbox.Message, alone int64, err error) {
+	policy, err := outbox.DecodePolicy(r.text(11))
 	return outbox.Message{
 		ID: outbox.MessageID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Key: r.text(3),
 		Fingerprint: r.bytes(4), Body: r.bytes(5), Value: r.bytes(6), Topic: r.text(7), Lane: outbox.Lane(r.int(8)),
-		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: r.text(11),
+		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: policy,
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
 		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
 		Handler: r.text(22), Changing: r.bool(23),
-	}, r.int(19)
+	}, r.int(19), err
 }
 
 func scanDelivery(r row) (outbox.Delivery, error) {

@@ -77,7 +77,7 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 		case nd.DueAt.After(sub.At):
 			h.wantedAt = nd.DueAt
 			err = t.insertScheduled(&h, nd.DueAt, sub.At)
-		case take && alone && !expiredAt(m.ExpiresAt, sub.At):
+		case take && alone && m.Policy.IsZero() && !expiredAt(m.ExpiresAt, sub.At):
 			receipt.Attempt, err = t.insertTaken(&h, sub)
 		default:
 			err = t.insertReady(&h, sub.At)
@@ -121,6 +121,10 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: submit: window: %w", err)
 	}
+	policy, err := outbox.EncodePolicy(m.Policy)
+	if err != nil {
+		return fmt.Errorf("sqlite: submit: %w", err)
+	}
 	var only value
 	if alone {
 		only = number(sub.Deliveries[0].ID)
@@ -129,7 +133,7 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		number(m.ID), stored(m.AppID), orNothing(m.Tenant), orNothing(m.Key), blob(m.Fingerprint), blob(m.Body), blob(m.Value),
-		orNothing(m.Topic), number(m.Lane), number(onUnknown), number(window), orNothing(m.Handler), orNothing(m.Policy),
+		orNothing(m.Topic), number(m.Lane), number(onUnknown), number(window), orNothing(m.Handler), orNothing(policy),
 		orNothing(m.CollapseKey), orNothing(m.Target), instant(m.ExpiresAt), instant(m.CreatedAt), orNothing(m.Trace), only)
 	return err
 }

@@ -52,7 +52,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -74,6 +74,13 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 	switch op := op.(type) {
 	case headsup.RecordAnswer:
 		return t.recordAnswer(key, op)
+	case headsup.Mark:
+		e, err := t.conversationByKey(key)
+		if e == nil || err != nil {
+			return err
+		}
+		_, err = t.mark(e, op)
+		return err
 	case state.Save:
 		return t.writeState(op.Writes)
 	case outbox.Submit:

@@ -42,6 +42,9 @@ func Model(t *testing.T, o Options) {
 			"crash":   m.crash,
 			"extend":  m.extend,
 			"turn":    m.turn,
+			"busy":    m.busy,
+			"free":    m.unbusy,
+			"hold":    m.holds,
 			"release": m.release,
 			"":        m.check,
 		})
@@ -87,7 +90,7 @@ func (w *world) begin(t *rapid.T) *model {
 	w.runs++
 	m := &model{
 		w: w, store: w.store, now: present(), turns: make(map[int]headsup.Lease), keys: make(map[string]outbox.Submission),
-		recalled: make(map[outbox.MessageID]bool),
+		recalled: make(map[outbox.MessageID]bool), queue: reference{going: make(map[int][]headsup.Busy)},
 	}
 	w.store = nil
 	for i := range conversationsOfModel {
@@ -145,6 +148,7 @@ func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
 		s.Message.Key = fmt.Sprint(m.w.runs, key)
 		s.Message.Fingerprint = []byte(rapid.SampledFrom([]string{"1", "1", "1", "2"}).Draw(t, "content"))
 	}
+	s.Message.Policy = m.policy(t)
 	s.Message.CollapseKey = rapid.SampledFrom([]string{"", "", "", "c", "d"}).Draw(t, "collapse key")
 	var ds []*expected
 	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "deliveries") {
@@ -157,6 +161,7 @@ func (m *model) drawn(t *rapid.T) (outbox.Submission, []*expected) {
 		ds = append(ds, &expected{
 			id: nd.ID, message: id, conversation: i, lane: s.Message.Lane, expires: s.Message.ExpiresAt,
 			hold: s.Message.OnUnknown == headsup.OnUnknownHold, collapse: s.Message.CollapseKey,
+			policy: s.Message.Policy,
 		})
 	}
 	ds[0].single = len(ds) == 1
@@ -218,7 +223,7 @@ func (m *model) submit(t *rapid.T) {
 	free := m.free(ds[0].conversation)
 	m.accepted(s, ds)
 	d := ds[0]
-	want := take && len(ds) == 1 && free && d.state == outbox.StateReady && m.queue.head(d) && !d.expired(m.now)
+	want := take && len(ds) == 1 && d.policy.IsZero() && free && d.state == outbox.StateReady && m.queue.head(d) && !d.expired(m.now)
 	if got := r.Attempt != nil; got != want {
 		t.Fatalf("handed out at once: %v, want %v", got, want)
 	}
@@ -232,6 +237,9 @@ func (m *model) submit(t *rapid.T) {
 func (m *model) handedOut(t *rapid.T, d *expected, a outbox.Attempt) {
 	t.Helper()
 	d.claims++
+	if j := m.queue.judge(d, m.now); j.Hold || j.Suppress || a.As != j.As {
+		t.Fatalf("delivery %d is handed out to be said as %q, but %v goes on, and its policy says %+v", d.id, a.As, m.queue.going[d.conversation], j)
+	}
 	if a.Delivery != d.id || a.Message != d.message || a.Claims != d.claims || a.Failures != d.failures ||
 		a.Fence <= d.attempt.Fence || a.Conversation.Row != m.conversations[d.conversation].Row || a.Lane != d.lane || a.Verb != d.verb ||
 		a.MayHaveArrived != d.unsure || d.revises != nil && (a.Revises != d.revises.id || (a.Sent != "") != d.revises.said) {
@@ -253,6 +261,7 @@ func (m *model) claims(t *rapid.T, n int) {
 	ok(t, err)
 	m.queue.promote(m.now)
 	m.followExpiry(t)
+	m.followPolicy(t)
 	could := m.queue.claimable(m.now, m.free)
 	given := make(map[int]*expected) // by conversation
 	for _, a := range c.Attempts {
@@ -459,9 +468,10 @@ func (m *model) move(t *rapid.T) {
 		case d.message != id || !d.waits() || d.verb != outbox.VerbSend:
 		case due.After(m.now):
 			d.to(outbox.StateScheduled)
-			d.due, d.place = due, 0
+			d.due, d.wanted, d.place = due, due, 0
 		case d.state != outbox.StateReady:
 			d.to(outbox.StateReady)
+			d.wanted = m.now
 			m.queue.enqueue(d)
 		case !d.due.IsZero():
 			d.to(outbox.StateReady)
@@ -540,7 +550,7 @@ func (m *model) replay(t *rapid.T) {
 	if want == nil {
 		d.unsure = d.state == outbox.StateUnknown
 		d.to(outbox.StateReady)
-		d.failures, d.lost, d.replayed, d.checked, d.moved = 0, 0, true, false, false
+		d.failures, d.lost, d.replayed, d.checked, d.moved, d.wanted = 0, 0, true, false, false, m.now
 		m.queue.enqueue(d)
 	}
 }
@@ -756,6 +766,9 @@ func (m *model) finish(t *rapid.T) {
 		if !d.state.Final() {
 			t.Fatalf("delivery %d is left %s", d.id, d.state)
 		}
+	}
+	for i := range m.conversations {
+		m.say(t, i, headsup.Mark{Free: true, All: true})
 	}
 	m.w.store = m.store
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -13,6 +14,7 @@ import (
 type reference struct {
 	all    []*expected
 	places int
+	going  map[int][]headsup.Busy // what goes on, by conversation
 }
 
 // expected is a delivery of the reference.
@@ -23,6 +25,8 @@ type expected struct {
 	lane         outbox.Lane
 	expires      time.Time
 	hold         bool // unknown when it is lost
+	policy       headsup.Policy
+	wanted       time.Time
 	verb         outbox.Verb
 	revises      *expected // nil for what is sent
 
@@ -78,13 +82,42 @@ func (d *expected) pointless() bool {
 // accept adds a delivery.
 func (r *reference) accept(d *expected, due, at time.Time) {
 	r.all = append(r.all, d)
-	if due.After(at) {
+	if d.wanted = at; due.After(at) {
 		d.to(outbox.StateScheduled)
-		d.due = due
+		d.due, d.wanted = due, due
 		return
 	}
 	d.to(outbox.StateReady)
 	r.enqueue(d)
+}
+
+// judge says what the policy of a delivery makes of it.
+func (r *reference) judge(d *expected, now time.Time) outbox.Judgement {
+	if d.verb != outbox.VerbSend {
+		return outbox.Judgement{}
+	}
+	s := outbox.Situation{Busy: r.going[d.conversation], WantedAt: d.wanted, ExpiresAt: d.expires, Now: now}
+	if d.replayed {
+		s.ExpiresAt = time.Time{}
+	}
+	return outbox.Judge(d.policy, s)
+}
+
+// judgeHeld judges what is held in a conversation once more.
+func (r *reference) judgeHeld(conversation int, now time.Time) {
+	held := r.which(func(d *expected) bool { return d.state == outbox.StateHeld && d.conversation == conversation })
+	slices.SortFunc(held, func(a, b *expected) int {
+		return cmp.Or(a.wanted.Compare(b.wanted), cmp.Compare(a.id, b.id))
+	})
+	for _, d := range held {
+		if j := r.judge(d, now); j.Hold {
+			d.due = j.Until
+		} else {
+			d.to(outbox.StateReady)
+			d.moved = true // among other conversations its place is where the driver finds it
+			r.enqueue(d)
+		}
+	}
 }
 
 // collapse ends what a new delivery replaces.
@@ -118,6 +151,15 @@ func (r *reference) promote(now time.Time) {
 	for _, d := range ready {
 		d.to(outbox.StateReady)
 		r.enqueue(d)
+	}
+	over := make(map[int]bool)
+	for _, d := range r.all {
+		if d.state == outbox.StateHeld && !d.due.After(now) {
+			over[d.conversation] = true
+		}
+	}
+	for conversation := range over {
+		r.judgeHeld(conversation, now)
 	}
 }
 

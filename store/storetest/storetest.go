@@ -96,6 +96,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Submit", s.submit)
 	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)
+	t.Run("Busy", s.busy)
 	t.Run("Fair", s.fair)
 	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)

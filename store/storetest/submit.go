@@ -37,7 +37,11 @@ func acceptedIsKept(e *env) {
 	m.Body = jsontext.Value(`{"type":"message","text":"🙂","channelData":{"id":9007199254740993}}`)
 	m.Value = jsontext.Value(`{"id":9007199254740993}`)
 	m.Topic, m.Lane, m.OnUnknown, m.Window = "topic", outbox.LaneBulk, headsup.OnUnknownHold, headsup.WindowNew
-	m.Policy, m.CollapseKey, m.Target = "adhoc", "collapse", `{"everyone":true}`
+	m.Policy = headsup.Policy{
+		Name: headsup.PolicyWait, MaxWait: time.Minute, Then: headsup.PolicyInterrupt, With: "dialog", Quiet: time.Second, Priority: 2,
+		Expects: headsup.Reply{Wanted: true, To: "handler", Within: time.Minute},
+	}
+	m.CollapseKey, m.Target = "collapse", `{"everyone":true}`
 	m.ExpiresAt, m.CreatedAt = e.at(time.Hour), e.at(-time.Second)
 	s.Deliveries[1].DueAt = e.at(time.Minute)
 	e.accept(s)

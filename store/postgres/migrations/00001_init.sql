@@ -110,7 +110,8 @@ CREATE TABLE turns (
 	-- process remembers of it can be compared with what is there.
 	version         bigint NOT NULL DEFAULT 0,
 	last_inbound_at timestamptz,
-	route           bigint
+	route           bigint,
+	busy            text COLLATE "C" -- what goes on, as JSON; NULL for nothing
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.1);
 CREATE UNIQUE INDEX turns_conversation ON turns (conversation);
 
@@ -134,9 +135,6 @@ CREATE TABLE conversations (
 	reach           text COLLATE "C" NOT NULL,
 	reach_cause     text COLLATE "C" NOT NULL,
 	reach_at        timestamptz,
-	busy_reason     text COLLATE "C",
-	busy_priority   integer NOT NULL DEFAULT 0,
-	busy_until      timestamptz,
 	seen_at         timestamptz NOT NULL,
 	created_at      timestamptz NOT NULL,
 	updated_at      timestamptz NOT NULL
@@ -223,7 +221,7 @@ CREATE TABLE messages (
 	on_unknown   smallint NOT NULL,
 	window_code  smallint NOT NULL,
 	handler      text COLLATE "C",
-	policy       text COLLATE "C",
+	policy       text COLLATE "C", -- JSON; NULL where it is said whatever goes on
 	collapse_key text COLLATE "C",
 	target       text COLLATE "C",
 	expires_at   timestamptz,

@@ -94,9 +94,7 @@ CREATE TABLE conversations (
 	lease_owner     TEXT,
 	lease_until     INTEGER NOT NULL DEFAULT 0,
 	fence           INTEGER NOT NULL DEFAULT 0,
-	busy_reason     TEXT,
-	busy_priority   INTEGER NOT NULL DEFAULT 0,
-	busy_until      INTEGER NOT NULL DEFAULT 0,
+	busy            TEXT, -- what goes on, as JSON
 	last_inbound_at INTEGER NOT NULL DEFAULT 0,
 	next_seq        INTEGER NOT NULL DEFAULT 1,
 	seen_at         INTEGER NOT NULL,
@@ -185,7 +183,7 @@ CREATE TABLE messages (
 	on_unknown   INTEGER NOT NULL,
 	window       INTEGER NOT NULL,
 	handler      TEXT,    -- runs in a turn to say it; NULL where the body is said
-	policy       TEXT,
+	policy       TEXT,    -- JSON; NULL where it is said whatever goes on
 	collapse_key TEXT,
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,

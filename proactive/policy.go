@@ -1,0 +1,177 @@
+package proactive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+)
+
+// Topic is what goes for the notifications of a topic that do not say so themselves.
+type Topic struct {
+	// Policy is for when their conversations are busy. Expects is not used.
+	Policy headsup.Policy
+}
+
+// Interrupter puts aside what goes on in a conversation, and ends it. Package dialog implements it. All but Knows are called
+// in a running turn, with its context, and change nothing but the turn's state.
+type Interrupter interface {
+	// Knows reports whether there is a dialog of that name.
+	Knows(name string) bool
+	// Interrupt begins a dialog on top of whatever goes on, with a value, which may be empty. When the dialog ends, what was
+	// interrupted asks again. An error means that nothing was begun.
+	Interrupt(ctx context.Context, t *headsup.Turn, name string, value jsontext.Value) error
+	// Resume has the dialog that goes on ask again, since something else was said; without one it does nothing.
+	Resume(ctx context.Context, t *headsup.Turn) error
+	// CancelAll ends all dialogs, and says nothing.
+	CancelAll(ctx context.Context, t *headsup.Turn) error
+}
+
+// talk is the bot whose conversations notifications take part in.
+type talk struct {
+	bot         *headsup.Bot // nil for none
+	interrupter Interrupter  // never nil when there is a bot
+}
+
+// Converse lets notifications take part in a bot's conversations: interrupt what goes on there, cancel it, and ask for a
+// reply. i stands for the bot's dialogs; nil if it has none. The bot has [Engine.Replies] as its innermost middleware, if
+// notifications are to be replied to. Call it before the engine runs.
+func (e *Engine) Converse(bot *headsup.Bot, i Interrupter) error {
+	switch {
+	case bot == nil:
+		return errors.New("proactive: converse: a bot is required")
+	case e.talk.bot != nil:
+		return errors.New("proactive: converse: there is a bot already")
+	case i == nil:
+		i = noDialogs{}
+	}
+	e.talk = talk{bot, i}
+	return nil
+}
+
+// noDialogs is for a bot without dialogs.
+type noDialogs struct{}
+
+func (noDialogs) Knows(string) bool { return false }
+
+func (noDialogs) Interrupt(_ context.Context, _ *headsup.Turn, name string, _ jsontext.Value) error {
+	return fmt.Errorf("proactive: there is no dialog %q", name)
+}
+
+func (noDialogs) Resume(context.Context, *headsup.Turn) error    { return nil }
+func (noDialogs) CancelAll(context.Context, *headsup.Turn) error { return nil }
+
+// policyOf is a notification's policy, or that of its topic.
+func (e *Engine) policyOf(n headsup.Notification) headsup.Policy {
+	p := n.Policy
+	if p.Name == "" {
+		expects := p.Expects
+		if topic := e.cfg.Topics[n.Topic].Policy; topic.Name != "" {
+			p = topic
+		}
+		p.Expects = expects
+	}
+	if p.Name == headsup.PolicyAdHoc {
+		p.Name = ""
+	}
+	return p
+}
+
+// silent reports whether a notification says nothing by itself: whoever interrupts does.
+func silent(n headsup.Notification) bool {
+	return n.Policy.Name == headsup.PolicyInterrupt && n.Policy.With != "" && contentOf(n).IsZero()
+}
+
+// checkPolicy finds what is wrong with a notification's policy, here and now.
+func (e *Engine) checkPolicy(n headsup.Notification) error {
+	if err := checkTerms(n.Policy); err != nil {
+		return err
+	}
+	p := e.policyOf(n)
+	turn := p.Name == headsup.PolicyInterrupt || p.Then == headsup.PolicyInterrupt || p.Expects.Wanted
+	cancels := p.Name == headsup.PolicyCancel || p.Then == headsup.PolicyCancel
+	switch {
+	case turn && e.talk.bot == nil && p.Expects.Wanted:
+		return &FieldError{"expects", "needs a bot that takes part in its conversations here"}
+	case turn && e.talk.bot == nil:
+		return &FieldError{"policy.name", "needs a bot that takes part in its conversations here"}
+	case (turn || cancels) && n.Window == headsup.WindowNew:
+		return &FieldError{"conversation", "is new; this takes part in one that is known"}
+	case p.With != "" && n.Handler != "":
+		return &FieldError{"policy.with", "is not for a notification that a handler says"}
+	case p.With != "" && p.Expects.Wanted:
+		return &FieldError{"expects", "is for whoever interrupts to say"}
+	case p.With != "" && !e.interrupts(p.With):
+		return &FieldError{"policy.with", "is neither a dialog nor a handler"}
+	case p.Expects.To != "":
+		if _, known := e.speakers[p.Expects.To]; !known {
+			return &FieldError{"reply_to", "is no handler"}
+		}
+	}
+	return nil
+}
+
+// interrupts reports whether a name is that of somebody who may interrupt.
+func (e *Engine) interrupts(name string) bool {
+	_, handler := e.speakers[name]
+	return handler || e.talk.interrupter != nil && e.talk.interrupter.Knows(name)
+}
+
+// checkTerms finds what is wrong with a policy by itself.
+func checkTerms(p headsup.Policy) error {
+	names := headsup.Policies()
+	wait, interrupt := p.Name == headsup.PolicyWait, p.Name == headsup.PolicyInterrupt || p.Then == headsup.PolicyInterrupt
+	adhoc := p.Name == "" || p.Name == headsup.PolicyAdHoc
+	switch {
+	case p.Name != "" && !slices.Contains(names, p.Name):
+		return &FieldError{"policy.name", "is none of adhoc, wait, interrupt, cancel, drop"}
+	case !wait && p.MaxWait != 0:
+		return &FieldError{"policy.max_wait", "is for wait"}
+	case p.MaxWait < 0 || p.MaxWait > headsup.MaxWait:
+		return &FieldError{"policy.max_wait", "is not between 0 and 30 days"}
+	case !wait && p.Then != "":
+		return &FieldError{"policy.then", "is for wait"}
+	case p.Then != "" && (p.Then == headsup.PolicyWait || !slices.Contains(names, p.Then)):
+		return &FieldError{"policy.then", "is none of adhoc, interrupt, cancel, drop"}
+	case p.With != "" && !interrupt:
+		return &FieldError{"policy.with", "is for interrupt"}
+	case adhoc && p.Quiet != 0:
+		return &FieldError{"policy.quiet", "is not for adhoc"}
+	case p.Quiet < 0 || p.Quiet > headsup.MaxQuiet:
+		return &FieldError{"policy.quiet", "is not between 0 and 1 hour"}
+	case adhoc && p.Priority != 0:
+		return &FieldError{"policy.priority", "is not for adhoc"}
+	case p.Priority < -headsup.MaxBusyPriority || p.Priority > headsup.MaxBusyPriority:
+		return &FieldError{"policy.priority", fmt.Sprintf("is not between %d and %d", -headsup.MaxBusyPriority, headsup.MaxBusyPriority)}
+	case !p.Expects.Wanted && p.Expects != headsup.Reply{}:
+		return &FieldError{"expects", "is not reply"}
+	case p.Expects.Within < 0 || p.Expects.Within > headsup.MaxReplyWithin:
+		return &FieldError{"reply_within", "is not between 0 and 7 days"}
+	}
+	if err := checkName("policy.with", p.With); err != nil {
+		return err
+	}
+	return checkName("reply_to", p.Expects.To)
+}
+
+// SetBusy says, for the bot or its operator, that a conversation is in the middle of something, and returns its entry. What
+// may wait is held there until [Engine.Free], or until it has run out. [book.ErrNotFound], and a [*FieldError].
+func (e *Engine) SetBusy(ctx context.Context, key headsup.ConversationKey, b headsup.Busy) (book.Conversation, error) {
+	if err := b.Validate(); err != nil {
+		return book.Conversation{}, &FieldError{"busy", err.Error()}
+	}
+	return e.cfg.Store.Mark(ctx, key, headsup.Mark{Busy: b, At: e.cfg.Now()})
+}
+
+// Free takes back what somebody has said with [Engine.SetBusy] under a name; empty means [headsup.BusyFlag]. What is held
+// for nothing else is ready when it returns.
+func (e *Engine) Free(ctx context.Context, key headsup.ConversationKey, by string) (book.Conversation, error) {
+	m := headsup.Mark{Busy: headsup.Busy{By: cmp.Or(by, headsup.BusyFlag)}, Free: true, At: e.cfg.Now()}
+	return e.cfg.Store.Mark(ctx, key, m)
+}

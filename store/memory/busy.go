@@ -1,0 +1,88 @@
+package memory
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// Mark implements [outbox.Store].
+func (s *Store) Mark(_ context.Context, key headsup.ConversationKey, m headsup.Mark) (book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, known := s.book.byKey[key]
+	if !known {
+		return book.Conversation{}, book.ErrNotFound
+	}
+	s.mark(e, m)
+	return e.copy(), nil
+}
+
+// mark changes what goes on in a conversation, and judges what is held there. s.mu is held.
+func (s *Store) mark(e *entry, m headsup.Mark) {
+	e.Busy = m.Apply(e.Busy)
+	if s.queue.judgeHeld(e, m.At) {
+		s.wake()
+	}
+}
+
+// judge says what the delivery's policy makes of it.
+func (d *delivery) judge(now time.Time) outbox.Judgement {
+	if d.Verb != outbox.VerbSend || d.message.Policy.IsZero() {
+		return outbox.Judgement{}
+	}
+	in := outbox.Situation{
+		Busy: d.conversation.Busy, LastInbound: d.conversation.LastInboundAt, WantedAt: d.wantedAt, Now: now,
+	}
+	if !d.replayed {
+		in.ExpiresAt = d.message.ExpiresAt
+	}
+	return outbox.Judge(d.message.Policy, in)
+}
+
+// yield holds or suppresses a head that must not be said now.
+func (q *queue) yield(d *delivery, j outbox.Judgement, now time.Time) {
+	if j.Suppress {
+		q.drop(d, j.Suppressed(now, d.Claims))
+		return
+	}
+	q.vacate(d)
+	q.change(d, j.Held(now, d.Claims))
+	q.holdUntil(d, j.Until)
+}
+
+func (q *queue) holdUntil(d *delivery, until time.Time) {
+	d.DueAt, d.since = until, until
+	heap.Push(&q.later, timer{until, d})
+}
+
+// judgeHeld judges what is held in a conversation once more, and reports whether anything has changed.
+func (q *queue) judgeHeld(e *entry, now time.Time) (changed bool) {
+	var list []*delivery
+	for _, d := range q.byID() {
+		if d.State == outbox.StateHeld && d.conversation == e {
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b *delivery) int {
+		return cmp.Or(a.wantedAt.Compare(b.wantedAt), cmp.Compare(a.ID, b.ID))
+	})
+	for _, d := range list {
+		switch j := d.judge(now); {
+		case !j.Hold:
+			d.since = now
+			q.becomeReady(d, j.Released(now, d.Claims))
+			changed = true
+		case !j.Until.Equal(d.DueAt):
+			q.holdUntil(d, j.Until)
+			changed = true
+		}
+	}
+	return changed
+}
