@@ -14,7 +14,7 @@ func MigrateBy(ctx context.Context, url string, files fs.FS) error {
 	if err != nil {
 		return err
 	}
-	return migrateBy(ctx, pc.ConnConfig, files)
+	return migrateBy(ctx, pc.ConnConfig, files, nil)
 }
 
 // Migrations are this program's.
@@ -24,4 +24,10 @@ func Migrations() fs.FS {
 		panic(err) // the directory is embedded
 	}
 	return files
+}
+
+// Kill ends what goes on behind a store, which gives nothing back, as if its process had been killed.
+func Kill(s *Store) {
+	s.stop()
+	s.behind.Wait()
 }

@@ -66,13 +66,10 @@ func readMessage(q *conn, id outbox.MessageID) (m outbox.Message, alone int64, e
 	var bad error
 	found, err := q.one(func(r row) { m, alone, bad = scanMessage(r) },
 		"SELECT "+messageColumns+" FROM messages m WHERE m.id = ?", int64(id))
-	switch {
-	case err != nil || bad != nil:
-		return outbox.Message{}, 0, cmp.Or(err, bad)
-	case !found:
-		return outbox.Message{}, 0, outbox.ErrNotFound
+	if err = cmp.Or(err, bad); err == nil && !found {
+		err = outbox.ErrNotFound
 	}
-	return m, alone, nil
+	return m, alone, err
 }
 
 // readRecord reads a message and its first deliveries. Both are written together and never deleted, and the deliveries of
