@@ -107,9 +107,15 @@ func (p *pipeline) accept(ctx context.Context, n int) error {
 
 // spread accepts a message to everybody, due after a while, and makes its deliveries.
 func (p *pipeline) spread(ctx context.Context, in time.Duration) error {
+	_, err := p.spreads(ctx, in)
+	return err
+}
+
+// spreads is spread that tells which message it was.
+func (p *pipeline) spreads(ctx context.Context, in time.Duration) (outbox.MessageID, error) {
 	_, last, err := p.store.Extent(ctx, "", book.Filter{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	now := time.Now()
 	id := outbox.MessageID(now.UnixNano())
@@ -117,9 +123,9 @@ func (p *pipeline) spread(ctx context.Context, in time.Duration) error {
 		At: now, Message: outbox.Message{ID: id, Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"` + text(0) + `"}`), CreatedAt: now},
 		Spread: &outbox.Spread{Filter: book.Filter{Reach: book.ReachActive}, Last: last, Conversations: len(p.refs), DueAt: now.Add(in)},
 	}, false); err != nil {
-		return err
+		return 0, err
 	}
-	return p.expand(ctx)
+	return id, p.expand(ctx)
 }
 
 // expand makes the deliveries of all messages that are to be spread.
