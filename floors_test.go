@@ -61,6 +61,8 @@ var floors = map[string]int{
 	"store/storetest":     11,
 	"internal/pgtest":     11,
 	"examples/jobs":       8,
+	"examples/survey":     8,
+	"examples/travel":     8,
 	"examples/api/notify": 11,
 	"examples/proactive":  11,
 	"bench":               11,

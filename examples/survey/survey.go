@@ -75,7 +75,7 @@ func (b *Bot) ask(ctx context.Context, t *headsup.Turn) error {
 			return err
 		}
 		if len(page) == 0 {
-			return say(ctx, t, fmt.Sprintf("I ask %d others.", asked))
+			return say(ctx, t, "I ask "+people(asked)+".")
 		}
 		after = page[len(page)-1].Row
 		var all []headsup.Notification
@@ -164,6 +164,13 @@ func init() {
 			s.Data.Said = append(s.Data.Said, answer)
 			return opinions.Replace(s.Data), nil
 		})
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
 }
 
 func counted(n int) string {
