@@ -57,6 +57,7 @@ type Store struct {
 	events      eventLog
 	room        *room
 	spreads     atomic.Int64 // how many messages are being spread
+	sweeps      atomic.Int64 // how many changes of messages are under way
 
 	scheduleNews chan struct{}
 
@@ -257,6 +258,9 @@ func (s *Store) connect() (readers []*conn, err error) {
 		return nil, err
 	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
+		return nil, err
+	}
+	if _, err := c.one(func(r row) { s.sweeps.Store(r.int(0)) }, "SELECT count(*) FROM sweeps"); err != nil {
 		return nil, err
 	}
 	if err := s.events.load(c); err != nil {

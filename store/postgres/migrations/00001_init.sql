@@ -78,20 +78,29 @@ CREATE TABLE routes (
 	UNIQUE (app_id, channel_id, tenant_id, host)
 ) WITH (fillfactor = 70);
 
--- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries. The setting
--- "pace" is a whole limiter as JSON: a store was closed with it, and nothing was called since.
-INSERT INTO settings VALUES ('pace', '{}');
+-- What nodes share of channels' limits. scope is JSON. A pause was made by a node, and has a new version with every change;
+-- after its end the prober tries the scope, alone until then. nodes is JSON: what part each node has of a scope's windows.
 CREATE TABLE pauses (
 	scope  text COLLATE "C" PRIMARY KEY,
 	until  timestamptz NOT NULL,
-	reason text COLLATE "C" NOT NULL
+	reason text COLLATE "C" NOT NULL,
+	trips   integer NOT NULL,
+	node    text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	prober  text COLLATE "C" NOT NULL DEFAULT '',
+	probing timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 70);
-CREATE TABLE usages (
-	scope text COLLATE "C"  NOT NULL,
-	node  text COLLATE "C"  NOT NULL,
-	used  bytea NOT NULL,
-	at    timestamptz NOT NULL,
-	PRIMARY KEY (scope, node)
+CREATE TABLE shares (
+	scope text COLLATE "C" PRIMARY KEY,
+	nodes text NOT NULL,
+	at    timestamptz NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
+
+-- When the calls into a conversation were over, at the latest, where a channel limits them. key is the first eight bytes of
+-- a hash of the conversation, as the channel knows it.
+CREATE TABLE calls (
+	key  bigint PRIMARY KEY,
+	over timestamptz[] NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 
 -- Who has a conversation's turn. key is the first eight bytes of a hash of the conversation's key (see turnKey): two
@@ -230,7 +239,7 @@ CREATE TABLE messages (
 	alone        bigint, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    timestamptz,
 	recalled_at  timestamptz,
-	cancelled_at timestamptz, -- of one with very many deliveries: what waited then is not handed out
+	not_before   timestamptz, -- while very many deliveries are moved to a later time, or taken back: this time, or never
 	recipients   bigint       -- to how many conversations it was to be spread; NULL where the deliveries were named
 );
 CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
@@ -249,6 +258,16 @@ CREATE TABLE spreads (
 	after       bigint NOT NULL, -- and of the last that it has come to
 	made        bigint NOT NULL, -- how many deliveries
 	due_at      timestamptz
+) WITH (fillfactor = 70);
+
+-- Changes of messages with very many deliveries, made page by page.
+CREATE TABLE sweeps (
+	message bigint      NOT NULL,
+	kind    smallint    NOT NULL, -- 1 cancel, 2 reschedule, 3 edit, 4 recall
+	after   bigint      NOT NULL, -- the last delivery that it has come to
+	at      timestamptz NOT NULL, -- when it was asked for
+	due_at  timestamptz,          -- to when they are rescheduled
+	PRIMARY KEY (message, kind)
 ) WITH (fillfactor = 70);
 
 -- Conversations where a later message with the same collapse key has come before one that is still spreading.
@@ -298,7 +317,7 @@ CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE waits = 3;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
-CREATE INDEX deliveries_message ON deliveries (message) WHERE NOT alone;
+CREATE INDEX deliveries_message ON deliveries (message, id) WHERE NOT alone;
 CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
 
 -- Deliveries that are final.
@@ -321,7 +340,7 @@ CREATE TABLE finished (
 	activity_id  text COLLATE "C",
 	history      text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
-CREATE INDEX finished_message ON finished (message) WHERE NOT alone;
+CREATE INDEX finished_message ON finished (message, id) WHERE NOT alone;
 CREATE INDEX finished_badly ON finished (state, id) WHERE state <> 5;
 CREATE INDEX finished_updated ON finished USING brin (updated_at) WITH (pages_per_range = 32);
 CREATE INDEX finished_conversation ON finished (conversation, id);
