@@ -118,6 +118,9 @@ type Config struct {
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
 	Now func() time.Time
+
+	// free tells how much of the disk is, in tests. Nil asks the system.
+	free func(dir string) (int64, error)
 }
 
 func (c Config) withDefaults() Config {
@@ -207,6 +210,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	s.room = newRoom(cfg)
+	s.room.open()
 	s.writer = newWriter(s)
 	readers, err := s.connect()
 	if err != nil {
