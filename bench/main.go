@@ -73,6 +73,8 @@ func main() {
 	flag.IntVar(&o.server, "server", 0, "the process id of the database (used by the bench itself)")
 	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
 	slow := flag.Bool("slow", false, "with -sink: answer after 100 ms, over TLS and HTTP/2")
+	post := flag.String("post", "", "post to the sink at this URL (used by the bench itself)")
+	roots := flag.String("roots", "", "with -post: its certificate, PEM in base64")
 	serve := flag.String("serve", "", "be a server on this data directory, and on the database (used by the bench itself)")
 	child := flag.Bool("child", false, "measure in this process (used by the bench itself)")
 	flag.Parse()
@@ -81,6 +83,8 @@ func main() {
 	switch {
 	case *sink:
 		err = serveSink(*slow)
+	case *post != "":
+		err = postThere(ctx, o, *post, *roots)
 	case *serve != "":
 		err = serveData(ctx, *serve, o.database)
 	case *list:

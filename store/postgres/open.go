@@ -161,10 +161,15 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	if err != nil {
 		return nil, err
 	}
-	if err := chooseMode(ctx, pc.ConnConfig); err != nil {
+	if err := migrate(ctx, pc.ConnConfig, nil); err != nil {
 		return nil, explain(err)
 	}
-	if err := migrate(ctx, pc.ConnConfig); err != nil {
+	return openMigrated(ctx, cfg, pc, leaseTime, callersTime)
+}
+
+// openMigrated opens a database whose schema is up to date.
+func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime time.Duration, callersTime bool) (*Store, error) {
+	if err := chooseMode(ctx, cfg.URL, pc.ConnConfig); err != nil {
 		return nil, explain(err)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
@@ -236,6 +241,11 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	cc := pc.ConnConfig
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = connectTimeout
+	}
+	// Descriptions of statements are kept by the client only, so any server connection may run them; chooseMode may find
+	// that statements can be prepared.
+	if cc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if cc.ValidateConnect == nil { // also without target_session_attrs: nothing can be kept in a standby
 		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
