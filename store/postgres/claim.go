@@ -89,6 +89,9 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			rs.offer(t.offers) // this claim is the first to look there
 			continue
 		}
+		if p.called, err = t.calledThere(ctx, p); err != nil {
+			return step, err
+		}
 		t.choose(p)
 		if err := t.putOff(ctx, p.late); err != nil {
 			return step, err
@@ -136,7 +139,8 @@ type page struct {
 	routes []*looked
 	chosen []*head
 	late   []*head // whose conversations have no room
-	more   bool    // there may be more to hand out
+	called calledThere
+	more   bool // there may be more to hand out
 }
 
 // looked is what was found in the lanes of a route, or is being asked for.
@@ -334,6 +338,11 @@ func (c *choosing) take(l *looked, in *laneHeads, n int) (had int) {
 			c.chosen = append(c.chosen, h)
 			continue
 		}
+		if wait := c.called.wait(l.way, h.name); wait > 0 {
+			h.until = atLeast(c.now.Add(wait), c.now)
+			c.late = append(c.late, h)
+			continue
+		}
 		permit, ok := c.permit(l.way, h.name, c.now)
 		switch limits := c.store.cfg.Pace; {
 		case ok:
@@ -424,6 +433,9 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	}
 	if len(heads) < len(chosen) {
 		time.AfterFunc(lookSoon, t.store.wakeHere)
+	}
+	if heads, err = t.countCalls(ctx, heads); err != nil {
+		return nil, 0, err
 	}
 	if len(heads) > 0 {
 		if attempts, over, err = t.handOut(ctx, heads, now); err != nil {
