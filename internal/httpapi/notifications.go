@@ -135,6 +135,9 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	if b.ExpiresAt != nil {
 		n.ExpiresAt = *b.ExpiresAt
 	}
+	if n.Policy, err = policyOf(b.Manners); err != nil {
+		return n, err
+	}
 	n.In, err = decodeDuration(b.In)
 	return n, err
 }
@@ -157,7 +160,7 @@ func render(s proactive.Status) api.Notification {
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
-		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)),
+		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), Manners: mannersOf(m.Policy),
 	}
 	for _, d := range s.Deliveries {
 		n.Deliveries = append(n.Deliveries, renderDelivery(d))
@@ -209,7 +212,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	out := api.Notification{
 		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
-		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{},
+		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{}, Manners: b.Manners,
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)
