@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/pace"
 )
@@ -35,6 +38,26 @@ type Outgoing struct {
 	// Key names this send and nothing else; a channel that can recognises a repeat by it stores the activity once.
 	// Empty when a repeat cannot happen or does not matter.
 	Key string
+}
+
+// BodySender is a [Channel] that can send an activity as its JSON, which saves decoding and encoding what was stored.
+type BodySender interface {
+	// SendBody is Send of an activity that is given as body, addressed and complete; out has none. The body is an object of
+	// valid JSON and answers no other activity.
+	SendBody(ctx context.Context, out Outgoing, body jsontext.Value) (activity.ResourceResponse, error)
+}
+
+// SendBody sends an activity that is given as body, as [BodySender] tells, through any channel: one that is no BodySender
+// gets it decoded.
+func SendBody(ctx context.Context, c Channel, out Outgoing, body jsontext.Value) (activity.ResourceResponse, error) {
+	if by, ok := c.(BodySender); ok {
+		return by.SendBody(ctx, out, body)
+	}
+	out.Activity = new(activity.Activity)
+	if err := json.Unmarshal(body, out.Activity); err != nil {
+		return activity.ResourceResponse{}, &SendError{Meaning: MeaningPermanent, Reason: "bad_body", Err: err}
+	}
+	return c.Send(ctx, out)
 }
 
 // Creation asks a channel for a new conversation.
@@ -161,6 +184,15 @@ func (s *Switch) Send(ctx context.Context, out Outgoing) (activity.ResourceRespo
 		return activity.ResourceResponse{}, err
 	}
 	return c.Send(ctx, out)
+}
+
+// SendBody implements [BodySender].
+func (s *Switch) SendBody(ctx context.Context, out Outgoing, body jsontext.Value) (activity.ResourceResponse, error) {
+	c, err := s.pick(out.Reference.ChannelID, out.Reference.Conversation.ID)
+	if err != nil {
+		return activity.ResourceResponse{}, err
+	}
+	return SendBody(ctx, c, out, body)
 }
 
 // Update implements [Channel].

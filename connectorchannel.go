@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/url"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/connector"
 )
@@ -38,6 +40,15 @@ func (c *ConnectorChannel) Send(ctx context.Context, out Outgoing) (r activity.R
 		} else {
 			r, err = c.client.SendToConversation(ctx, serviceURL, ref.Conversation.ID, a)
 		}
+		return err
+	})
+	return r, err
+}
+
+// SendBody implements [BodySender].
+func (c *ConnectorChannel) SendBody(ctx context.Context, out Outgoing, body jsontext.Value) (r activity.ResourceResponse, err error) {
+	err = c.call(ctx, out.Reference, func(serviceURL string) error {
+		r, err = c.client.SendBody(ctx, serviceURL, out.Reference.Conversation.ID, body)
 		return err
 	})
 	return r, err
@@ -80,6 +91,9 @@ func (c *ConnectorChannel) Capabilities(activity.Reference) Capabilities {
 // call makes a call, on the host that the channel names if it belongs there.
 func (c *ConnectorChannel) call(ctx context.Context, ref activity.Reference, do func(serviceURL string) error) error {
 	err := do(ref.ServiceURL)
+	if err == nil {
+		return nil
+	}
 	e, ok := errors.AsType[*connector.Error](err)
 	if ok && e.Class == connector.ClassOtherHost {
 		there := onHost(ref.ServiceURL, e.Host)
@@ -96,7 +110,7 @@ func (c *ConnectorChannel) call(ctx context.Context, ref activity.Reference, do 
 			e, ok = errors.AsType[*connector.Error](again)
 		}
 	}
-	if err == nil || !ok {
+	if !ok {
 		return err
 	}
 	return refusalOf(ref.ChannelID, e)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/pace"
 )
@@ -47,6 +49,15 @@ func NewPacedChannel(c Channel, limits *pace.Limiter, appID string) *PacedChanne
 func (p *PacedChannel) Send(ctx context.Context, out Outgoing) (r activity.ResourceResponse, err error) {
 	err = p.call(ctx, out.Reference, func() error {
 		r, err = p.next.Send(ctx, out)
+		return err
+	})
+	return r, err
+}
+
+// SendBody implements [BodySender].
+func (p *PacedChannel) SendBody(ctx context.Context, out Outgoing, body jsontext.Value) (r activity.ResourceResponse, err error) {
+	err = p.call(ctx, out.Reference, func() error {
+		r, err = SendBody(ctx, p.next, out, body)
 		return err
 	})
 	return r, err

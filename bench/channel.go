@@ -29,12 +29,7 @@ func slowChannel(ctx context.Context, o options) error {
 	if err := s.reset(ctx); err != nil {
 		return err
 	}
-	stop, err := o.profiled()
-	if err != nil {
-		return err
-	}
 	got, err := p.timed(ctx, n, p.start)
-	stop()
 	if err != nil {
 		return err
 	}

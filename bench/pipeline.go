@@ -40,6 +40,7 @@ type pipeline struct {
 	refs      []activity.Reference
 	next      atomic.Int64 // the next that is told something
 	delivered int64        // as the store had counted last
+	profiled  func() (stop func(), err error)
 
 	engine *proactive.Engine
 	cancel context.CancelFunc
@@ -53,7 +54,7 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: o.connections, where: "SQLite, every commit synced"}
+	p = &pipeline{sink: s, slots: o.connections, profiled: o.profiled, where: "SQLite, every commit synced"}
 	if p.dir, err = os.MkdirTemp("", "headsup-bench-"); err != nil {
 		return nil, err
 	}

@@ -65,12 +65,7 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		if err != nil {
 			return err
 		}
-		stop, err := o.profiled()
-		if err != nil {
-			return err
-		}
 		got, err := measure(ctx, p)
-		stop()
 		if err := p.stop(); err != nil {
 			return err
 		}
@@ -88,6 +83,11 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 
 // timed measures what begin sets going, until n more are delivered, the store knows it, and the sink has them.
 func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, error) {
+	stop, err := p.profiled()
+	if err != nil {
+		return rate{}, err
+	}
+	defer stop()
 	want := p.delivered + int64(n)
 	start, used := time.Now(), processorTime()
 	if err := begin(); err != nil {

@@ -1,12 +1,16 @@
 package connector
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/activity"
 )
 
 // answer is a response, read to its end or to the limit.
@@ -25,6 +29,24 @@ func (a answer) hint(result any) {
 	if !a.tooLarge && a.readError == nil {
 		_ = json.Unmarshal(a.body, result, lenient)
 	}
+}
+
+// id is that of an answer in the form that nearly all have, {"id":"..."} and nothing else; it reports false for any other.
+func (a answer) id() (activity.ID, bool) {
+	rest, ok := bytes.CutPrefix(a.body, []byte(`{"id":"`))
+	if !ok || a.tooLarge || a.readError != nil {
+		return "", false
+	}
+	id, ok := bytes.CutSuffix(rest, []byte(`"}`))
+	if !ok {
+		return "", false
+	}
+	for _, c := range id {
+		if c <= ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return "", false
+		}
+	}
+	return activity.ID(id), true
 }
 
 // lenient reads JSON of services: what they repeat or misspell is not ours to refuse.

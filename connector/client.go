@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/backoff"
 )
 
@@ -143,6 +145,8 @@ func (c Config) validate() error {
 type Client struct {
 	cfg       Config
 	transport http.RoundTripper
+	services  services
+	headers   atomic.Pointer[headers] // the last that were used
 }
 
 // New returns a client. It connects to nothing yet.
@@ -179,8 +183,19 @@ type Call struct {
 	IDs  []string
 	// Query is appended, encoded.
 	Query url.Values
-	// Body is sent as JSON unless it is nil.
+	// Body is sent as JSON unless it is nil. A [jsontext.Value] is sent as it is.
 	Body any
+}
+
+func (call Call) encode() ([]byte, error) {
+	switch body := call.Body.(type) {
+	case nil:
+		return nil, nil
+	case jsontext.Value:
+		return body, nil
+	default:
+		return json.Marshal(body)
+	}
 }
 
 // Call makes the call and, unless result is nil, reads the JSON of the answer into result. The error is an *Error.
@@ -224,6 +239,12 @@ func (c *Client) acknowledge(ctx context.Context, call Call, result any) error {
 	if err != nil || result == nil {
 		return err
 	}
+	if sent, ok := result.(*activity.ResourceResponse); ok {
+		if id, ok := got.id(); ok {
+			sent.ID = id
+			return nil
+		}
+	}
 	got.hint(result)
 	return nil
 }
@@ -234,11 +255,9 @@ func (c *Client) do(ctx context.Context, call Call, limit int64, also ...int) (a
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
-	var body []byte
-	if call.Body != nil {
-		if body, err = json.Marshal(call.Body); err != nil {
-			return answer{}, call.refused(fmt.Errorf("encode body: %w", err))
-		}
+	body, err := call.encode()
+	if err != nil {
+		return answer{}, call.refused(fmt.Errorf("encode body: %w", err))
 	}
 	if at, ok := ctx.Deadline(); !ok || time.Until(at) > c.cfg.Timeout { // the caller's may be tighter
 		bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
@@ -330,7 +349,7 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	start := time.Now()
 	var written atomic.Bool // set before the first byte of a body can leave
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url, body, token)
+	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url(), body, token)
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
@@ -352,27 +371,43 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	return got, nil
 }
 
-func (c *Client) request(ctx context.Context, method, url string, body []byte, token string) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method string, to *url.URL, body []byte, token string) (*http.Request, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, reader)
+	req, err := http.NewRequestWithContext(ctx, method, "", reader)
 	if err != nil {
 		return nil, err
 	}
 	req.GetBody = nil // without it net/http cannot send a body twice
-	req.Header = http.Header{
-		"Accept":     {"application/json"},
-		"User-Agent": {c.cfg.UserAgent},
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
+	req.URL, req.Host, req.Header = to, to.Host, c.header(token, body != nil)
 	return req, nil
+}
+
+// headers are those of requests with a token, or without one if it is empty. Transports do not change them
+// ([http.RoundTripper]), so all requests share them.
+type headers struct {
+	token          string
+	content, plain http.Header
+}
+
+// header is what a request says of itself.
+func (c *Client) header(token string, content bool) http.Header {
+	h := c.headers.Load()
+	if h == nil || h.token != token {
+		h = &headers{token: token, plain: http.Header{"Accept": {"application/json"}, "User-Agent": {c.cfg.UserAgent}}}
+		if token != "" {
+			h.plain.Set("Authorization", "Bearer "+token)
+		}
+		h.content = h.plain.Clone()
+		h.content.Set("Content-Type", "application/json; charset=utf-8")
+		c.headers.Store(h)
+	}
+	if content {
+		return h.content
+	}
+	return h.plain
 }
 
 // broken is the error for a request without an answer. Until the request was written nothing can have happened.

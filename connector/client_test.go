@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/connector"
 )
@@ -498,5 +500,32 @@ func TestBodyThatCannotBeEncodedIsNotSent(t *testing.T) {
 	_, err := newClient(t, connector.Config{}).SendToConversation(t.Context(), s.URL, "c", a)
 	if e := failure(t, err); e.Class != connector.ClassPermanent || e.MaybeDelivered || len(s.received()) > 0 {
 		t.Errorf("got %+v", e)
+	}
+}
+
+func TestAcknowledgementsInEveryForm(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]activity.ID{
+		`{"id":"1:x-y"}`:      "1:x-y",
+		`{"id":""}`:           "",
+		`{"id":"a\u0062"}`:    "ab",
+		`{"id":"ä"}`:          "ä",
+		` {"id":"a"} `:        "a",
+		`{"id":"a","x":"b"}`:  "a",
+		`{"id":"a","id":"b"}`: "b",
+		`{"id":"a}`:           "",
+		`{"id":7}`:            "",
+		``:                    "",
+	} {
+		s := newService(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
+		c := newClient(t, connector.Config{AllowLoopback: true})
+		body := jsontext.Value(`{"type":"message","text":"hello"}`)
+		sent, err := c.SendBody(t.Context(), s.URL, "a/b", body)
+		if err != nil || sent.ID != want {
+			t.Errorf("%s: sent as %q, %v, want %q", answer, sent.ID, err, want)
+		}
+		if got := s.only(t); string(got.Body) != string(body) || got.Segments[2] != "a/b" {
+			t.Errorf("posted %s to %q", got.Body, got.Segments)
+		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 )
 
@@ -30,6 +32,8 @@ const (
 	attachmentPath      = "/v3/attachments/{attachment id}"
 	attachmentViewPath  = "/v3/attachments/{attachment id}/views/{view id}"
 )
+
+const sendToConversation = "send to conversation"
 
 // Option changes one call that sends, updates or deletes an activity.
 type Option func(*Call)
@@ -63,9 +67,19 @@ func (c *Client) CreateConversation(ctx context.Context, serviceURL string, para
 // which is no failure. The activity's own id is not sent (A2031).
 func (c *Client) SendToConversation(ctx context.Context, serviceURL string, conversation activity.ConversationID, a *activity.Activity, opts ...Option) (activity.ResourceResponse, error) {
 	return c.post(ctx, Call{
-		Op: "send to conversation", Method: http.MethodPost, ServiceURL: serviceURL,
+		Op: sendToConversation, Method: http.MethodPost, ServiceURL: serviceURL,
 		Path: activitiesPath, IDs: []string{string(conversation)},
 	}, a, "", opts)
+}
+
+// SendBody is SendToConversation for an activity that is JSON already: an object without an id, and not a targeted one.
+func (c *Client) SendBody(ctx context.Context, serviceURL string, conversation activity.ConversationID, body jsontext.Value) (activity.ResourceResponse, error) {
+	var sent activity.ResourceResponse
+	err := c.acknowledge(ctx, Call{
+		Op: sendToConversation, Method: http.MethodPost, ServiceURL: serviceURL,
+		Path: activitiesPath, IDs: []string{string(conversation)}, Body: body,
+	}, &sent)
+	return sent, err
 }
 
 // ReplyToActivity sends an activity as an answer to another. Channels with threads put it there, others append it. The

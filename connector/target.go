@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -69,19 +70,33 @@ func MicrosoftHost(host string) bool {
 
 // target is where a request goes.
 type target struct {
-	url  string
-	host string // lower case, with the port unless it is that of https
+	base  *url.URL // of the service, with the path up to the call's own
+	path  string   // the call's own, escaped
+	query string
+	host  string // lower case, with the port unless it is that of https
+}
+
+// url is where the request goes, for a request's own use.
+func (t target) url() *url.URL {
+	u := *t.base
+	u.RawQuery = t.query
+	full := u.Path + t.path
+	if u.Path = full; strings.Contains(t.path, "%") {
+		if plain, err := url.PathUnescape(full); err == nil {
+			u.Path, u.RawPath = plain, full
+		}
+	}
+	return &u
 }
 
 // target builds the URL of a call. A path is literal but for its {placeholders}, which take one id each, in order.
 func (c *Client) target(serviceURL, path string, ids []string, query url.Values) (target, error) {
-	base, err := c.service(serviceURL)
+	to, err := c.service(serviceURL)
 	if err != nil {
 		return target{}, err
 	}
 	var b strings.Builder
-	b.Grow(len(base.url) + len(path) + 64)
-	b.WriteString(base.url)
+	b.Grow(len(path) + 64)
 	for {
 		before, rest, ok := strings.Cut(path, "{")
 		b.WriteString(before)
@@ -102,11 +117,8 @@ func (c *Client) target(serviceURL, path string, ids []string, query url.Values)
 	if len(ids) > 0 {
 		return target{}, &ArgumentError{Argument: "path", Reason: "has fewer placeholders than there are ids"}
 	}
-	if len(query) > 0 {
-		b.WriteByte('?')
-		b.WriteString(query.Encode())
-	}
-	return target{url: b.String(), host: base.host}, nil
+	to.path, to.query = b.String(), query.Encode()
+	return to, nil
 }
 
 // escape returns id as one path segment. Nothing but letters, digits and -_.~ is left bare, since some servers decode
@@ -128,10 +140,52 @@ func escape(name, id string) (string, error) {
 	return strings.ReplaceAll(url.QueryEscape(id), "+", "%20"), nil
 }
 
-// service checks a service URL and returns it without its trailing slash.
+// services remembers service URLs that were checked: nearly all calls go to a few. Safe for concurrent use.
+type services struct {
+	mu    sync.RWMutex
+	known map[string]service // guarded by mu
+}
+
+// mostServices bounds the memory that it takes.
+const mostServices = 1000
+
+// service is a service URL that was checked.
+type service struct {
+	base  *url.URL
+	host  string
+	local bool // on this machine, where that is allowed
+}
+
+// service checks a service URL.
 func (c *Client) service(raw string) (target, error) {
-	refuse := func(reason string) (target, error) {
-		return target{}, &ArgumentError{Argument: "service url", Reason: reason}
+	c.services.mu.RLock()
+	s, known := c.services.known[raw]
+	c.services.mu.RUnlock()
+	if !known {
+		var err error
+		if s, err = c.parseService(raw); err != nil {
+			return target{}, err
+		}
+		c.services.put(raw, s)
+	}
+	if !s.local && !c.cfg.AllowHost(s.host) {
+		return target{}, fmt.Errorf("%w: %s", ErrHostNotAllowed, s.host)
+	}
+	return target{base: s.base, host: s.host}, nil
+}
+
+func (all *services) put(raw string, s service) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.known == nil || len(all.known) >= mostServices {
+		all.known = make(map[string]service)
+	}
+	all.known[strings.Clone(raw)] = s
+}
+
+func (c *Client) parseService(raw string) (service, error) {
+	refuse := func(reason string) (service, error) {
+		return service{}, &ArgumentError{Argument: "service url", Reason: reason}
 	}
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf || r == '\\' || r == '#' || r == '?' }) {
 		return refuse("holds characters that do not belong there")
@@ -165,8 +219,7 @@ func (c *Client) service(raw string) (target, error) {
 	} else if strings.HasSuffix(full, ":") {
 		return refuse("has no proper port")
 	}
-	if !local && !c.cfg.AllowHost(full) {
-		return target{}, fmt.Errorf("%w: %s", ErrHostNotAllowed, full)
-	}
-	return target{url: u.Scheme + "://" + full + strings.TrimSuffix(u.Path, "/"), host: full}, nil
+	return service{
+		base: &url.URL{Scheme: u.Scheme, Host: full, Path: strings.TrimSuffix(u.Path, "/")}, host: full, local: local,
+	}, nil
 }

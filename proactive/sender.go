@@ -37,6 +37,9 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
+	if id, done, err := s.sayStored(ctx, at); done {
+		return id, err
+	}
 	var a activity.Activity
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
@@ -51,7 +54,7 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	if at.Verb != outbox.VerbSend {
 		said = at.Revises
 	}
-	key := ident.Text("dlv", int64(said))
+	key := keyOf(said)
 	ref := at.Conversation.Reference
 	if at.Window == headsup.WindowNew {
 		if at.Verb != outbox.VerbSend && !s.cfg.Channel.Capabilities(ref).Once {
@@ -65,12 +68,33 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 		}
 		ref = opened
 	}
-	out := headsup.Outgoing{Reference: ref, Activity: &a, Key: key + ":0"}
+	out := headsup.Outgoing{Reference: ref, Activity: &a, Key: key + firstOrdinal}
 	ref.Outgoing(&a)
 	if at.Verb == outbox.VerbSend {
 		return s.say(ctx, at, out)
 	}
 	return s.revise(ctx, at, out)
+}
+
+// keyOf names what a delivery says; firstOrdinal follows for the first activity, which is the only one unless a handler
+// runs.
+func keyOf(id outbox.DeliveryID) string { return ident.Text("dlv", int64(id)) }
+
+const firstOrdinal = ":0"
+
+// sayStored sends the body as it is stored, with the address put in, which is what nearly every delivery needs; it is
+// not done where the activity must be decoded to know what to do with it.
+func (s *sender) sayStored(ctx context.Context, at outbox.Attempt) (id activity.ID, done bool, err error) {
+	if at.Verb != outbox.VerbSend || at.Handler != "" || at.Window == headsup.WindowNew || at.MayHaveArrived && at.Edited {
+		return "", false, nil
+	}
+	body, ok := at.Conversation.Reference.AppendOutgoing(nil, at.Body)
+	if !ok {
+		return "", false, nil
+	}
+	out := headsup.Outgoing{Reference: at.Conversation.Reference, Key: keyOf(at.Delivery) + firstOrdinal}
+	sent, err := headsup.SendBody(ctx, s.cfg.Channel, out, body)
+	return sent.ID, true, err
 }
 
 // Recognises implements [outbox.Recogniser].

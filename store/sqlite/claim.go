@@ -335,9 +335,9 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	line := d.change(outbox.Change{At: c.now, State: outbox.StateSending, Attempt: int(d.claims)})
 	c.count(ready, sending, 1)
 	r.clock[d.lane].Turn(d.rank)
-	if _, err := c.exec(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
+	if _, err := c.execValues(`UPDATE deliveries SET state = 4, waits = 0, lease_until = ?, fence = ?, claims = ?,
 			reason = NULL, updated_at = ?, history = history || ? WHERE id = ?`,
-		until, d.fence, d.claims, c.now, line, int64(d.id)); err != nil {
+		instant(until), number(d.fence), number(d.claims), instant(c.now), stored(line), number(d.id)); err != nil {
 		held.Release()
 		return a, false, err
 	}

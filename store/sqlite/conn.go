@@ -193,22 +193,93 @@ func (s *stmt) close() {
 	}
 }
 
+// value is an argument of a statement. What is run for every delivery makes its values itself: a number that is put into
+// an interface takes memory of its own.
+type value struct {
+	kind  valueKind
+	n     int64
+	bytes string
+}
+
+type valueKind uint8
+
+const (
+	isNull valueKind = iota
+	isNumber
+	isText
+	isBlob
+)
+
+func number[T ~int64 | ~int | ~int8](n T) value { return value{kind: isNumber, n: int64(n)} }
+
+func truth(b bool) value { return value{kind: isNumber, n: int64(libc.Bool32(b))} }
+
+func instant(t time.Time) value { return value{kind: isNumber, n: micros(t)} }
+
+// orNothing is a text, or NULL when it is empty.
+func orNothing[T ~string](s T) value {
+	if s == "" {
+		return value{}
+	}
+	return value{kind: isText, bytes: string(s)}
+}
+
+// stored is a text that is stored as it is, even when it is empty.
+func stored[T ~string](s T) value { return value{kind: isText, bytes: string(s)} }
+
+// blob is NULL when it is empty. The bytes are not changed before the statement has run.
+func blob[T ~[]byte](b T) value {
+	if len(b) == 0 {
+		return value{}
+	}
+	return value{kind: isBlob, bytes: unsafe.String(unsafe.SliceData(b), len(b))}
+}
+
 // text is a string that is stored as it is, even when it is empty.
 type text string
 
-// bind sets the parameters: times become microseconds, empty strings and slices NULL. Columns that are never NULL get
-// their strings as text.
+// valueOf takes an argument out of its box: times become microseconds, empty strings and slices NULL. Columns that are
+// never NULL get their strings as text.
+func valueOf(a any) (value, bool) {
+	switch x := a.(type) {
+	case nil:
+		return value{}, true
+	case int64:
+		return number(x), true
+	case int:
+		return number(x), true
+	case bool:
+		return truth(x), true
+	case time.Time:
+		return instant(x), true
+	case text:
+		return stored(x), true
+	case string:
+		return orNothing(x), true
+	case []byte:
+		return blob(x), true
+	}
+	return value{}, false
+}
+
+// bind sets the parameters.
 func (s *stmt) bind(args []any) error {
-	size := 1
-	for _, a := range args {
-		switch x := a.(type) {
-		case string:
-			size += len(x)
-		case text:
-			size += len(x)
-		case []byte:
-			size += len(x)
+	var few [24]value
+	all := few[:0]
+	for i, a := range args {
+		v, ok := valueOf(a)
+		if !ok {
+			return fmt.Errorf("argument %d is a %T", i+1, a)
 		}
+		all = append(all, v)
+	}
+	return s.bindValues(all)
+}
+
+func (s *stmt) bindValues(args []value) error {
+	size := 1
+	for i := range args {
+		size += len(args[i].bytes)
 	}
 	if size > math.MaxInt32 {
 		return errors.New("too many bytes")
@@ -221,46 +292,24 @@ func (s *stmt) bind(args []any) error {
 		s.buf = s.c.malloc(uintptr(s.size))
 	}
 	used := s.buf
-	for i, a := range args {
+	for i := range args {
+		v, n := &args[i], int32(i+1)
+		copy(bytesAt(used, len(v.bytes)), v.bytes)
 		var rc int32
-		n := int32(i + 1)
-		switch x := a.(type) {
-		case nil:
+		switch v.kind {
+		case isNull:
 			rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
-		case int64:
-			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, x)
-		case int:
-			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, int64(x))
-		case bool:
-			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, int64(libc.Bool32(x)))
-		case time.Time:
-			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, micros(x))
-		case text:
-			copy(bytesAt(used, len(x)), x)
-			rc = lib.Xsqlite3_bind_text(s.c.tls, s.p, n, used, int32(len(x)), 0)
-			used += uintptr(len(x))
-		case string:
-			if x == "" {
-				rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
-				break
-			}
-			copy(bytesAt(used, len(x)), x)
-			rc = lib.Xsqlite3_bind_text(s.c.tls, s.p, n, used, int32(len(x)), 0)
-			used += uintptr(len(x))
-		case []byte:
-			if len(x) == 0 {
-				rc = lib.Xsqlite3_bind_null(s.c.tls, s.p, n)
-				break
-			}
-			copy(bytesAt(used, len(x)), x)
-			rc = lib.Xsqlite3_bind_blob(s.c.tls, s.p, n, used, int32(len(x)), 0)
-			used += uintptr(len(x))
-		default:
-			return fmt.Errorf("argument %d is a %T", n, a)
+		case isNumber:
+			rc = lib.Xsqlite3_bind_int64(s.c.tls, s.p, n, v.n)
+		case isText:
+			rc = lib.Xsqlite3_bind_text(s.c.tls, s.p, n, used, int32(len(v.bytes)), 0)
+		case isBlob:
+			rc = lib.Xsqlite3_bind_blob(s.c.tls, s.p, n, used, int32(len(v.bytes)), 0)
 		}
 		if rc != lib.SQLITE_OK {
 			return s.c.fault(rc)
 		}
+		used += uintptr(len(v.bytes))
 	}
 	return nil
 }
@@ -270,6 +319,11 @@ func (s *stmt) rows(args []any, f func(row) (more bool, err error)) error {
 	if err := s.bind(args); err != nil {
 		return err
 	}
+	return s.run(f)
+}
+
+// run is rows for a statement that has its arguments.
+func (s *stmt) run(f func(row) (more bool, err error)) error {
 	for {
 		switch rc := lib.Xsqlite3_step(s.c.tls, s.p); rc {
 		case lib.SQLITE_DONE:
@@ -298,6 +352,21 @@ func (c *conn) exec(sql string, args ...any) (int64, error) {
 		return 0, err
 	}
 	if err := st.rows(args, nil); err != nil {
+		return 0, err
+	}
+	return int64(lib.Xsqlite3_changes(c.tls, c.db)), nil
+}
+
+// execValues is exec.
+func (c *conn) execValues(sql string, args ...value) (int64, error) {
+	st, err := c.prepare(sql)
+	if err != nil {
+		return 0, err
+	}
+	if err := st.bindValues(args); err != nil {
+		return 0, err
+	}
+	if err := st.run(nil); err != nil {
 		return 0, err
 	}
 	return int64(lib.Xsqlite3_changes(c.tls, c.db)), nil

@@ -82,18 +82,7 @@ func (t *tx) handOut(
 		onUnknown = headsup.OnUnknownRetry // a repeat does no harm
 	}
 	r := &run{hot: *h, hold: onUnknown == headsup.OnUnknownHold, lease: held, permit: permit, until: until}
-	t.otherwise(held.Release)
-	t.after(func() {
-		t.store.mu.Lock()
-		defer t.store.mu.Unlock()
-		t.store.running[r.id] = r
-		t.store.lanes.out[lane{r.conversation, r.lane}] = struct{}{}
-	})
-	t.durably(func() {
-		t.store.mu.Lock()
-		defer t.store.mu.Unlock()
-		t.store.given[r.id] = r
-	})
+	t.handed = append(t.handed, r)
 	return outbox.Attempt{
 		Delivery: h.id, Message: h.message, Conversation: e.copy(), OnUnknown: onUnknown, Lane: h.lane,
 		Fence: h.fence, Claims: int(h.claims), Failures: int(h.failures), LeaseUntil: until,
@@ -112,14 +101,15 @@ func (t *tx) finish(h *hot, c outbox.Change) error {
 	h.change(c)
 	t.count(h.state, to, 1)
 	t.ended(h, to, c)
-	if _, err := t.exec("DELETE FROM deliveries WHERE id = ?", int64(h.id)); err != nil {
+	if _, err := t.execValues("DELETE FROM deliveries WHERE id = ?", number(h.id)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`INSERT INTO finished (id, part, message, conversation, lane, alone, state, fence, claims,
+	if _, err := t.execValues(`INSERT INTO finished (id, part, message, conversation, lane, alone, state, fence, claims,
 			failures, reason, activity_id, created_at, updated_at, history)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(h.id), t.store.parts.next(), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, to, h.fence, h.claims, h.failures,
-		c.Reason, string(h.activity), h.createdAt, c.At, h.history); err != nil {
+		number(h.id), number(t.store.parts.next()), number(h.message), number(h.conversation), number(h.lane), truth(h.alone),
+		number(to), number(h.fence), number(h.claims), number(h.failures), orNothing(c.Reason), orNothing(h.activity),
+		instant(h.createdAt), instant(c.At), stored(h.history)); err != nil {
 		return err
 	}
 	if err := t.tellOutcome(h, c); err != nil {

@@ -69,19 +69,7 @@ func (t *tx) learn(id outbox.DeliveryID, o outbox.Outcome) error {
 // end ends an attempt with c and gives its lease back. h is what its row becomes: r stays as it is on disk until the commit.
 func (t *tx) end(r *run, h hot, c outbox.Change) error {
 	r.ended = true
-	t.otherwise(func() { r.ended = false })
-	t.after(func() {
-		t.store.mu.Lock()
-		delete(t.store.running, r.id)
-		delete(t.store.lanes.out, lane{r.conversation, r.lane})
-		t.store.mu.Unlock()
-	})
-	t.durably(func() {
-		t.store.mu.Lock()
-		delete(t.store.given, r.id)
-		t.store.mu.Unlock()
-		r.lease.Release()
-	})
+	t.closed = append(t.closed, r)
 	h.activity = cmp.Or(c.Activity, h.activity)
 	return t.putBack(h, c)
 }

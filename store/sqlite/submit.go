@@ -125,15 +125,16 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: submit: %w", err)
 	}
-	var only any
+	var only value
 	if alone {
-		only = int64(sub.Deliveries[0].ID)
+		only = number(sub.Deliveries[0].ID)
 	}
-	_, err = t.exec(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
+	_, err = t.execValues(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
 			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		int64(m.ID), text(m.AppID), string(m.Tenant), m.Key, m.Fingerprint, []byte(m.Body), []byte(m.Value), m.Topic,
-		int64(m.Lane), onUnknown, window, m.Handler, policy, m.CollapseKey, m.Target, m.ExpiresAt, m.CreatedAt, m.Trace, only)
+		number(m.ID), stored(m.AppID), orNothing(m.Tenant), orNothing(m.Key), blob(m.Fingerprint), blob(m.Body), blob(m.Value),
+		orNothing(m.Topic), number(m.Lane), number(onUnknown), number(window), orNothing(m.Handler), orNothing(policy),
+		orNothing(m.CollapseKey), orNothing(m.Target), instant(m.ExpiresAt), instant(m.CreatedAt), orNothing(m.Trace), only)
 	return err
 }
 
@@ -169,10 +170,11 @@ func (t *tx) insertReady(h *hot, at time.Time) error {
 	t.wake = true
 	t.enters(h.conversation, h.lane)
 	t.store.routes.offers(r, h.lane)
-	_, err = t.exec("INSERT INTO deliveries "+deliveryColumns+
+	_, err = t.execValues("INSERT INTO deliveries "+deliveryColumns+
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", ?, 0, 0, 0, 0, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, t.rank(r, h), t.nextSeq(),
-		ready, int64(h.conversation), int64(h.lane), h.wantedAt, h.createdAt, at, h.history)
+		number(h.id), number(h.message), number(h.conversation), number(h.lane), truth(h.alone), number(r.id),
+		number(t.rank(r, h)), number(t.nextSeq()), number(ready), number(h.conversation), number(h.lane), instant(h.wantedAt),
+		instant(h.createdAt), instant(at), stored(h.history))
 	return err
 }
 
@@ -213,10 +215,11 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	h.change(outbox.Change{At: sub.At, State: outbox.StateSending, Attempt: 1})
 	until := sub.At.Add(t.store.leaseTime)
 	t.count(0, sending, 1)
-	if _, err := t.exec("INSERT INTO deliveries "+deliveryColumns+
+	if _, err := t.execValues("INSERT INTO deliveries "+deliveryColumns+
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?, 1, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, h.rank, h.seq, sending,
-		h.wantedAt, until, h.fence, h.createdAt, sub.At, h.history); err != nil {
+		number(h.id), number(h.message), number(h.conversation), number(h.lane), truth(h.alone), number(r.id), number(h.rank),
+		number(h.seq), number(sending), instant(h.wantedAt), instant(until), number(h.fence), instant(h.createdAt),
+		instant(sub.At), stored(h.history)); err != nil {
 		held.Release()
 		return nil, err
 	}

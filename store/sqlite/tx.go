@@ -24,6 +24,8 @@ type tx struct {
 	entered map[lane]struct{} // lanes that deliveries were put into
 	flows   map[flow]int64    // the last ranks of messages with several deliveries
 
+	closed, handed []*run // attempts that have ended, and that were handed out
+
 	facts                []fact // for the observer
 	onCommit, onRollback []func()
 	onSync               []func()
@@ -37,6 +39,17 @@ func (t *tx) exec(sql string, args ...any) (int64, error) {
 	t.wrote, t.writes = true, true
 	t.statements++
 	n, err := t.conn.exec(sql, args...)
+	if err != nil {
+		t.broken = err
+	}
+	return n, err
+}
+
+// execValues is exec for what is run for every delivery.
+func (t *tx) execValues(sql string, args ...value) (int64, error) {
+	t.wrote, t.writes = true, true
+	t.statements++
+	n, err := t.conn.execValues(sql, args...)
 	if err != nil {
 		t.broken = err
 	}
@@ -90,6 +103,7 @@ func (t *tx) committed() {
 		t.store.routes.forgetFlows()
 		maps.Copy(t.store.routes.flows, t.flows)
 	}
+	t.store.follow(t.closed, t.handed)
 	for _, f := range t.onCommit {
 		f()
 	}
@@ -99,8 +113,44 @@ func (t *tx) committed() {
 	}
 }
 
+// follow notes which attempts run, as it is in the database.
+func (s *Store) follow(closed, handed []*run) {
+	if len(closed)+len(handed) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range closed {
+		delete(s.running, r.id)
+		delete(s.lanes.out, lane{r.conversation, r.lane})
+	}
+	for _, r := range handed {
+		s.running[r.id] = r
+		s.lanes.out[lane{r.conversation, r.lane}] = struct{}{}
+	}
+}
+
+// tell notes of which attempts somebody is told now, and gives the leases of those back that have ended.
+func (s *Store) tell(closed, handed []*run) {
+	if len(closed)+len(handed) == 0 {
+		return
+	}
+	s.mu.Lock()
+	for _, r := range closed {
+		delete(s.given, r.id)
+	}
+	for _, r := range handed {
+		s.given[r.id] = r
+	}
+	s.mu.Unlock()
+	for _, r := range closed {
+		r.lease.Release()
+	}
+}
+
 // synced follows when the transaction is on disk.
 func (t *tx) synced() {
+	t.store.tell(t.closed, t.handed)
 	for _, f := range t.onSync {
 		f()
 	}
@@ -113,6 +163,12 @@ func (t *tx) synced() {
 }
 
 func (t *tx) undone() {
+	for _, r := range t.handed {
+		r.lease.Release()
+	}
+	for _, r := range t.closed {
+		r.ended = false
+	}
 	for _, f := range t.onRollback {
 		f()
 	}

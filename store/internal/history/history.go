@@ -5,6 +5,7 @@ package history
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -15,26 +16,29 @@ import (
 
 // Line is a change as a line.
 func Line(c outbox.Change) string {
-	if c.Attempt == 0 {
-		return Begin(c) + "}\n"
+	b := begin(c)
+	if c.Attempt != 0 {
+		b = strconv.AppendInt(append(b, `,"attempt":`...), int64(c.Attempt), 10)
 	}
-	return fmt.Sprintf("%s,\"attempt\":%d}\n", Begin(c), c.Attempt)
+	return string(append(b, "}\n"...))
 }
 
 // Begin is the line of a change without its attempt and its end, for a driver whose database knows the attempt's number.
-func Begin(c outbox.Change) string {
-	b := make([]byte, 0, 128)
+func Begin(c outbox.Change) string { return string(begin(c)) }
+
+func begin(c outbox.Change) []byte {
+	b := make([]byte, 0, 256)
 	b = appendTime(append(b, `{"at":`...), c.At)
 	b = append(append(append(b, `,"state":"`...), c.State...), '"')
 	b = appendText(b, "reason", c.Reason)
 	if c.Status != 0 {
-		b = fmt.Appendf(b, `,"status":%d`, c.Status)
+		b = strconv.AppendInt(append(b, `,"status":`...), int64(c.Status), 10)
 	}
 	b = appendText(b, "detail", c.Detail)
 	if !c.RetryAt.IsZero() {
 		b = appendTime(append(b, `,"retry_at":`...), c.RetryAt)
 	}
-	return string(appendText(b, "activity_id", string(c.Activity)))
+	return appendText(b, "activity_id", string(c.Activity))
 }
 
 // lastTime is the last that can be written (RFC 3339, 1).
