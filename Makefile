@@ -84,9 +84,9 @@ fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
 
 .PHONY: chaos
-chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests)
-	scripts/need.sh strace
-	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos
+chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests, KILLS=1000 makes storms longer)
+	scripts/need.sh strace postgresql:initdb
+	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos -kills $(or $(KILLS),200)
 
 .PHONY: bench
 bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md)

@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"internal/recur":         0,
 	"internal/signed":        0,
 	"internal/turnlock":      0,
+	"internal/trunk":         0,
 	"pace":                   0,
 	"auth":                   1,
 	"connector":              1,

@@ -57,7 +57,11 @@ type Notification struct {
 	ExpiresAt   *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
 	EditedAt    *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
 	RecalledAt  *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
-	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there."`
+	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way."`
+	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled. What is to be stopped is not sent any more."`
+	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
+	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them."`
+	More        bool            `json:"more_deliveries,omitzero" doc:"true when there are more than these."`
 	Manners
 }
 
@@ -76,6 +80,8 @@ type NotificationSummary struct {
 	ExpiresAt   *time.Time      `json:"expires_at,omitempty" doc:"As it was given."`
 	EditedAt    *time.Time      `json:"edited_at,omitempty" doc:"When what it says was changed last."`
 	RecalledAt  *time.Time      `json:"recalled_at,omitempty" doc:"When it was recalled."`
+	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other."`
+	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled."`
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
 }
 

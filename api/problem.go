@@ -27,6 +27,7 @@ const (
 	CodeJobCompleted     = "job_completed"
 	CodeRecalled         = "recalled"
 	CodePurged           = "purged"
+	CodeChanging         = "changing"
 	CodeWrongState       = "wrong_state"
 	CodeTooMany          = "too_many"
 	CodeNoBackup         = "no_backup"
@@ -64,6 +65,7 @@ var Codes = []Code{
 	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},
 	{CodeJobCompleted, 409, "The job is completed already.", "Nothing is left to do; start another job for other work."},
 	{CodeRecalled, 409, "The notification was recalled: nothing of it is said or changed any more.", "Say it in a new notification."},
+	{CodeChanging, 409, "The notification has very many deliveries, which are being cancelled or rescheduled.", "Try again when its changing is not true any more."},
 	{CodePurged, 409, "What the notification said is so old that it is kept no longer.", "Say it in a new notification."},
 	{CodeWrongState, 409, "The delivery is in a state in which that cannot be done to it.", "Look at its state: what has failed, expired, or was cancelled or suppressed can be replayed, and what is unknown settled, too."},
 	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},

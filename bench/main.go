@@ -66,6 +66,8 @@ func main() {
 	flag.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of what is measured to this file, with a number after it")
 	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
 	slow := flag.Bool("slow", false, "with -sink: answer after 100 ms, over TLS and HTTP/2")
+	post := flag.String("post", "", "post to the sink at this URL (used by the bench itself)")
+	roots := flag.String("roots", "", "with -post: its certificate, PEM in base64")
 	serve := flag.String("serve", "", "be a server on this data directory (used by the bench itself)")
 	child := flag.Bool("child", false, "measure in this process (used by the bench itself)")
 	flag.Parse()
@@ -74,6 +76,8 @@ func main() {
 	switch {
 	case *sink:
 		err = serveSink(*slow)
+	case *post != "":
+		err = postThere(ctx, o, *post, *roots)
 	case *serve != "":
 		err = serveData(ctx, *serve)
 	case *list:

@@ -62,6 +62,7 @@ func serveSink(slow bool) error {
 		_, _ = fmt.Fprintf(w, `{"id":"%d"}`, count.Add(1))
 	})
 	mux.HandleFunc("GET /count", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, count.Load()) })
+	mux.HandleFunc("GET /used", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, int64(processorTime())) })
 	mux.HandleFunc("GET /latencies", func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -124,6 +125,7 @@ type sinkProcess struct {
 	url    string
 	client *http.Client
 	roots  *x509.CertPool // nil for a plain one
+	pem    []byte         // its certificate
 	stop   func()
 }
 
@@ -145,31 +147,40 @@ func startSink(ctx context.Context, slow bool) (*sinkProcess, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &sinkProcess{stop: func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	}}
-	transport := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
 	lines, scheme := bufio.NewReader(out), "http://"
+	var pem []byte
 	if slow {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			return nil, fmt.Errorf("the sink did not start: %w", err)
 		}
-		pem, err := base64.StdEncoding.DecodeString(strings.TrimSpace(line))
-		if err != nil {
+		if pem, err = base64.StdEncoding.DecodeString(strings.TrimSpace(line)); err != nil {
 			return nil, err
 		}
-		s.roots, scheme = x509.NewCertPool(), "https://"
-		s.roots.AppendCertsFromPEM(pem)
-		transport.TLSClientConfig, transport.ForceAttemptHTTP2 = &tls.Config{RootCAs: s.roots}, true
+		scheme = "https://"
 	}
 	addr, err := lines.ReadString('\n')
 	if err != nil {
 		return nil, fmt.Errorf("the sink did not start: %w", err)
 	}
-	s.url, s.client = scheme+strings.TrimSpace(addr), &http.Client{Transport: transport}
+	s := sinkAt(scheme+strings.TrimSpace(addr), pem)
+	s.stop = func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	}
 	return s, nil
+}
+
+// sinkAt is a sink that runs already; pem is its certificate, if it has one.
+func sinkAt(url string, pem []byte) *sinkProcess {
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, MaxConnsPerHost: 256}
+	s := &sinkProcess{url: url, pem: pem, client: &http.Client{Transport: transport}}
+	if pem != nil {
+		s.roots = x509.NewCertPool()
+		s.roots.AppendCertsFromPEM(pem)
+		transport.TLSClientConfig, transport.ForceAttemptHTTP2 = &tls.Config{RootCAs: s.roots}, true
+	}
+	return s
 }
 
 func (s *sinkProcess) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
@@ -206,15 +217,20 @@ func (s *sinkProcess) reset(ctx context.Context) error {
 // await returns when the sink has counted n posts since its reset.
 func (s *sinkProcess) await(ctx context.Context, n int) error {
 	for {
-		answer, err := s.call(ctx, http.MethodGet, "/count", nil)
-		if err != nil {
-			return err
-		}
-		if got, err := strconv.Atoi(string(answer)); err != nil || got >= n {
+		if got, err := s.number(ctx, "/count"); err != nil || got >= int64(n) {
 			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// number asks the sink for a number.
+func (s *sinkProcess) number(ctx context.Context, path string) (int64, error) {
+	answer, err := s.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(answer), 10, 64)
 }
 
 func (s *sinkProcess) latencies(ctx context.Context) ([]time.Duration, error) {

@@ -79,6 +79,12 @@ func failing[T any](f *Faults, call func() (T, error)) (T, error) {
 	return result, err
 }
 
+// do is failing for a call without a result.
+func (f *Faults) do(call func() error) error {
+	_, err := failing(f, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
 // SubmitMessage implements [outbox.Store].
 func (s *FaultStore) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
 	return failing(s.Faults, func() (outbox.Receipt, error) { return s.Store.SubmitMessage(ctx, sub, take) })
@@ -96,8 +102,7 @@ func (s *FaultStore) Claim(ctx context.Context, n int, now time.Time) (outbox.Cl
 
 // RecordOutcome implements [outbox.Store].
 func (s *FaultStore) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
-	_, err := failing(s.Faults, func() (struct{}, error) { return struct{}{}, s.Store.RecordOutcome(ctx, o) })
-	return err
+	return s.do(func() error { return s.Store.RecordOutcome(ctx, o) })
 }
 
 // Extend implements [outbox.Store].
@@ -111,11 +116,16 @@ func (s *FaultStore) ReclaimExpired(ctx context.Context, now time.Time) (int, er
 }
 
 // CancelMessage implements [outbox.Store].
-func (s *FaultStore) CancelMessage(ctx context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
-	return failing(s.Faults, func() (outbox.Record, error) { return s.Store.CancelMessage(ctx, id, at) })
+func (s *FaultStore) CancelMessage(ctx context.Context, id outbox.MessageID, at time.Time) error {
+	return s.do(func() error { return s.Store.CancelMessage(ctx, id, at) })
 }
 
 // ReviseMessage implements [outbox.Store].
-func (s *FaultStore) ReviseMessage(ctx context.Context, r outbox.Revision) (outbox.Record, error) {
-	return failing(s.Faults, func() (outbox.Record, error) { return s.Store.ReviseMessage(ctx, r) })
+func (s *FaultStore) ReviseMessage(ctx context.Context, r outbox.Revision) error {
+	return s.do(func() error { return s.Store.ReviseMessage(ctx, r) })
+}
+
+// RescheduleMessage implements [outbox.Store].
+func (s *FaultStore) RescheduleMessage(ctx context.Context, id outbox.MessageID, due, at time.Time) error {
+	return s.do(func() error { return s.Store.RescheduleMessage(ctx, id, due, at) })
 }

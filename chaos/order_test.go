@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 func read(t *testing.T, path string) string {
@@ -92,56 +91,4 @@ func checkOrder(t *testing.T, lines []string, from int, marker string) int {
 		return from
 	}
 	return max(answered, said)
-}
-
-// TestFullDisk fills the disk under the server (F30): it refuses what it cannot keep, loses nothing, and goes on when there is
-// room again. Needs root, to mount a small one.
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	disk := smallDisk(t, 64<<20)
-	ch, server := channel(t), newNode(t, "--disk-reserve", "4")
-	server.args[1] = filepath.Join(disk, "data")
-	server.start()
-	l := newLoad(t, ch, people, server)
-	l.introduce()
-	stop := make(chan struct{})
-	wait := l.run(8, stop)
-	time.Sleep(time.Second)
-	ballast := filepath.Join(disk, "ballast")
-	for round := range 3 {
-		fill(t, ballast)
-		time.Sleep(3 * time.Second)
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		if round == 1 {
-			server.kill()
-			server.start()
-		}
-	}
-	close(stop)
-	wait()
-	l.judge(2*time.Minute, people)
-	t.Logf("answers by status: %v", l.statuses)
-	if l.statuses[503]+l.statuses[507] == 0 {
-		t.Error("the disk was never full")
-	}
-}
-
-// fill writes a file until there is no room.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for chunk := make([]byte, 64<<10); len(chunk) > 0; {
-		if _, err := f.Write(chunk); err != nil {
-			chunk = chunk[:len(chunk)/2]
-		}
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -2,11 +2,18 @@
 
 package chaos_test
 
-import "time"
+import (
+	"flag"
+	"time"
+)
+
+// kills is how often the storms kill: make chaos KILLS=1000.
+var kills = 200
+
+func init() { flag.IntVar(&kills, "kills", kills, "how often the storms kill") }
 
 // How long the tests are with "make chaos".
 const (
-	kills        = 200
 	terminations = 100
 	pause        = time.Minute
 	outage       = time.Minute

@@ -11,18 +11,24 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 	"github.com/headsup-bot/headsup/client"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // verdict is what the ledger says of a load.
 type verdict struct {
 	accepted, seen, lost, phantoms, falsely, duplicates int
-	states                                              map[string]int
+	// poison are those that were given up, since every one of their attempts was cut off by the end of a process.
+	poison int
+	states map[string]int
 }
 
 func (v verdict) String() string {
 	states := ""
 	for _, s := range slices.Sorted(maps.Keys(v.states)) {
 		states += fmt.Sprintf(", %s %d", s, v.states[s])
+	}
+	if v.poison > 0 {
+		states += fmt.Sprintf(", of which poison %d", v.poison)
 	}
 	return fmt.Sprintf("accepted %d, seen %d, lost %d, phantoms %d, falsely delivered %d, duplicates %d; states%s",
 		v.accepted, v.seen, v.lost, v.phantoms, v.falsely, v.duplicates, states)
@@ -66,7 +72,7 @@ func (l *load) judge(within time.Duration, most int) verdict {
 			got = &copies{}
 		}
 		delete(seen, key)
-		v.one(l, a, got, states[a.id])
+		v.one(ctx, l, a, got, states[a.id])
 		if len(got.seen) > 1 {
 			l.excused(ctx, a, got)
 		}
@@ -85,7 +91,7 @@ func (l *load) judge(within time.Duration, most int) verdict {
 }
 
 // one judges a notification.
-func (v *verdict) one(l *load, a *asked, got *copies, stands *stands) {
+func (v *verdict) one(ctx context.Context, l *load, a *asked, got *copies, stands *stands) {
 	n := len(got.seen)
 	v.duplicates += max(0, n-1)
 	v.seen += min(n, 1)
@@ -114,7 +120,8 @@ func (v *verdict) one(l *load, a *asked, got *copies, stands *stands) {
 	case stands.state == "failed" || stands.state == "expired" || stands.state == "suppressed":
 		l.t.Errorf("I1: %s (%s) is %s", a.text, a.id, stands.state)
 	case stands.state == "unknown" && !a.hold && a.change != "cancel" && a.change != "recall":
-		l.t.Errorf("I1: %s (%s) is unknown, and was to be tried again", a.text, a.id)
+		v.poison++
+		l.poisoned(ctx, a)
 	case a.hold && n > 1:
 		l.t.Errorf("I2: %s (%s) was to be said at most once, and was said %d times", a.text, a.id, n)
 	case a.change == "" && stands.state == "cancelled":
@@ -141,8 +148,28 @@ func (v *verdict) changes(l *load, a *asked, got *copies, stands *stands) {
 	}
 }
 
-// excused checks that a message was said twice only because attempts were cut off.
-func (l *load) excused(ctx context.Context, a *asked, got *copies) {
+// poisoned checks that a message is unknown, although it was to be tried again, only because attempt after attempt at it was cut
+// off: then it is taken for what kills the server.
+func (l *load) poisoned(ctx context.Context, a *asked) {
+	for _, d := range l.deliveries(ctx, a) {
+		if d.State != "unknown" {
+			continue
+		}
+		cut := 0
+		for _, h := range d.History {
+			switch h.Reason {
+			case "process_stopped", "lease_lost":
+				cut++
+			}
+		}
+		if d.Reason != "poison" || cut < outbox.PoisonAfter-1 { // the last one is in the detail of the end
+			l.t.Errorf("I1: %s (%s) is unknown, and was to be tried again: %+v", a.text, a.id, d)
+		}
+	}
+}
+
+// deliveries are those of a notification, with their history.
+func (l *load) deliveries(ctx context.Context, a *asked) []api.Delivery {
 	c, err := client.New(client.Config{BaseURL: l.url(), HTTPClient: l.http})
 	if err != nil {
 		l.t.Fatal(err)
@@ -150,9 +177,13 @@ func (l *load) excused(ctx context.Context, a *asked, got *copies) {
 	n, err := c.Notification(ctx, a.id)
 	if err != nil {
 		l.t.Errorf("%s (%s): %v", a.text, a.id, err)
-		return
 	}
-	for _, d := range n.Deliveries {
+	return n.Deliveries
+}
+
+// excused checks that a message was said twice only because attempts were cut off.
+func (l *load) excused(ctx context.Context, a *asked, got *copies) {
+	for _, d := range l.deliveries(ctx, a) {
 		if d.Verb != "send" {
 			continue
 		}

@@ -127,7 +127,7 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notificatio
 	return func(yield func(api.Notification, error) bool) {
 		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
 			n, err := c.Notification(ctx, id)
-			if !yield(n, err) || err != nil || Settled(n.State) {
+			if !yield(n, err) || err != nil || Settled(n.State) && !n.Changing {
 				return
 			}
 			if err := sleep(ctx, pause); err != nil {

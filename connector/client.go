@@ -347,16 +347,18 @@ func (call Call) failed(got answer, token string, replaced bool) error {
 // send makes one HTTP request and reads the answer. It is the only place that talks to the network.
 func (c *Client) send(ctx context.Context, call Call, to target, body []byte, token string, limit int64) (answer, error) {
 	start := time.Now()
-	var written atomic.Bool // set before the first byte of a body can leave
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }}
-	req, err := c.request(httptrace.WithClientTrace(ctx, trace), call.Method, to.url(), body, token)
+	content := &content{rest: body}
+	if body == nil && call.effect() {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { content.begun.Store(true) }})
+	}
+	req, err := c.request(ctx, call.Method, to.url(), content, token)
 	if err != nil {
 		return answer{}, call.refused(err)
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		c.cfg.Logger.DebugContext(ctx, "connector request failed", "op", call.Op, "host", to.host, "elapsed", time.Since(start), "error", err)
-		return answer{}, call.broken(ctx, err, written.Load())
+		return answer{}, call.broken(ctx, err, content.begun.Load())
 	}
 	got := answer{status: resp.StatusCode, header: resp.Header}
 	got.body, got.readError = io.ReadAll(io.LimitReader(resp.Body, limit+1)) // to the end, so that the connection can be used again
@@ -371,17 +373,15 @@ func (c *Client) send(ctx context.Context, call Call, to target, body []byte, to
 	return got, nil
 }
 
-func (c *Client) request(ctx context.Context, method string, to *url.URL, body []byte, token string) (*http.Request, error) {
-	var reader io.Reader
-	if body != nil {
-		reader = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "", reader)
+func (c *Client) request(ctx context.Context, method string, to *url.URL, body *content, token string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "", nil)
 	if err != nil {
 		return nil, err
 	}
-	req.GetBody = nil // without it net/http cannot send a body twice
-	req.URL, req.Host, req.Header = to, to.Host, c.header(token, body != nil)
+	if body.rest != nil { // it has no GetBody: without it net/http cannot send a body twice
+		req.Body, req.ContentLength = body, int64(len(body.rest))
+	}
+	req.URL, req.Host, req.Header = to, to.Host, c.header(token, req.Body != nil)
 	return req, nil
 }
 

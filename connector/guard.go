@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/headsup-bot/headsup/internal/netguard"
+	"github.com/headsup-bot/headsup/internal/trunk"
 )
 
 // ErrAddressBlocked is in the chain of the error for a host that resolved to an address the client does not connect to.
@@ -15,10 +16,10 @@ var ErrAddressBlocked = netguard.ErrAddressBlocked
 // [Config.AllowAddr].
 func PublicAddr(addr netip.Addr) bool { return netguard.Public(addr) }
 
-// newTransport returns a transport that connects where cfg allows and nowhere else.
-func newTransport(cfg Config) *http.Transport {
-	return netguard.Transport(netguard.Config{
+// newTransport returns a transport that connects where cfg allows and nowhere else. It speaks HTTP/2 where the host does.
+func newTransport(cfg Config) http.RoundTripper {
+	return trunk.New(netguard.Transport(netguard.Config{
 		AllowAddr: cfg.AllowAddr, AllowLoopback: cfg.AllowLoopback, RootCAs: cfg.RootCAs, Resolver: cfg.Resolver,
-		MaxConns: cfg.MaxConns, HTTP2: true,
-	})
+		MaxConns: cfg.MaxConns,
+	}))
 }

@@ -34,6 +34,8 @@ var (
 	ErrRecalled = errors.New("outbox: the message was recalled")
 	// ErrNoRoom: nothing new is accepted, so that the store can finish what it has.
 	ErrNoRoom = errors.New("outbox: there is no room for more")
+	// ErrChanging: the message has very many deliveries, which are being changed.
+	ErrChanging = errors.New("outbox: the message's deliveries are being changed")
 	// ErrPurged: what the message said is kept no longer.
 	ErrPurged = errors.New("outbox: the message's content was purged")
 )
@@ -128,9 +130,11 @@ type Message struct {
 	// Trace is the trace context that it was accepted under, as [TraceOf] writes it; empty for none.
 	Trace string
 	// Recipients is [Spread.Conversations] of a message that was accepted with a spread, else 0; Spreading is true until
-	// all of its deliveries were made. A store tells both and takes neither.
+	// all of its deliveries were made, Changing while [Store.SweepMessages] has some to change. A store tells them and takes
+	// none.
 	Recipients int
 	Spreading  bool
+	Changing   bool
 }
 
 // NewDelivery asks for a delivery of a message.
@@ -265,8 +269,9 @@ type Change struct {
 	Activity activity.ID `json:"activity_id,omitzero"`
 }
 
-// Record is a message with all its deliveries.
+// Record is a message, and how many deliveries it has in each state, with the first of them.
 type Record struct {
-	Message    Message
+	Summary
+
 	Deliveries []Delivery
 }

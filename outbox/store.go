@@ -108,32 +108,45 @@ type Store interface {
 	// durable store does the same, with [ReasonProcessStopped], to what it knows to have been sent by a process that is gone.
 	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
 
-	// CancelMessage cancels the deliveries that are not handed out and not final, and returns the record as it is then:
-	// what is sending or final stays as it is, and so do revisions. What may have arrived is unknown, with [ReasonCancelled].
-	// A driver may take several steps when there are very
-	// many; what was waiting when the first is done is not handed out any more.
-	CancelMessage(ctx context.Context, id MessageID, at time.Time) (Record, error)
+	// CancelMessage cancels the deliveries of a message that are not handed out and not final: what is sending or final
+	// stays as it is, and so do revisions. What may have arrived is unknown, with [ReasonCancelled].
+	//
+	// Of very many deliveries, this and the next two change some, and note in the same step that the others are to be
+	// changed, which [Store.SweepMessages] does and [Message.Changing] tells. Meanwhile nothing of the message is handed out
+	// that is to be cancelled or to be told later: a claim changes it instead. What was sending, and waits for its next try
+	// before its turn has come, is changed too. A cancellation ends a rescheduling, a recall whatever else is under way.
+	CancelMessage(ctx context.Context, id MessageID, at time.Time) error
 
 	// RescheduleMessage makes the deliveries that CancelMessage would cancel due at another time: scheduled, or ready
 	// when that is not after at. What was ready before keeps its place in the latter case, and what is due already is
-	// not changed. Other changes have [ReasonRescheduled]. It returns the record as it is then.
-	RescheduleMessage(ctx context.Context, id MessageID, due, at time.Time) (Record, error)
+	// not changed. Other changes have [ReasonRescheduled]. It does nothing while the message is being cancelled.
+	RescheduleMessage(ctx context.Context, id MessageID, due, at time.Time) error
 
-	// ReviseMessage edits or recalls a message, in one step. An edit replaces the body, which is what deliveries say that
+	// ReviseMessage edits or recalls a message. An edit replaces the body, which is what deliveries say that
 	// are not handed out yet, and adds a delivery with [VerbUpdate] for each that is being sent or delivered, unless one
 	// waits for it already. A recall cancels what is not handed out, with [ReasonRecalled], and adds a delivery with
 	// [VerbDelete] for each that is being sent, delivered or unknown, such as what it has just stopped and may have arrived,
 	// or failed with [ReasonPartial].
 	// Those that are added are ready, in the lane of the message,
 	// and get their ids in the order of those that they revise; in a conversation that is not in the book any more there
-	// are none. It returns the record as it is then. An edit of a
-	// recalled message is refused with [ErrRecalled]; a second recall changes nothing.
-	ReviseMessage(ctx context.Context, r Revision) (Record, error)
+	// are none. An edit of a recalled message is refused with [ErrRecalled]; a second recall changes nothing.
+	//
+	// Of very many, those that are handed out after an edit say the new body, and need no update; but one may get one if it
+	// was handed out within [EditSlack] after it.
+	ReviseMessage(ctx context.Context, r Revision) error
+
+	// SweepMessages goes on with changes of messages with very many deliveries: it looks at up to n of one, in the order of
+	// their ids, changes those that are to be changed, and notes in the same step how far it has come, so that it goes on
+	// there however often the process is killed. nextID makes the ids of deliveries that are added; it may be called more
+	// often than it is needed. Several callers may work at once. It tells the messages that it has changed and whether there
+	// may be more to do.
+	SweepMessages(ctx context.Context, n int, nextID func() DeliveryID) (changed []MessageID, more bool, err error)
 
 	// ReplayDelivery makes a delivery that has ended without success ready again: failed, unknown, expired, suppressed or
 	// cancelled. It takes a new place, has no failures and does not expire; claims and history go on, with
 	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
-	// recalled or purged, unless it is a [VerbDelete]; [book.ErrNotFound] if its conversation is not in the book any more.
+	// recalled or purged, unless it is a [VerbDelete]; [ErrChanging] while its message is being cancelled or rescheduled;
+	// [book.ErrNotFound] if its conversation is not in the book any more.
 	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
@@ -169,8 +182,12 @@ type Store interface {
 	// ErrNotFound.
 	MessageByKey(ctx context.Context, appID string, tenant activity.TenantID, key string) (MessageID, []byte, error)
 
-	// MessageRecord returns a message with its deliveries and their history, or ErrNotFound.
-	MessageRecord(ctx context.Context, id MessageID) (Record, error)
+	// Message returns a message, or ErrNotFound.
+	Message(ctx context.Context, id MessageID) (Message, error)
+
+	// MessageRecord returns a message, how many of its deliveries are in each state, and up to n of these with their
+	// history, in the order of their ids; or ErrNotFound. However many there are, it keeps no more than those in memory.
+	MessageRecord(ctx context.Context, id MessageID, n int) (Record, error)
 
 	// Counts tells how many deliveries are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)

@@ -71,7 +71,7 @@ func submit(t *testing.T, s outbox.Store, m outbox.Message, conversation book.Ro
 
 func delivery(t *testing.T, s outbox.Store) outbox.Delivery {
 	t.Helper()
-	r, err := s.MessageRecord(t.Context(), 1)
+	r, err := s.MessageRecord(t.Context(), 1, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,15 +20,17 @@ var (
 	ErrPurged = outbox.ErrPurged
 	// ErrNoDelivery: there is no such delivery.
 	ErrNoDelivery = outbox.ErrNoDelivery
+	// ErrChanging: the notification has very many deliveries, which are being cancelled or rescheduled.
+	ErrChanging = outbox.ErrChanging
 	// ErrState: what is asked for cannot be done to a delivery in its state.
 	ErrState = outbox.ErrState
 )
 
 // Reschedule moves what is not being sent yet to another time: at an instant, or after a while; exactly one is set. A time
-// that is past means now. It returns what became of each delivery: one that is being sent, or has its outcome, stays as
-// it is. [ErrNotFound], and a [*FieldError] for a time that cannot be.
+// that is past means now. A delivery that is being sent, or has its outcome, stays as it is. Of very many, some are moved when it
+// returns, as for [Engine.Cancel]. [ErrNotFound], and a [*FieldError] for a time that cannot be.
 func (e *Engine) Reschedule(ctx context.Context, id headsup.NotificationID, at time.Time, in time.Duration) (Status, error) {
-	s, err := e.Status(ctx, id)
+	m, err := e.message(ctx, id)
 	if err != nil {
 		return Status{}, err
 	}
@@ -40,15 +42,10 @@ func (e *Engine) Reschedule(ctx context.Context, id headsup.NotificationID, at t
 	if err != nil {
 		return Status{}, err
 	}
-	if end := s.Message.ExpiresAt; !end.IsZero() && !end.After(due) && !due.IsZero() {
+	if end := m.ExpiresAt; !end.IsZero() && !end.After(due) && !due.IsZero() {
 		return Status{}, &FieldError{fieldOf(at), "is not before the notification expires"}
 	}
-	r, err := e.cfg.Store.RescheduleMessage(ctx, s.Message.ID, due, now)
-	if err != nil {
-		return Status{}, err
-	}
-	e.tell(s.Message.ID)
-	return e.status(r)
+	return e.changed(ctx, m.ID, e.cfg.Store.RescheduleMessage(ctx, m.ID, due, now))
 }
 
 func fieldOf(at time.Time) string {
@@ -62,43 +59,38 @@ func fieldOf(at time.Time) string {
 // already by a delivery of its own, which changes it there. A channel that cannot do that ends such a delivery as failed,
 // with [ReasonNotSupported]. [ErrNotFound], [ErrRecalled], and a [*FieldError] for what cannot be said.
 func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content) (Status, error) {
-	s, err := e.Status(ctx, id)
+	m, err := e.message(ctx, id)
 	if err != nil {
 		return Status{}, err
 	}
-	if s.Message.Handler != "" {
+	if m.Handler != "" {
 		return Status{}, &FieldError{"text", "cannot be changed: a handler has said it, or will"}
 	}
 	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Summary: c.Summary}
 	var old activity.Activity
-	if json.Unmarshal(s.Message.Body, &old) == nil {
+	if json.Unmarshal(m.Body, &old) == nil {
 		n.Locale = old.Locale
 	}
 	body, err := encode(n)
 	if err != nil {
 		return Status{}, err
 	}
-	return e.revise(ctx, outbox.Revision{Message: s.Message.ID, Body: body})
+	return e.revise(ctx, outbox.Revision{Message: m.ID, Body: body})
 }
 
 // Recall takes a notification back: deliveries that are not being sent yet are cancelled, and where it was said already
 // it is removed, by a delivery of its own. A second recall changes nothing. [ErrNotFound].
 func (e *Engine) Recall(ctx context.Context, id headsup.NotificationID) (Status, error) {
-	s, err := e.Status(ctx, id)
+	m, err := e.message(ctx, id)
 	if err != nil {
 		return Status{}, err
 	}
-	return e.revise(ctx, outbox.Revision{Message: s.Message.ID})
+	return e.revise(ctx, outbox.Revision{Message: m.ID})
 }
 
 func (e *Engine) revise(ctx context.Context, r outbox.Revision) (Status, error) {
 	r.At, r.NextID = e.cfg.Now(), nextDelivery
-	record, err := e.cfg.Store.ReviseMessage(ctx, r)
-	if err != nil {
-		return Status{}, err
-	}
-	e.tell(r.Message)
-	return e.status(record)
+	return e.changed(ctx, r.Message, e.cfg.Store.ReviseMessage(ctx, r))
 }
 
 func nextDelivery() outbox.DeliveryID { return outbox.DeliveryID(ident.New()) }

@@ -34,11 +34,11 @@ func (s *sender) converse(ctx context.Context, at outbox.Attempt, a *activity.Ac
 	if s.talk.bot == nil {
 		return s.cancelAlone(ctx, at, a)
 	}
-	m, err := s.cfg.Store.MessageRecord(ctx, at.Message)
+	m, err := s.cfg.Store.Message(ctx, at.Message)
 	if err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "not_read", Err: err}
 	}
-	c := conversing{sender: s, at: at, said: a, value: m.Message.Value, bot: s.talk.bot}
+	c := conversing{sender: s, at: at, said: a, value: m.Value, bot: s.talk.bot}
 	if at.Handler != "" || a.Type == activity.TypeEvent && a.Name == activity.EventContinueConversation {
 		c.said = nil // somebody else says it
 	}
@@ -52,7 +52,7 @@ func (s *sender) converse(ctx context.Context, at outbox.Attempt, a *activity.Ac
 	} else if n == 1 { // the notification itself; what was to follow does
 		log.before, log.taken, log.first, c.said = 1, 1, at.Sends[0].Activity, nil
 	}
-	event, err := c.event(m.Message)
+	event, err := c.event(m)
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +66,7 @@ func (s *sender) converse(ctx context.Context, at outbox.Attempt, a *activity.Ac
 			ended = log.outcome()
 			ops := []headsup.Op{outbox.Conclude{Outcome: ended}}
 			if ended.State == outbox.StateDelivered && at.Policy.Expects.Wanted {
-				ops = append(ops, s.asks(at, m.Message, ended.Activity))
+				ops = append(ops, s.asks(at, m, ended.Activity))
 			}
 			return ops
 		}))

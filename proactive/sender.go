@@ -45,7 +45,7 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 	}
 	switch {
-	case at.Verb == outbox.VerbSend && (at.As != "" || at.Policy.Expects.Wanted):
+	case takesPart(at):
 		return s.converse(ctx, at, &a)
 	case at.Handler != "":
 		return s.perform(ctx, at, a.Value)
@@ -76,6 +76,12 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	return s.revise(ctx, at, out)
 }
 
+// takesPart reports whether an attempt is more than something said: it does something with what goes on in the
+// conversation, or wants a reply.
+func takesPart(at outbox.Attempt) bool {
+	return at.Verb == outbox.VerbSend && (at.As != "" || at.Policy.Expects.Wanted)
+}
+
 // keyOf names what a delivery says; firstOrdinal follows for the first activity, which is the only one unless a handler
 // runs.
 func keyOf(id outbox.DeliveryID) string { return ident.Text("dlv", int64(id)) }
@@ -85,7 +91,8 @@ const firstOrdinal = ":0"
 // sayStored sends the body as it is stored, with the address put in, which is what nearly every delivery needs; it is
 // not done where the activity must be decoded to know what to do with it.
 func (s *sender) sayStored(ctx context.Context, at outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Handler != "" || at.Window == headsup.WindowNew || at.MayHaveArrived && at.Edited {
+	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(at) || at.Window == headsup.WindowNew ||
+		at.MayHaveArrived && at.Edited {
 		return "", false, nil
 	}
 	body, ok := at.Conversation.Reference.AppendOutgoing(nil, at.Body)

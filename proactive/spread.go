@@ -52,18 +52,22 @@ func (e *Engine) spreadSoon() {
 	}
 }
 
-// spreadAll makes the deliveries of messages that were accepted with a spread, until ctx ends. It stops between two
-// steps, and whoever runs next goes on from there.
+// spreadAll makes the deliveries of messages that were accepted with a spread, and goes on with changes of messages with
+// very many deliveries, until ctx ends. It stops between two steps, and whoever runs next goes on from there.
 func (e *Engine) spreadAll(ctx context.Context) {
 	look := time.NewTicker(spreadPoll)
 	defer look.Stop()
 	for {
 		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if _, more, err = e.cfg.Store.SpreadMessages(ctx, spreadAtOnce, e.cfg.Now(), nextDelivery); err != nil {
+			changing, err := e.sweep(ctx)
+			if err == nil {
+				_, more, err = e.cfg.Store.SpreadMessages(ctx, spreadAtOnce, e.cfg.Now(), nextDelivery)
+				more = more || changing
+			}
+			if err != nil {
 				more = false
 				if ctx.Err() == nil {
-					e.cfg.Logger.ErrorContext(ctx, "deliveries not made", "error", err.Error())
+					e.cfg.Logger.ErrorContext(ctx, "deliveries not made or changed", "error", err.Error())
 				}
 			}
 		}
@@ -74,4 +78,13 @@ func (e *Engine) spreadAll(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// sweep goes on with a change, and tells whether there is more of it.
+func (e *Engine) sweep(ctx context.Context) (more bool, err error) {
+	changed, more, err := e.cfg.Store.SweepMessages(ctx, spreadAtOnce, nextDelivery)
+	for _, id := range changed {
+		e.tell(id)
+	}
+	return more, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // crowd puts conversations into the book.
@@ -65,8 +66,9 @@ func TestVeryManyAreTold(t *testing.T) {
 				f.crowd(t, people)
 				id := accept(t, f, headsup.Notification{To: headsup.Target{Everyone: true}, Text: "heads up"})
 				s, err := f.engine.Wait(t.Context(), id)
-				if err != nil || s.State() != outbox.StateDelivered || len(s.Deliveries) != people || s.Message.Recipients != people {
-					t.Errorf("%d deliveries, of %d, are %s (%v)", len(s.Deliveries), s.Message.Recipients, s.State(), err)
+				if err != nil || s.State() != outbox.StateDelivered || s.Counted() != people || len(s.Deliveries) != proactive.MaxShown ||
+					s.Message.Recipients != people {
+					t.Errorf("%d deliveries, of %d, are %s, %d are shown (%v)", s.Counted(), s.Message.Recipients, s.State(), len(s.Deliveries), err)
 				}
 				told := make(map[activity.ConversationID]int)
 				for _, out := range f.channel.Sent() {
@@ -88,8 +90,8 @@ func TestVeryManyAtATimeCanBeCancelled(t *testing.T) {
 			t.Errorf("before its time it is %s", s.State())
 		}
 		synctest.Wait()
-		if s := f.status(t, a.ID); len(s.Deliveries) != 1200 || s.State() != outbox.StateScheduled {
-			t.Errorf("%d deliveries are %s", len(s.Deliveries), s.State())
+		if s := f.status(t, a.ID); s.Counts[outbox.StateScheduled] != 1200 || s.State() != outbox.StateScheduled {
+			t.Errorf("%v deliveries are %s", s.Counts, s.State())
 		}
 		s, err := f.engine.Cancel(t.Context(), a.ID)
 		if err != nil || s.State() != outbox.StateCancelled || !s.Settled() {

@@ -9,22 +9,27 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 )
 
+// MaxShown is how many deliveries a [Status] shows at most. [Engine.Deliveries] lists them all.
+const MaxShown = 100
+
 // Status is how far a notification has come.
 type Status struct {
 	ID      headsup.NotificationID
 	Message outbox.Message
-	// Deliveries are its deliveries with their history, oldest change first; those that were made so far, while
-	// Message.Spreading.
+	// Counts are how many of its deliveries are in each state, those that were made so far while Message.Spreading. One that
+	// was delivered and has been removed since counts, together with what removed it, once as recalled.
+	Counts map[outbox.State]int64
+	// Deliveries are the first [MaxShown] of them with their history, oldest change first.
 	Deliveries []outbox.Delivery
 }
 
 // Settled reports whether every delivery has an outcome that lasts.
 func (s Status) Settled() bool {
-	if s.Message.Spreading {
+	if s.Message.Spreading || s.Message.Changing {
 		return false
 	}
-	for _, d := range s.Deliveries {
-		if !d.State.Final() {
+	for state, n := range s.Counts {
+		if n > 0 && !state.Final() {
 			return false
 		}
 	}
@@ -34,11 +39,20 @@ func (s Status) Settled() bool {
 // State sums the deliveries up: the state that all share, or else the least settled one among them. What was delivered and
 // has been removed since is recalled.
 func (s Status) State() outbox.State {
-	counts := outbox.CountStates(s.Deliveries)
-	if s.Message.Spreading {
-		counts[outbox.StateReady]++ // what is not made yet
+	if s.Message.Spreading && s.Counts[outbox.StateSending] == 0 {
+		return outbox.StateReady // what is not made yet
 	}
-	return outbox.StateOf(counts)
+	return outbox.StateOf(s.Counts)
+}
+
+// Counted is how many deliveries there are.
+func (s Status) Counted() (n int64) {
+	for state, some := range s.Counts {
+		if n += some; state == outbox.StateRecalled {
+			n += some // what was said, and what has removed it
+		}
+	}
+	return n
 }
 
 // DeliveryText is a delivery's id as people see it.
@@ -50,33 +64,77 @@ func (e *Engine) Status(ctx context.Context, id headsup.NotificationID) (Status,
 	if err != nil {
 		return Status{}, err
 	}
-	r, err := e.cfg.Store.MessageRecord(ctx, n)
-	if err != nil {
+	r, err := e.cfg.Store.MessageRecord(ctx, n, MaxShown)
+	switch {
+	case err != nil:
 		return Status{}, err
+	case r.Message.AppID != e.cfg.AppID:
+		return Status{}, ErrNotFound
 	}
-	return e.status(r)
+	return Status{ID: notificationID(r.Message.ID), Message: r.Message, Counts: r.Counts, Deliveries: r.Deliveries}, nil
 }
 
-// Cancel stops what is not being sent yet, and returns what became of each delivery. One that is being sent at that
-// moment goes its way.
-func (e *Engine) Cancel(ctx context.Context, id headsup.NotificationID) (Status, error) {
-	if _, err := e.Status(ctx, id); err != nil { // another bot's is not ours to cancel
-		return Status{}, err
-	}
+// message returns a notification of this bot without its deliveries, or [ErrNotFound].
+func (e *Engine) message(ctx context.Context, id headsup.NotificationID) (outbox.Message, error) {
 	n, err := messageID(id)
 	if err != nil {
-		return Status{}, err
+		return outbox.Message{}, err
 	}
-	r, err := e.cfg.Store.CancelMessage(ctx, n, e.cfg.Now())
+	m, err := e.cfg.Store.Message(ctx, n)
+	if err == nil && m.AppID != e.cfg.AppID {
+		err = ErrNotFound
+	}
+	return m, err
+}
+
+// Cancel stops what is not being sent yet, and returns what became of it. A delivery that is being sent at that moment goes
+// its way. When there are very many, some are cancelled when it returns, and Message.Changing tells that the others are to
+// be, which [Engine.Run] goes on with; none of them is sent any more.
+func (e *Engine) Cancel(ctx context.Context, id headsup.NotificationID) (Status, error) {
+	m, err := e.message(ctx, id)
 	if err != nil {
 		return Status{}, err
 	}
-	e.tell(n)
-	return e.status(r)
+	return e.changed(ctx, m.ID, e.cfg.Store.CancelMessage(ctx, m.ID, e.cfg.Now()))
+}
+
+// changed returns what became of a notification that was changed, if it was.
+func (e *Engine) changed(ctx context.Context, id outbox.MessageID, err error) (Status, error) {
+	if err != nil {
+		return Status{}, err
+	}
+	e.spreadSoon()
+	e.tell(id)
+	return e.Status(ctx, notificationID(id))
 }
 
 // lookAgain is how often a wait looks by itself: not every outcome comes from an attempt of this engine.
 const lookAgain = time.Second
+
+// restAfter is for how many times as long as a look at very many deliveries took there is no other.
+const restAfter = 10
+
+// awaits returns when there may be something to see, at least after a while; false when ctx has ended.
+func (e *Engine) awaits(ctx context.Context, news <-chan struct{}, rest time.Duration) bool {
+	look := time.NewTimer(rest + lookAgain)
+	defer look.Stop()
+	if rest > 0 {
+		pause := time.NewTimer(rest)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case <-news:
+	case <-look.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
 
 // Wait returns when every delivery has an outcome, or with the status so far when ctx ends, which is no error.
 func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, error) {
@@ -86,25 +144,18 @@ func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, e
 	}
 	news, stop := e.watch(n)
 	defer stop()
-	look := time.NewTicker(lookAgain)
-	defer look.Stop()
 	for {
+		began := time.Now()
 		s, err := e.Status(context.WithoutCancel(ctx), id)
 		if err != nil || s.Settled() {
 			return s, err
 		}
-		select {
-		case <-news:
-		case <-look.C:
-		case <-ctx.Done():
+		rest := time.Duration(0)
+		if s.Counted() > MaxShown { // to count very many takes a while
+			rest = restAfter * time.Since(began)
+		}
+		if !e.awaits(ctx, news, rest) {
 			return s, nil
 		}
 	}
-}
-
-func (e *Engine) status(r outbox.Record) (Status, error) {
-	if r.Message.AppID != e.cfg.AppID {
-		return Status{}, ErrNotFound
-	}
-	return Status{ID: notificationID(r.Message.ID), Message: r.Message, Deliveries: r.Deliveries}, nil
 }

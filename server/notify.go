@@ -56,11 +56,7 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	answer := notifyAnswer{ID: string(accepted.ID), Conversations: accepted.Deliveries}
 	if status, err := s.engine.Wait(ctx, accepted.ID); err == nil {
-		for _, d := range status.Deliveries {
-			if d.State == outbox.StateDelivered {
-				answer.Delivered++
-			}
-		}
+		answer.Delivered = int(status.Counts[outbox.StateDelivered])
 	}
 	answerNotify(w, r, http.StatusOK, answer)
 }

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"time"
 
-	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
@@ -109,52 +106,4 @@ func bytesText(n int64) string {
 		size, i = size/unit, i+1
 	}
 	return fmt.Sprintf("%.1f %ciB", size, "KMGT"[i])
-}
-
-type restore struct {
-	File         string `arg:"" help:"The backup."`
-	Data         string `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Data directory to make (${default})."`
-	AfterRestore string `name:"after-restore" default:"hold" enum:"hold,send" placeholder:"WHAT" help:"What to do with what waits to be said: hold it, since it may have been said after the backup was made, or send it (${default})."`
-}
-
-// Help shows examples.
-func (restore) Help() string {
-	return `Examples:
-
-    headsup restore headsup-2026-11-20.db --data ./restored
-    headsup serve --data ./restored
-    headsup deliveries list --state unknown --reason restored
-    headsup deliveries replay --state unknown --reason restored
-
-What was sent after the backup was made is not in it, so what waits in it may have been said already. "hold" makes everything
-that is due unknown, with the reason restored, and says nothing; look at it, and replay or settle it. What is due later stays.
-"send" says it all, some of it again perhaps. What people did since the backup is lost either way: whoever was forgotten must be
-forgotten again.
-
-The exit code is 0 when the directory is complete, 1 when something failed, 2 when the call is wrong.`
-}
-
-// Run makes a data directory.
-func (c restore) Run(ctx context.Context, s streams) error {
-	held := 0
-	r := sqlite.Restoration{From: c.File, Config: sqlite.Config{Dir: c.Data}}
-	if c.AfterRestore == "hold" {
-		r.Prepare = func(ctx context.Context, s *sqlite.Store) (err error) {
-			held, err = proactive.HoldRestored(ctx, s, time.Now().Truncate(time.Microsecond))
-			return err
-		}
-	}
-	err := sqlite.Restore(ctx, r)
-	if errors.Is(err, sqlite.ErrExists) {
-		return usageError{fmt.Errorf("%s has a database already; choose another --data, or move it away", c.Data)}
-	}
-	if err != nil {
-		return err
-	}
-	text := "restored into " + filepath.Clean(c.Data)
-	if c.AfterRestore == "hold" {
-		text += fmt.Sprintf("; deliveries held: %d", held)
-	}
-	_, err = fmt.Fprintln(s.out, text)
-	return err
 }

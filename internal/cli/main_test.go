@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/headsup-bot/headsup/internal/cli"
+	"github.com/headsup-bot/headsup/internal/pgtest"
 )
 
 // TestMain lets the test's binary be the program, for tests that need one in a process of its own.
@@ -15,7 +16,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CLI_TEST_PROGRAM") != "" {
 		os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Tests(m).Run())
 }
 
 // installed returns the environment of a machine on which headsup is installed.

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,7 +223,32 @@ func printNotification(out io.Writer, n api.Notification) error {
 	if err != nil {
 		return err
 	}
+	if n.More || n.Changing || n.Recipients > len(n.Deliveries) {
+		if err := printCounts(out, n); err != nil {
+			return err
+		}
+	}
 	return printDeliveries(out, n.Deliveries)
+}
+
+// printCounts writes how many deliveries are in each state, for those who are not shown all of them.
+func printCounts(out io.Writer, n api.Notification) error {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(n.Counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", n.Counts[state], state))
+	}
+	line := strings.Join(parts, ", ")
+	if n.Recipients > 0 {
+		line = fmt.Sprintf("for %s: %s", count(n.Recipients, "conversation"), cmp.Or(line, "none made yet"))
+	}
+	if n.Changing {
+		line += "; being changed"
+	}
+	if n.More {
+		line += fmt.Sprintf(". The first %d follow; \"headsup deliveries list --notification %s\" lists all", len(n.Deliveries), n.ID)
+	}
+	_, err := fmt.Fprintf(out, "%s.\n\n", printable(line))
+	return err
 }
 
 // printDeliveries writes a table of deliveries, and what happened to each.

@@ -62,21 +62,34 @@ type tally struct {
 }
 
 func tallyOf(n api.Notification) tally {
-	t := tally{all: len(n.Deliveries), why: make(map[string]int)}
-	for _, d := range n.Deliveries {
-		switch {
-		case d.State == "delivered":
-			t.delivered++
-		case client.Settled(d.State):
-			t.failed++
+	t := tally{why: make(map[string]int)}
+	if n.More { // the reasons of those that are shown would not be those of all
+		for state, some := range n.Counts {
+			t.add(state, state, some)
+		}
+	} else {
+		for _, d := range n.Deliveries {
 			why := d.State
 			if d.Reason != "" {
 				why += " (" + d.Reason + ")"
 			}
-			t.why[why]++
+			t.add(d.State, why, 1)
 		}
 	}
+	t.all = max(t.all, n.Recipients)
 	return t
+}
+
+// add counts some that are in a state, for a reason.
+func (t *tally) add(state, why string, some int) {
+	t.all += some
+	switch {
+	case state == "delivered":
+		t.delivered += some
+	case client.Settled(state):
+		t.failed += some
+		t.why[why] += some
+	}
 }
 
 func (t tally) settledOnes() int { return t.delivered + t.failed }

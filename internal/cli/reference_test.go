@@ -174,7 +174,8 @@ func describe(b *strings.Builder, command *kong.Node, settings []*kong.Flag) {
 	for _, arg := range command.Positional {
 		rows = append(rows, [2]string{arg.Summary(), arg.Help})
 	}
-	takesSettings := slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" })
+	takesSettings := slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "config" }) &&
+		slices.ContainsFunc(command.Flags, func(f *kong.Flag) bool { return f.Name == "listen" }) // and so all, not a few
 	for _, flag := range command.Flags {
 		isSetting := takesSettings && slices.ContainsFunc(settings, func(s *kong.Flag) bool { return s.Name == flag.Name })
 		if flag.Hidden || flag.Name == "help" || isSetting && flag.Name != "config" {

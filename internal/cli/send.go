@@ -115,7 +115,7 @@ func (c *send) Run(ctx context.Context, s streams) error {
 		switch n, err = c.await(ctx, server, n, c.due(), s.err); {
 		case errors.Is(err, errBlind) && !c.JSON:
 			_, err := fmt.Fprintf(s.out, "accepted as %s for %s; to tell what becomes of it, the key needs the scope read\n",
-				n.ID, count(len(n.Deliveries), "conversation"))
+				n.ID, count(tallyOf(n).all, "conversation"))
 			return err
 		case err != nil && !errors.Is(err, errBlind):
 			return fmt.Errorf("accepted as %s, but then: %w", n.ID, c.explain(err))

@@ -76,7 +76,8 @@ func (s *service) changes(a huma.API) {
 		Security: needs(access.Manage),
 		Summary:  "Say it at another time",
 		Description: "Moves what is not being sent yet to another time, and returns what became of each delivery: one that is being " +
-			"sent, or that has its outcome, stays as it is.",
+			"sent, or that has its outcome, stays as it is. When there are very many, changing is true in the answer until all are " +
+			"moved.",
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 413, 415, 422, 503},
@@ -86,7 +87,8 @@ func (s *service) changes(a huma.API) {
 		Security: needs(access.Manage),
 		Summary:  "Say something else",
 		Description: "Changes what a notification says. Deliveries that are not being sent yet say the new content; where the old one " +
-			"was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported.",
+			"was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported. " +
+			"When there are very many, changing is true in the answer until all are made.",
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},

@@ -52,18 +52,20 @@ func (s *service) notifications(a huma.API) {
 	}, s.create)
 	huma.Register(a, huma.Operation{
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
-		Summary:     "See what became of it",
-		Description: "Returns a notification with its deliveries and every change of each.",
-		Security:    needs(access.Read),
-		Tags:        []string{"notifications"},
-		Errors:      []int{404, 503},
+		Summary: "See what became of it",
+		Description: "Returns a notification, how many of its deliveries are in each state, and the first 100 of them with every change of " +
+			"each. GET /v1/deliveries lists all of them.",
+		Security: needs(access.Read),
+		Tags:     []string{"notifications"},
+		Errors:   []int{404, 503},
 	}, s.get)
 	huma.Register(a, huma.Operation{
 		OperationID: "cancel-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/cancel",
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
 			"has its outcome, stays as it is. One whose earlier attempt may have arrived ends as unknown, with reason cancelled. It " +
-			"may be repeated.",
+			"may be repeated. When there are very many, changing is true in the answer until all are cancelled; none of them is sent " +
+			"any more.",
 		Security: needs(access.Manage),
 		Tags:     []string{"notifications"},
 		Errors:   []int{404, 415, 503},
@@ -160,7 +162,8 @@ func render(s proactive.Status) api.Notification {
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
-		RecalledAt: optional(m.RecalledAt), Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), Manners: mannersOf(m.Policy),
+		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts),
+		Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), More: s.Counted() > int64(len(s.Deliveries)), Manners: mannersOf(m.Policy),
 	}
 	for _, d := range s.Deliveries {
 		n.Deliveries = append(n.Deliveries, renderDelivery(d))
@@ -174,12 +177,17 @@ func renderSummary(s proactive.Summary) api.NotificationSummary {
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
-		RecalledAt: optional(m.RecalledAt), Counts: make(map[string]int, len(s.Counts)),
-	}
-	for state, count := range s.Counts {
-		n.Counts[string(state)] = int(count)
+		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts),
 	}
 	return n
+}
+
+func countsOf(counts map[outbox.State]int64) map[string]int {
+	out := make(map[string]int, len(counts))
+	for state, n := range counts {
+		out[string(state)] = int(n)
+	}
+	return out
 }
 
 func askedFor(m outbox.Message) (to api.Target) {
@@ -212,7 +220,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	out := api.Notification{
 		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
-		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Deliveries: []api.Delivery{}, Manners: b.Manners,
+		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Counts: map[string]int{}, Deliveries: []api.Delivery{}, Manners: b.Manners,
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)

@@ -130,6 +130,8 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 	case errors.Is(err, outbox.ErrNoRoom):
 		return huma.ErrorWithHeaders(newProblem(http.StatusInsufficientStorage, api.CodeNoRoom,
 			"the server's disk is nearly full; it takes nothing new"), http.Header{"Retry-After": {"30"}})
+	case errors.Is(err, proactive.ErrChanging):
+		return newProblem(http.StatusConflict, api.CodeChanging, "the notification's deliveries are being changed")
 	case errors.Is(err, proactive.ErrPurged):
 		return newProblem(http.StatusConflict, api.CodePurged, "what the notification said is kept no longer")
 	case errors.Is(err, proactive.ErrNoSchedule):

@@ -401,3 +401,12 @@ func (c *Cluster) NetworkURL(database string, addresses ...string) string {
 
 // Addr is where the cluster listens: host and port.
 func (c *Cluster) Addr() string { return net.JoinHostPort("127.0.0.1", c.port) }
+
+// Name is the name of a database in a URL that [Cluster.Database] or [Cluster.Copy] has returned.
+func Name(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}

@@ -93,5 +93,5 @@ func (m *message) matches(f outbox.MessageFilter) bool {
 }
 
 func (m *message) summary() outbox.Summary {
-	return outbox.Summary{Message: copyMessage(m.Message), Counts: outbox.CountStates(m.record().Deliveries)}
+	return outbox.Summary{Message: copyMessage(m.Message), Counts: outbox.CountStates(m.first(len(m.deliveries)))}
 }

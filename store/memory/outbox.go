@@ -334,12 +334,12 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 }
 
 // CancelMessage implements [outbox.Store].
-func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
+func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[id]
 	if !known {
-		return outbox.Record{}, outbox.ErrNotFound
+		return outbox.ErrNotFound
 	}
 	m.spreadEnds()
 	for _, d := range m.deliveries {
@@ -348,7 +348,7 @@ func (s *Store) CancelMessage(_ context.Context, id outbox.MessageID, at time.Ti
 			s.wake()
 		}
 	}
-	return m.record(), nil
+	return nil
 }
 
 // MessageByKey implements [outbox.Store].
@@ -364,23 +364,35 @@ func (s *Store) MessageByKey(
 	return m.ID, slices.Clone(m.Fingerprint), nil
 }
 
+// Message implements [outbox.Store].
+func (s *Store) Message(_ context.Context, id outbox.MessageID) (outbox.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, known := s.queue.messages[id]
+	if !known {
+		return outbox.Message{}, outbox.ErrNotFound
+	}
+	return copyMessage(m.Message), nil
+}
+
 // MessageRecord implements [outbox.Store].
-func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID) (outbox.Record, error) {
+func (s *Store) MessageRecord(_ context.Context, id outbox.MessageID, n int) (outbox.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[id]
 	if !known {
 		return outbox.Record{}, outbox.ErrNotFound
 	}
-	return m.record(), nil
+	return outbox.Record{Summary: m.summary(), Deliveries: m.first(n)}, nil
 }
 
-func (m *message) record() outbox.Record {
-	r := outbox.Record{Message: copyMessage(m.Message), Deliveries: make([]outbox.Delivery, len(m.deliveries))}
-	for i, d := range m.deliveries {
-		r.Deliveries[i] = d.copy()
+// first are up to n of its deliveries.
+func (m *message) first(n int) []outbox.Delivery {
+	all := make([]outbox.Delivery, min(n, len(m.deliveries)))
+	for i := range all {
+		all[i] = m.deliveries[i].copy()
 	}
-	return r
+	return all
 }
 
 func (d *delivery) copy() outbox.Delivery {

@@ -13,17 +13,19 @@ import (
 )
 
 // ReviseMessage implements [outbox.Store].
-func (s *Store) ReviseMessage(_ context.Context, r outbox.Revision) (outbox.Record, error) {
+func (s *Store) ReviseMessage(_ context.Context, r outbox.Revision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[r.Message]
 	if !known {
-		return outbox.Record{}, outbox.ErrNotFound
+		return outbox.ErrNotFound
 	}
-	if err := s.revise(m, r); err != nil {
-		return outbox.Record{}, err
-	}
-	return m.record(), nil
+	return s.revise(m, r)
+}
+
+// SweepMessages implements [outbox.Store]. Changes are made in one step here, however many they are.
+func (s *Store) SweepMessages(context.Context, int, func() outbox.DeliveryID) ([]outbox.MessageID, bool, error) {
+	return nil, false, nil
 }
 
 // revise edits or recalls a message. s.mu is held.
@@ -71,12 +73,12 @@ func (s *Store) revise(m *message, r outbox.Revision) error {
 }
 
 // RescheduleMessage implements [outbox.Store].
-func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, at time.Time) (outbox.Record, error) {
+func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, known := s.queue.messages[id]
 	if !known {
-		return outbox.Record{}, outbox.ErrNotFound
+		return outbox.ErrNotFound
 	}
 	if m.spread != nil {
 		m.spread.DueAt = due
@@ -87,7 +89,7 @@ func (s *Store) RescheduleMessage(_ context.Context, id outbox.MessageID, due, a
 		}
 	}
 	s.wake()
-	return m.record(), nil
+	return nil
 }
 
 // reschedule makes a delivery that waits due at another time. s.mu is held.

@@ -219,7 +219,8 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 // lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
 const lookAtHeads = `SELECT l.route, l.lane, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = l.route AND w.lane = l.lane),
 		coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), coalesce(c.conversation_id, ''),
-		coalesce(d.verb IS NULL AND d.replayed IS NULL AND (m.expires_at <= $4 OR m.cancelled_at IS NOT NULL AND d.claims = 0), false)
+		coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+			OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)
 	FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS l (route, lane, most)
 	LEFT JOIN LATERAL (
 		SELECT h.* FROM deliveries h JOIN turns t ON t.conversation = h.conversation
@@ -449,21 +450,22 @@ type candidate struct {
 	onUnknown, window   int64
 	expiresAt, accepted time.Time
 	trace               string
-	cancelled           bool // its message was, when it was waiting and there were very many
-	edited              bool // its message was
+	notBefore           time.Time // while its message's deliveries are changed: to when they are moved, or never
+	recalled            bool      // its message was
+	edited              bool      // its message was
 	handler             string
 	policy              optionalText
 	sent                activity.ID // what it revises
 }
 
 const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
-	coalesce(m.trace, ''), m.cancelled_at IS NOT NULL, m.edited_at IS NOT NULL,
+	coalesce(m.trace, ''), m.not_before, m.recalled_at IS NOT NULL, m.edited_at IS NOT NULL,
 	coalesce(m.handler, ''), m.policy`
 
 func scanCandidate(r pgx.Row) (*candidate, error) {
 	var c candidate
 	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
-		(*optionalTime)(&c.accepted), &c.trace, &c.cancelled, &c.edited, &c.handler, &c.policy)...)
+		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy)...)
 	return &c, err
 }
 
@@ -501,8 +503,8 @@ func hand(condition string) string {
 
 var (
 	// handSends is for what is to be said and may be.
-	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR (m.expires_at IS NULL OR m.expires_at > $3)
-		AND (m.cancelled_at IS NULL OR d.claims > 0)) AND (m.policy IS NULL OR d.conversation = ANY ($7))`)
+	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR m.expires_at IS NULL OR m.expires_at > $3)
+		AND (m.not_before IS NULL OR m.not_before <= $3) AND (m.policy IS NULL OR d.conversation = ANY ($7))`)
 	handAll = hand(" AND $7::bigint[] IS NULL")
 )
 
@@ -574,9 +576,7 @@ func (t *tx) handRest(
 	}
 	dropped = len(hold)
 	for _, s := range stay {
-		if err := t.finish(ctx, s.list, func(h *hot) outbox.Change {
-			return outbox.Change{At: now, State: s.to, Attempt: int(h.claims), Reason: s.reason, Detail: s.detail}
-		}); err != nil {
+		if err := t.keepBack(ctx, s, now); err != nil {
 			return nil, 0, err
 		}
 		dropped += len(s.list)
@@ -606,12 +606,28 @@ func (t *tx) handRest(
 	return found, dropped, t.flush(ctx) // successors may be claimed now
 }
 
-// over are heads that are not to be sent any more, for the same reason.
+// over are heads that are not to be sent any more, or later, for the same reason.
 type over struct {
 	to     outbox.State
 	reason string
 	detail string
+	due    time.Time // of those that are scheduled
 	list   []hot
+}
+
+// keepBack ends heads, or moves them to another time.
+func (t *tx) keepBack(ctx context.Context, o over, now time.Time) error {
+	c := outbox.Change{At: now, State: o.to, Reason: o.reason, Detail: o.detail}
+	if o.to == outbox.StateScheduled {
+		if len(o.list) == 0 {
+			return nil
+		}
+		return t.delay(ctx, o.list, o.due, c)
+	}
+	return t.finish(ctx, o.list, func(h *hot) outbox.Change {
+		c.Attempt = int(h.claims)
+		return c
+	})
 }
 
 // judge says what is to become of heads: which are handed out, with what those that revise something revise; which are held;
@@ -639,15 +655,20 @@ func (t *tx) judge(
 		return nil, nil, nil, err
 	}
 	nothing, stopped, late := over{to: outbox.StateSuppressed, reason: outbox.ReasonNothingSent}, over{to: outbox.StateCancelled}, over{to: outbox.StateExpired}
+	recalled := over{to: outbox.StateCancelled, reason: outbox.ReasonRecalled}
 	revise = make(map[outbox.DeliveryID]activity.ID)
 	for _, c := range list {
-		switch {
+		switch keptBack := c.notBefore.After(now); {
+		case keptBack && c.recalled && c.verb != remove:
+			recalled.list = append(recalled.list, c.hot)
 		case c.verb != send && said[c.revises].said:
 			revise[c.id] = said[c.revises].id
 		case c.verb != send:
 			nothing.list = append(nothing.list, c.hot)
-		case c.cancelled && c.claims == 0 && !c.replayed:
+		case keptBack && !c.notBefore.Before(never):
 			stopped.list = append(stopped.list, c.hot)
+		case keptBack:
+			stay = append(stay, over{to: outbox.StateScheduled, reason: outbox.ReasonRescheduled, due: c.notBefore, list: []hot{c.hot}})
 		case !c.replayed && expiredAt(c.expiresAt, now):
 			late.list = append(late.list, c.hot)
 		case c.policy != "":
@@ -664,7 +685,7 @@ func (t *tx) judge(
 			}
 		}
 	}
-	return revise, hold, append(stay, nothing, stopped, late), nil
+	return revise, hold, append(stay, nothing, stopped, recalled, late), nil
 }
 
 // attempts are what the caller gets.

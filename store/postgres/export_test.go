@@ -14,7 +14,7 @@ func MigrateBy(ctx context.Context, url string, files fs.FS) error {
 	if err != nil {
 		return err
 	}
-	return migrateBy(ctx, pc.ConnConfig, files)
+	return migrateBy(ctx, pc.ConnConfig, files, nil)
 }
 
 // Migrations are this program's.

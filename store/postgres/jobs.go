@@ -195,7 +195,7 @@ func (t *tx) retell(ctx context.Context, id outbox.MessageID, p proactive.JobPro
 	if id == 0 {
 		return false, nil
 	}
-	m, err := t.revising(ctx, id)
+	m, err := t.revising(ctx, id, 0, -1)
 	switch {
 	case errors.Is(err, outbox.ErrNotFound): // it is too old
 		return false, nil
@@ -210,7 +210,9 @@ func (t *tx) retell(ctx context.Context, id outbox.MessageID, p proactive.JobPro
 			return false, nil
 		}
 	}
-	return true, t.edit(ctx, &outbox.Revision{Message: id, Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}, m)
+	rev := outbox.Revision{Message: id, Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}
+	t.replaceBody(&rev)
+	return true, t.retells(ctx, &rev, m, false)
 }
 
 // Job implements [proactive.JobStore].

@@ -18,17 +18,18 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date, one node at a time, and refuses one that is newer than this program. Each
-// migration is a transaction together with the note of its version, so one that is interrupted happens the next time.
-func migrate(ctx context.Context, cc *pgx.ConnConfig) error {
+// migration is a transaction together with the note of its version, so one that is interrupted happens the next time. What
+// is to be done before another node gets to work is done by then; nil is nothing.
+func migrate(ctx context.Context, cc *pgx.ConnConfig, then func() error) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	return migrateBy(ctx, cc, files)
+	return migrateBy(ctx, cc, files, then)
 }
 
 // migrateBy is migrate with a directory of migrations.
-func migrateBy(ctx context.Context, cc *pgx.ConnConfig, files fs.FS) (err error) {
+func migrateBy(ctx context.Context, cc *pgx.ConnConfig, files fs.FS, then func() error) (err error) {
 	db := stdlib.OpenDB(*cc)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
@@ -43,10 +44,13 @@ func migrateBy(ctx context.Context, cc *pgx.ConnConfig, files fs.FS) (err error)
 			return err
 		case have > want:
 			return fmt.Errorf("%w (schema %d, this program knows %d)", ErrNewer, have, want)
-		case have == want:
-			return nil
+		case have < want:
+			err = patiently(ctx, p)
 		}
-		return patiently(ctx, p)
+		if err != nil || then == nil {
+			return err
+		}
+		return then()
 	})
 }
 

@@ -159,9 +159,14 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, pc.ConnConfig); err != nil {
+	if err := migrate(ctx, pc.ConnConfig, nil); err != nil {
 		return nil, explain(err)
 	}
+	return openMigrated(ctx, cfg, pc, leaseTime, callersTime)
+}
+
+// openMigrated opens a database whose schema is up to date.
+func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime time.Duration, callersTime bool) (*Store, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, explain(err)

@@ -77,7 +77,8 @@ func (t *tx) oldOnes(ctx context.Context, ids []int64) (page []old, err error) {
 	rows, err := t.Query(ctx, `SELECT m.id, coalesce(m.alone, 0), m.created_at, m.body IS NOT NULL,
 			EXISTS (SELECT FROM deliveries d WHERE d.id = m.alone)
 				OR EXISTS (SELECT FROM deliveries d WHERE d.message = m.id AND NOT d.alone)
-				OR EXISTS (SELECT FROM spreads s WHERE s.message = m.id),
+				OR EXISTS (SELECT FROM spreads s WHERE s.message = m.id)
+				OR EXISTS (SELECT FROM sweeps s WHERE s.message = m.id),
 			greatest((SELECT f.updated_at FROM finished f WHERE f.id = m.alone),
 				(SELECT max(f.updated_at) FROM finished f WHERE f.message = m.id AND NOT f.alone))
 		FROM messages m WHERE m.id = ANY ($1) ORDER BY m.id`, ids)

@@ -28,11 +28,19 @@ func (s *Store) MessageByKey(
 	return id, fingerprint, err
 }
 
+// Message implements [outbox.Store].
+func (s *Store) Message(ctx context.Context, id outbox.MessageID) (m outbox.Message, err error) {
+	err = s.read(ctx, func(ctx context.Context, q querier) (err error) {
+		m, _, err = readMessage(ctx, q, id)
+		return err
+	})
+	return m, err
+}
+
 // MessageRecord implements [outbox.Store].
-func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.Record, error) {
-	var record outbox.Record
-	err := s.snapshot(ctx, func(ctx context.Context, q querier) (err error) {
-		record, err = readRecord(ctx, q, id)
+func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID, n int) (record outbox.Record, err error) {
+	err = s.snapshot(ctx, func(ctx context.Context, q querier) (err error) {
+		record, err = readRecord(ctx, q, id, n)
 		return err
 	})
 	if err != nil {
@@ -43,7 +51,8 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window_code, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
-	m.trace, coalesce(m.recipients, 0), EXISTS (SELECT FROM spreads s WHERE s.message = m.id), m.handler, coalesce(m.alone, 0)`
+	m.trace, coalesce(m.recipients, 0), EXISTS (SELECT FROM spreads s WHERE s.message = m.id), m.handler, coalesce(m.alone, 0),
+	EXISTS (SELECT FROM sweeps s WHERE s.message = m.id)`
 
 // scanMessage reads messageColumns, and what comes after them.
 func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err error) {
@@ -55,7 +64,7 @@ func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err err
 		(*[]byte)(&m.Value), (*optionalText)(&m.Topic), &m.Lane, &onUnknown, &window, &policy,
 		(*optionalText)(&m.CollapseKey), (*optionalText)(&m.Target), (*optionalTime)(&m.ExpiresAt), &m.CreatedAt,
 		(*optionalTime)(&m.EditedAt), (*optionalTime)(&m.RecalledAt), (*optionalText)(&m.Trace), &recipients, &m.Spreading,
-		(*optionalText)(&m.Handler), &alone,
+		(*optionalText)(&m.Handler), &alone, &m.Changing,
 	}, more...)...)
 	if err == nil {
 		m.Policy, err = outbox.DecodePolicy(string(policy))
@@ -64,17 +73,34 @@ func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err err
 	return m, alone, err
 }
 
-func readRecord(ctx context.Context, q querier, id outbox.MessageID) (record outbox.Record, err error) {
+func readMessage(ctx context.Context, q querier, id outbox.MessageID) (m outbox.Message, alone int64, err error) {
+	m, alone, err = scanMessage(q.QueryRow(ctx, "SELECT "+messageColumns+" FROM messages m WHERE m.id = $1", int64(id)))
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = outbox.ErrNotFound
+	}
+	return m, alone, err
+}
+
+// readRecord reads a message and its first deliveries; the others are only counted.
+func readRecord(ctx context.Context, q querier, id outbox.MessageID, n int) (record outbox.Record, err error) {
 	var alone int64
-	record.Message, alone, err = scanMessage(q.QueryRow(ctx, "SELECT "+messageColumns+" FROM messages m WHERE m.id = $1", int64(id)))
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return outbox.Record{}, outbox.ErrNotFound
-	case err != nil:
+	if record.Message, alone, err = readMessage(ctx, q, id); err != nil {
 		return outbox.Record{}, err
 	}
-	record.Deliveries, err = collectDeliveries(q.Query(ctx, recordOf, int64(id), alone))
-	return record, err
+	if record.Deliveries, err = collectDeliveries(q.Query(ctx, recordOf, int64(id), alone, n+1)); err != nil {
+		return outbox.Record{}, err
+	}
+	if len(record.Deliveries) <= n {
+		record.Counts = outbox.CountStates(record.Deliveries)
+		return record, nil
+	}
+	record.Deliveries = record.Deliveries[:n]
+	counts, err := countsOf(ctx, q, []listed{{Message: record.Message, alone: alone}})
+	if err != nil {
+		return outbox.Record{}, err
+	}
+	record.Counts = counts[0]
+	return record, nil
 }
 
 // Deliveries of a message: the only one that was asked for has its id in the message, the others are found by the
@@ -85,9 +111,17 @@ const (
 )
 
 var (
-	recordOf = strings.Join(append(selectDeliveries(itself), selectDeliveries(ofNumber)...), " UNION ALL ") + " ORDER BY 1"
+	recordOf = firstOf("$3", append(selectDeliveries(itself), selectDeliveries(ofNumber)...)...)
 	recordBy = strings.Join(selectDeliveries("d.id = $1"), " UNION ALL ")
 )
+
+// firstOf are the rows with the smallest ids of several queries of d.
+func firstOf(limit string, queries ...string) string {
+	for i, q := range queries {
+		queries[i] = "(" + q + " ORDER BY d.id LIMIT " + limit + ")"
+	}
+	return strings.Join(queries, " UNION ALL ") + " ORDER BY 1 LIMIT " + limit
+}
 
 // selectDeliveries is a query for each of the tables.
 func selectDeliveries(which string) []string {

@@ -57,9 +57,9 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 		case h.state == delivered:
 			return outbox.ErrState
 		}
-		var recalled, purged bool
-		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL, body IS NULL FROM messages WHERE id = $1 FOR SHARE", int64(h.message)).
-			Scan(&recalled, &purged); err != nil {
+		var recalled, purged, changing bool
+		if err := t.QueryRow(ctx, "SELECT recalled_at IS NOT NULL, body IS NULL, not_before IS NOT NULL FROM messages WHERE id = $1 FOR SHARE", int64(h.message)).
+			Scan(&recalled, &purged, &changing); err != nil {
 			return err
 		}
 		switch {
@@ -67,6 +67,8 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 			return outbox.ErrRecalled
 		case purged && h.verb != remove:
 			return outbox.ErrPurged
+		case changing && h.verb != remove:
+			return outbox.ErrChanging
 		}
 		if _, ok := there[h.conversation]; !ok {
 			return book.ErrNotFound
@@ -147,7 +149,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, a
 	return total, nil
 }
 
-const mayBeReplayed = ` AND d.state <> 5 AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL)
+const mayBeReplayed = ` AND d.state <> 5 AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL AND m.not_before IS NULL)
 	AND EXISTS (SELECT FROM conversations c WHERE c.id = d.conversation)`
 
 // replayNext replays some of those that match after one.

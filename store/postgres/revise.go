@@ -3,20 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
 )
-
-// ReviseMessage implements [outbox.Store].
-func (s *Store) ReviseMessage(ctx context.Context, rev outbox.Revision) (outbox.Record, error) {
-	if err := s.write(ctx, func(ctx context.Context, t *tx) error { return t.revise(ctx, &rev) }); err != nil {
-		return outbox.Record{}, err
-	}
-	return s.MessageRecord(ctx, rev.Message)
-}
 
 // part is one delivery of a message that is revised.
 type part struct {
@@ -34,35 +29,39 @@ func (p part) waits() bool { return p.state == scheduled || p.state == ready || 
 // given reports whether it is said, or may be in a moment.
 func (p part) given() bool { return p.state == sending || p.state == delivered }
 
-// revised is a message as far as revisions need to know it, with its deliveries in the order of their ids, in
-// conversations that are locked.
+// revised is a message as far as changes of it need to know it.
 type revised struct {
 	id       outbox.MessageID
 	lane     outbox.Lane
+	alone    int64
 	recalled bool
-	parts    []part
+	parts    []part // those of a page, in the order of their ids, in conversations that are locked
 }
 
-func (t *tx) revise(ctx context.Context, rev *outbox.Revision) error {
-	m, err := t.revising(ctx, rev.Message)
-	switch {
-	case err != nil:
-		return err
-	case m.recalled && len(rev.Body) > 0:
-		return outbox.ErrRecalled
-	case m.recalled:
-		return nil
-	case len(rev.Body) == 0:
-		return t.recall(ctx, rev, m)
+const selectRevised = "SELECT id, lane, coalesce(alone, 0), recalled_at IS NOT NULL FROM messages WHERE id = $1"
+
+func (t *tx) messageOf(ctx context.Context, id outbox.MessageID) (*revised, error) {
+	return scanRevised(t.QueryRow(ctx, selectRevised, int64(id)))
+}
+
+func scanRevised(r pgx.Row) (*revised, error) {
+	var m revised
+	err := r.Scan((*int64)(&m.id), &m.lane, &m.alone, &m.recalled)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = outbox.ErrNotFound
 	}
-	return t.edit(ctx, rev, m)
+	return &m, err
 }
 
-// revising locks a message, so that it is revised by one at a time, and the conversations of its deliveries, so that these
-// stay as they are. While it is locked, no deliveries are made of it.
-func (t *tx) revising(ctx context.Context, id outbox.MessageID) (*revised, error) {
+// revising locks a message, so that it is revised by one at a time, and the conversations of up to n of its deliveries
+// after one, so that these stay as they are; of all with a negative n.
+func (t *tx) revising(ctx context.Context, id outbox.MessageID, after outbox.DeliveryID, n int) (*revised, error) {
+	m, err := t.messageOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		known, err := t.parts(ctx, id)
+		known, err := t.parts(ctx, m, after, n)
 		if err != nil {
 			return nil, err
 		}
@@ -73,16 +72,10 @@ func (t *tx) revising(ctx context.Context, id outbox.MessageID) (*revised, error
 		if _, err := t.lock(ctx, rows); err != nil {
 			return nil, err
 		}
-		m := &revised{id: id}
-		err = t.QueryRow(ctx, "SELECT lane, recalled_at IS NOT NULL FROM messages WHERE id = $1 FOR UPDATE", int64(id)).
-			Scan(&m.lane, &m.recalled)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, outbox.ErrNotFound
-		}
-		if err != nil {
+		if m, err = scanRevised(t.QueryRow(ctx, selectRevised+" FOR UPDATE", int64(id))); err != nil {
 			return nil, err
 		}
-		if m.parts, err = t.parts(ctx, id); err != nil || covers(known, m.parts) {
+		if m.parts, err = t.parts(ctx, m, after, n); err != nil || covers(known, m.parts) {
 			return m, err
 		}
 		// Somebody has added deliveries meanwhile: their conversations are to be locked, too.
@@ -103,12 +96,12 @@ func covers(locked, now []part) bool {
 	return true
 }
 
-func (t *tx) parts(ctx context.Context, id outbox.MessageID) (found []part, err error) {
-	const columns = "SELECT d.id, d.conversation, d.state, coalesce(d.verb, 0), coalesce(d.revises, 0), d.activity_id IS NOT NULL, "
-	const waiting, final = columns + "coalesce(d.unsure, false) FROM deliveries d WHERE ", columns + "d.state = 7 OR d.state = 6 AND coalesce(d.reason, '') = 'partial' FROM finished d WHERE "
-	const only = "d.id = (SELECT m.alone FROM messages m WHERE m.id = $1)"
-	const others = "d.message = $1 AND NOT d.alone"
-	rows, err := t.Query(ctx, waiting+only+" UNION ALL "+final+only+" UNION ALL "+waiting+others+" UNION ALL "+final+others+" ORDER BY 1", int64(id))
+func (t *tx) parts(ctx context.Context, m *revised, after outbox.DeliveryID, n int) (found []part, err error) {
+	var limit any // none
+	if n >= 0 {
+		limit = n
+	}
+	rows, err := t.Query(ctx, selectParts, int64(m.id), m.alone, int64(after), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -123,34 +116,89 @@ func (t *tx) parts(ctx context.Context, id outbox.MessageID) (found []part, err 
 	return found, rows.Err()
 }
 
-// edit replaces the body, for those who wait, and has it told to those who have the old one.
-func (t *tx) edit(ctx context.Context, rev *outbox.Revision, m *revised) error {
+var selectParts = func() string {
+	const columns = "SELECT d.id, d.conversation, d.state, coalesce(d.verb, 0), coalesce(d.revises, 0), d.activity_id IS NOT NULL, "
+	const waiting = columns + "coalesce(d.unsure, false) FROM deliveries d WHERE d.id > $3 AND "
+	const final = columns + "d.state = 7 OR d.state = 6 AND coalesce(d.reason, '') = 'partial' FROM finished d WHERE d.id > $3 AND "
+	return firstOf("$4", waiting+itself, final+itself, waiting+ofNumber, final+ofNumber)
+}()
+
+// replaceBody makes a message say something else.
+func (t *tx) replaceBody(rev *outbox.Revision) {
 	t.last.Queue("UPDATE messages SET body = $2, edited_at = $3 WHERE id = $1", int64(rev.Message), []byte(rev.Body), rev.At)
-	coming := make(map[outbox.DeliveryID]bool) // those for which an update waits, which will tell the new body
-	for _, p := range m.parts {
-		if p.verb == update && p.waits() {
-			coming[p.revises] = true
-		}
-	}
-	var told []part
-	for _, p := range m.parts {
-		if p.verb == send && p.given() && !coming[p.id] {
-			told = append(told, p)
-		}
-	}
-	return t.insertRevisions(ctx, rev, m.lane, told, update)
 }
 
-// recall stops what waits and takes back what was said.
-func (t *tx) recall(ctx context.Context, rev *outbox.Revision, m *revised) error {
-	if err := t.endSpread(ctx, rev.Message); err != nil {
+// retells has the new body told to those who have the old one. Some time after the edit, that is not everybody who has
+// been told.
+func (t *tx) retells(ctx context.Context, rev *outbox.Revision, m *revised, later bool) error {
+	var given []part
+	for _, p := range m.parts {
+		if p.verb == send && p.given() {
+			given = append(given, p)
+		}
+	}
+	if len(given) == 0 {
+		return t.flush(ctx)
+	}
+	needless, err := t.updated(ctx, m, given)
+	if err == nil && later {
+		err = t.saysNew(ctx, given, rev.At, needless)
+	}
+	if err != nil {
 		return err
 	}
-	t.last.Queue("UPDATE messages SET recalled_at = $2 WHERE id = $1", int64(rev.Message), rev.At)
+	return t.insertRevisions(ctx, rev, m.lane, slices.DeleteFunc(given, func(p part) bool { return needless[p.id] }), update)
+}
+
+// updated are those for which an update waits, which will tell the new body.
+func (t *tx) updated(ctx context.Context, m *revised, given []part) (map[outbox.DeliveryID]bool, error) {
+	where := make([]int64, len(given))
+	for i, p := range given {
+		where[i] = int64(p.conversation)
+	}
+	rows, err := t.Query(ctx, `SELECT d.revises FROM deliveries d WHERE d.conversation = ANY ($1) AND d.lane = $2
+		AND d.seq IS NOT NULL AND d.message = $3 AND d.verb = 1 AND d.state <> 4`, where, int16(m.lane), int64(m.id))
+	if err != nil {
+		return nil, err
+	}
+	coming := make(map[outbox.DeliveryID]bool)
+	var of int64
+	_, err = pgx.ForEachRow(rows, []any{&of}, func() error {
+		coming[outbox.DeliveryID(of)] = true
+		return nil
+	})
+	return coming, err
+}
+
+// saysNew adds those that have said what the message says since it was edited.
+func (t *tx) saysNew(ctx context.Context, given []part, edited time.Time, to map[outbox.DeliveryID]bool) error {
+	ids := make([]int64, len(given))
+	for i, p := range given {
+		ids[i] = int64(p.id)
+	}
+	rows, err := t.Query(ctx, `SELECT id, history FROM deliveries WHERE id = ANY ($1)
+		UNION ALL SELECT id, history FROM finished WHERE id = ANY ($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id int64
+	var lines []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &lines}, func() error {
+		changes, err := history.Parse(lines)
+		if err == nil && !outbox.SaysOld(changes, edited) {
+			to[outbox.DeliveryID(id)] = true
+		}
+		return err
+	})
+	return err
+}
+
+// takesBack stops what waits and takes back what was said.
+func (t *tx) takesBack(ctx context.Context, rev *outbox.Revision, m *revised) error {
 	var waiting []outbox.DeliveryID
 	var told []part
 	for _, p := range m.parts {
-		if p.waits() {
+		if p.waits() && p.verb != remove {
 			waiting = append(waiting, p.id)
 		}
 		if p.verb == send && (p.given() || p.unsure) {

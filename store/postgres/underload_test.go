@@ -204,6 +204,37 @@ func TestMigrationsLetOthersGoOn(t *testing.T) {
 	}
 }
 
+// meet puts n conversations into the book.
+func meet(t *testing.T, s *postgres.Store, n int) (rows []book.Row) {
+	t.Helper()
+	for i := range n {
+		ref := activity.Reference{
+			ChannelID: "test", ServiceURL: "https://channel.example/", Bot: &activity.ChannelAccount{ID: "bot"},
+			Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i)), TenantID: "t"},
+		}
+		c, err := s.Sight(t.Context(), book.Sighting{
+			Key: headsup.KeyOf("app", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceClaim, VerifiedAt: time.Now(), At: time.Now(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, c.Row)
+	}
+	return rows
+}
+
+// submissionTo says an ordinary message in a conversation.
+func submissionTo(id int64, row book.Row) outbox.Submission {
+	now := time.Now()
+	return outbox.Submission{
+		Message: outbox.Message{
+			ID: outbox.MessageID(id), AppID: "app", Tenant: "t", Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"x"}`),
+			Target: `{"conversation":"c"}`, CreatedAt: now,
+		},
+		Deliveries: []outbox.NewDelivery{{ID: outbox.DeliveryID(id), Conversation: row}}, At: now,
+	}
+}
+
 // serving is a store that accepts one message after another.
 type serving struct {
 	accepted atomic.Int64
@@ -218,33 +249,14 @@ func serve(t *testing.T, url string) *serving {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []book.Row
-	for i := range 20 {
-		ref := activity.Reference{
-			ChannelID: "test", ServiceURL: "https://channel.example/", Bot: &activity.ChannelAccount{ID: "bot"},
-			Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i)), TenantID: "t"},
-		}
-		c, err := s.Sight(t.Context(), book.Sighting{
-			Key: headsup.KeyOf("app", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceClaim, VerifiedAt: time.Now(), At: time.Now(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, c.Row)
-	}
+	rows := meet(t, s, 20)
 	ctx, stop := context.WithCancel(t.Context())
 	l := &serving{stop: stop}
 	for range 4 {
 		l.done.Go(func() {
 			for ctx.Err() == nil {
 				id, began := served.Add(1), time.Now()
-				if _, err := s.SubmitMessage(t.Context(), outbox.Submission{
-					Message: outbox.Message{
-						ID: outbox.MessageID(id), AppID: "app", Tenant: "t", Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"x"}`),
-						Target: `{"conversation":"c"}`, CreatedAt: began,
-					},
-					Deliveries: []outbox.NewDelivery{{ID: outbox.DeliveryID(id), Conversation: rows[id%int64(len(rows))]}}, At: began,
-				}, false); err != nil {
+				if _, err := s.SubmitMessage(t.Context(), submissionTo(id, rows[id%int64(len(rows))]), false); err != nil {
 					t.Error(err)
 					return
 				}

@@ -63,7 +63,7 @@ func TestBackupHoldsWhatWasAcceptedBefore(t *testing.T) {
 	}
 	restored := openStore(t, dir)
 	for _, id := range before {
-		if r, err := restored.MessageRecord(t.Context(), id); err != nil || r.Deliveries[0].State != outbox.StateReady {
+		if r, err := restored.MessageRecord(t.Context(), id, 100); err != nil || r.Deliveries[0].State != outbox.StateReady {
 			t.Fatalf("message %d: %v, %v", id, r.Deliveries, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 	for id, want := range map[outbox.MessageID]outbox.State{
 		ready.Message.ID: outbox.StateUnknown, sending.Message.ID: outbox.StateUnknown, later.Message.ID: outbox.StateScheduled,
 	} {
-		r, err := restored.MessageRecord(t.Context(), id)
+		r, err := restored.MessageRecord(t.Context(), id, 100)
 		if err != nil || r.Deliveries[0].State != want {
 			t.Errorf("%s, %v; want %s", r.Deliveries[0].State, err, want)
 		}

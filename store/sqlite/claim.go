@@ -234,7 +234,7 @@ type candidate struct {
 	window    headsup.Window
 	expiresAt time.Time
 	accepted  time.Time
-	cancelled bool        // its message was, when it was waiting and there were very many
+	notBefore time.Time   // while its message's deliveries are changed: to when they are moved, or never
 	sent      activity.ID // what it revises
 	trace     string
 	edited    bool
@@ -251,11 +251,11 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 			hot:  scanHot(r),
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
-			cancelled: r.bool(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
+			notBefore: r.time(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
 			policy: r.text(hotCount + 9),
 		})
 		return nil
-	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.cancelled_at, m.edited_at,
+	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.not_before, m.edited_at,
 		m.handler, m.policy
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
@@ -263,10 +263,21 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 	return found, err
 }
 
-// drop finishes those of a page that have expired, were cancelled, or have nothing to revise, and returns how many these were.
+// drop finishes those of a page that have expired or have nothing to revise, changes those that are being changed together
+// with very many, and returns how many these were.
 func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 	for i := range page {
 		c := &page[i]
+		if c.notBefore.After(now) {
+			changed, err := t.sweepOne(&c.hot, c.notBefore, now)
+			switch {
+			case err != nil:
+				return n, err
+			case changed:
+				n++
+				continue
+			}
+		}
 		state, reason := outbox.StateExpired, ""
 		switch {
 		case c.verb != send:
@@ -278,8 +289,6 @@ func (t *tx) drop(page []candidate, now time.Time) (n int, err error) {
 				continue
 			}
 			state, reason = outbox.StateSuppressed, outbox.ReasonNothingSent
-		case c.cancelled && c.claims == 0 && !c.replayed:
-			state = outbox.StateCancelled
 		case c.replayed || !expiredAt(c.expiresAt, now):
 			continue
 		}

@@ -124,7 +124,7 @@ func checkAfterCrash(t *testing.T, dir string, accepted, done map[outbox.Message
 		t.Fatal(err)
 	}
 	for id := range accepted {
-		r, err := s.MessageRecord(t.Context(), id)
+		r, err := s.MessageRecord(t.Context(), id, 100)
 		if err != nil || len(r.Deliveries) != 1 {
 			t.Fatalf("message %d was accepted and is lost: %v", id, err)
 		}

@@ -158,6 +158,12 @@ func (s *Store) PretendRoom(free int64) {
 	s.room.look()
 }
 
+// Believing is a configuration whose store believes that so many bytes are free.
+func Believing(cfg Config, free int64) Config {
+	cfg.free = func(string) (int64, error) { return free, nil }
+	return cfg
+}
+
 // FillUp lets the database grow no more, until the reserved space is given up.
 func (s *Store) FillUp(ctx context.Context) error {
 	return s.writer.do(ctx, func(t *tx) error {

@@ -126,7 +126,11 @@ func (t *tx) dropScheduled(id outbox.MessageID, at time.Time) error {
 	if id == 0 {
 		return nil
 	}
-	waiting, err := t.waiting(id, 0, 1)
+	m, err := t.messageOf(id)
+	if err != nil {
+		return err
+	}
+	waiting, err := t.hotPage(id, m.alone, 0, 1)
 	if err == nil && len(waiting) > 0 && waiting[0].state == scheduled {
 		err = t.drops(&waiting[0], "", at)
 	}
@@ -199,7 +203,7 @@ func (t *tx) retell(id outbox.MessageID, p proactive.JobProgress) (told bool, er
 	if err != nil || m.recalled {
 		return false, err
 	}
-	parts, err := t.parts(id, m.alone)
+	parts, err := t.parts(id, m.alone, 0, -1)
 	if err != nil {
 		return false, err
 	}
@@ -211,7 +215,11 @@ func (t *tx) retell(id outbox.MessageID, p proactive.JobProgress) (told bool, er
 			return false, nil
 		}
 	}
-	return true, t.edit(&outbox.Revision{Message: id, Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}, m, parts)
+	rev := outbox.Revision{Message: id, Body: p.Tell.Message.Body, At: p.At, NextID: p.NextID}
+	if err := t.replaceBody(&rev); err != nil {
+		return false, err
+	}
+	return true, t.retells(&rev, m, parts, false)
 }
 
 // Job implements [proactive.JobStore].

@@ -82,7 +82,7 @@ func (w *lanesWalk) operation(t *testing.T) func() {
 		}
 	case k < 18 && len(w.sent) > 0:
 		id, at := w.sent[max(0, len(w.sent)-1-w.rng.IntN(10))], w.now
-		return func() { _, _ = w.store.CancelMessage(t.Context(), id, at) }
+		return func() { _ = w.store.CancelMessage(t.Context(), id, at) }
 	case k < 19 && w.rng.IntN(2) == 0:
 		moved := sightingOf(fmt.Sprintf("%06d", w.rng.IntN(len(w.rows))))
 		moved.Reference.ServiceURL = fmt.Sprintf("https://host-%d.example/", w.rng.IntN(3))
@@ -101,16 +101,16 @@ func (w *lanesWalk) change(t *testing.T) func() {
 	due := at.Add(time.Duration(w.rng.IntN(3)) * time.Second)
 	switch w.rng.IntN(5) {
 	case 0:
-		return func() { _, _ = w.store.ReviseMessage(t.Context(), rev) }
+		return func() { _ = w.store.ReviseMessage(t.Context(), rev) }
 	case 1:
 		rev.Body = []byte(`{}`)
-		return func() { _, _ = w.store.ReviseMessage(t.Context(), rev) }
+		return func() { _ = w.store.ReviseMessage(t.Context(), rev) }
 	case 2:
 		return func() {
 			_, _ = w.store.ReplayDeliveries(t.Context(), outbox.DeliveryFilter{AppID: "app", Limit: 3}, at)
 		}
 	}
-	return func() { _, _ = w.store.RescheduleMessage(t.Context(), id, due, at) }
+	return func() { _ = w.store.RescheduleMessage(t.Context(), id, due, at) }
 }
 
 func (w *lanesWalk) hold(as ...outbox.Attempt) {

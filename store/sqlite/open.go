@@ -57,6 +57,7 @@ type Store struct {
 	events      eventLog
 	room        *room
 	spreads     atomic.Int64 // how many messages are being spread
+	sweeps      atomic.Int64 // how many changes of messages are under way
 
 	scheduleNews chan struct{}
 
@@ -118,6 +119,9 @@ type Config struct {
 	// Now is the clock for what happens without a caller that tells the time: taking back attempts at the start, and
 	// forgetting old answers. Nil is time.Now.
 	Now func() time.Time
+
+	// free tells how much of the disk is, in tests. Nil asks the system.
+	free func(dir string) (int64, error)
 }
 
 func (c Config) withDefaults() Config {
@@ -207,6 +211,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	s.scheduleNews = make(chan struct{}, 1)
 	s.close = sync.OnceValue(s.shut)
 	s.room = newRoom(cfg)
+	s.room.open()
 	s.writer = newWriter(s)
 	readers, err := s.connect()
 	if err != nil {
@@ -252,6 +257,9 @@ func (s *Store) connect() (readers []*conn, err error) {
 		return nil, err
 	}
 	if _, err := c.one(func(r row) { s.spreads.Store(r.int(0)) }, "SELECT count(*) FROM spreads"); err != nil {
+		return nil, err
+	}
+	if _, err := c.one(func(r row) { s.sweeps.Store(r.int(0)) }, "SELECT count(*) FROM sweeps"); err != nil {
 		return nil, err
 	}
 	if err := s.events.load(c); err != nil {

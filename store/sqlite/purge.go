@@ -57,7 +57,8 @@ func (t *tx) purge(m *old, p outbox.Purge, done *outbox.Purged) error {
 	underWay := false
 	if _, err := t.one(func(r row) { underWay = r.bool(0) }, `SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ?)
 		OR EXISTS (SELECT 1 FROM deliveries WHERE message = ? AND alone = 0)
-		OR EXISTS (SELECT 1 FROM spreads WHERE message = ?)`, m.alone, m.id, m.id); err != nil || underWay {
+		OR EXISTS (SELECT 1 FROM spreads WHERE message = ?) OR EXISTS (SELECT 1 FROM sweeps WHERE message = ?)`,
+		m.alone, m.id, m.id, m.id); err != nil || underWay {
 		return err
 	}
 	if record {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -29,11 +28,28 @@ func (s *Store) MessageByKey(
 	return id, fingerprint, err
 }
 
+// Message implements [outbox.Store].
+func (s *Store) Message(ctx context.Context, id outbox.MessageID) (m outbox.Message, err error) {
+	err = s.read(ctx, func(c *conn) (err error) {
+		m, _, err = readMessage(c, id)
+		return err
+	})
+	return m, err
+}
+
 // MessageRecord implements [outbox.Store].
-func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.Record, error) {
-	var record outbox.Record
-	err := s.read(ctx, func(c *conn) (err error) {
-		record, err = readRecord(c, id)
+func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID, n int) (record outbox.Record, err error) {
+	if err := s.read(ctx, func(c *conn) (err error) {
+		record, _, err = readRecord(c, id, n)
+		return err
+	}); err != nil || record.Counts != nil {
+		return record, err
+	}
+	err = s.snapshot(ctx, func(c *conn) error {
+		var alone int64
+		if record, alone, err = readRecord(c, id, n); err == nil && record.Counts == nil {
+			record.Counts, err = countsOf(c, record.Message, alone)
+		}
 		return err
 	})
 	return record, err
@@ -42,23 +58,25 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID) (outbox.
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
 	m.trace, m.alone, m.recipients, EXISTS (SELECT 1 FROM spreads s WHERE s.message = m.id),
-	m.handler`
+	m.handler, EXISTS (SELECT 1 FROM sweeps s WHERE s.message = m.id)`
 
-const messageCount = 23
+const messageCount = 24
 
-// readRecord reads a message and its deliveries. Both are written together and never deleted, and the deliveries of both
-// tables come from one statement, so what is read was so at one time.
-func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
-	var record outbox.Record
-	var alone int64
+func readMessage(q *conn, id outbox.MessageID) (m outbox.Message, alone int64, err error) {
 	var bad error
-	found, err := q.one(func(r row) { record.Message, alone, bad = scanMessage(r) },
+	found, err := q.one(func(r row) { m, alone, bad = scanMessage(r) },
 		"SELECT "+messageColumns+" FROM messages m WHERE m.id = ?", int64(id))
-	switch {
-	case err != nil || bad != nil:
-		return outbox.Record{}, cmp.Or(err, bad)
-	case !found:
-		return outbox.Record{}, outbox.ErrNotFound
+	if err = cmp.Or(err, bad); err == nil && !found {
+		err = outbox.ErrNotFound
+	}
+	return m, alone, err
+}
+
+// readRecord reads a message and its first deliveries. Both are written together and never deleted, and the deliveries of
+// both tables come from one statement, so what is read was so at one time. They are counted if these are all.
+func readRecord(q *conn, id outbox.MessageID, n int) (record outbox.Record, alone int64, err error) {
+	if record.Message, alone, err = readMessage(q, id); err != nil {
+		return outbox.Record{}, 0, err
 	}
 	query, args := recordOfOne, []any{alone, alone}
 	if alone == 0 {
@@ -72,20 +90,26 @@ func readRecord(q *conn, id outbox.MessageID) (outbox.Record, error) {
 			record.Deliveries = append(record.Deliveries, d)
 		}
 		return err
-	}, query, args...)
-	return record, err
+	}, query, append(args, n+1)...)
+	if len(record.Deliveries) <= n {
+		record.Counts = outbox.CountStates(record.Deliveries)
+	} else {
+		record.Deliveries = record.Deliveries[:n]
+	}
+	return record, alone, err
 }
 
 const (
 	itself   = "d.id = ?"
 	ofNumber = "d.message = ? AND d.alone = 0"
+	inOrder  = " ORDER BY 1 LIMIT +?"
 )
 
 // Deliveries of a message: the only one; several; the only one and what revises it.
 var (
-	recordOfOne     = strings.Join(selectDeliveries(itself), " UNION ALL ") + " ORDER BY 1"
-	recordOfMany    = strings.Join(selectDeliveries(ofNumber), " UNION ALL ") + " ORDER BY 1"
-	recordOfRevised = strings.Join(append(selectDeliveries(itself), selectDeliveries(ofNumber)...), " UNION ALL ") + " ORDER BY 1"
+	recordOfOne     = strings.Join(selectDeliveries(itself), " UNION ALL ") + inOrder
+	recordOfMany    = strings.Join(selectDeliveries(ofNumber), " UNION ALL ") + inOrder
+	recordOfRevised = strings.Join(append(selectDeliveries(itself), selectDeliveries(ofNumber)...), " UNION ALL ") + inOrder
 )
 
 // selectDeliveries is a query for each of the tables.
@@ -115,7 +139,7 @@ func scanMessage(r row) (m outbox.Message, alone int64, err error) {
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: policy,
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
 		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
-		Handler: r.text(22),
+		Handler: r.text(22), Changing: r.bool(23),
 	}, r.int(19), err
 }
 
@@ -139,77 +163,6 @@ func scanDelivery(r row) (outbox.Delivery, error) {
 	var err error
 	d.History, err = history.Parse(r.bytes(10))
 	return d, err
-}
-
-// cancelAtOnce bounds one step of a cancellation, so that it does not hold up the writer for long.
-const cancelAtOnce = 1000
-
-// CancelMessage implements [outbox.Store]. It takes several steps when there are very many deliveries; what is handed
-// out between two of them stays as it is.
-func (s *Store) CancelMessage(ctx context.Context, id outbox.MessageID, at time.Time) (outbox.Record, error) {
-	for more := true; more; {
-		if err := s.writer.do(ctx, func(t *tx) error {
-			n, err := t.cancel(id, at)
-			more = n == cancelAtOnce
-			return err
-		}); err != nil {
-			return outbox.Record{}, err
-		}
-	}
-	return s.MessageRecord(ctx, id)
-}
-
-// cancel cancels some of a message's deliveries and returns how many. When there may be more, nothing of the message that
-// was never handed out will be.
-func (t *tx) cancel(id outbox.MessageID, at time.Time) (int, error) {
-	if err := t.endSpread(id); err != nil {
-		return 0, err
-	}
-	waiting, err := t.waiting(id, 0, cancelAtOnce)
-	if err != nil {
-		return 0, err
-	}
-	for i := range waiting {
-		if err := t.drops(&waiting[i], "", at); err != nil {
-			return 0, err
-		}
-	}
-	if len(waiting) == cancelAtOnce {
-		if _, err := t.exec("UPDATE messages SET cancelled_at = ? WHERE id = ? AND cancelled_at IS NULL", at, int64(id)); err != nil {
-			return 0, err
-		}
-	}
-	return len(waiting), nil
-}
-
-// drops cancels a delivery that is not handed out.
-func (t *tx) drops(h *hot, reason string, at time.Time) error {
-	t.wake = true // the next due time may be another
-	return t.finish(h, outbox.Change{At: at, State: outbox.StateCancelled, Attempt: int(h.claims), Reason: reason})
-}
-
-// waiting lists up to n of a message's deliveries after one that are not handed out, in the order of their ids. What
-// revises others is not among them.
-func (t *tx) waiting(id outbox.MessageID, after outbox.DeliveryID, n int) ([]hot, error) {
-	var alone int64
-	found, err := t.one(func(r row) { alone = r.int(0) }, "SELECT alone FROM messages WHERE id = ?", int64(id))
-	switch {
-	case err != nil:
-		return nil, err
-	case !found:
-		return nil, outbox.ErrNotFound
-	}
-	which, arg := ofNumber, int64(id)
-	if alone != 0 {
-		which, arg = itself, alone
-	}
-	var waiting []hot
-	err = t.each(func(r row) error {
-		waiting = append(waiting, scanHot(r))
-		return nil
-	}, "SELECT "+hotColumns+" FROM deliveries d WHERE "+which+
-		" AND d.id > +? AND d.state <> 4 AND d.verb IS NULL ORDER BY d.id LIMIT +?", arg, int64(after), n)
-	return waiting, err
 }
 
 // Counts implements [outbox.Store].

@@ -85,11 +85,11 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	return t.mayCollapseAgain(h)
 }
 
-// sayable is nil when there is something that a message says.
+// sayable is nil when there is something that a message says, and nothing keeps it from being said.
 func (t *tx) sayable(id outbox.MessageID) error {
-	recalled, purged := false, false
-	_, err := t.one(func(r row) { recalled, purged = r.bool(0), r.bool(1) },
-		"SELECT recalled_at, body IS NULL FROM messages WHERE id = ?", int64(id))
+	recalled, purged, changing := false, false, false
+	_, err := t.one(func(r row) { recalled, purged, changing = r.bool(0), r.bool(1), r.bool(2) },
+		"SELECT recalled_at, body IS NULL, not_before FROM messages WHERE id = ?", int64(id))
 	switch {
 	case err != nil:
 		return err
@@ -97,6 +97,8 @@ func (t *tx) sayable(id outbox.MessageID) error {
 		return outbox.ErrRecalled
 	case purged:
 		return outbox.ErrPurged
+	case changing:
+		return outbox.ErrChanging
 	}
 	return nil
 }
@@ -150,7 +152,7 @@ func (t *tx) replayNext(
 	var found []hot
 	for _, q := range queries {
 		q.narrow(f)
-		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL) "+
+		q.and("+d.state <> 5 AND d.id > +? AND m.app_id = ? AND (d.verb = 2 OR m.recalled_at IS NULL AND m.body IS NOT NULL AND m.not_before IS NULL) "+
 			"AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = d.conversation)", int64(after), text(f.AppID))
 		if err == nil {
 			err = t.each(func(r row) error {
@@ -221,7 +223,7 @@ func (t *tx) settle(h *hot, as outbox.Settlement) error {
 func (s *Store) DeliveryRecord(ctx context.Context, id outbox.DeliveryID) (d outbox.Delivery, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		var bad error
-		found, err := c.one(func(r row) { d, bad = scanDelivery(r) }, recordOfOne, int64(id), int64(id))
+		found, err := c.one(func(r row) { d, bad = scanDelivery(r) }, recordOfOne, int64(id), int64(id), 1)
 		if err == nil && !found {
 			err = outbox.ErrNoDelivery
 		}

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -9,14 +8,6 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/store/internal/history"
 )
-
-// ReviseMessage implements [outbox.Store].
-func (s *Store) ReviseMessage(ctx context.Context, rev outbox.Revision) (outbox.Record, error) {
-	if err := s.writer.do(ctx, func(t *tx) error { return t.revise(&rev) }); err != nil {
-		return outbox.Record{}, err
-	}
-	return s.MessageRecord(ctx, rev.Message)
-}
 
 // part is one delivery of a message that is revised.
 type part struct {
@@ -27,26 +18,6 @@ type part struct {
 	revises      outbox.DeliveryID
 	said         bool // the channel has given it an id
 	unsure       bool // something of it may have arrived
-}
-
-func (t *tx) revise(rev *outbox.Revision) error {
-	m, err := t.messageOf(rev.Message)
-	switch {
-	case err != nil:
-		return err
-	case m.recalled && len(rev.Body) > 0:
-		return outbox.ErrRecalled
-	case m.recalled:
-		return nil
-	}
-	parts, err := t.parts(rev.Message, m.alone)
-	if err != nil {
-		return err
-	}
-	if len(rev.Body) == 0 {
-		return t.recall(rev, m, parts)
-	}
-	return t.edit(rev, m, parts)
 }
 
 // revised is a message as far as revisions need to know it.
@@ -65,14 +36,15 @@ func (t *tx) messageOf(id outbox.MessageID) (m revised, err error) {
 	return m, err
 }
 
-// parts lists the deliveries of a message in the order of their ids.
-func (t *tx) parts(id outbox.MessageID, alone int64) (found []part, err error) {
+// parts lists up to n deliveries of a message after one, in the order of their ids; all with a negative n.
+func (t *tx) parts(id outbox.MessageID, alone int64, after outbox.DeliveryID, n int) (found []part, err error) {
 	const columns = "SELECT d.id, d.conversation, d.state, d.verb, d.revises, d.activity_id IS NOT NULL, "
 	const waiting, final = columns + "d.unsure FROM deliveries d WHERE ", columns + "d.state = 7 OR d.state = 6 AND d.reason = 'partial' FROM finished d WHERE "
-	query, args := waiting+ofNumber+" UNION ALL "+final+ofNumber, []any{int64(id), int64(id)}
+	const later = " AND d.id > +?"
+	query, args := waiting+ofNumber+later+" UNION ALL "+final+ofNumber+later, []any{int64(id), int64(after), int64(id), int64(after)}
 	if alone != 0 {
-		query += " UNION ALL " + waiting + itself + " UNION ALL " + final + itself
-		args = append(args, alone, alone)
+		query += " UNION ALL " + waiting + itself + later + " UNION ALL " + final + itself + later
+		args = append(args, alone, int64(after), alone, int64(after))
 	}
 	err = t.each(func(r row) error {
 		found = append(found, part{
@@ -80,49 +52,67 @@ func (t *tx) parts(id outbox.MessageID, alone int64) (found []part, err error) {
 			revises: outbox.DeliveryID(r.int(4)), said: r.bool(5), unsure: r.bool(6),
 		})
 		return nil
-	}, query+" ORDER BY 1", args...)
+	}, query+inOrder, append(args, n)...)
 	return found, err
 }
 
-// edit replaces the body, for those who wait, and has it told to those who have the old one.
-func (t *tx) edit(rev *outbox.Revision, m revised, parts []part) error {
-	if _, err := t.exec("UPDATE messages SET body = ?, edited_at = ? WHERE id = ?",
-		[]byte(rev.Body), rev.At, int64(rev.Message)); err != nil {
-		return err
-	}
-	coming := make(map[outbox.DeliveryID]bool) // those for which an update waits, which will tell the new body
+// replaceBody makes a message say something else.
+func (t *tx) replaceBody(rev *outbox.Revision) error {
+	_, err := t.exec("UPDATE messages SET body = ?, edited_at = ? WHERE id = ?", []byte(rev.Body), rev.At, int64(rev.Message))
+	return err
+}
+
+// retells has the new body told to those who have the old one. Some time after the edit, that is not everybody who has
+// been told.
+func (t *tx) retells(rev *outbox.Revision, m revised, parts []part, later bool) error {
 	for _, p := range parts {
-		if p.verb == update && p.waits() {
-			coming[p.revises] = true
+		if p.verb != send || !p.given() {
+			continue
 		}
-	}
-	for _, p := range parts {
-		if p.verb == send && p.given() && !coming[p.id] {
-			if err := t.insertRevision(rev, m.lane, p, update); err != nil {
-				return err
-			}
+		needed, err := t.needsUpdate(&p, m.lane)
+		if err == nil && needed && later {
+			needed, err = t.saysOld(p.id, rev.At)
+		}
+		if err == nil && needed {
+			err = t.insertRevision(rev, m.lane, p, update)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// recall stops what waits and takes back what was said.
-func (t *tx) recall(rev *outbox.Revision, m revised, parts []part) error {
-	if err := t.endSpread(rev.Message); err != nil {
-		return err
+// needsUpdate reports whether no update waits for a delivery, which will tell the new body.
+func (t *tx) needsUpdate(p *part, l outbox.Lane) (yes bool, err error) {
+	comes, err := t.one(func(row) {}, `SELECT 1 FROM deliveries d
+		WHERE d.conversation = +? AND d.lane = +? AND d.seq > 0 AND d.verb = 1 AND d.revises = +? AND d.state <> 4`,
+		int64(p.conversation), int64(l), int64(p.id))
+	return !comes, err
+}
+
+// saysOld reports whether a delivery may have said what its message said before it was edited.
+func (t *tx) saysOld(id outbox.DeliveryID, edited time.Time) (yes bool, err error) {
+	var lines []byte
+	if _, err := t.one(func(r row) { lines = r.bytes(0) },
+		"SELECT history FROM deliveries WHERE id = ? UNION ALL SELECT history FROM finished WHERE id = ?", int64(id), int64(id)); err != nil {
+		return false, err
 	}
-	if _, err := t.exec("UPDATE messages SET recalled_at = ? WHERE id = ?", rev.At, int64(rev.Message)); err != nil {
-		return err
-	}
+	changes, err := history.Parse(lines)
+	return outbox.SaysOld(changes, edited), err
+}
+
+// takesBack stops what waits and takes back what was said.
+func (t *tx) takesBack(rev *outbox.Revision, m revised, parts []part) error {
 	for _, p := range parts {
-		if !p.waits() {
+		if !p.waits() || p.verb == remove {
 			continue
 		}
 		h, _, err := t.hotByID(p.id)
-		if err != nil {
-			return err
+		if err == nil {
+			err = t.drops(&h, outbox.ReasonRecalled, rev.At)
 		}
-		if err := t.drops(&h, outbox.ReasonRecalled, rev.At); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -164,37 +154,6 @@ func (t *tx) insertRevision(rev *outbox.Revision, l outbox.Lane, p part, verb in
 	}
 	_, err := t.exec("UPDATE deliveries SET verb = ?, revises = ? WHERE id = ?", verb, int64(p.id), int64(h.id))
 	return err
-}
-
-// RescheduleMessage implements [outbox.Store]. It takes several steps when there are very many deliveries.
-func (s *Store) RescheduleMessage(
-	ctx context.Context, id outbox.MessageID, due, at time.Time,
-) (outbox.Record, error) {
-	var after outbox.DeliveryID
-	for more := true; more; {
-		var last outbox.DeliveryID
-		if err := s.writer.do(ctx, func(t *tx) error {
-			if err := t.delaySpread(id, due); err != nil {
-				return err
-			}
-			waiting, err := t.waiting(id, after, cancelAtOnce)
-			if err != nil {
-				return err
-			}
-			for i := range waiting {
-				last = waiting[i].id
-				if err := t.reschedule(&waiting[i], due, at); err != nil {
-					return err
-				}
-			}
-			more = len(waiting) == cancelAtOnce
-			return nil
-		}); err != nil {
-			return outbox.Record{}, err
-		}
-		after = last
-	}
-	return s.MessageRecord(ctx, id)
 }
 
 func (t *tx) reschedule(h *hot, due, at time.Time) error {

@@ -39,13 +39,43 @@ const reserveName = "headsup.reserve"
 const lookForRoom = time.Second
 
 func newRoom(cfg Config) *room {
-	return &room{
-		dir: cfg.Dir, path: filepath.Join(cfg.Dir, reserveName), reserve: cfg.Reserve, log: cfg.Logger, free: freeSpace, remove: os.Remove,
+	r := &room{
+		dir: cfg.Dir, path: filepath.Join(cfg.Dir, reserveName), reserve: cfg.Reserve, log: cfg.Logger, free: cfg.free, remove: os.Remove,
 	}
+	if r.free == nil {
+		r.free = freeSpace
+	}
+	return r
 }
 
 // low is how much must be free, beside the file, for something new to be accepted.
 func (r *room) low() int64 { return r.reserve }
+
+// open is called before anything is written. What an earlier process has left is kept, and given up at once if there is next to
+// nothing beside it: already opening takes some space, and so does what stands around the store.
+func (r *room) open() {
+	if r.reserve == 0 {
+		return
+	}
+	info, err := os.Stat(r.path)
+	r.mu.Lock()
+	r.kept = err == nil && info.Size() == r.reserve
+	r.mu.Unlock()
+	free, err := r.free(r.dir)
+	switch {
+	case err != nil: // the next look tells it
+	case free >= r.low():
+	case free >= r.reserve/8 || !r.spend():
+		r.shut(free)
+	}
+}
+
+// shut has nothing new accepted.
+func (r *room) shut(free int64) {
+	if !r.short.Swap(true) {
+		r.log.Error("the disk is nearly full: no notifications are accepted", "directory", r.dir, "free_bytes", free)
+	}
+}
 
 // watch looks at the free space until ctx ends.
 func (r *room) watch(ctx context.Context) {
@@ -81,10 +111,7 @@ func (r *room) look() {
 	}
 	switch short := r.short.Load(); {
 	case free < r.low():
-		if !short {
-			r.short.Store(true)
-			r.log.Error("the disk is nearly full: no notifications are accepted", "directory", r.dir, "free_bytes", free)
-		}
+		r.shut(free)
 	case free < wanted: // between the two it stays as it is
 	case !r.kept:
 		if err := keepSpace(r.path, r.reserve); err != nil {

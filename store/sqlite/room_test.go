@@ -105,3 +105,38 @@ func TestReservedSpaceIsForOutcomes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReservedSpaceIsForOpening: a process that was killed on a full disk starts again on the reserved space, since already
+// taking back what was being sent writes something, and so does the server around it.
+func TestReservedSpaceIsForOpening(t *testing.T) {
+	t.Parallel()
+	cfg := sqlite.Config{Dir: t.TempDir(), Reserve: reserve}
+	file := filepath.Join(cfg.Dir, "headsup.reserve")
+	s, err := sqlite.Open(t.Context(), sqlite.Believing(cfg, 1<<40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.PretendRoom(1 << 40) // so that the file is there
+	closeStore(t, s)
+	for _, c := range []struct {
+		free int64
+		kept bool
+	}{{reserve, true}, {reserve - 1, true}, {0, false}, {0, false}, {2 * reserve, true}} {
+		s, err := sqlite.Open(t.Context(), sqlite.Believing(cfg, c.free))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, missing := os.Stat(file)
+		if c.kept && c.free >= 2*reserve { // made by the first look, which is soon
+			s.PretendRoom(c.free)
+			_, missing = os.Stat(file)
+		}
+		if (missing == nil) != c.kept {
+			t.Errorf("%d bytes free: %v", c.free, missing)
+		}
+		if short := s.Short(); short != (c.free < reserve) {
+			t.Errorf("%d bytes free: short is %t", c.free, short)
+		}
+		closeStore(t, s)
+	}
+}

@@ -68,7 +68,7 @@ func TestNothingIsToldBeforeItIsSynced(t *testing.T) {
 		return err
 	})
 	start(2, func() error {
-		_, err := s.MessageRecord(t.Context(), first.Message.ID)
+		_, err := s.MessageRecord(t.Context(), first.Message.ID, 100)
 		return err
 	})
 	start(3, func() error {
@@ -204,7 +204,7 @@ func failToSync(t *testing.T, failing int, forgets bool) {
 	}
 	mu.Unlock()
 	for id := range accepted {
-		r, err := s.MessageRecord(ctx, id)
+		r, err := s.MessageRecord(ctx, id, 100)
 		if err != nil || r.Deliveries[0].State != outbox.StateDelivered {
 			t.Errorf("message %d was accepted: %+v, %v", id, r.Deliveries, err)
 		}

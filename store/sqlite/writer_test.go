@@ -138,11 +138,11 @@ func TestFailureHarmsNobodyElse(t *testing.T) {
 		}
 	}
 	for _, sub := range good {
-		if _, err := s.MessageRecord(t.Context(), sub.Message.ID); err != nil {
+		if _, err := s.MessageRecord(t.Context(), sub.Message.ID, 100); err != nil {
 			t.Errorf("message %d: %v", sub.Message.ID, err)
 		}
 	}
-	if _, err := s.MessageRecord(t.Context(), halfway.Message.ID); !errors.Is(err, outbox.ErrNotFound) {
+	if _, err := s.MessageRecord(t.Context(), halfway.Message.ID, 100); !errors.Is(err, outbox.ErrNotFound) {
 		t.Errorf("half of a commit that failed is there: %v", err)
 	}
 	counts, err := s.Counts(t.Context())
@@ -175,7 +175,7 @@ func TestCallThatGivesUpInTheQueueNeverHappens(t *testing.T) {
 	if err := s.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.MessageRecord(t.Context(), sub.Message.ID); !errors.Is(err, outbox.ErrNotFound) {
+	if _, err := s.MessageRecord(t.Context(), sub.Message.ID, 100); !errors.Is(err, outbox.ErrNotFound) {
 		t.Errorf("it was accepted all the same: %v", err)
 	}
 }
@@ -282,7 +282,7 @@ func TestFailedCommitIsToldToAll(t *testing.T) {
 	if err := s.Check(t.Context()); err != nil {
 		t.Error("the store does not recover:", err)
 	}
-	if _, err := s.MessageRecord(t.Context(), sub.Message.ID); !errors.Is(err, outbox.ErrNotFound) {
+	if _, err := s.MessageRecord(t.Context(), sub.Message.ID, 100); !errors.Is(err, outbox.ErrNotFound) {
 		t.Errorf("what was not committed is there: %v", err)
 	}
 	// The conversation's lease was given back, and the numbers were not counted.

@@ -407,19 +407,19 @@ func heldIsChanged(e *env) {
 	e.claimsOnly(10, e.start)
 	e.counts(map[outbox.State]int64{outbox.StateHeld: 6})
 
-	_, err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
 	e.ok(err)
 	e.stands(cancelled, outbox.StateReady, outbox.StateHeld, outbox.StateCancelled)
-	_, err = e.ReviseMessage(e.ctx, outbox.Revision{Message: recalled.Message.ID, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
+	err = e.ReviseMessage(e.ctx, outbox.Revision{Message: recalled.Message.ID, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
 	e.ok(err)
 	e.stands(recalled, outbox.StateReady, outbox.StateHeld, outbox.StateCancelled)
 	body := jsontext.Value(`{"type":"message","text":"new"}`)
-	_, err = e.ReviseMessage(e.ctx, outbox.Revision{Message: edited.Message.ID, Body: body, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
+	err = e.ReviseMessage(e.ctx, outbox.Revision{Message: edited.Message.ID, Body: body, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
 	e.ok(err)
-	_, err = e.RescheduleMessage(e.ctx, later.Message.ID, e.at(time.Hour), e.start)
+	err = e.RescheduleMessage(e.ctx, later.Message.ID, e.at(time.Hour), e.start)
 	e.ok(err)
 	e.stands(later, outbox.StateReady, outbox.StateHeld, outbox.StateScheduled)
-	_, err = e.RescheduleMessage(e.ctx, now.Message.ID, e.start, e.start)
+	err = e.RescheduleMessage(e.ctx, now.Message.ID, e.start, e.start)
 	e.ok(err)
 	e.stands(now, outbox.StateReady, outbox.StateHeld, outbox.StateReady)
 	e.claimsOnly(10, e.start) // and it is held again
@@ -491,7 +491,7 @@ func retriedIsHeld(e *env) {
 	}
 	e.ends(outcomeOf(e.claimsOnly(1, e.at(time.Second), s)[0], e.at(time.Second)))
 	e.mark(c, headsup.Busy{})
-	_, err := e.ReviseMessage(e.ctx, outbox.Revision{Message: s.Message.ID, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
+	err := e.ReviseMessage(e.ctx, outbox.Revision{Message: s.Message.ID, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) }})
 	e.ok(err)
 	if a := e.claimsOnly(1, e.at(time.Second), s)[0]; a.Verb != outbox.VerbDelete || a.As != "" {
 		e.Errorf("handed out: %q as %q", a.Verb, a.As)

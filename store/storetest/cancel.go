@@ -17,7 +17,7 @@ func (s suite) cancel(t *testing.T) {
 }
 
 func onlyWhatIsNotHandedOut(e *env) {
-	_, err := e.CancelMessage(e.ctx, 4711, e.start)
+	err := e.CancelMessage(e.ctx, 4711, e.start)
 	e.is(err, outbox.ErrNotFound)
 
 	a, b, c, d, f, g := e.meet("a"), e.meet("b"), e.meet("c"), e.meet("d"), e.meet("f"), e.meet("g")
@@ -35,7 +35,7 @@ func onlyWhatIsNotHandedOut(e *env) {
 	parked.State, parked.Activity = outbox.StateUnknown, ""
 	e.ends(parked)
 
-	r, err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Second))
+	r, err := e.cancels(s.Message.ID, e.at(time.Second))
 	e.ok(err)
 	equal(e.T, "record", e.record(s), r)
 	want := []outbox.State{
@@ -55,7 +55,7 @@ func onlyWhatIsNotHandedOut(e *env) {
 				i, last.State, last.At, d.UpdatedAt, d.DueAt)
 		}
 	}
-	again, err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Minute))
+	again, err := e.cancels(s.Message.ID, e.at(time.Minute))
 	e.ok(err)
 	equal(e.T, "cancelled again", again, r)
 	e.stands(other, outbox.StateReady, outbox.StateSending)
@@ -73,7 +73,7 @@ func cancelledIsNeverHandedOut(e *env) {
 	e.claimsOnly(10, e.start, lost)
 	e.quiet()
 	for _, s := range []outbox.Submission{ready, scheduled} {
-		_, err := e.CancelMessage(e.ctx, s.Message.ID, e.start)
+		err := e.CancelMessage(e.ctx, s.Message.ID, e.start)
 		e.ok(err)
 	}
 	l.Release()
@@ -87,7 +87,7 @@ func cancelledIsNeverHandedOut(e *env) {
 	late := e.at(headsup.LeaseTime + time.Second)
 	_, err := e.ReclaimExpired(e.ctx, late)
 	e.ok(err)
-	_, err = e.CancelMessage(e.ctx, lost.Message.ID, late)
+	err = e.CancelMessage(e.ctx, lost.Message.ID, late)
 	e.ok(err)
 	e.claimsOnly(10, late)
 	e.stands(lost, outbox.StateReady, outbox.StateSending, outbox.StateReady, outbox.StateUnknown) // it may have arrived
@@ -98,11 +98,11 @@ func cancelledHeadFreesLane(e *env) {
 	head, second, third := e.say(c), e.say(c), e.say(c)
 	e.ends(retryOf(e.claimsOnly(10, e.start, head)[0], e.start, e.at(time.Hour)))
 	e.claimsOnly(10, e.start)
-	_, err := e.CancelMessage(e.ctx, second.Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, second.Message.ID, e.start)
 	e.ok(err)
 	e.claimsOnly(10, e.start)
 	e.quiet()
-	_, err = e.CancelMessage(e.ctx, head.Message.ID, e.start)
+	err = e.CancelMessage(e.ctx, head.Message.ID, e.start)
 	e.ok(err)
 	e.woken()
 	e.claimsOnly(10, e.start, third)
@@ -120,7 +120,7 @@ func cancelRacesWithClaim(e *env) {
 	together(2, func(i int) {
 		if i == 0 {
 			for i := n - 1; i >= 0; i-- { // from the other end, so that they meet
-				r, err := e.CancelMessage(e.ctx, said[i].Message.ID, e.start)
+				r, err := e.cancels(said[i].Message.ID, e.start)
 				if err != nil {
 					e.Error(err)
 				}

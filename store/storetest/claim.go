@@ -286,7 +286,7 @@ func nextDue(e *env) {
 	attempts = nextIs(e.at(30*time.Second), e.at(time.Minute), now)
 	e.ends(outcomeOf(attempts[0], e.at(30*time.Second)))
 	nextIs(e.at(59*time.Second), e.at(time.Minute))
-	_, err := e.CancelMessage(e.ctx, soon.Message.ID, e.at(59*time.Second))
+	err := e.CancelMessage(e.ctx, soon.Message.ID, e.at(59*time.Second))
 	e.ok(err)
 	nextIs(e.at(59*time.Second), e.at(time.Hour))
 	nextIs(e.at(time.Hour), time.Time{}, late)

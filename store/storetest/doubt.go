@@ -78,7 +78,7 @@ func mayHaveArrivedEndsUnknown(e *env) {
 	}
 
 	cancelled := e.doubtful(e.message(c))
-	r, err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
+	r, err := e.cancels(cancelled.Message.ID, e.start)
 	e.ok(err)
 	equal(e.T, "record", e.record(cancelled), r)
 	e.parked(cancelled, outbox.ReasonCancelled)
@@ -114,7 +114,7 @@ func mayHaveArrivedIsRemembered(e *env) {
 	if d := e.delivery(s); !d.MayHaveArrived {
 		e.Error("a definite failure made an earlier attempt known")
 	}
-	_, err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Hour))
+	err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Hour))
 	e.ok(err)
 	d := e.parked(s, outbox.ReasonCancelled)
 
@@ -124,7 +124,7 @@ func mayHaveArrivedIsRemembered(e *env) {
 	if !d.MayHaveArrived {
 		e.Error("a replay made the attempts before it known")
 	}
-	_, err = e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Hour))
+	err = e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Hour))
 	e.ok(err)
 	e.parked(s, outbox.ReasonCancelled)
 
@@ -141,7 +141,7 @@ func mayHaveArrivedIsRemembered(e *env) {
 	} else {
 		e.ends(retryOf(a, e.at(time.Hour), e.at(2*time.Hour)))
 	}
-	r, err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Hour))
+	r, err := e.cancels(s.Message.ID, e.at(time.Hour))
 	e.ok(err)
 	if got := r.Deliveries[0].State; got != outbox.StateCancelled {
 		e.Errorf("it is %s", got)
@@ -160,7 +160,7 @@ func mayHaveArrivedIsTold(e *env) {
 	e.Observe(n)
 	s := e.doubtful(e.message(e.meet("a")))
 	n.told(e, "accepted 1 in lane 1")
-	_, err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Second))
+	err := e.CancelMessage(e.ctx, s.Message.ID, e.at(time.Second))
 	e.ok(err)
 	n.told(e, "unknown (cancelled) in lane 1, 1s late")
 }
@@ -175,7 +175,7 @@ func mayHaveArrivedIsTakenBack(e *env) {
 	parked.State, parked.Activity, parked.MayHaveArrived = outbox.StateUnknown, "", true
 	e.ends(parked)
 	cancelled := e.doubtful(e.message(e.meet("c")))
-	_, err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
 	e.ok(err)
 
 	for _, s := range []outbox.Submission{waiting, hold, cancelled} {
@@ -222,7 +222,7 @@ func withoutID(e *env) {
 
 func settledIsTakenBack(e *env) {
 	s := e.doubtful(e.message(e.meet("a")))
-	_, err := e.CancelMessage(e.ctx, s.Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, s.Message.ID, e.start)
 	e.ok(err)
 	d, err := e.SettleDelivery(e.ctx, s.Deliveries[0].ID, outbox.Settlement{
 		State: outbox.StateDelivered, Activity: "seen", At: e.at(time.Second),

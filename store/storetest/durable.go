@@ -122,7 +122,7 @@ func messagesAreThere(e *env, again func(*env)) {
 	e.ok(err)
 	e.ends(outcomeOf(*r.Attempt, e.start))
 	cancelled := e.sayIn(time.Hour, c)
-	_, err = e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
+	err = e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
 	e.ok(err)
 	waiting := e.say(c, c)
 	all := []outbox.Submission{first, taken, cancelled, waiting}

@@ -235,9 +235,26 @@ func (e *env) ends(o outbox.Outcome) {
 	e.ok(e.RecordOutcome(e.ctx, o))
 }
 
+// every is more deliveries than a message of these tests has.
+const every = 1 << 20
+
+// cancels cancels a message, however many deliveries it has, and returns what became of it.
+func (e *env) cancels(id outbox.MessageID, at time.Time) (outbox.Record, error) {
+	if err := e.CancelMessage(e.ctx, id, at); err != nil {
+		return outbox.Record{}, err
+	}
+	for more := true; more; {
+		var err error
+		if _, more, err = e.SweepMessages(e.ctx, 1000, e.nextDelivery); err != nil {
+			return outbox.Record{}, err
+		}
+	}
+	return e.MessageRecord(e.ctx, id, every)
+}
+
 func (e *env) record(s outbox.Submission) outbox.Record {
 	e.Helper()
-	r, err := e.MessageRecord(e.ctx, s.Message.ID)
+	r, err := e.MessageRecord(e.ctx, s.Message.ID, every)
 	e.ok(err)
 	return r
 }

@@ -162,7 +162,7 @@ func endsWithoutAttempt(e *env) {
 	e.accept(late)
 	e.claimsOnly(1, e.at(time.Hour))
 	waits := e.sayIn(time.Hour, c)
-	_, err := e.CancelMessage(e.ctx, waits.Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, waits.Message.ID, e.start)
 	e.ok(err)
 	e.told(event.NotificationExpired, event.NotificationCancelled)
 

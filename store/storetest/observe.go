@@ -81,7 +81,7 @@ func observerIsTold(e *env) {
 	e.claimsOnly(10, e.at(time.Minute))
 	n.told(e, "accepted 1 in lane 1", "expired () in lane 1, 1m0s late")
 
-	_, err := e.CancelMessage(e.ctx, e.say(a).Message.ID, e.at(time.Second))
+	err := e.CancelMessage(e.ctx, e.say(a).Message.ID, e.at(time.Second))
 	e.ok(err)
 	n.told(e, "accepted 1 in lane 1", "cancelled () in lane 1, 1s late")
 

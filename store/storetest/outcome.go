@@ -304,7 +304,7 @@ func countsSum(e *env) {
 	e.say(b, a, a)
 	e.claims(1, e.start)
 	e.sayIn(time.Hour, a, b)
-	_, err := e.CancelMessage(e.ctx, e.sayIn(time.Hour, a).Message.ID, e.start)
+	err := e.CancelMessage(e.ctx, e.sayIn(time.Hour, a).Message.ID, e.start)
 	e.ok(err)
 	e.counts(map[outbox.State]int64{
 		outbox.StateDelivered: 1, outbox.StateFailed: 2, outbox.StateSuppressed: 1, outbox.StateUnknown: 1,

@@ -363,7 +363,7 @@ func (e *paced) left(to book.Conversation) (n int) {
 		s := e.say(to)
 		got := e.claims(1, present()).Attempts
 		if len(got) == 0 {
-			_, err := e.CancelMessage(e.ctx, s.Message.ID, present())
+			err := e.CancelMessage(e.ctx, s.Message.ID, present())
 			e.ok(err)
 			return n
 		}

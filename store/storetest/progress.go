@@ -36,7 +36,7 @@ func (e *env) tells(p proactive.JobProgress) (proactive.Job, outbox.Record) {
 	if r := j.Progress; r.Text != p.Text || r.Percent == nil || *r.Percent != *p.Percent || !r.At.Equal(p.At) {
 		e.Errorf("kept as %+v", r)
 	}
-	r, err := e.MessageRecord(e.ctx, j.Progress.Message)
+	r, err := e.MessageRecord(e.ctx, j.Progress.Message, every)
 	e.ok(err)
 	equal(e.T, "body", r.Message.Body, p.Tell.Message.Body)
 	return j, r

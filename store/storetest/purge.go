@@ -74,9 +74,9 @@ func removesRecords(e *env) {
 	}
 	lone := e.endsAs("d", outbox.StateExpired, "expired")
 	e.purges(e.over(0, time.Minute), outbox.Purged{Records: 1}) // lone ended at the start
-	_, err := e.MessageRecord(e.ctx, lone.Message.ID)
+	_, err := e.MessageRecord(e.ctx, lone.Message.ID, every)
 	e.is(err, outbox.ErrNotFound)
-	_, err = e.MessageRecord(e.ctx, s.Message.ID)
+	_, err = e.MessageRecord(e.ctx, s.Message.ID, every)
 	e.ok(err)
 	e.purges(e.over(time.Hour, time.Hour), outbox.Purged{Records: 1})
 	for _, d := range s.Deliveries {

@@ -104,7 +104,7 @@ func (r *race) round(places []book.Conversation) {
 }
 
 func (r *race) cancels(i int) {
-	record, err := r.CancelMessage(r.ctx, r.said[i].Message.ID, r.now())
+	record, err := r.env.cancels(r.said[i].Message.ID, r.now())
 	if err != nil {
 		r.Error(err)
 		return

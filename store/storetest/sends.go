@@ -62,8 +62,7 @@ func sendsComeAgain(e *env) {
 	o.Activity = "first"
 	e.ends(o)
 
-	r, err := e.ReviseMessage(e.ctx, outbox.Revision{Message: m.Message.ID, At: e.at(time.Minute), NextID: e.nextDelivery})
-	e.ok(err)
+	r := e.revises(m, nil, e.at(time.Minute))
 	undo := e.claims(10, e.at(time.Minute)).Attempts
 	if len(undo) != 1 || undo[0].Delivery != r.Deliveries[1].ID || undo[0].Sent != "first" {
 		e.Fatalf("handed out is %v, want the deletion", undo)
@@ -75,7 +74,7 @@ func sendsComeAgain(e *env) {
 	failed := outcomeOf(a, e.start)
 	failed.State, failed.Activity = outbox.StateFailed, ""
 	e.ends(failed)
-	_, err = e.ReplayDelivery(e.ctx, a.Delivery, e.at(time.Hour))
+	_, err := e.ReplayDelivery(e.ctx, a.Delivery, e.at(time.Hour))
 	e.ok(err)
 	if again := e.claimsOnly(1, e.at(time.Hour), m)[0]; len(again.Sends) != 0 {
 		e.Errorf("what was replayed comes with %v", again.Sends)

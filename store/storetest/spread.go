@@ -214,7 +214,7 @@ func spreadEnds(e *env) {
 	all := e.crowd(6)
 	cancelled := e.spreadTo(book.Filter{Reach: book.ReachActive}, 6)
 	e.spreads(2, 2, true)
-	r, err := e.CancelMessage(e.ctx, cancelled.Message.ID, e.start)
+	r, err := e.cancels(cancelled.Message.ID, e.start)
 	e.ok(err)
 	equal(e.T, "record", e.record(cancelled), r)
 	e.spreads(10, 0, false)
@@ -223,11 +223,7 @@ func spreadEnds(e *env) {
 
 	recalled := e.spreadTo(book.Filter{Reach: book.ReachActive}, 6)
 	e.spreads(3, 3, true)
-	r, err = e.ReviseMessage(e.ctx, outbox.Revision{
-		Message: recalled.Message.ID, At: e.start, NextID: func() outbox.DeliveryID { return outbox.DeliveryID(e.nextID()) },
-	})
-	e.ok(err)
-	if r.Message.Spreading || r.Message.Recipients != 6 {
+	if r = e.revises(recalled, nil, e.start); r.Message.Spreading || r.Message.Recipients != 6 {
 		e.Errorf("after the recall the message is %+v", r.Message)
 	}
 	e.spreads(10, 0, false)
@@ -246,7 +242,7 @@ func spreadTimes(e *env) {
 	e.accept(m)
 	e.spreads(1, 1, true)
 	e.counts(map[outbox.State]int64{outbox.StateScheduled: 1})
-	_, err = e.RescheduleMessage(e.ctx, m.Message.ID, e.at(time.Hour), e.start)
+	err = e.RescheduleMessage(e.ctx, m.Message.ID, e.at(time.Hour), e.start)
 	e.ok(err)
 	e.spreads(10, 2, false)
 	e.goesTo(m, all...)

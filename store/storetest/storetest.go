@@ -107,6 +107,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Batch", s.batch)
 	t.Run("Reschedule", s.reschedule)
 	t.Run("Revise", s.revise)
+	t.Run("Sweep", s.sweep)
 	t.Run("Replay", s.replay)
 	t.Run("Sends", s.sends)
 	t.Run("Park", s.park)

@@ -46,7 +46,9 @@ func acceptedIsKept(e *env) {
 	s.Deliveries[1].DueAt = e.at(time.Minute)
 	e.accept(s)
 
-	want := outbox.Record{Message: *m, Deliveries: []outbox.Delivery{
+	want := outbox.Record{Summary: outbox.Summary{Message: *m, Counts: map[outbox.State]int64{
+		outbox.StateReady: 1, outbox.StateScheduled: 1,
+	}}, Deliveries: []outbox.Delivery{
 		{
 			ID: s.Deliveries[0].ID, Message: m.ID, Conversation: b.Row, Key: b.Key, State: outbox.StateReady,
 			CreatedAt: e.start, UpdatedAt: e.start, History: []outbox.Change{{At: e.start, State: outbox.StateReady}},
@@ -61,15 +63,20 @@ func acceptedIsKept(e *env) {
 
 	plain := outbox.Submission{At: e.start, Message: outbox.Message{ID: 1 << 60, AppID: app, Lane: outbox.LaneUrgent}}
 	plain.Message.Body, plain.Message.CreatedAt = jsontext.Value(`{}`), e.start
-	equal(e.T, "plain", e.record(e.accept(plain)), outbox.Record{Message: plain.Message})
+	equal(e.T, "plain", e.record(e.accept(plain)), bare(plain.Message))
 
-	_, err := e.MessageRecord(e.ctx, 4711)
+	_, err := e.MessageRecord(e.ctx, 4711, every)
 	e.is(err, outbox.ErrNotFound)
+}
+
+// bare is the record of a message without deliveries.
+func bare(m outbox.Message) outbox.Record {
+	return outbox.Record{Summary: outbox.Summary{Message: m, Counts: map[outbox.State]int64{}}}
 }
 
 func noDeliveries(e *env) {
 	s := e.say()
-	equal(e.T, "record", e.record(s), outbox.Record{Message: s.Message})
+	equal(e.T, "record", e.record(s), bare(s.Message))
 	e.counts(nil)
 	e.claimsOnly(10, e.start)
 }
@@ -94,7 +101,7 @@ func keyIsAcceptedOnce(e *env) {
 		r, err := e.SubmitMessage(e.ctx, again, take)
 		e.ok(err)
 		equal(e.T, "receipt", r, outbox.Receipt{Message: first.Message.ID, Replayed: true})
-		_, err = e.MessageRecord(e.ctx, again.Message.ID)
+		_, err = e.MessageRecord(e.ctx, again.Message.ID, every)
 		e.is(err, outbox.ErrNotFound)
 
 		_, err = e.SubmitMessage(e.ctx, keyed(e.message(c), "k", "2"), take)
@@ -145,7 +152,7 @@ func keyAcceptedOnceAtOnce(e *env) {
 	}
 	found := 0
 	for _, s := range subs {
-		if _, err := e.MessageRecord(e.ctx, s.Message.ID); err == nil {
+		if _, err := e.MessageRecord(e.ctx, s.Message.ID, every); err == nil {
 			found++
 		}
 	}
@@ -184,7 +191,7 @@ func unknownConversation(e *env) {
 		}
 		_, err := e.SubmitMessage(e.ctx, s, take)
 		e.is(err, book.ErrNotFound)
-		_, err = e.MessageRecord(e.ctx, s.Message.ID)
+		_, err = e.MessageRecord(e.ctx, s.Message.ID, every)
 		e.is(err, outbox.ErrNotFound)
 	}
 	e.counts(nil)
@@ -214,7 +221,7 @@ func takenID(e *env) {
 	}
 	l.Release()
 	equal(e.T, "record", e.record(first), before)
-	_, err := e.MessageRecord(e.ctx, sameDelivery.Message.ID)
+	_, err := e.MessageRecord(e.ctx, sameDelivery.Message.ID, every)
 	e.is(err, outbox.ErrNotFound)
 	e.counts(map[outbox.State]int64{outbox.StateReady: 1})
 }
@@ -255,7 +262,7 @@ func broadcast(e *env) {
 	if r := e.record(s); len(r.Deliveries) != people*each {
 		e.Errorf("the record has %d deliveries, want %d", len(r.Deliveries), people*each)
 	}
-	r, err := e.CancelMessage(e.ctx, s.Message.ID, e.start)
+	r, err := e.cancels(s.Message.ID, e.start)
 	e.ok(err)
 	for i, d := range r.Deliveries {
 		want := outbox.StateCancelled
@@ -354,7 +361,7 @@ func takenIsHead(e *env) {
 	e.ends(retryOf(*r.Attempt, e.start, e.start))
 	e.ends(retryOf(e.claimsOnly(10, e.start, taken)[0], e.start, e.at(time.Minute)))
 	e.claimsOnly(10, e.start)
-	_, err = e.CancelMessage(e.ctx, taken.Message.ID, e.start)
+	err = e.CancelMessage(e.ctx, taken.Message.ID, e.start)
 	e.ok(err)
 	e.claimsOnly(10, e.start, next)
 }

@@ -317,7 +317,7 @@ func commitDoesAll(e *env) {
 	equal(e.T, "x", string(e.doc("x").Value), `{"n":1}`)
 	equal(e.T, "y", string(e.doc("y").Value), `{"n":2}`)
 	for _, left := range []outbox.Submission{again, twin} {
-		_, err := e.MessageRecord(e.ctx, left.Message.ID)
+		_, err := e.MessageRecord(e.ctx, left.Message.ID, every)
 		e.is(err, outbox.ErrNotFound)
 	}
 	for _, in := range []outbox.Submission{known, twice, plain} {
@@ -374,7 +374,7 @@ func (s suite) commitDoesNothing(t *testing.T) {
 			}
 			e.isAnswered(c.Key, "1", false)
 			equal(e.T, "x", e.doc("x"), state.Document{})
-			_, err = e.MessageRecord(e.ctx, good.Message.ID)
+			_, err = e.MessageRecord(e.ctx, good.Message.ID, every)
 			e.is(err, outbox.ErrNotFound)
 			e.counts(nil)
 			if now, err := e.Conversation(e.ctx, c.Key); err != nil || !now.LastInboundAt.IsZero() {

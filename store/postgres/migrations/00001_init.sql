@@ -230,7 +230,7 @@ CREATE TABLE messages (
 	alone        bigint, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    timestamptz,
 	recalled_at  timestamptz,
-	cancelled_at timestamptz, -- of one with very many deliveries: what waited then is not handed out
+	not_before   timestamptz, -- while very many deliveries are moved to a later time, or taken back: this time, or never
 	recipients   bigint       -- to how many conversations it was to be spread; NULL where the deliveries were named
 );
 CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
@@ -249,6 +249,16 @@ CREATE TABLE spreads (
 	after       bigint NOT NULL, -- and of the last that it has come to
 	made        bigint NOT NULL, -- how many deliveries
 	due_at      timestamptz
+) WITH (fillfactor = 70);
+
+-- Changes of messages with very many deliveries, made page by page.
+CREATE TABLE sweeps (
+	message bigint      NOT NULL,
+	kind    smallint    NOT NULL, -- 1 cancel, 2 reschedule, 3 edit, 4 recall
+	after   bigint      NOT NULL, -- the last delivery that it has come to
+	at      timestamptz NOT NULL, -- when it was asked for
+	due_at  timestamptz,          -- to when they are rescheduled
+	PRIMARY KEY (message, kind)
 ) WITH (fillfactor = 70);
 
 -- Conversations where a later message with the same collapse key has come before one that is still spreading.
@@ -298,7 +308,7 @@ CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE waits = 3;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
-CREATE INDEX deliveries_message ON deliveries (message) WHERE NOT alone;
+CREATE INDEX deliveries_message ON deliveries (message, id) WHERE NOT alone;
 CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
 
 -- Deliveries that are final.
@@ -321,7 +331,7 @@ CREATE TABLE finished (
 	activity_id  text COLLATE "C",
 	history      text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
-CREATE INDEX finished_message ON finished (message) WHERE NOT alone;
+CREATE INDEX finished_message ON finished (message, id) WHERE NOT alone;
 CREATE INDEX finished_badly ON finished (state, id) WHERE state <> 5;
 CREATE INDEX finished_updated ON finished USING brin (updated_at) WITH (pages_per_range = 32);
 CREATE INDEX finished_conversation ON finished (conversation, id);

@@ -192,7 +192,7 @@ CREATE TABLE messages (
 	alone        INTEGER, -- the only delivery that was asked for; NULL where there are several or none
 	edited_at    INTEGER,
 	recalled_at  INTEGER,
-	cancelled_at INTEGER, -- of one with very many deliveries: what waited then is not handed out
+	not_before   INTEGER, -- while very many deliveries are moved to a later time, or taken back: this time, or never
 	recipients   INTEGER  -- to how many conversations it was to be spread; NULL where the deliveries were named
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
@@ -213,6 +213,16 @@ CREATE TABLE spreads (
 	made        INTEGER NOT NULL, -- how many deliveries
 	due_at      INTEGER NOT NULL
 ) STRICT;
+
+-- Changes of messages with very many deliveries, made page by page.
+CREATE TABLE sweeps (
+	message INTEGER NOT NULL,
+	kind    INTEGER NOT NULL, -- 1 cancel, 2 reschedule, 3 edit, 4 recall
+	after   INTEGER NOT NULL, -- the last delivery that it has come to
+	at      INTEGER NOT NULL, -- when it was asked for
+	due_at  INTEGER NOT NULL, -- to when they are rescheduled
+	PRIMARY KEY (message, kind)
+) STRICT, WITHOUT ROWID;
 
 -- Conversations where a later message with the same collapse key has come before one that is still spreading.
 CREATE TABLE outdone (
