@@ -89,8 +89,8 @@ chaos: ## break the server in every way we know, for a long time (root, strace; 
 	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos -kills $(or $(KILLS),200)
 
 .PHONY: bench
-bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md)
-	$(GO) run ./bench
+bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md; BENCH_DATABASE=temporary for PostgreSQL)
+	$(GO) run ./bench $(if $(BENCH_DATABASE),-database "$(BENCH_DATABASE)")
 
 .PHONY: clean
 clean: ## remove what was built and installed

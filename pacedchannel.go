@@ -47,7 +47,7 @@ func NewPacedChannel(c Channel, limits *pace.Limiter, appID string) *PacedChanne
 
 // Send implements [Channel].
 func (p *PacedChannel) Send(ctx context.Context, out Outgoing) (r activity.ResourceResponse, err error) {
-	err = p.call(ctx, out.Reference, func() error {
+	err = p.call(ctx, out.Reference, func(ctx context.Context) error {
 		r, err = p.next.Send(ctx, out)
 		return err
 	})
@@ -56,7 +56,7 @@ func (p *PacedChannel) Send(ctx context.Context, out Outgoing) (r activity.Resou
 
 // SendBody implements [BodySender].
 func (p *PacedChannel) SendBody(ctx context.Context, out Outgoing, body jsontext.Value) (r activity.ResourceResponse, err error) {
-	err = p.call(ctx, out.Reference, func() error {
+	err = p.call(ctx, out.Reference, func(ctx context.Context) error {
 		r, err = SendBody(ctx, p.next, out, body)
 		return err
 	})
@@ -65,7 +65,7 @@ func (p *PacedChannel) SendBody(ctx context.Context, out Outgoing, body jsontext
 
 // Update implements [Channel].
 func (p *PacedChannel) Update(ctx context.Context, out Outgoing) (r activity.ResourceResponse, err error) {
-	err = p.call(ctx, out.Reference, func() error {
+	err = p.call(ctx, out.Reference, func(ctx context.Context) error {
 		r, err = p.next.Update(ctx, out)
 		return err
 	})
@@ -74,14 +74,14 @@ func (p *PacedChannel) Update(ctx context.Context, out Outgoing) (r activity.Res
 
 // Delete implements [Channel].
 func (p *PacedChannel) Delete(ctx context.Context, ref activity.Reference, id activity.ID) error {
-	return p.call(ctx, ref, func() error { return p.next.Delete(ctx, ref, id) })
+	return p.call(ctx, ref, func(ctx context.Context) error { return p.next.Delete(ctx, ref, id) })
 }
 
 // Create implements [Channel]. The new conversation's windows are empty; what counts are the tenant's and the bot's.
 func (p *PacedChannel) Create(ctx context.Context, c Creation) (r activity.ConversationResource, err error) {
 	ref, _ := CreatedReference(c, activity.ConversationResource{ID: "new"})
 	ref.Conversation.ID = ""
-	err = p.call(ctx, ref, func() error {
+	err = p.call(ctx, ref, func(ctx context.Context) error {
 		r, err = p.next.Create(ctx, c)
 		return err
 	})
@@ -97,9 +97,9 @@ func (p *PacedChannel) Capabilities(ref activity.Reference) Capabilities {
 const ReasonPaced = "paced"
 
 // call makes one call with a permit.
-func (p *PacedChannel) call(ctx context.Context, ref activity.Reference, do func() error) error {
+func (p *PacedChannel) call(ctx context.Context, ref activity.Reference, do func(context.Context) error) error {
 	if p.limits == nil {
-		return do()
+		return do(ctx)
 	}
 	route, conversation := RouteOf(KeyOf(p.appID, ref), ref.ServiceURL), string(ref.Conversation.ID)
 	permit, kind := pace.PermitOf(ctx)
@@ -113,7 +113,12 @@ func (p *PacedChannel) call(ctx context.Context, ref activity.Reference, do func
 			return failure
 		}
 	}
-	err := do()
+	if permit != nil && p.limits.Shared() { // nobody knows better than this when the calls of a node that has died are over
+		bounded, cancel := context.WithTimeout(ctx, pace.LongestCall)
+		defer cancel()
+		ctx = bounded
+	}
+	err := do(ctx)
 	now := time.Now()
 	failure := MeaningOf(err)
 	if failure != nil && failure.Meaning == MeaningPermanent && failure.Status == 0 {

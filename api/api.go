@@ -145,6 +145,7 @@ type ReplayRequest struct {
 	Reason       string `json:"reason,omitempty" maxLength:"64" doc:"Those with this reason." example:"not_found"`
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"Those to this conversation, by its id on the channel."`
 	Notification string `json:"notification,omitempty" maxLength:"64" doc:"Those of this notification."`
+	TryForbidden bool   `json:"try_forbidden,omitzero" doc:"Try those, too, whose conversations the channel has forbidden, once more: another refusal forbids them again. Otherwise they fail at once, until somebody says something there."`
 	Limit        int    `json:"limit,omitzero" minimum:"1" maximum:"10000" default:"1000" doc:"How many at most, oldest first; 1000, if not given."`
 }
 

@@ -58,7 +58,7 @@ func expansion(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	fmt.Printf("  to %d conversations, %s: %.0f rows/s; another write meanwhile waits p50 %v, p99 %v\n", len(p.refs), p.where,
+	fmt.Printf("  to %d conversations, %s: %.0f rows/s; another write meanwhile waits p50 %v, p99 %v\n", len(p.refs), p.place.what,
 		median(rates), quantile(waits, 0.5), quantile(waits, 0.99))
 	return nil
 }

@@ -4,6 +4,7 @@
 //
 //	go run ./bench                 the main ones, in about ten minutes
 //	go run ./bench -run drain,peers
+//	go run ./bench -database temporary -run drain,deliver
 //	go run ./bench -list
 //
 // The sink, which stands for the channel, is a process of its own on the same machine, and each measurement runs in a
@@ -27,9 +28,12 @@ import (
 
 // options are the conditions of a run.
 type options struct {
-	deliveries, conversations, pairs, singles, connections int
-	pending, waiting, inFlight                             int
-	profile                                                string
+	deliveries, conversations, pairs, singles int
+	connections, slots                        int
+	pending, waiting, inFlight                int
+	profile                                   string
+	database                                  string // the URL of a PostgreSQL; empty for SQLite
+	server                                    int    // its process id, if that is known
 }
 
 // A measurement has a name, one line that says what it measures, and prints what it finds.
@@ -48,6 +52,7 @@ var measurements = []measurement{
 	{"channel", "deliveries/s to a channel that answers after 100 ms, over TLS and HTTP/2, and the memory it takes", true, slowChannel},
 	{"timers", "how late timers fire: idle, with many pending, and when very many are due at once", true, timers},
 	{"waiting", "drain rate with few and with very many rows waiting", true, crowded},
+	{"large", "a notification to very many: how long a look and a cancellation take, and the memory", false, large},
 	{"peers", "the same with the official JavaScript SDK, in a loop over its references", true, peers},
 }
 
@@ -60,15 +65,18 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs that a median is taken of")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications, and single timers")
 	flag.IntVar(&o.connections, "connections", 128, "connections of the HTTP client, and slots of the engine")
+	flag.IntVar(&o.slots, "slots", 0, "slots of the engine, if there are to be others than connections")
 	flag.IntVar(&o.pending, "pending", 1_000_000, "pending timers")
 	flag.IntVar(&o.waiting, "waiting", 1_000_000, "the most rows that wait; 5000000 takes some minutes more, and 3 GB of disk")
 	flag.IntVar(&o.inFlight, "in-flight", 4_000, "attempts at once on the slow channel")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of what is measured to this file, with a number after it")
+	flag.StringVar(&o.database, "database", "", "measure PostgreSQL: the URL of one whose role may make databases, or \"temporary\" to start one")
+	flag.IntVar(&o.server, "server", 0, "the process id of the database (used by the bench itself)")
 	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
 	slow := flag.Bool("slow", false, "with -sink: answer after 100 ms, over TLS and HTTP/2")
 	post := flag.String("post", "", "post to the sink at this URL (used by the bench itself)")
 	roots := flag.String("roots", "", "with -post: its certificate, PEM in base64")
-	serve := flag.String("serve", "", "be a server on this data directory (used by the bench itself)")
+	serve := flag.String("serve", "", "be a server on this data directory, and on the database (used by the bench itself)")
 	child := flag.Bool("child", false, "measure in this process (used by the bench itself)")
 	flag.Parse()
 	ctx := context.Background()
@@ -79,7 +87,7 @@ func main() {
 	case *post != "":
 		err = postThere(ctx, o, *post, *roots)
 	case *serve != "":
-		err = serveData(ctx, *serve)
+		err = serveData(ctx, *serve, o.database)
 	case *list:
 		for _, m := range measurements {
 			fmt.Printf("%-10s%s\n", m.name, m.what)
@@ -87,7 +95,7 @@ func main() {
 	case *child:
 		err = measure(ctx, *only, o)
 	default:
-		err = runAll(ctx, *only)
+		err = runAll(ctx, *only, o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -96,7 +104,7 @@ func main() {
 }
 
 // runAll has each measurement made by a process of its own, with this one's arguments.
-func runAll(ctx context.Context, only string) error {
+func runAll(ctx context.Context, only string, o options) error {
 	names := strings.Split(only, ",")
 	if only == "" {
 		names = nil
@@ -110,9 +118,18 @@ func runAll(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
+	args := append(os.Args[1:len(os.Args):len(os.Args)], "-child")
+	if o.database == temporary {
+		url, pid, stop, err := startDatabase()
+		if err != nil {
+			return err
+		}
+		defer stop()
+		args = append(args, "-database", url, "-server", fmt.Sprint(pid))
+	}
 	fmt.Printf("%s, %d CPUs, %s\n\n", runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly))
 	for _, name := range names {
-		cmd := exec.CommandContext(ctx, self, append(os.Args[1:len(os.Args):len(os.Args)], "-child", "-run", name)...)
+		cmd := exec.CommandContext(ctx, self, append(args[:len(args):len(args)], "-run", name)...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		start := time.Now()
 		if err := cmd.Run(); err != nil {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +15,6 @@ import (
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
-	"github.com/headsup-bot/headsup/store/sqlite"
 )
 
 // text is what a delivery says; the activity around it makes about 700 bytes.
@@ -32,8 +31,8 @@ const accepters = 256
 // pipeline is a store of its own, and an engine on it.
 type pipeline struct {
 	store     store
-	where     string
-	dir       string
+	place     place
+	server    int // process id of its database; 0 if it has none
 	sink      *sinkProcess
 	client    *connector.Client
 	slots     int
@@ -54,12 +53,13 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: o.connections, profiled: o.profiled, where: "SQLite, every commit synced"}
-	if p.dir, err = os.MkdirTemp("", "headsup-bench-"); err != nil {
+	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server, profiled: o.profiled}
+	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}
-	if p.store, err = sqlite.Open(ctx, sqlite.Config{Dir: p.dir}); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(p.dir))
+	if p.store, err = p.place.open(ctx); err != nil {
+		p.place.remove()
+		return nil, err
 	}
 	p.client, err = connector.New(connector.Config{AllowLoopback: true, MaxConns: o.connections, RootCAs: s.roots})
 	if err == nil {
@@ -107,9 +107,15 @@ func (p *pipeline) accept(ctx context.Context, n int) error {
 
 // spread accepts a message to everybody, due after a while, and makes its deliveries.
 func (p *pipeline) spread(ctx context.Context, in time.Duration) error {
+	_, err := p.spreads(ctx, in)
+	return err
+}
+
+// spreads is spread that tells which message it was.
+func (p *pipeline) spreads(ctx context.Context, in time.Duration) (outbox.MessageID, error) {
 	_, last, err := p.store.Extent(ctx, "", book.Filter{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	now := time.Now()
 	id := outbox.MessageID(now.UnixNano())
@@ -117,9 +123,9 @@ func (p *pipeline) spread(ctx context.Context, in time.Duration) error {
 		At: now, Message: outbox.Message{ID: id, Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"` + text(0) + `"}`), CreatedAt: now},
 		Spread: &outbox.Spread{Filter: book.Filter{Reach: book.ReachActive}, Last: last, Conversations: len(p.refs), DueAt: now.Add(in)},
 	}, false); err != nil {
-		return err
+		return 0, err
 	}
-	return p.expand(ctx)
+	return id, p.expand(ctx)
 }
 
 // expand makes the deliveries of all messages that are to be spread.
@@ -164,5 +170,5 @@ func (p *pipeline) close() {
 		fmt.Fprintln(os.Stderr, "bench: engine:", err)
 	}
 	_ = p.store.Close()
-	_ = os.RemoveAll(p.dir)
+	p.place.remove()
 }

@@ -22,11 +22,11 @@ import (
 )
 
 // serveData is a server as headsup serve runs it.
-func serveData(ctx context.Context, dir string) error {
+func serveData(ctx context.Context, dir, database string) error {
 	likeTheBinary()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	s, err := server.New(ctx, server.Config{Listen: "127.0.0.1:0", DataDir: dir})
+	s, err := server.New(ctx, server.Config{Listen: "127.0.0.1:0", DataDir: dir, Database: database})
 	if err != nil {
 		return err
 	}
@@ -42,16 +42,16 @@ type serverProcess struct {
 	stop   func()
 }
 
-func startServer(ctx context.Context, s *sinkProcess, conversations int) (*serverProcess, error) {
+func startServer(ctx context.Context, o options, s *sinkProcess, conversations int) (*serverProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "headsup-bench-")
+	p, err := o.place(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", dir)
+	cmd := exec.CommandContext(ctx, self, "-serve", p.dir, "-database", p.database)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -71,7 +71,7 @@ func startServer(ctx context.Context, s *sinkProcess, conversations int) (*serve
 		stop: func() {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			_ = cmd.Wait()
-			_ = os.RemoveAll(dir)
+			p.remove()
 		},
 	}
 	if err := h.meet(ctx, s); err != nil {
@@ -138,7 +138,7 @@ func accepts(ctx context.Context, o options) error {
 		return err
 	}
 	defer s.stop()
-	h, err := startServer(ctx, s, 10_000)
+	h, err := startServer(ctx, o, s, 10_000)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func singles(ctx context.Context, o options) error {
 	if err := p.start(); err != nil {
 		return err
 	}
-	h, err := startServer(ctx, s, 1000)
+	h, err := startServer(ctx, o, s, 1000)
 	if err != nil {
 		return err
 	}

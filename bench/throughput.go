@@ -36,10 +36,18 @@ func whileAccepting(ctx context.Context, o options) error {
 	})
 }
 
-// rate is how fast something went, and how much processor time each took in this process.
+// rate is how fast something went, and how much processor time each took in this process, and in those of the database.
 type rate struct {
-	perSecond float64
-	each      time.Duration
+	perSecond      float64
+	each, database time.Duration
+}
+
+// andDatabase tells what the database has used, if that is known.
+func (r rate) andDatabase() string {
+	if r.database == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %v in the database", r.database.Round(100*time.Nanosecond))
 }
 
 // pairs measures the pipeline and Go's HTTP client alone in turns.
@@ -58,7 +66,7 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		return err
 	}
 	fmt.Printf("  %d deliveries of about 700 bytes to %d conversations, accepted by library from %d goroutines, pace off, %s;\n"+
-		"  %d connections and slots\n", o.deliveries, o.conversations, accepters, p.where, o.connections)
+		"  %d connections and slots\n", o.deliveries, o.conversations, accepters, p.place.what, o.connections)
 	var ratios, costs []float64
 	for range o.pairs {
 		alone, err := baseline(ctx, o, s)
@@ -74,8 +82,8 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		}
 		ratios = append(ratios, got.perSecond/alone.perSecond)
 		costs = append(costs, float64(got.each)/float64(alone.each))
-		fmt.Printf("  %6.0f/s (%v of processor time each), HTTP client alone %6.0f/s (%v), ratio %.2f\n", got.perSecond,
-			got.each.Round(100*time.Nanosecond), alone.perSecond, alone.each.Round(100*time.Nanosecond), got.perSecond/alone.perSecond)
+		fmt.Printf("  %6.0f/s (%v of processor time each%s), HTTP client alone %6.0f/s (%v), ratio %.2f\n", got.perSecond,
+			got.each.Round(100*time.Nanosecond), got.andDatabase(), alone.perSecond, alone.each.Round(100*time.Nanosecond), got.perSecond/alone.perSecond)
 	}
 	fmt.Printf("  median ratio %.2f; processor time %.1f times that of the HTTP client\n", median(ratios), median(costs))
 	return nil
@@ -89,7 +97,7 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 	}
 	defer stop()
 	want := p.delivered + int64(n)
-	start, used := time.Now(), processorTime()
+	start, used, usedThere := time.Now(), processorTime(), databaseTime(p.server)
 	if err := begin(); err != nil {
 		return rate{}, err
 	}
@@ -103,7 +111,8 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 		}
 		if p.delivered = counts["delivered"]; p.delivered >= want {
 			took := time.Since(start)
-			return rate{float64(n) / took.Seconds(), (processorTime() - used) / time.Duration(n)}, nil
+			each := time.Duration(n)
+			return rate{float64(n) / took.Seconds(), (processorTime() - used) / each, (databaseTime(p.server) - usedThere) / each}, nil
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -119,7 +128,7 @@ func baseline(ctx context.Context, o options, s *sinkProcess) (rate, error) {
 	}
 	start, used := time.Now(), processorTime()
 	err := each(o.connections, o.deliveries, func(i int) error { return s.post(ctx, text(i)) })
-	return rate{float64(o.deliveries) / time.Since(start).Seconds(), (processorTime() - used) / time.Duration(o.deliveries)}, err
+	return rate{perSecond: float64(o.deliveries) / time.Since(start).Seconds(), each: (processorTime() - used) / time.Duration(o.deliveries)}, err
 }
 
 // each calls f for 0 to n-1 from so many goroutines.

@@ -106,7 +106,8 @@ type Store interface {
 	// nor its source. What a sighting does not tell (kind, user, locale, time zone, when it was verified) stays as it was,
 	// people add up, and the reference's activity id is dropped. A conversation whose kind nobody has told is personal.
 	Sight(ctx context.Context, s Sighting) (Conversation, error)
-	// StrikeOut marks a conversation as not reachable. It is not a sighting. An unknown one is not an error.
+	// StrikeOut marks a conversation as not reachable; with [ReachActive] it takes that back, for somebody wants it to be
+	// tried again. It is not a sighting. An unknown one is not an error.
 	StrikeOut(ctx context.Context, key headsup.ConversationKey, r Reach, cause string, at time.Time) error
 	// Conversation returns an entry by key, or ErrNotFound.
 	Conversation(ctx context.Context, key headsup.ConversationKey) (Conversation, error)

@@ -1,5 +1,5 @@
-// Package bottest helps to test bots: [Recorder] is a channel that keeps what a bot says, without a network; [FaultStore]
-// and [FaultTransport] fail now and then, by a seed. The package fakechannel below it is a channel over real HTTP.
+// Package bottest helps to test bots: [Recorder] is a channel that keeps what a bot says, without a network; [Chat] is a person
+// who talks with it; [FaultStore] and [FaultTransport] fail now and then, by a seed. The package fakechannel below it is a channel over real HTTP.
 //
 //	ch := &bottest.Recorder{}
 //	bot, err := headsup.New(headsup.Config{Channel: ch, Turns: memory.New(), …}, handler)

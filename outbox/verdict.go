@@ -79,13 +79,15 @@ func (w *Worker) judge(a Attempt, r result) Outcome {
 		wait = w.cfg.Retry.Wait(a.Failures + 1)
 	case headsup.MeaningUnknown:
 		o.MayHaveArrived = true
-		if a.OnUnknown == headsup.OnUnknownHold {
+		r, ok := w.cfg.Sender.(Recogniser)
+		once := ok && r.Recognises(a)
+		if a.OnUnknown == headsup.OnUnknownHold && !once {
 			o.State = StateUnknown
 			return o
 		}
 		o.Failed = true
 		retry := w.cfg.RetryUnknown
-		if r, ok := w.cfg.Sender.(Recogniser); ok && r.Recognises(a) {
+		if once {
 			retry = w.cfg.Retry // nobody gets it twice, so the sooner the truth is known the better
 		}
 		wait = retry.Wait(a.Failures + 1)

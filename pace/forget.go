@@ -76,18 +76,18 @@ func (l *Limiter) sweep(now time.Time) {
 	}
 	for s, g := range l.tenants {
 		g.usage.Trim(l.ruleOf(s), now)
-		if g.usage.Empty() && g.waiting == 0 && len(g.conversations) == 0 {
+		if g.usage.Empty() && g.waiting == 0 && g.share == nil && len(g.conversations) == 0 {
 			delete(l.tenants, s)
 		}
 	}
 	for s, g := range l.bots {
 		g.usage.Trim(l.ruleOf(s), now)
-		if g.usage.Empty() && g.waiting == 0 {
+		if g.usage.Empty() && g.waiting == 0 && g.share == nil {
 			delete(l.bots, s)
 		}
 	}
 	for s, b := range l.blocks {
-		if b.probe == nil && now.Sub(b.until) > stale {
+		if b.probe == nil && l.node == nil && now.Sub(b.until) > stale {
 			l.unblock(s)
 		}
 	}

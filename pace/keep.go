@@ -89,7 +89,7 @@ func (l *Limiter) keep(ctx context.Context, p *Permit, r Route, conversation str
 	l.observing.RLock()
 	store := l.onUnkept
 	l.observing.RUnlock()
-	if store == nil || p == nil || p.rules == nil {
+	if store == nil || p == nil || p.rules == nil || l.node != nil {
 		return nil
 	}
 	must := false

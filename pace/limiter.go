@@ -50,6 +50,12 @@ type Limiter struct {
 	latest  time.Time            // the latest time that it was told, on its own clock
 	crashed time.Time            // when it took over from a process that was killed; zero when that does not matter
 	longest time.Duration        // of all windows
+	node    *Node                // nil unless it has joined others; not changed after that
+	shared  map[Scope]*gate      // those of which this node has a share, or asks for one
+	left    bool                 // it gives its shares back
+	told    int64                // how often something was told of pauses
+	pending map[Scope]*unstored  // what was told of them
+	probing map[Scope]bool       // scopes that something waits to be tried
 	swept   int                  // how many gates and blocks were left when they were looked through last
 	wake    chan struct{}        // closed and replaced when those who wait should look again; nil while nobody does
 }
@@ -82,8 +88,9 @@ func New(cfg Config) (*Limiter, error) {
 // gate is one tenant, bot or conversation.
 type gate struct {
 	usage   Usage
-	waiting int // replies that wait for this gate
-	unkept  int // calls that a crash would make forgotten
+	waiting int    // replies that wait for this gate
+	unkept  int    // calls that a crash would make forgotten
+	share   *share // of a gate that is shared with other nodes
 
 	// Of a tenant:
 	conversations map[string]*conversation
@@ -98,12 +105,14 @@ type Permit struct {
 	tenant, bot  *gate
 	conversation *conversation
 	probes       []*block
-	ended        bool // guarded by l.mu
+	over         func(at time.Time, made bool) // tells those who count for all nodes; may be nil
+	ended        bool                          // guarded by l.mu
 	used         atomic.Bool
 }
 
-// Use reports whether the permit was not used before, and marks it as used: a permit is good for one call.
-func (p *Permit) Use() bool { return p != nil && !p.used.Swap(true) }
+// Use reports whether the permit may be used for a call now, and marks it as used: it is good for one call. Where several
+// nodes share windows it is also good for some seconds only.
+func (p *Permit) Use() bool { return p != nil && !p.used.Swap(true) && p.good() }
 
 // Take hands out a permit for one call, if there is room now in the windows of the conversation, the tenant and the bot,
 // and nothing on the way is paused. Call it right before the call is made, or before what leads to the call at once. The
@@ -120,8 +129,13 @@ func (l *Limiter) Take(r Route, conversation string, k Kind, now time.Time) (*Pe
 }
 
 func (l *Limiter) take(rules *rules, r Route, conversation string, k Kind, now time.Time) (*Permit, bool) {
-	if !l.open(r, conversation, now) || rules != nil && l.room(rules, r, conversation, k, now) < 1 {
+	switch {
+	case !l.open(r, conversation, now):
 		l.refused.Add(1)
+		return nil, false
+	case rules != nil && l.room(rules, r, conversation, k, now) < 1:
+		l.refused.Add(1)
+		l.lacks(rules, r, k, now)
 		return nil, false
 	}
 	p := &Permit{l: l, rules: rules}
@@ -133,15 +147,18 @@ func (l *Limiter) take(rules *rules, r Route, conversation string, k Kind, now t
 	if rules == nil {
 		return p, true
 	}
-	if len(rules.tenant.Windows) > 0 || conversation != "" && len(rules.conversation.Windows) > 0 {
+	counts := conversation != "" && len(rules.conversation.Windows) > 0 && l.node == nil
+	if len(rules.tenant.Windows) > 0 || counts {
 		p.tenant = l.gate(l.tenants, r.OfTenant())
 		p.tenant.usage.Take()
+		l.takes(p.tenant, rules.tenant, now)
 	}
 	if len(rules.bot.Windows) > 0 {
 		p.bot = l.gate(l.bots, r.OfBot())
 		p.bot.usage.Take()
+		l.takes(p.bot, rules.bot, now)
 	}
-	if conversation != "" && len(rules.conversation.Windows) > 0 {
+	if counts {
 		p.conversation = l.conversation(p.tenant, conversation, rules)
 		p.conversation.usage.Take()
 	}
@@ -149,6 +166,9 @@ func (l *Limiter) take(rules *rules, r Route, conversation string, k Kind, now t
 	l.sweep(now)
 	return p, true
 }
+
+// OnEnd has f called when the permit's call is over, or was not made. It is to be set before the permit is handed on.
+func (p *Permit) OnEnd(f func(at time.Time, made bool)) { p.over = f }
 
 // Done ends the permit's call: the channel has answered, or nobody waits for its answer any more. The permit is free one
 // window later.
@@ -163,6 +183,7 @@ func (p *Permit) Done(now time.Time) {
 		return
 	}
 	p.ended = true
+	told := now
 	now = l.clock(now)
 	p.endProbes(false)
 	if p.tenant != nil {
@@ -176,6 +197,9 @@ func (p *Permit) Done(now time.Time) {
 		p.rules.idle.add(p.conversation, now)
 	}
 	l.mu.Unlock()
+	if p.over != nil {
+		p.over(told, true)
+	}
 	if len(p.probes) > 0 {
 		l.freed()
 	}
@@ -205,6 +229,9 @@ func (p *Permit) Cancel() {
 	}
 	l.wakeAll()
 	l.mu.Unlock()
+	if p.over != nil {
+		p.over(time.Time{}, false)
+	}
 	l.freed()
 }
 
@@ -225,7 +252,9 @@ func (l *Limiter) Room(r Route, now time.Time) int {
 	now = l.clock(now)
 	n := l.openFor(r, now)
 	if rules != nil && n > 0 {
-		n = min(n, l.room(rules, r, "", Delivery, now))
+		if n = min(n, l.room(rules, r, "", Delivery, now)); n == 0 {
+			l.lacks(rules, r, Delivery, now)
+		}
 	}
 	return n
 }
@@ -278,24 +307,30 @@ func (l *Limiter) next(rules *rules, r Route, conversation string, k Kind, now t
 		return next
 	}
 	l.eachGate(rules, r, conversation, func(g *gate, rule Rule) {
-		if t := g.usage.next(rule, k, g.waiting, now); t.After(next) {
-			next = t
+		t := g.usage.next(rule, k, g.waiting, now)
+		if g.share != nil { // another node may give something back
+			t = earlier(t, now.Add(lookAgain(k)))
 		}
+		next = later(next, t)
 	})
 	return next
 }
 
 // eachGate visits the gates on a way.
 func (l *Limiter) eachGate(rules *rules, r Route, conversation string, visit func(*gate, Rule)) {
-	if l.recovering() {
+	switch {
+	case l.node != nil:
+		l.join(rules, r)
+	case l.recovering():
 		l.begin(rules, r, conversation)
 	}
 	if len(rules.bot.Windows) > 0 {
-		visit(orUnused(l.bots[r.OfBot()]), rules.bot)
+		bot := orUnused(l.bots[r.OfBot()])
+		visit(bot, l.ruleAt(bot, rules.bot))
 	}
 	tenant := orUnused(l.tenants[r.OfTenant()])
-	visit(tenant, rules.tenant)
-	if conversation != "" {
+	visit(tenant, l.ruleAt(tenant, rules.tenant))
+	if conversation != "" && l.node == nil {
 		g := &unused
 		if c := tenant.conversations[conversation]; c != nil {
 			g = &c.gate
@@ -378,6 +413,13 @@ func (l *Limiter) Wait(ctx context.Context, r Route, conversation string, k Kind
 	if rules == nil && !l.anyBlocked() {
 		return nil, nil //nolint:nilnil // a nil permit is one for anything
 	}
+	if l.node != nil {
+		return l.waitShared(ctx, rules, r, conversation, k)
+	}
+	return l.wait(ctx, rules, r, conversation, k)
+}
+
+func (l *Limiter) wait(ctx context.Context, rules *rules, r Route, conversation string, k Kind) (*Permit, error) {
 	began := time.Time{}
 	defer func() {
 		if !began.IsZero() {

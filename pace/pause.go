@@ -42,11 +42,24 @@ type block struct {
 	until    time.Time // on the limiter's clock
 	probe    *Permit   // on its way
 	probedAt time.Time
+
+	// Where several nodes share the pause:
+	mine  time.Time // until when this node may try the scope
+	asked time.Time // whether it may
 }
 
-// open reports whether a call may be made.
-func (b *block) open(now time.Time) bool {
+// due reports whether the scope may be tried by whoever may.
+func (b *block) due(now time.Time) bool {
 	return !now.Before(b.until) && b.probe == nil && now.Sub(b.probedAt) >= probeEvery
+}
+
+// blockOpen reports whether a call may be made. l.mu is held.
+func (l *Limiter) blockOpen(b *block, now time.Time) bool {
+	if l.node != nil && !now.Before(b.mine) {
+		l.wantsProbe(b, now)
+		return false
+	}
+	return b.due(now)
 }
 
 // opens is when a call may be made, as far as that is known.
@@ -91,6 +104,7 @@ func (l *Limiter) Pause(s Scope, until time.Time, reason string) {
 	}
 	l.mu.Lock()
 	p := l.pause(s, until, l.at(until), reason)
+	l.tells(s)
 	l.mu.Unlock()
 	l.tell(p)
 }
@@ -104,7 +118,8 @@ func (l *Limiter) pause(s Scope, told, until time.Time, reason string) Pause {
 	}
 	if until.After(b.until) || b.pause.Reason == "" {
 		b.until = until
-		b.pause = Pause{Scope: s, Until: told, Reason: reason, Trips: b.pause.Trips + 1}
+		b.pause = Pause{Scope: s, Until: told, Reason: reason, Trips: b.pause.Trips + 1, Version: b.pause.Version}
+		b.mine = time.Time{}
 		l.paused.Add(1)
 	}
 	return b.pause
@@ -139,6 +154,7 @@ func (l *Limiter) Throttled(r Route, conversation string, wait time.Duration, no
 			d = doubled(ShortestPause, b.pause.Trips, time.Minute)
 		}
 		pauses = append(pauses, l.pause(s, told.Add(d), now.Add(d), ReasonThrottled))
+		l.tells(s)
 	}
 	l.sweep(now)
 	l.mu.Unlock()
@@ -177,6 +193,7 @@ func (l *Limiter) Failed(r Route, now time.Time) (Pause, bool) {
 	}
 	d := doubled(ShortestPause, trips, longestOutage)
 	p := l.pause(r.OfHost(), told.Add(d), now.Add(d), ReasonUnreachable)
+	l.tells(p.Scope)
 	l.sweep(now)
 	l.mu.Unlock()
 	l.tell(p)
@@ -201,6 +218,7 @@ func (l *Limiter) Trip(s Scope, reason string, now time.Time) {
 	}
 	d := doubled(ShortestPause, trips, longestTrip)
 	p := l.pause(s, told.Add(d), now.Add(d), reason)
+	l.tells(s)
 	l.sweep(now)
 	l.mu.Unlock()
 	l.tell(p)
@@ -227,7 +245,8 @@ func (l *Limiter) lift(r Route, scopes func(string) []Scope, conversation string
 	for _, s := range scopes(conversation) {
 		if b := l.blocks[s]; b != nil && !now.Before(b.until) {
 			l.unblock(s)
-			over = append(over, Pause{Scope: s})
+			l.tells(s)
+			over = append(over, b.ended(s, false))
 		}
 	}
 	if len(over) > 0 {
@@ -246,14 +265,18 @@ func (l *Limiter) Resume(s Scope) bool {
 		return false
 	}
 	l.mu.Lock()
+	b := l.blocks[s]
 	was := l.unblock(s)
+	if was {
+		l.tells(s)
+	}
 	if s.Level == LevelHost {
 		l.recover(s.Host)
 	}
 	l.wakeAll()
 	l.mu.Unlock()
 	if was {
-		l.tell(Pause{Scope: s})
+		l.tell(b.ended(s, true))
 		l.freed()
 	}
 	return was
@@ -310,7 +333,7 @@ func (l *Limiter) blocksOn(r Route, conversation string) []*block {
 // open reports whether nothing on the way is paused.
 func (l *Limiter) open(r Route, conversation string, now time.Time) bool {
 	for _, b := range l.blocksOn(r, conversation) {
-		if !b.open(now) {
+		if !l.blockOpen(b, now) {
 			return false
 		}
 	}
@@ -321,7 +344,7 @@ func (l *Limiter) open(r Route, conversation string, now time.Time) bool {
 func (l *Limiter) openFor(r Route, now time.Time) int {
 	n := everything
 	for _, b := range l.blocksOn(r, "") {
-		if !b.open(now) {
+		if !l.blockOpen(b, now) {
 			return 0
 		}
 		n = 1
@@ -334,6 +357,9 @@ func (l *Limiter) opens(r Route, conversation string, now time.Time) time.Time {
 	t := now
 	for _, b := range l.blocksOn(r, conversation) {
 		t = later(t, b.opens(now))
+		if l.node != nil && !now.Before(b.mine) && b.due(now) { // another node may try, or this one when it is told so
+			t = later(t, now.Add(ProbeWithin))
+		}
 	}
 	return t
 }
@@ -370,6 +396,11 @@ func (l *Limiter) tell(ps ...Pause) {
 			l.cfg.Paused(p)
 		}
 	}
+	l.keepAll(ps)
+}
+
+// keepAll tells those who keep pauses.
+func (l *Limiter) keepAll(ps []Pause) {
 	l.observing.RLock()
 	defer l.observing.RUnlock()
 	for _, f := range l.onPaused {

@@ -74,6 +74,7 @@ func (p Profiles) Validate() error {
 // rules are a profile, ready for use.
 type rules struct {
 	conversation, tenant, bot Rule
+	exact                     Rule // of a conversation that is not forgotten
 	// forget is how long after its last call a conversation may be forgotten that has had no more than one; 0 for never
 	// before its windows are empty.
 	forget time.Duration
@@ -90,7 +91,7 @@ const waste = 50
 // while, and the windows that are longer lose as many calls as can be forgotten within them, which is not many: calls
 // that are forgotten lie further apart than that while.
 func (p Profile) prepare() *rules {
-	r := &rules{conversation: p.Conversation(), tenant: p.Tenant(), bot: p.Bot()}
+	r := &rules{conversation: p.Conversation(), tenant: p.Tenant(), bot: p.Bot(), exact: p.Conversation()}
 	for _, w := range r.conversation.Windows {
 		r.forget = max(r.forget, w.Per/time.Duration(max(1, w.Limit/waste)))
 	}

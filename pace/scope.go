@@ -74,4 +74,6 @@ type Pause struct {
 	Reason string `json:"reason,omitzero"`
 	// Trips counts how often the scope was paused without a success in between.
 	Trips int `json:"trips,omitzero"`
+	// Version names the pause where several nodes share it: a later one is greater. It is 0 while it is not stored.
+	Version int64 `json:"-"`
 }

@@ -273,7 +273,7 @@ func TestReplayTriesAgain(t *testing.T) {
 		if _, err := e.Replay(t.Context(), proactive.DeliveryText(last(t, e, one).ID)); err != nil {
 			t.Fatal(err)
 		}
-		n, err := e.ReplayAll(t.Context(), proactive.DeliveryFilter{Reason: "blocked", Notification: two, Limit: 10})
+		n, err := e.ReplayAll(t.Context(), proactive.DeliveryFilter{Reason: "blocked", Notification: two, Limit: 10}, false)
 		if n != 1 || err != nil {
 			t.Errorf("replayed %d, %v", n, err)
 		}

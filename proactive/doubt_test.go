@@ -236,11 +236,14 @@ func TestEditIsNotLostWithAnAnswer(t *testing.T) {
 	}
 }
 
-// TestEditIsNotLostWithAReplay: what was parked is there with the old text.
+// TestEditIsNotLostWithAReplay: what was cancelled is there with the old text.
 func TestEditIsNotLostWithAReplay(t *testing.T) {
 	loses(t, true, func(t *testing.T, e *proactive.Engine, ch *losing) {
-		id := say(t, e, headsup.Notification{To: toAnn, Text: "old", OnUnknown: headsup.OnUnknownHold})
-		d := stands(t, e, id, outbox.StateUnknown, "no_answer")
+		id := say(t, e, headsup.Notification{To: toAnn, Text: "old"})
+		if _, err := e.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		d := stands(t, e, id, outbox.StateUnknown, outbox.ReasonCancelled)
 		if _, err := e.Edit(t.Context(), id, proactive.Content{Text: "new"}); err != nil {
 			t.Fatal(err)
 		}

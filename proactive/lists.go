@@ -136,18 +136,47 @@ func (e *Engine) Delivery(ctx context.Context, id string) (outbox.Delivery, erro
 }
 
 // Replay tries a delivery again that has ended without success, as if it were new. What is unknown may be delivered twice.
-// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled]; [ErrPurged].
+// If the channel has forbidden its conversation, that is tried once more: another refusal forbids it again.
+// [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled]; [ErrChanging]; [ErrPurged].
 func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error) {
 	d, err := e.Delivery(ctx, id)
 	if err != nil {
 		return d, err
 	}
-	return e.told(e.cfg.Store.ReplayDelivery(ctx, d.ID, e.cfg.Now()))
+	back := func() {}
+	if d.State.Final() && d.State != outbox.StateDelivered {
+		back = e.lift(ctx, d)
+	}
+	replayed, err := e.cfg.Store.ReplayDelivery(ctx, d.ID, e.cfg.Now())
+	if err != nil {
+		back()
+	}
+	return e.told(replayed, err)
 }
 
-// ReplayAll tries deliveries again that have ended without success and match f, oldest first, and returns how many. The
-// error is a [*FieldError] for what nothing can be called.
-func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter) (int, error) {
+// lift lets a delivery's conversation be tried that the channel has forbidden, and returns what takes that back. The
+// attempt looks at the book, so an error is only told to the log: the delivery fails then, as it would have without.
+func (e *Engine) lift(ctx context.Context, d outbox.Delivery) (back func()) {
+	c, err := e.cfg.Store.Conversation(ctx, d.Key)
+	if err != nil || c.Reach != book.ReachBlocked {
+		return func() {}
+	}
+	mark := func(r book.Reach, cause string) {
+		if err := e.cfg.Store.StrikeOut(ctx, d.Key, r, cause, e.cfg.Now()); err != nil {
+			e.cfg.Logger.WarnContext(ctx, "conversation not marked", "delivery_id", int64(d.ID), "reach", string(r), "error", err.Error())
+		}
+	}
+	mark(book.ReachActive, causeReplayed)
+	return func() { mark(c.Reach, c.Cause) }
+}
+
+// causeReplayed is the cause of a reach that somebody has asked to try.
+const causeReplayed = "replayed"
+
+// ReplayAll tries deliveries again that have ended without success and match f, oldest first, and returns how many. With
+// forbidden, the conversations of those that the channel has forbidden are tried once more, as [Engine.Replay] does;
+// without, their deliveries fail again at once. The error is a [*FieldError] for what nothing can be called.
+func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter, forbidden bool) (int, error) {
 	for _, name := range [...]struct{ field, value string }{
 		{"reason", f.Reason}, {"conversation", string(f.Conversation)}, {"notification", string(f.Notification)},
 	} {
@@ -159,11 +188,44 @@ func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter) (int, error) {
 	if err != nil || !found {
 		return 0, err
 	}
+	if forbidden {
+		if err := e.liftAll(ctx, of); err != nil {
+			return 0, err
+		}
+	}
 	n, err := e.cfg.Store.ReplayDeliveries(ctx, of, e.cfg.Now())
 	if err != nil {
 		return n, fmt.Errorf("proactive: replay: %w", err)
 	}
 	return n, nil
+}
+
+// liftAll lets the conversations be tried of the deliveries that a replay of f is about to bring back: the oldest, while
+// the list begins with the newest.
+func (e *Engine) liftAll(ctx context.Context, f outbox.DeliveryFilter) error {
+	const atOnce = 200
+	most := f.Limit
+	var oldest []outbox.Delivery
+	f.Limit = atOnce
+	for more := true; more; more = f.Before != 0 {
+		page, err := e.cfg.Store.ListDeliveries(ctx, f)
+		if err != nil {
+			return fmt.Errorf("proactive: list deliveries: %w", err)
+		}
+		for _, d := range page.Deliveries {
+			if d.State.Final() && d.State != outbox.StateDelivered {
+				oldest = append(oldest, outbox.Delivery{ID: d.ID, Key: d.Key})
+			}
+		}
+		if over := len(oldest) - most; over > most { // now and then
+			oldest = append(oldest[:0], oldest[over:]...)
+		}
+		f.Before = page.Next
+	}
+	for _, d := range oldest[max(0, len(oldest)-most):] {
+		e.lift(ctx, d)
+	}
+	return nil
 }
 
 // Settle says what became of a delivery whose outcome is unknown: delivered, with the id that the channel gave it if that is

@@ -83,6 +83,71 @@ func TestFailuresMeanWhatTheChannelSays(t *testing.T) {
 	}
 }
 
+// TestWhatIsRecognisedIsNotHeld: where a repeat does no harm nobody needs to decide about it.
+func TestWhatIsRecognisedIsNotHeld(t *testing.T) {
+	calls := 0
+	ch := &bottest.Recorder{Once: true, Fail: func(context.Context, headsup.Outgoing) error {
+		if calls++; calls == 1 {
+			return &headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "reset"}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x", OnUnknown: headsup.OnUnknownHold}).ID
+		time.Sleep(time.Minute)
+		if s := f.status(t, id); s.State() != outbox.StateDelivered || s.Deliveries[0].Claims != 2 {
+			t.Errorf("%s after %d attempts, want delivered after 2", s.State(), s.Deliveries[0].Claims)
+		}
+	})
+}
+
+// TestReplayTriesWhatTheChannelHasForbidden: once; another refusal forbids it again.
+func TestReplayTriesWhatTheChannelHasForbidden(t *testing.T) {
+	blocked, attempts := true, 0
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if attempts++; blocked {
+			return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "blocked", Status: 403, Suspends: true}
+		}
+		return nil
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "hi"))
+		id := f.notify(t, headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}).ID
+		expect := func(what string, state outbox.State, calls int) {
+			t.Helper()
+			time.Sleep(time.Minute)
+			if s := f.status(t, id); s.State() != state || attempts != calls {
+				t.Errorf("%s, it is %s after %d calls, want %s after %d", what, s.State(), attempts, state, calls)
+			}
+		}
+		expect("at first", outbox.StateFailed, 1)
+		delivery := proactive.DeliveryText(f.status(t, id).Deliveries[0].ID)
+		replayAll := func(forbidden bool) {
+			t.Helper()
+			n, err := f.engine.ReplayAll(t.Context(), proactive.DeliveryFilter{Notification: id, Limit: 10}, forbidden)
+			if n != 1 || err != nil {
+				t.Fatalf("%d were replayed, %v", n, err)
+			}
+		}
+		replayAll(false)
+		expect("replayed with others", outbox.StateFailed, 1)
+		if _, err := f.engine.Replay(t.Context(), delivery); err != nil {
+			t.Fatal(err)
+		}
+		expect("replayed", outbox.StateFailed, 2)
+		if _, err := f.engine.Notify(t.Context(), headsup.Notification{To: headsup.Target{User: "ann"}, Text: "y"}); !errors.Is(err, proactive.ErrNoTarget) {
+			t.Errorf("after another refusal she can be told: %v", err)
+		}
+		blocked = false
+		replayAll(true)
+		expect("replayed with others, to be tried", outbox.StateDelivered, 3)
+		if _, err := f.engine.Replay(t.Context(), delivery); !errors.Is(err, proactive.ErrState) {
+			t.Errorf("replayed after it was delivered: %v", err)
+		}
+	})
+}
+
 func TestWhoHasBlockedTheBotIsWrittenToAgainWhenTheySaySomething(t *testing.T) {
 	blocked, attempts := true, 0
 	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {

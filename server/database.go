@@ -54,8 +54,13 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
+	name, lock, err := nodeName(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.node = lock
 	shared, err := postgres.Open(ctx, postgres.Config{
-		URL: s.cfg.Database, Password: s.cfg.DatabasePassword, Logger: s.log, Committed: s.metrics.committed, Pace: s.limits,
+		URL: s.cfg.Database, Password: s.cfg.DatabasePassword, Logger: s.log, Committed: s.metrics.committed, Pace: s.limits, Node: name,
 	})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)

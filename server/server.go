@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,6 +55,7 @@ type Server struct {
 	url      string
 	log      *slog.Logger
 	store    database
+	node     io.Closer  // the lock of the node's name; nil where one process has the data for itself
 	backup   backupFunc // nil where the database has tools of its own
 	engine   *proactive.Engine
 	channel  *directline.Channel
@@ -362,6 +364,9 @@ func (s *Server) release() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.node != nil {
+		errs = append(errs, s.node.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -108,6 +108,7 @@ type replayDeliveries struct {
 	Reason       string   `placeholder:"WORD" help:"All with a reason, such as not_found."`
 	Conversation string   `placeholder:"ID" help:"All to a conversation, by its id on the channel."`
 	Notification string   `placeholder:"ID" help:"All of a notification."`
+	TryForbidden bool     `name:"try-forbidden" help:"With these flags: try conversations once more that the channel has forbidden. Those of deliveries that are named are."`
 	Limit        int      `default:"1000" placeholder:"N" help:"At most so many, oldest first, up to 10,000 (${default})."`
 	remote
 }
@@ -120,7 +121,8 @@ func (replayDeliveries) Help() string {
     headsup deliveries replay --notification ntf_0zk3v9q2m7r4x --state failed
     headsup deliveries replay --state failed --reason not_found --limit 100
 
-They are ready again, as if they were new. What is unknown may be delivered twice.`
+They are ready again, as if they were new. What is unknown may be delivered twice. A conversation that the channel has
+forbidden (reason blocked) is tried once more for a delivery that is named, and with --try-forbidden.`
 }
 
 // Run tries them again.
@@ -144,7 +146,7 @@ func (c *replayDeliveries) Run(ctx context.Context, s streams) error {
 	}
 	replayed := 0
 	if some {
-		r.Limit = c.Limit
+		r.Limit, r.TryForbidden = c.Limit, c.TryForbidden
 		if replayed, err = server.ReplayDeliveries(ctx, r); err != nil {
 			return c.explain(err)
 		}

@@ -17,6 +17,7 @@ type scheduleCommands struct {
 	List   listSchedules  `cmd:"" help:"List the schedules."`
 	Show   showSchedule   `cmd:"" help:"Show a schedule, and what it has told."`
 	Next   nextTimes      `cmd:"" help:"Show when a schedule is due."`
+	Edit   editSchedule   `cmd:"" help:"Change when a schedule is due, what it tells, or to whom."`
 	Pause  pauseSchedule  `cmd:"" help:"Keep a schedule from telling anything until it is resumed."`
 	Resume resumeSchedule `cmd:"" help:"Have a paused schedule go on."`
 	Delete deleteSchedule `cmd:"" help:"Delete a schedule."`

@@ -24,6 +24,13 @@ func TestSchedulesFromCreationToDeletion(t *testing.T) {
 		{id + "  active  " + next, []string{"schedules", "list"}},
 		{"tells     user dl_ann: Stand up!", []string{"schedules", "show", id}},
 		{"Europe/Berlin  20", []string{"schedules", "next", id, "-n", "1"}},
+		{"T10:15:00+0", []string{"schedules", "edit", id, "--cron", "15 10 * * MON-FRI"}},
+		{"tells     user dl_ann: Stand up!", []string{"schedules", "show", id}},
+		{" Europe/London", []string{"schedules", "edit", id, "--zone", "Europe/London", "--user", "dl_bob", "Sit down."}},
+		{"tells     user dl_bob: Sit down.", []string{"schedules", "show", id}},
+		{"T10:15:00", []string{"schedules", "next", id, "-n", "1"}},
+		{next, []string{"schedules", "edit", id, "--cron", "30 9 * * MON-FRI", "--zone", "Europe/Berlin", "--name", "break"}},
+		{"name      break", []string{"schedules", "show", id}},
 		{"paused\n", []string{"schedules", "pause", id}},
 		{id + "  paused", []string{"schedules", "list", "--state", "paused"}},
 		{"active: next " + next, []string{"schedules", "resume", id}},
@@ -33,9 +40,29 @@ func TestSchedulesFromCreationToDeletion(t *testing.T) {
 			t.Errorf("%v: %q, want %q", step.args, out, step.want)
 		}
 	}
+	if code, _, stderr := pipe(t, "", "schedules", "edit", id, "--server", url); code != 1 {
+		t.Errorf("of what is gone: exit code %d, %q", code, stderr)
+	}
 	code, _, stderr := pipe(t, "", "schedules", "show", id, "--server", url)
 	if code != 1 || !strings.Contains(stderr, "there is no such schedule") {
 		t.Errorf("after its end: exit code %d, %q", code, stderr)
+	}
+}
+
+func TestEditOfAScheduleMustChangeSomething(t *testing.T) {
+	t.Parallel()
+	url := running(t)
+	id, _, _ := strings.Cut(called(t, url, "schedules", "create", "--in", "1h", "--everyone", "x"), ":")
+	for want, args := range map[string][]string{
+		"say what to change":     {"schedules", "edit", id},
+		"belong to a text":       {"schedules", "edit", id, "--markdown"},
+		"is not a schedule's id": {"schedules", "edit", "sched", "x"},
+		"can't be used together": {"schedules", "edit", id, "--cron", "* * * * *", "--at", "2030-01-01T00:00"},
+	} {
+		code, _, stderr := pipe(t, "", append(args, "--server", url)...)
+		if code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit code %d, %q, want %q", args, code, stderr, want)
+		}
 	}
 }
 

@@ -82,7 +82,8 @@ func (s *service) deliveries(a huma.API) {
 		Security: needs(access.Manage),
 		Summary:  "Try it again",
 		Description: "Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as " +
-			"often as a new one. Its history goes on. What is unknown may be delivered twice.",
+			"often as a new one. Its history goes on. What is unknown may be delivered twice. If the channel has forbidden its " +
+			"conversation, that is tried once more: another refusal forbids it again.",
 		Tags:   tags,
 		Errors: []int{404, 409, 415, 503},
 	}, s.replay)
@@ -138,7 +139,7 @@ func (s *service) replayAll(ctx context.Context, r *replayRequest) (*replayAnswe
 	n, err := s.cfg.Engine.ReplayAll(ctx, proactive.DeliveryFilter{
 		State: outbox.State(r.Body.State), Reason: r.Body.Reason, Conversation: activity.ConversationID(r.Body.Conversation),
 		Notification: headsup.NotificationID(r.Body.Notification), Limit: cmp.Or(r.Body.Limit, defaultReplay),
-	})
+	}, r.Body.TryForbidden)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -43,7 +43,7 @@ type Engine interface {
 	Deliveries(ctx context.Context, f proactive.DeliveryFilter) (outbox.DeliveryPage, error)
 	Delivery(ctx context.Context, id string) (outbox.Delivery, error)
 	Replay(ctx context.Context, id string) (outbox.Delivery, error)
-	ReplayAll(ctx context.Context, f proactive.DeliveryFilter) (int, error)
+	ReplayAll(ctx context.Context, f proactive.DeliveryFilter, forbidden bool) (int, error)
 	Settle(ctx context.Context, id string, to outbox.State, given activity.ID) (outbox.Delivery, error)
 
 	ConversationOn(ctx context.Context, channel activity.ChannelID, id activity.ConversationID) (book.Conversation, error)

@@ -32,6 +32,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,9 +64,13 @@ type Cluster struct {
 	databases int                  // how many were made; guarded by mu
 }
 
+// template is a database that others are copies of.
 type template struct {
 	once sync.Once
 	err  error
+
+	mu   sync.Mutex
+	idle []string // copies that are as they were at first, for the next test; guarded by mu
 }
 
 var shared struct {
@@ -126,7 +131,7 @@ func Start(tb testing.TB) *Cluster {
 	return c
 }
 
-func start() (_ *Cluster, err error) {
+func start(more ...string) (_ *Cluster, err error) {
 	c, err := prepare()
 	if err != nil {
 		return nil, err
@@ -139,7 +144,7 @@ func start() (_ *Cluster, err error) {
 	if err := c.initialize(); err != nil {
 		return nil, err
 	}
-	if err := c.configure(settings...); err != nil {
+	if err := c.configure(slices.Concat(settings, more)...); err != nil {
 		return nil, err
 	}
 	return c, c.run()
@@ -297,11 +302,20 @@ func (c *Cluster) environment() []string {
 // Database makes an empty database for a test and returns the URL for connecting to it. It is removed with the test.
 func (c *Cluster) Database(tb testing.TB) string {
 	tb.Helper()
-	return c.create(tb, "template0")
+	database := c.create(tb, "template0")
+	tb.Cleanup(func() {
+		if c.server == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		c.drop(ctx, tb, database)
+	})
+	return c.URL(database)
 }
 
-// Copy makes a database for a test that is a copy of one with that name, which prepare makes ready when it is needed
-// first. It is removed with the test.
+// Copy returns a database for a test that has in it what one with that name has, which prepare makes ready when it is needed
+// first. With the test its connections are ended. It may have served another test before: see [reset].
 func (c *Cluster) Copy(tb testing.TB, name string, prepare func(ctx context.Context, url string) error) string {
 	tb.Helper()
 	c.mu.Lock()
@@ -317,23 +331,16 @@ func (c *Cluster) Copy(tb testing.TB, name string, prepare func(ctx context.Cont
 		if t.err = c.exec(ctx, "CREATE DATABASE "+quoted(name)+" TEMPLATE template0"); t.err == nil {
 			t.err = prepare(ctx, c.URL(name))
 		}
+		if t.err == nil {
+			t.err = remember(ctx, c.URL(name))
+		}
 	})
 	if t.err != nil {
 		tb.Fatalf("pgtest: template %s: %v", name, t.err)
 	}
-	return c.create(tb, name)
-}
-
-func (c *Cluster) create(tb testing.TB, from string) string {
-	tb.Helper()
-	c.mu.Lock()
-	c.databases++
-	name := "test_" + strconv.Itoa(c.databases)
-	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := c.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+quoted(from)); err != nil {
-		tb.Fatalf("pgtest: %v", err)
+	database := t.take()
+	if database == "" {
+		database = c.create(tb, name)
 	}
 	tb.Cleanup(func() {
 		if c.server == nil {
@@ -341,11 +348,49 @@ func (c *Cluster) create(tb testing.TB, from string) string {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := c.exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			tb.Logf("pgtest: %v", err)
+		if same, err := reset(ctx, c.URL(database)); err == nil && same {
+			t.give(database)
+			return
 		}
+		c.drop(ctx, tb, database)
 	})
-	return c.URL(name)
+	return c.URL(database)
+}
+
+func (t *template) take() (database string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last := len(t.idle) - 1; last >= 0 {
+		database, t.idle = t.idle[last], t.idle[:last]
+	}
+	return database
+}
+
+func (t *template) give(database string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.idle = append(t.idle, database)
+}
+
+func (c *Cluster) create(tb testing.TB, from string) (name string) {
+	tb.Helper()
+	c.mu.Lock()
+	c.databases++
+	name = "test_" + strconv.Itoa(c.databases)
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+quoted(from)); err != nil {
+		tb.Fatalf("pgtest: %v", err)
+	}
+	return name
+}
+
+func (c *Cluster) drop(ctx context.Context, tb testing.TB, database string) {
+	tb.Helper()
+	if err := c.exec(ctx, "DROP DATABASE "+database+" WITH (FORCE)"); err != nil {
+		tb.Logf("pgtest: %v", err)
+	}
 }
 
 func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }

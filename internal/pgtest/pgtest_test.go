@@ -119,6 +119,54 @@ func TestDatabasesAreApart(t *testing.T) {
 	}
 }
 
+// TestCopyBeginsAnew: a copy that another test has had is as it was at first, and one that was altered is not used again.
+func TestCopyBeginsAnew(t *testing.T) {
+	t.Parallel()
+	c := pgtest.Start(t)
+	prepare := func(ctx context.Context, url string) error {
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, `CREATE TABLE things (n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, what text);
+			CREATE TABLE parts (thing bigint REFERENCES things); CREATE SEQUENCE numbers;
+			INSERT INTO things (what) VALUES ('one'), ('two'); INSERT INTO parts VALUES (2)`, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+	used := make(map[string]int)
+	for i, statement := range []string{
+		"DELETE FROM parts; DELETE FROM things", "INSERT INTO things (what) VALUES ('three'); SELECT nextval('numbers')",
+		"UPDATE things SET what = 'x'; TRUNCATE parts", "ALTER TABLE parts ADD COLUMN more int", "CREATE TABLE others (n int)",
+		"CREATE INDEX ON parts (thing)", "SELECT 1",
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			url := c.Copy(t, "things", prepare)
+			used[url]++
+			conn := connect(t, url)
+			for question, want := range map[string]int{
+				"SELECT count(*) FROM things WHERE n = 1 AND what = 'one' OR n = 2 AND what = 'two'": 2,
+				"SELECT count(*) FROM things": 2, "SELECT count(*) FROM parts WHERE thing = 2": 1,
+				"SELECT nextval('numbers')": 1, "SELECT nextval('things_n_seq')": 3,
+				"SELECT count(*) FROM pg_attribute WHERE attrelid = 'parts'::regclass AND attnum > 0":                       1,
+				"SELECT count(*) FROM pg_indexes WHERE tablename = 'parts'":                                                 0,
+				"SELECT count(*) FROM pg_tables WHERE tablename = 'others'":                                                 0,
+				"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type LIKE 'client %'": 1,
+			} {
+				if n := number(t, conn, question); n != want {
+					t.Errorf("%s: %d, want %d", question, n, want)
+				}
+			}
+			if _, err := conn.Exec(t.Context(), statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if len(used) != 5 {
+		t.Errorf("the databases served so many tests each: %v", used)
+	}
+}
+
 func TestNetworkNeedsThePassword(t *testing.T) {
 	t.Parallel()
 	c := pgtest.Shared(t)

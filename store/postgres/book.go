@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -301,44 +300,51 @@ func (t *tx) writePeople(ctx context.Context, e *entry, ids []activity.AccountID
 		}
 	}
 	c := &e.conv
-	if err := t.lockPeople(ctx, c, ids); err != nil {
+	known, err := t.lockPeople(ctx, c, ids)
+	if err != nil {
 		return err
+	}
+	rows := make([]int64, len(ids))
+	for i, id := range ids {
+		rows[i] = known[id]
 	}
 	var b pgx.Batch
 	b.Queue(`UPDATE people p SET name = coalesce(nullif(u.name, ''), p.name),
 			aad_object_id = coalesce(nullif(u.aad, ''), p.aad_object_id), upn = coalesce(nullif(u.upn, ''), p.upn),
 			email = coalesce(nullif(u.email, ''), p.email), time_zone = coalesce(nullif(u.zone, ''), p.time_zone),
 			locale = coalesce(nullif(u.locale, ''), p.locale), updated_at = $5
-		FROM unnest($4::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $6::text[], $7::text[], $8::text[])
 			u (id, name, aad, upn, email, zone, locale)
-		WHERE p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id`,
-		c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt,
-		columns[0], columns[1], columns[2], columns[3], columns[4], columns[5])
-	b.Queue(`INSERT INTO members (person, conversation)
-		SELECT id, $5 FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
-		ORDER BY id ON CONFLICT DO NOTHING`,
-		c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.Row)
+		WHERE p.id = u.id`, rows,
+		columns[0], columns[1], columns[2], c.UpdatedAt, columns[3], columns[4], columns[5])
+	b.Queue(`INSERT INTO members (person, conversation) SELECT id, $2 FROM unnest($1::bigint[]) AS n (id)
+		ORDER BY id ON CONFLICT DO NOTHING`, rows, c.Row)
 	return t.SendBatch(ctx, &b).Close()
 }
 
-// lockPeople locks the rows of some people, and adds those that are missing. One may be forgotten between the two steps.
-func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activity.AccountID) error {
+// lockPeople locks the rows of some people, and adds those that are missing. One may be forgotten between the two steps. It
+// returns the rows.
+func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activity.AccountID) (map[activity.AccountID]int64, error) {
+	there := make(map[activity.AccountID]int64, len(ids))
 	for {
 		var b pgx.Batch
 		b.Queue(`INSERT INTO people (app_id, tenant_id, channel_id, user_id, created_at, updated_at)
 			SELECT $1, $2, $3, u.id, $5, $5 FROM unnest($4::text[]) WITH ORDINALITY u (id, place)
-			WHERE NOT EXISTS (SELECT 1 FROM people p
-				WHERE p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id)
 			ORDER BY u.place ON CONFLICT DO NOTHING`,
 			c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
-		there := 0
-		b.Queue(`SELECT id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
-			ORDER BY id FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Exec(func(tag pgconn.CommandTag) error {
-			there = int(tag.RowsAffected())
-			return nil
-		})
-		if err := t.SendBatch(ctx, &b).Close(); err != nil || there == len(ids) {
+		b.Queue(`SELECT id, user_id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
+			ORDER BY id + 0 FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
+			clear(there)
+			var row int64
+			var id activity.AccountID
+			_, err := pgx.ForEachRow(r, []any{&row, &id}, func() error {
+				there[id] = row
+				return nil
+			})
 			return err
+		})
+		if err := t.SendBatch(ctx, &b).Close(); err != nil || len(there) == len(ids) {
+			return there, err
 		}
 	}
 }

@@ -47,14 +47,52 @@ func (s *Store) conversations(ctx context.Context, query string, args ...any) (f
 
 // Conversation implements [book.Store].
 func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
-	found, err := s.conversations(ctx, selectConversations+whereKey, keyArgs(key)...)
-	switch {
-	case err != nil:
+	if err := s.settle(ctx); err != nil {
 		return book.Conversation{}, err
-	case len(found) == 0:
+	}
+	l := &looking{key: key}
+	if err := s.looks.do(ctx, l); err != nil {
+		return book.Conversation{}, err
+	}
+	if l.found == nil {
 		return book.Conversation{}, book.ErrNotFound
 	}
-	return found[0], nil
+	return l.found.copy(), nil
+}
+
+// looking is a conversation that somebody looks for, and what was found.
+type looking struct {
+	key   headsup.ConversationKey
+	found *entry
+}
+
+// lookUp reads conversations together.
+func (s *Store) lookUp(ctx context.Context, list []*looking) error {
+	keys := make([]int64, len(list))
+	for i, l := range list {
+		keys[i] = turnKey(l.key)
+	}
+	return s.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, "SELECT "+conversationColumns+` FROM unnest($1::bigint[]) AS k (key)
+			JOIN turns t ON t.key = k.key JOIN conversations c ON c.id = t.conversation`, keys)
+		if err != nil {
+			return err
+		}
+		found := make(map[headsup.ConversationKey]*entry, len(list))
+		if _, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (e *entry, err error) {
+			if e, err = s.cache.scan(r); err == nil {
+				found[e.conv.Key] = e
+				s.cache.put(e)
+			}
+			return e, err
+		}); err != nil {
+			return err
+		}
+		for _, l := range list {
+			l.found = found[l.key]
+		}
+		return nil
+	})
 }
 
 const newestFirst = " ORDER BY c.seen_at DESC, c.id DESC"

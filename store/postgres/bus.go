@@ -28,6 +28,8 @@ const (
 	topicClaim  topic = "claim"  // there may be something to claim
 	topicEvents topic = "events" // there are events, or webhooks or what is wanted has changed
 	topicLine   topic = "line"   // of the embedded channel; has a body
+	topicShares topic = "shares" // another node wants a share, or has given one back; the body is the scope
+	topicPauses topic = "pauses" // there are new pauses, or some have ended
 )
 
 const (
@@ -191,6 +193,12 @@ func (s *Store) heard(payload string) {
 		s.events.signal()
 	case topicLine:
 		s.lines.heard(body)
+	case topicShares:
+		s.hearOfShares(body)
+	case topicPauses:
+		if s.cfg.Pace.Shared() {
+			s.lookAtPauses()
+		}
 	default: // of a newer version
 	}
 }

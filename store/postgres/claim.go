@@ -89,6 +89,9 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			rs.offer(t.offers) // this claim is the first to look there
 			continue
 		}
+		if p.called, err = t.calledThere(ctx, p); err != nil {
+			return step, err
+		}
 		t.choose(p)
 		if err := t.putOff(ctx, p.late); err != nil {
 			return step, err
@@ -136,7 +139,8 @@ type page struct {
 	routes []*looked
 	chosen []*head
 	late   []*head // whose conversations have no room
-	more   bool    // there may be more to hand out
+	called calledThere
+	more   bool // there may be more to hand out
 }
 
 // looked is what was found in the lanes of a route, or is being asked for.
@@ -217,15 +221,16 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 }
 
 // lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
-const lookAtHeads = `SELECT l.route, l.lane, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = l.route AND w.lane = l.lane),
-		coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), coalesce(c.conversation_id, ''),
-		coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+const lookAtHeads = `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0),
+		coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
 			OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)
-	FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS l (route, lane, most)
+	FROM (
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
-		SELECT h.* FROM deliveries h JOIN turns t ON t.conversation = h.conversation
-		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane AND greatest(t.until, t.wanted) <= statement_timestamp()
-		ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
+		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
+			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
+		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
 	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation
 	ORDER BY d.rank, d.id`
 
@@ -333,6 +338,11 @@ func (c *choosing) take(l *looked, in *laneHeads, n int) (had int) {
 			c.chosen = append(c.chosen, h)
 			continue
 		}
+		if wait := c.called.wait(l.way, h.name); wait > 0 {
+			h.until = atLeast(c.now.Add(wait), c.now)
+			c.late = append(c.late, h)
+			continue
+		}
 		permit, ok := c.permit(l.way, h.name, c.now)
 		switch limits := c.store.cfg.Pace; {
 		case ok:
@@ -424,6 +434,9 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	if len(heads) < len(chosen) {
 		time.AfterFunc(lookSoon, t.store.wakeHere)
 	}
+	if heads, err = t.countCalls(ctx, heads); err != nil {
+		return nil, 0, err
+	}
 	if len(heads) > 0 {
 		if attempts, over, err = t.handOut(ctx, heads, now); err != nil {
 			return nil, 0, err
@@ -492,12 +505,13 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 }
 
 // hand writes that deliveries are being sent: those that still are heads, since the conversations are locked only since
-// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock.
+// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
+// that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
 	return `UPDATE deliveries d SET state = 4, waits = 3, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
 			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
-		FROM messages m WHERE d.id = ANY ($1) AND d.waits = 1 AND m.id = d.message` + condition + `
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND m.id = d.message` + condition + `
 		RETURNING ` + candidateColumns
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -57,23 +58,37 @@ const (
 	fromConversations = " FROM conversations c JOIN turns t ON t.conversation = c.id "
 )
 
-func scanConversation(r pgx.Row) (*entry, error) {
+func scanConversation(r pgx.Row) (*entry, error) { return (*cache)(nil).scan(r) }
+
+// scan is scanConversation that decodes a reference only if it has changed.
+func (c *cache) scan(r pgx.Row) (*entry, error) {
 	var e entry
+	if err := e.scan(r); err != nil {
+		return nil, err
+	}
+	if known := c.latest(e.conv.Row); known != nil && bytes.Equal(known.reference, e.reference) {
+		e.conv.Reference, e.reference = known.conv.Reference, known.reference
+		return &e, nil
+	}
+	if err := json.Unmarshal(e.reference, &e.conv.Reference); err != nil {
+		return nil, fmt.Errorf("postgres: the reference of conversation %d: %w", e.conv.Row, err)
+	}
+	return &e, nil
+}
+
+func (e *entry) scan(r pgx.Row) error {
 	c := &e.conv
 	var busy string
 	if err := r.Scan(&c.Row, &e.version, &c.Key.AppID, &c.Key.Tenant, &c.Key.Channel, &c.Key.Bot, &c.Key.Conversation,
 		&c.Kind, &c.Source, (*optionalTime)(&c.VerifiedAt), &e.reference, &c.TimeZone, &c.Reach, &c.Cause,
 		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt), &busy); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	if c.Busy, err = outbox.DecodeBusy(busy); err != nil {
-		return nil, fmt.Errorf("postgres: conversation %d: %w", c.Row, err)
+		return fmt.Errorf("postgres: conversation %d: %w", c.Row, err)
 	}
-	if err := json.Unmarshal(e.reference, &c.Reference); err != nil {
-		return nil, fmt.Errorf("postgres: the reference of conversation %d: %w", c.Row, err)
-	}
-	return &e, nil
+	return nil
 }
 
 // entries reads conversations by their rows. Those that are not in the book are missing.
@@ -117,6 +132,19 @@ func (c *cache) entry(r book.Row, version int64) (*entry, bool) {
 		}
 	}
 	return e, ok && e.version == version
+}
+
+// latest is what is remembered of a conversation, whatever its version; nil for nothing. c may be nil.
+func (c *cache) latest(r book.Row) *entry {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.young[r]; ok {
+		return e
+	}
+	return c.old[r]
 }
 
 // put remembers a committed entry.

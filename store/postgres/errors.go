@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -26,6 +27,7 @@ var (
 
 // Codes of errors (PostgreSQL documentation, appendix A).
 const (
+	codeNotSupported         = "0A000"
 	codeUniqueViolation      = "23505"
 	codeReadOnly             = "25006"
 	codeSerializationFailure = "40001"
@@ -59,8 +61,13 @@ func away(err error) bool {
 
 // again reports whether a transaction that the server has ended so may go well the next time.
 func again(err error) bool {
-	code := codeOf(err)
-	return code == codeSerializationFailure || code == codeDeadlock
+	switch codeOf(err) {
+	case codeSerializationFailure, codeDeadlock:
+		return true
+	case codeNotSupported: // a prepared statement's columns have changed with the schema; pgx prepares it anew
+		return strings.Contains(err.Error(), "cached plan")
+	}
+	return false
 }
 
 // explain is an error as callers see it: the ways in which a database can be away are ErrUnavailable. Refusals of the

@@ -25,3 +25,9 @@ func Migrations() fs.FS {
 	}
 	return files
 }
+
+// Kill ends what goes on behind a store, which gives nothing back, as if its process had been killed.
+func Kill(s *Store) {
+	s.stop()
+	s.behind.Wait()
+}

@@ -24,7 +24,10 @@ func (t *tx) permitAtOnce(route int64, conversation string, l outbox.Lane, now t
 	r := rs.byID[route]
 	ahead := r == nil || r.ahead(l)
 	rs.mu.Unlock()
-	if r == nil || ahead && t.store.cfg.Pace.Room(r.way, now) < math.MaxInt {
+	if r == nil || len(t.store.counts(r.way.Channel).Windows) > 0 { // the step that counts a conversation's calls is a claim
+		return nil, false
+	}
+	if ahead && t.store.cfg.Pace.Room(r.way, now) < math.MaxInt {
 		return nil, false
 	}
 	return t.permit(r.way, conversation, now)

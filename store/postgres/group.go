@@ -11,8 +11,12 @@ import (
 // maxBatch is how many operations share a transaction at most.
 const maxBatch = 512
 
+// leastBatch is how many operations must be queued for a transaction that begins while another one of the kind runs. Two
+// that share what comes in would cost the database twice as much, and be done no earlier.
+const leastBatch = 48
+
 // group commits operations of one kind together: each of its few goroutines takes whatever is queued, has it run in one
-// transaction, and answers everybody. When nothing is queued nobody waits for anything more.
+// transaction, and answers everybody. When none runs, nobody waits for more to be queued.
 type group[T any] struct {
 	run func(ctx context.Context, batch []T) error
 	log *slog.Logger
@@ -21,6 +25,7 @@ type group[T any] struct {
 	more   sync.Cond // of mu
 	queue  []*queued[T]
 	latest *queued[T] // of all that were ever queued
+	busy   int        // goroutines that run a transaction
 	closed bool
 	ended  sync.WaitGroup
 }
@@ -120,19 +125,32 @@ func (g *group[T]) work() {
 		if len(batch) > 0 {
 			g.batch(batch)
 		}
+		g.idle()
 	}
 }
 
-// take waits for operations and returns those that were not given up; false when there will be none any more.
+// idle notes that a goroutine has ended what it has taken.
+func (g *group[T]) idle() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy--
+	if len(g.queue) > 0 {
+		g.more.Signal()
+	}
+}
+
+// take waits for operations and returns those that were not given up; false when there will be none any more. idle follows
+// it.
 func (g *group[T]) take() (batch []*queued[T], ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.queue) == 0 {
-		if g.closed {
+	for len(g.queue) == 0 || g.busy > 0 && len(g.queue) < leastBatch {
+		if g.closed && len(g.queue) == 0 {
 			return nil, false
 		}
 		g.more.Wait()
 	}
+	g.busy++
 	n := min(len(g.queue), maxBatch)
 	for _, q := range g.queue[:n] {
 		if q.state.CompareAndSwap(opQueued, opStarted) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -21,6 +22,11 @@ func (s *Store) forgetOld(ctx context.Context) error {
 			more = tag.RowsAffected() == forgetAtOnce
 			return err
 		}); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Pace.Shared() {
+		if err := errors.Join(s.forgetShares(ctx), s.forgetPauses(ctx), s.forgetCalls(ctx)); err != nil {
 			return err
 		}
 	}

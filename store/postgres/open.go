@@ -12,9 +12,10 @@
 // over arrays. Nodes know each other only through rows: the lease of a conversation is a row with a fence, which runs out
 // by the database's clock, so that the work of a node that has died or was stopped goes to the others.
 //
-// Nothing needs a session: no lock and no prepared statement outlives its transaction, no setting but SET LOCAL. So the
-// store works behind a pooler that gives out connections by transaction. The one exception is LISTEN, by which nodes tell
-// each other that there is something to claim, and where that does not get through, nodes look once a second.
+// Nothing needs a session: no lock outlives its transaction, no setting but SET LOCAL matters, and statements are prepared
+// only where a connection is seen to lead to the server itself (prepared.go). So the store works behind a pooler that gives
+// out connections by transaction. The one exception is LISTEN, by which nodes tell each other that there is something to
+// claim, and where that does not get through, nodes look once a second.
 package postgres
 
 import (
@@ -51,6 +52,7 @@ type Store struct {
 	bus       *bus
 	routes    *routes
 	loosened  atomic.Bool // the limiter has let go of something
+	sharing   sharing
 
 	scheduleNews chan struct{} // something may be due earlier
 
@@ -61,7 +63,8 @@ type Store struct {
 	outcomes *group[*verdict]
 	takes    *group[*taking]
 	releases *group[releasing]
-	pausing  *group[pace.Pause]
+	looks    *group[*looking]
+	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
 	// blocked: a claim has found heads whose conversations were not free.
@@ -92,8 +95,14 @@ type Config struct {
 	// Conns is how many connections are open at most, besides one that listens. Zero means 16.
 	Conns int
 
-	// Pace is what this node keeps to when it hands out deliveries. Nil limits nothing.
+	// Pace is what this node keeps to when it hands out deliveries, together with the other nodes: Open has it join them.
+	// Nil limits nothing.
 	Pace *pace.Limiter
+
+	// Node names this node over restarts, so that its next process need not wait until the calls of one that was killed
+	// could not be under way any more. No two processes that run at once may have the same name. Empty means that the
+	// node has no name.
+	Node string
 
 	// Logger receives structured logs. Nil discards them.
 	Logger *slog.Logger
@@ -159,6 +168,9 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	if err != nil {
 		return nil, err
 	}
+	if err := chooseMode(ctx, pc.ConnConfig); err != nil {
+		return nil, explain(err)
+	}
 	if err := migrate(ctx, pc.ConnConfig, nil); err != nil {
 		return nil, explain(err)
 	}
@@ -174,20 +186,16 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
 		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
-		routes:       newRoutes(),
+		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}
-	for _, step := range []func(context.Context) error{s.lookForEvents, s.takeNumber} {
+	for _, step := range []func(context.Context) error{s.lookForEvents, s.takeNumber, s.prime} {
 		if err := step(ctx); err != nil {
 			pool.Close()
 			return nil, err
 		}
 	}
 	s.start(context.WithoutCancel(ctx), pc.ConnConfig)
-	if err := s.prime(ctx); err != nil {
-		s.close()
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -201,7 +209,10 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	})
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.looks = newGroup(s.cfg.Logger, committers, s.lookUp)
 	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
+	s.sharing.calls = newGroup(s.cfg.Logger, committers, s.countCallings)
+	s.sharing.ended = newGroup(s.cfg.Logger, 1, s.endCalls)
 	s.line = turnlock.New[headsup.ConversationKey](s.leaseTime, nil)
 	s.background, s.stop = context.WithCancel(ctx)
 	for _, part := range []func(context.Context){
@@ -209,6 +220,10 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 		func(ctx context.Context) { s.listen(ctx, listener) },
 	} {
 		s.behind.Go(func() { part(s.background) })
+	}
+	if s.cfg.Pace.Shared() {
+		s.behind.Go(func() { s.keepShares(s.background) })
+		s.behind.Go(func() { s.followPauses(s.background) })
 	}
 	s.close = sync.OnceFunc(s.shut)
 	s.wakeHere()
@@ -236,18 +251,14 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = connectTimeout
 	}
-	// Descriptions of statements are kept by the client only, so any server connection may run them; a named prepared
-	// statement would be known to one.
-	if cc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	}
 	if cc.ValidateConnect == nil { // also without target_session_attrs: nothing can be kept in a standby
 		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+	pc.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		registerTypes(c.TypeMap())
-		return nil
+		return settleIn(ctx, c)
 	}
+	pc.PrepareConn = planAnew
 	if _, ok := cc.RuntimeParams["application_name"]; !ok {
 		cc.RuntimeParams["application_name"] = "headsup"
 	}
@@ -268,11 +279,14 @@ func (s *Store) shut() {
 	s.outcomes.close()
 	s.takes.close()
 	s.releases.close()
+	s.looks.close()
 	s.pausing.close()
+	s.sharing.calls.close()
+	s.sharing.ended.close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.background), commitPatience)
 	defer cancel()
-	if err := s.keepPace(ctx); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "what channels were called is not kept", "error", err.Error())
+	if err := s.leaveShares(ctx); err != nil { // then it runs out
+		s.cfg.Logger.WarnContext(ctx, "shares of channels' limits are not given back", "error", err.Error())
 	}
 	s.closed.Store(true)
 	s.pool.Close()

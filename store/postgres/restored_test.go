@@ -83,7 +83,7 @@ func TestRestoredHoldsWhatMayHaveBeenSaid(t *testing.T) {
 		{ready.Message.ID, outbox.StateUnknown, outbox.ReasonRestored}, {sending.Message.ID, outbox.StateUnknown, outbox.ReasonRestored},
 		{carefully.Message.ID, outbox.StateUnknown, outbox.ReasonLeaseLost}, {later.Message.ID, outbox.StateScheduled, ""},
 	} {
-		r, err := again.MessageRecord(t.Context(), want.id)
+		r, err := again.MessageRecord(t.Context(), want.id, 10)
 		if err != nil || r.Deliveries[0].State != want.state || r.Deliveries[0].Reason != want.reason {
 			t.Errorf("%d is %+v, %v; want %s", want.id, r.Deliveries, err, want.state)
 		}

@@ -168,7 +168,9 @@ func (t *tx) spreadTo(
 	}
 	if len(a.id) > 0 {
 		t.wake = true
-		a.queue(t)
+		if err := a.copy(ctx, t); err != nil {
+			return 0, err
+		}
 	}
 	if len(over) > 0 {
 		list, err := hotByID(ctx, t, over...)

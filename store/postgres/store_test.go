@@ -56,6 +56,20 @@ func TestStore(t *testing.T) {
 		})
 		return s
 	}
+	shared := func(t *testing.T, url string, limits *pace.Limiter, node string) *postgres.Store {
+		t.Helper()
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: url, Conns: 4, Pace: limits, Node: node})
+		if err != nil {
+			t.Fatal(err)
+		}
+		urls.Store(s, url)
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
 	open := func(t *testing.T, url string, lease time.Duration) *postgres.Store {
 		t.Helper()
 		return paced(t, url, lease, nil)
@@ -79,9 +93,17 @@ func TestStore(t *testing.T) {
 		ReopenPaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
 			url, _ := urls.Load(s)
 			outlast(t, url.(string))
-			again := paced(t, url.(string), headsup.LeaseTime, limits)
+			postgres.Kill(s.(*postgres.Store))
+			again := shared(t, url.(string), limits, "node")
 			takeBack(t, again)
 			return again
+		},
+		OpenShared: func(t *testing.T, limits *pace.Limiter) storetest.Store {
+			return shared(t, database(t), limits, "node")
+		},
+		NodePaced: func(t *testing.T, s storetest.Store, limits *pace.Limiter) storetest.Store {
+			url, _ := urls.Load(s)
+			return shared(t, url.(string), limits, "")
 		},
 		Node: func(t *testing.T, s storetest.Store) storetest.Store {
 			url, _ := urls.Load(s)

@@ -17,7 +17,6 @@ import (
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
-	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
 )
@@ -301,7 +300,7 @@ func (t *tx) extend(ctx context.Context, l *lease, others ...book.Row) error {
 func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 	switch op := op.(type) {
 	case headsup.RecordAnswer:
-		return t.recordAnswer(l, op)
+		t.recordAnswer(l, op)
 	case headsup.Mark:
 		_, err := t.mark(ctx, l.turn, op)
 		return err
@@ -324,14 +323,9 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 	return nil
 }
 
-func (t *tx) recordAnswer(l *lease, op headsup.RecordAnswer) error {
+func (t *tx) recordAnswer(l *lease, op headsup.RecordAnswer) {
 	t.last.Queue(`INSERT INTO inbound (conversation, activity_id, status, body, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (conversation, activity_id) DO UPDATE SET status = excluded.status, body = excluded.body, at = excluded.at`,
 		keyHash(l.key), clean(string(op.Activity)), op.Answer.Status, orNil(op.Answer.Body), op.At)
 	t.last.Queue("UPDATE turns SET last_inbound_at = $2 WHERE key = $1 AND conversation IS NOT NULL", l.turn, op.At)
-	if t.store.cfg.Pace == nil {
-		return nil
-	}
-	k := l.key
-	return t.keepUse(pace.Route{App: k.AppID, Channel: string(k.Channel), Tenant: string(k.Tenant)}, string(k.Conversation), op.At)
 }

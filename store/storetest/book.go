@@ -187,6 +187,14 @@ func struckOut(e *env) {
 	equal(e.T, "struck out", got, want)
 	e.inBook(other)
 
+	e.ok(e.StrikeOut(e.ctx, other.Key, book.ReachBlocked, "forbidden", e.at(time.Minute)))
+	e.ok(e.StrikeOut(e.ctx, other.Key, book.ReachActive, "replayed", e.at(2*time.Minute)))
+	lifted, err := e.Conversation(e.ctx, other.Key)
+	e.ok(err)
+	if lifted.Reach != book.ReachActive || lifted.Cause != "replayed" || !lifted.ReachAt.Equal(e.at(2*time.Minute)) {
+		e.Errorf("lifted, it is %s since %v for %q", lifted.Reach, lifted.ReachAt, lifted.Cause)
+	}
+
 	back := e.sight(sightingOf(want.Key, e.at(time.Hour)))
 	want.Reach, want.Cause, want.ReachAt = book.ReachActive, "", e.at(time.Hour)
 	want.VerifiedAt, want.UpdatedAt = e.at(time.Hour), e.at(time.Hour)

@@ -323,7 +323,11 @@ func (s suite) durablePace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			limits := limiter(t, c.profile)
-			e := &paced{newEnv(t, s.OpenPaced(t, limits)), limits}
+			open := s.OpenPaced
+			if s.OpenShared != nil {
+				open = s.OpenShared
+			}
+			e := &paced{newEnv(t, open(t, limits)), limits}
 			c.test(e, func() {
 				e.limits = limiter(t, c.profile)
 				e.Store = s.ReopenPaced(t, e.Store, e.limits)
@@ -343,8 +347,11 @@ func pausesHold(e *paced, again func()) {
 	e.say(x...)
 	e.say(y...)
 	again()
-	got := e.next(present(), 2, e.at(time.Hour))
-	equal(e.T, "handed out", tenants(got), map[activity.TenantID]int{"y": 2})
+	c := e.claims(100, present())
+	equal(e.T, "handed out", tenants(c.Attempts), map[activity.TenantID]int{"y": 2})
+	if off := c.NextDue.Sub(e.at(time.Hour)); off.Abs() > time.Second {
+		e.Errorf("the next is due %v after the end of the pause", off)
+	}
 }
 
 // sendsAll delivers so many messages to a conversation, one after the other.
@@ -352,7 +359,11 @@ func (e *paced) sendsAll(n int, to book.Conversation) {
 	e.Helper()
 	for range n {
 		e.say(to)
-		e.sends(present(), e.next(present(), 1, time.Time{})...)
+		got := e.handed(1, 5*time.Second)
+		if len(got) != 1 {
+			e.Fatal("nothing is handed out")
+		}
+		e.sends(present(), got...)
 	}
 }
 
@@ -361,7 +372,7 @@ func (e *paced) left(to book.Conversation) (n int) {
 	e.Helper()
 	for {
 		s := e.say(to)
-		got := e.claims(1, present()).Attempts
+		got := e.handed(1, 300*time.Millisecond)
 		if len(got) == 0 {
 			err := e.CancelMessage(e.ctx, s.Message.ID, present())
 			e.ok(err)
@@ -413,14 +424,14 @@ func repliesCount(e *paced, again func()) {
 func shortWindow(e *paced, again func()) {
 	to := e.people(tenant, 5)
 	e.say(to...)
-	e.next(present(), 5, present().Add(300*time.Millisecond))
+	if n := len(e.handed(5, 5*time.Second)); n != 5 {
+		e.Fatalf("%d are handed out, want 5", n)
+	}
 	again()
 	opened := present()
 	e.say(to...)
-	for len(e.claims(10, present()).Attempts) == 0 {
-		if e.ctx.Err() != nil {
-			e.Fatal("nothing is handed out")
-		}
+	if len(e.handed(1, 30*time.Second)) == 0 {
+		e.Fatal("nothing is handed out")
 	}
 	if took := present().Sub(opened); took < 250*time.Millisecond {
 		e.Errorf("the window that was full before was open after %v", took)

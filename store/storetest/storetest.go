@@ -59,6 +59,11 @@ type Options struct {
 	// OpenPaced opens an empty store that keeps to what a limiter lets through. Required.
 	OpenPaced func(t *testing.T, limits *pace.Limiter) Store
 
+	// OpenShared is OpenPaced for a store that shares limits with other processes, by clocks that tests cannot make up, and
+	// NodePaced is Node for one. Nil when one process has a store for itself.
+	OpenShared func(t *testing.T, limits *pace.Limiter) Store
+	NodePaced  func(t *testing.T, s Store, limits *pace.Limiter) Store
+
 	// Durable: the store outlives its process.
 	Durable bool
 
@@ -69,7 +74,7 @@ type Options struct {
 	// store for itself.
 	Node func(t *testing.T, s Store) Store
 
-	// ReopenPaced is Reopen with a limiter, which is a new one. Required when Durable.
+	// ReopenPaced is Reopen with a limiter, which is a new one; s is of OpenShared if there is that. Required when Durable.
 	ReopenPaced func(t *testing.T, s Store, limits *pace.Limiter) Store
 
 	// Bubble: Open may be called in a testing/synctest bubble, so the suite looks closer at waiting.
@@ -129,6 +134,9 @@ func Run(t *testing.T, o Options) {
 	}
 	if o.Node != nil {
 		t.Run("Nodes", s.nodes)
+	}
+	if o.OpenShared != nil {
+		t.Run("PacedNodes", s.pacedNodes)
 	}
 	t.Run("Model", func(t *testing.T) {
 		t.Parallel()

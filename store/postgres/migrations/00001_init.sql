@@ -78,20 +78,29 @@ CREATE TABLE routes (
 	UNIQUE (app_id, channel_id, tenant_id, host)
 ) WITH (fillfactor = 70);
 
--- What channels' limits must remember. scope is JSON; used is what one node has used of it, but for deliveries. The setting
--- "pace" is a whole limiter as JSON: a store was closed with it, and nothing was called since.
-INSERT INTO settings VALUES ('pace', '{}');
+-- What nodes share of channels' limits. scope is JSON. A pause was made by a node, and has a new version with every change;
+-- after its end the prober tries the scope, alone until then. nodes is JSON: what part each node has of a scope's windows.
 CREATE TABLE pauses (
 	scope  text COLLATE "C" PRIMARY KEY,
 	until  timestamptz NOT NULL,
-	reason text COLLATE "C" NOT NULL
+	reason text COLLATE "C" NOT NULL,
+	trips   integer NOT NULL,
+	node    text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	prober  text COLLATE "C" NOT NULL DEFAULT '',
+	probing timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 70);
-CREATE TABLE usages (
-	scope text COLLATE "C"  NOT NULL,
-	node  text COLLATE "C"  NOT NULL,
-	used  bytea NOT NULL,
-	at    timestamptz NOT NULL,
-	PRIMARY KEY (scope, node)
+CREATE TABLE shares (
+	scope text COLLATE "C" PRIMARY KEY,
+	nodes text NOT NULL,
+	at    timestamptz NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
+
+-- When the calls into a conversation were over, at the latest, where a channel limits them. key is the first eight bytes of
+-- a hash of the conversation, as the channel knows it.
+CREATE TABLE calls (
+	key  bigint PRIMARY KEY,
+	over timestamptz[] NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 
 -- Who has a conversation's turn. key is the first eight bytes of a hash of the conversation's key (see turnKey): two

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup/store/postgres"
+	"github.com/headsup-bot/headsup/store/sqlite"
+)
+
+// temporary, as the database, stands for a PostgreSQL that the bench starts itself.
+const temporary = "temporary"
+
+// place is where one store keeps everything.
+type place struct {
+	what     string // as it is told
+	database string // the URL of a database of its own; empty for a file in dir
+	dir      string // of its own
+	drop     func() error
+}
+
+// place makes one: a directory, and a database if the measurement is of PostgreSQL.
+func (o options) place(ctx context.Context) (p place, err error) {
+	p = place{what: "SQLite, every commit synced", drop: func() error { return nil }}
+	if o.database != "" {
+		if err := p.make(ctx, o.database); err != nil {
+			return place{}, fmt.Errorf("database: %w", err)
+		}
+	}
+	if p.dir, err = os.MkdirTemp("", "headsup-bench-"); err != nil {
+		return place{}, errors.Join(err, p.drop())
+	}
+	return p, nil
+}
+
+var databases int
+
+// make makes an empty database on a server, whose URL leads to another one.
+func (p *place) make(ctx context.Context, server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return errors.New("it is no URL") // the error would tell its password
+	}
+	databases++
+	name := fmt.Sprintf("headsup_bench_%d_%d", os.Getpid(), databases)
+	var version, synced string
+	if err := statement(ctx, server, func(c *pgx.Conn) error {
+		if err := c.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('synchronous_commit')").Scan(&version, &synced); err != nil {
+			return err
+		}
+		_, err := c.Exec(ctx, "CREATE DATABASE "+name)
+		return err
+	}); err != nil {
+		return err
+	}
+	version, _, _ = strings.Cut(version, " ")
+	p.what = fmt.Sprintf("PostgreSQL %s, synchronous_commit %s", version, synced)
+	u.Path = "/" + name
+	p.database = u.String()
+	p.drop = func() error {
+		return statement(ctx, server, func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "DROP DATABASE "+name)
+			return err
+		})
+	}
+	return nil
+}
+
+func statement(ctx context.Context, server string, run func(*pgx.Conn) error) error {
+	c, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return err
+	}
+	return errors.Join(run(c), c.Close(ctx))
+}
+
+// open opens the store there.
+func (p *place) open(ctx context.Context) (store, error) {
+	if p.database != "" {
+		return postgres.Open(ctx, postgres.Config{URL: p.database})
+	}
+	return sqlite.Open(ctx, sqlite.Config{Dir: p.dir})
+}
+
+// remove forgets what was kept. The store is closed.
+func (p *place) remove() {
+	if err := errors.Join(p.drop(), os.RemoveAll(p.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+}
+
+// ticksPerSecond is in what /proc counts time (proc(5)); Linux has told programs the same everywhere for long.
+const ticksPerSecond = 100
+
+// databaseTime is how much the processes of the database have used, those that have ended included; 0 if they are not
+// known. server is the id of their parent.
+func databaseTime(server int) time.Duration {
+	if server == 0 {
+		return 0
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	var ticks int64
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		// The name, in parentheses, may hold anything. After it: state, parent, …, utime, stime, cutime, cstime.
+		f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+		if len(f) < 15 || pid != server && f[1] != strconv.Itoa(server) {
+			continue
+		}
+		for _, field := range f[11:15] {
+			n, _ := strconv.ParseInt(field, 10, 64)
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond
+}
