@@ -20,6 +20,7 @@ var floors = map[string]int{
 	"internal/access":        0,
 	"internal/backoff":       0,
 	"internal/fair":          0,
+	"internal/headroom":      0,
 	"internal/ident":         0,
 	"internal/netguard":      0,
 	"internal/recognise":     0,

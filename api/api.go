@@ -39,6 +39,7 @@ type NotificationRequest struct {
 	CollapseKey  string          `json:"collapse_key,omitempty" maxLength:"255" doc:"In each of its conversations it replaces what waits there under the same key: a person who was away gets the last of several." example:"build-7"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
+	Manners
 }
 
 // Notification is an accepted notification and how far it has come.
@@ -61,6 +62,7 @@ type Notification struct {
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
 	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them."`
 	More        bool            `json:"more_deliveries,omitzero" doc:"true when there are more than these."`
+	Manners
 }
 
 // NotificationSummary is a notification in a list.
@@ -203,6 +205,7 @@ type Conversation struct {
 	Reach         string     `json:"reach" enum:"active,uninstalled,blocked" doc:"Whether it can be written to."`
 	Cause         string     `json:"cause,omitempty" doc:"Why it cannot be written to."`
 	LastInboundAt *time.Time `json:"last_inbound_at,omitempty" doc:"When somebody last said something there."`
+	Busy          []Busy     `json:"busy,omitempty" doc:"What goes on there, the oldest first."`
 	CreatedAt     time.Time  `json:"created_at" doc:"When the bot first knew of it."`
 	UpdatedAt     time.Time  `json:"updated_at" doc:"When what is known of it last changed."`
 }

@@ -34,6 +34,7 @@ type ScheduledNotification struct {
 	CollapseKey  string          `json:"collapse_key,omitempty" maxLength:"255" doc:"In each of its conversations it replaces what waits there under the same key, such as what an earlier occurrence told." example:"stand-up"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
+	Manners
 }
 
 // ScheduleRequest asks for a schedule.

@@ -53,8 +53,8 @@ func slowChannel(ctx context.Context, o options) error {
 			return err
 		}
 		ratios = append(ratios, got.perSecond/alone.perSecond)
-		fmt.Printf("  %6.0f/s (%v of processor time each, and %v in the sink), HTTP client alone %6.0f/s (%v; %s), ratio %.2f\n",
-			got.perSecond, got.each.Round(100*time.Nanosecond), (time.Duration(now-used) / time.Duration(o.deliveries)).Round(100*time.Nanosecond),
+		fmt.Printf("  %6.0f/s (%v of processor time each, %v in the sink%s), HTTP client alone %6.0f/s (%v; %s), ratio %.2f\n",
+			got.perSecond, got.each.Round(100*time.Nanosecond), (time.Duration(now-used) / time.Duration(o.deliveries)).Round(100*time.Nanosecond), got.andDatabase(),
 			alone.perSecond, alone.each.Round(100*time.Nanosecond), alone.memory, ratios[len(ratios)-1])
 	}
 	fmt.Printf("  median ratio %.2f; memory at most %s\n", median(ratios), memory("VmHWM"))

@@ -52,13 +52,13 @@ func expansion(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		rates = append(rates, float64(len(p.refs))/time.Since(start).Seconds())
+		rates = append(rates, float64(p.known)/time.Since(start).Seconds())
 		close(stop)
 		if err := <-ended; err != nil {
 			return err
 		}
 	}
-	fmt.Printf("  to %d conversations, %s: %.0f rows/s; another write meanwhile waits p50 %v, p99 %v\n", len(p.refs), p.place.what,
+	fmt.Printf("  to %d conversations, %s: %.0f rows/s; another write meanwhile waits p50 %v, p99 %v\n", p.known, p.place.what,
 		median(rates), quantile(waits, 0.5), quantile(waits, 0.99))
 	return nil
 }

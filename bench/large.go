@@ -24,7 +24,7 @@ func large(ctx context.Context, o options) error {
 	if err := p.meet(ctx, o.waiting); err != nil {
 		return err
 	}
-	fmt.Printf("  %d conversations met: memory %s\n", len(p.refs), memory("VmRSS"))
+	fmt.Printf("  %d conversations met: memory %s\n", p.known, memory("VmRSS"))
 	start := time.Now()
 	step := func(what string) {
 		fmt.Printf("  %-40s %8.2f s, memory %s, at most %s\n", what, time.Since(start).Seconds(), memory("VmRSS"), memory("VmHWM"))
@@ -65,7 +65,7 @@ func large(ctx context.Context, o options) error {
 // looked reads a message as its page in the API does.
 func (p *pipeline) looked(ctx context.Context, id outbox.MessageID) error {
 	r, err := p.store.MessageRecord(ctx, id, 100)
-	if err == nil && len(r.Deliveries) != min(100, len(p.refs)) {
+	if err == nil && len(r.Deliveries) != min(100, p.known) {
 		err = fmt.Errorf("%d deliveries are shown", len(r.Deliveries))
 	}
 	return err

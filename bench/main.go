@@ -19,11 +19,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headsup-bot/headsup/internal/headroom"
 )
 
 // options are the conditions of a run.
@@ -154,7 +155,7 @@ func measure(ctx context.Context, name string, o options) error {
 // likeTheBinary sets what headsup serve sets for itself.
 func likeTheBinary() {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	debug.SetGCPercent(300)
+	headroom.Keep()
 }
 
 var profiles int

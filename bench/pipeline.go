@@ -36,7 +36,7 @@ type pipeline struct {
 	sink      *sinkProcess
 	client    *connector.Client
 	slots     int
-	refs      []activity.Reference
+	known     int          // conversations c0, c1, … in the book
 	next      atomic.Int64 // the next that is told something
 	delivered int64        // as the store had counted last
 	profiled  func() (stop func(), err error)
@@ -79,18 +79,22 @@ func (p *pipeline) make() (err error) {
 	return err
 }
 
+// ref is where a conversation is. They are not kept: the memory that is measured is the engine's.
+func (p *pipeline) ref(i int) activity.Reference {
+	return activity.Reference{
+		ChannelID: "test", ServiceURL: p.sink.url,
+		Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
+		User:         &activity.ChannelAccount{ID: activity.AccountID(fmt.Sprint("u", i))}, Bot: &activity.ChannelAccount{ID: "bot"},
+	}
+}
+
 // meet puts conversations into the book.
 func (p *pipeline) meet(ctx context.Context, n int) error {
-	for i := range n {
-		p.refs = append(p.refs, activity.Reference{
-			ChannelID: "test", ServiceURL: p.sink.url,
-			Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
-			User:         &activity.ChannelAccount{ID: activity.AccountID(fmt.Sprint("u", i))}, Bot: &activity.ChannelAccount{ID: "bot"},
-		})
-	}
+	p.known = n
 	return each(accepters, n, func(i int) error {
+		ref := p.ref(i)
 		_, err := p.store.Sight(ctx, book.Sighting{
-			Key: headsup.KeyOf("", p.refs[i]), Reference: p.refs[i], Kind: book.KindPersonal, Source: book.SourceImport, At: time.Now(),
+			Key: headsup.KeyOf("", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceImport, At: time.Now(),
 		})
 		return err
 	})
@@ -99,8 +103,8 @@ func (p *pipeline) meet(ctx context.Context, n int) error {
 // accept accepts n notifications to one conversation after the other.
 func (p *pipeline) accept(ctx context.Context, n int) error {
 	return each(accepters, n, func(i int) error {
-		k := int(p.next.Add(1)) % len(p.refs)
-		_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.refs[k]), Text: text(i)})
+		k := int(p.next.Add(1)) % p.known
+		_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.ref(k)), Text: text(i)})
 		return err
 	})
 }
@@ -121,7 +125,7 @@ func (p *pipeline) spreads(ctx context.Context, in time.Duration) (outbox.Messag
 	id := outbox.MessageID(now.UnixNano())
 	if _, err := p.store.SubmitMessage(ctx, outbox.Submission{
 		At: now, Message: outbox.Message{ID: id, Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"` + text(0) + `"}`), CreatedAt: now},
-		Spread: &outbox.Spread{Filter: book.Filter{Reach: book.ReachActive}, Last: last, Conversations: len(p.refs), DueAt: now.Add(in)},
+		Spread: &outbox.Spread{Filter: book.Filter{Reach: book.ReachActive}, Last: last, Conversations: p.known, DueAt: now.Add(in)},
 	}, false); err != nil {
 		return 0, err
 	}

@@ -36,7 +36,7 @@ func singles(ctx context.Context, o options) error {
 	for i := range o.singles {
 		for k, send := range []func() error{
 			func() error {
-				_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.refs[i%1000]), Text: stamped(time.Now())})
+				_, err := p.engine.Notify(ctx, headsup.Notification{To: headsup.ToConversation(p.ref(i % 1000)), Text: stamped(time.Now())})
 				return err
 			},
 			func() error {

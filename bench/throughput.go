@@ -180,7 +180,7 @@ func crowded(ctx context.Context, o options) error {
 		if err := p.meet(ctx, min(n, o.conversations)); err != nil {
 			return err
 		}
-		for made := 0; made < n; made += len(p.refs) {
+		for made := 0; made < n; made += p.known {
 			if err := p.spread(ctx, 0); err != nil {
 				return err
 			}

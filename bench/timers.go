@@ -51,7 +51,7 @@ func timers(ctx context.Context, o options) error {
 	if err := p.fire(ctx, "idle, one after the other", o.singles, 20*time.Millisecond); err != nil {
 		return err
 	}
-	for made := 0; made < o.pending; made += len(p.refs) {
+	for made := 0; made < o.pending; made += p.known {
 		if err := p.spread(ctx, 1000*time.Hour); err != nil {
 			return err
 		}
@@ -72,11 +72,11 @@ func timers(ctx context.Context, o options) error {
 	}
 	late := time.Until(due) < 0
 	time.Sleep(time.Until(due))
-	if err := s.await(ctx, len(p.refs)); err != nil {
+	if err := s.await(ctx, p.known); err != nil {
 		return err
 	}
 	took := time.Since(due)
-	fmt.Printf("  %d due at once: all at the sink %.1f s later, %.0f/s", len(p.refs), took.Seconds(), float64(len(p.refs))/took.Seconds())
+	fmt.Printf("  %d due at once: all at the sink %.1f s later, %.0f/s", p.known, took.Seconds(), float64(p.known)/took.Seconds())
 	if late {
 		fmt.Print(" (they were not all stored in time)")
 	}
@@ -97,7 +97,7 @@ func (p *pipeline) fire(ctx context.Context, what string, n int, apart time.Dura
 	if err := each(accepters, n, func(i int) error {
 		at := first.Add(time.Duration(i) * apart).Truncate(time.Microsecond)
 		_, err := p.engine.Notify(ctx, headsup.Notification{
-			To: headsup.ToConversation(p.refs[i%len(p.refs)]), Text: stamped(at), At: at,
+			To: headsup.ToConversation(p.ref(i % p.known)), Text: stamped(at), At: at,
 		})
 		return err
 	}); err != nil {

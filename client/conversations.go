@@ -58,9 +58,13 @@ func (c *Client) UpdateConversation(ctx context.Context, channel, id string, r a
 }
 
 func (c *Client) conversation(ctx context.Context, r request, channel, id string) (api.Conversation, error) {
+	return c.conversationAt(ctx, r, channel, id, "")
+}
+
+func (c *Client) conversationAt(ctx context.Context, r request, channel, id, below string) (api.Conversation, error) {
 	var err error
 	var out api.Conversation
-	if r.path, err = conversationPath(channel, id, ""); err == nil {
+	if r.path, err = conversationPath(channel, id, below); err == nil {
 		err = c.do(ctx, r, &out)
 	}
 	if err == nil && out.ID == "" {

@@ -100,15 +100,15 @@ func (e *Engine) checkPolicy(n headsup.Notification) error {
 	case turn && e.talk.bot == nil && p.Expects.Wanted:
 		return &FieldError{"expects", "needs a bot that takes part in its conversations here"}
 	case turn && e.talk.bot == nil:
-		return &FieldError{"policy.name", "needs a bot that takes part in its conversations here"}
+		return &FieldError{"policy", "needs a bot that takes part in its conversations here"}
 	case (turn || cancels) && n.Window == headsup.WindowNew:
 		return &FieldError{"conversation", "is new; this takes part in one that is known"}
 	case p.With != "" && n.Handler != "":
-		return &FieldError{"policy.with", "is not for a notification that a handler says"}
+		return &FieldError{"with", "is not for a notification that a handler says"}
 	case p.With != "" && p.Expects.Wanted:
 		return &FieldError{"expects", "is for whoever interrupts to say"}
 	case p.With != "" && !e.interrupts(p.With):
-		return &FieldError{"policy.with", "is neither a dialog nor a handler"}
+		return &FieldError{"with", "is neither a dialog nor a handler"}
 	case p.Expects.To != "":
 		if _, known := e.speakers[p.Expects.To]; !known {
 			return &FieldError{"reply_to", "is no handler"}
@@ -130,31 +130,31 @@ func checkTerms(p headsup.Policy) error {
 	adhoc := p.Name == "" || p.Name == headsup.PolicyAdHoc
 	switch {
 	case p.Name != "" && !slices.Contains(names, p.Name):
-		return &FieldError{"policy.name", "is none of adhoc, wait, interrupt, cancel, drop"}
+		return &FieldError{"policy", "is none of adhoc, wait, interrupt, cancel, drop"}
 	case !wait && p.MaxWait != 0:
-		return &FieldError{"policy.max_wait", "is for wait"}
+		return &FieldError{"max_wait", "is for wait"}
 	case p.MaxWait < 0 || p.MaxWait > headsup.MaxWait:
-		return &FieldError{"policy.max_wait", "is not between 0 and 30 days"}
+		return &FieldError{"max_wait", "is not between 0 and 30 days"}
 	case !wait && p.Then != "":
-		return &FieldError{"policy.then", "is for wait"}
+		return &FieldError{"then", "is for wait"}
 	case p.Then != "" && (p.Then == headsup.PolicyWait || !slices.Contains(names, p.Then)):
-		return &FieldError{"policy.then", "is none of adhoc, interrupt, cancel, drop"}
+		return &FieldError{"then", "is none of adhoc, interrupt, cancel, drop"}
 	case p.With != "" && !interrupt:
-		return &FieldError{"policy.with", "is for interrupt"}
+		return &FieldError{"with", "is for interrupt"}
 	case adhoc && p.Quiet != 0:
-		return &FieldError{"policy.quiet", "is not for adhoc"}
+		return &FieldError{"quiet", "is not for adhoc"}
 	case p.Quiet < 0 || p.Quiet > headsup.MaxQuiet:
-		return &FieldError{"policy.quiet", "is not between 0 and 1 hour"}
+		return &FieldError{"quiet", "is not between 0 and 1 hour"}
 	case adhoc && p.Priority != 0:
-		return &FieldError{"policy.priority", "is not for adhoc"}
+		return &FieldError{"priority", "is not for adhoc"}
 	case p.Priority < -headsup.MaxBusyPriority || p.Priority > headsup.MaxBusyPriority:
-		return &FieldError{"policy.priority", fmt.Sprintf("is not between %d and %d", -headsup.MaxBusyPriority, headsup.MaxBusyPriority)}
+		return &FieldError{"priority", fmt.Sprintf("is not between %d and %d", -headsup.MaxBusyPriority, headsup.MaxBusyPriority)}
 	case !p.Expects.Wanted && p.Expects != headsup.Reply{}:
 		return &FieldError{"expects", "is not reply"}
 	case p.Expects.Within < 0 || p.Expects.Within > headsup.MaxReplyWithin:
 		return &FieldError{"reply_within", "is not between 0 and 7 days"}
 	}
-	if err := checkName("policy.with", p.With); err != nil {
+	if err := checkName("with", p.With); err != nil {
 		return err
 	}
 	return checkName("reply_to", p.Expects.To)

@@ -10,6 +10,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/relay"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // botAccount is what people see on the embedded channel.
@@ -32,6 +33,20 @@ func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, err
 	var err error
 	s.relay, err = relay.New(relay.Config{URL: s.cfg.BotURL, Tap: wire.Transport})
 	return s.relay, err
+}
+
+// talker is a handler that has dialogs.
+type talker interface {
+	Dialogs() proactive.Interrupter
+}
+
+// converse lets notifications take part in the bot's conversations, and in its dialogs, if it has some.
+func (s *Server) converse(bot *headsup.Bot, handler headsup.Handler) error {
+	var dialogs proactive.Interrupter
+	if t, ok := handler.(talker); ok {
+		dialogs = t.Dialogs()
+	}
+	return s.engine.Converse(bot, dialogs)
 }
 
 // noteOpened puts conversations that a bot in another process opens into the book, so that they can be continued from

@@ -217,9 +217,12 @@ func (s *Server) wire(ctx context.Context) error {
 	bot, err := headsup.New(headsup.Config{
 		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store)},
+		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Replies()},
 	}, handler)
 	if err != nil {
+		return err
+	}
+	if err := s.converse(bot, handler); err != nil {
 		return err
 	}
 	if s.relay != nil || !development { // its transport is tapped

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,6 +19,8 @@ type conversationCommands struct {
 	Tag        tagConversation      `cmd:"" help:"Add tags to a conversation."`
 	Untag      untagConversation    `cmd:"" help:"Remove tags from a conversation."`
 	Identify   identifyConversation `cmd:"" help:"Note which id a conversation's person has in your own system."`
+	Busy       busyConversation     `cmd:"" help:"Say that a conversation is in the middle of something."`
+	Free       freeConversation     `cmd:"" help:"Say that it is not any more."`
 	Forget     forgetConversation   `cmd:"" help:"Remove a conversation from the reference book."`
 	Transcript transcript           `cmd:"" help:"Print what was said in a conversation."`
 }
@@ -134,6 +137,9 @@ func (r *remote) printConversation(s streams, v api.Conversation) error {
 		if fact.value != "" {
 			t.row(fact.name, fact.value)
 		}
+	}
+	for _, b := range v.Busy {
+		t.row("busy", strings.TrimSpace(b.By+" "+b.Reason+" until "+cmp.Or(optionalInstant(b.Until), "it is taken back")))
 	}
 	for _, m := range v.Members {
 		t.row("member", strings.TrimSpace(m.ID+" "+m.Name))

@@ -287,6 +287,9 @@ func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 			*d.to = *d.from
 		}
 	}
+	if r.Manners == (api.Manners{}) {
+		r.Manners = l.base.Manners
+	}
 	if item.IdempotencyKey == "" {
 		item.IdempotencyKey = fmt.Sprintf("%s:%d", l.key, number)
 	}

@@ -23,6 +23,7 @@ type send struct {
 	Locale      string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
 	Lane        string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
 	New         bool          `help:"Open a new conversation with the person, where the channel can."`
+	manners
 	content
 	waiting
 	remote
@@ -36,6 +37,7 @@ func (send) Help() string {
 
     headsup send --everyone "Heads up!"
     headsup send --to dl_ann --in 10m "Tea is ready."
+    headsup send --to dl_ann --policy wait --max-wait 30m "The hotel has become cheaper."
     headsup send --to dl_ann --card build.json --summary "Build 7 failed"
     headsup send --tag on-call --markdown --lane urgent "The **database** is down."
     make && echo done | headsup send --to dl_ann
@@ -181,7 +183,7 @@ func (c *send) due() time.Duration {
 
 // request is what the flags and the input ask for, but to whom. It may be silent where others say what.
 func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, error) {
-	r := api.NotificationRequest{Topic: c.Topic, CollapseKey: c.CollapseKey, Lane: c.Lane, Locale: c.Locale}
+	r := api.NotificationRequest{Topic: c.Topic, CollapseKey: c.CollapseKey, Lane: c.Lane, Locale: c.Locale, Manners: c.manners.api()}
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/examples/jobs"
 	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/internal/headroom"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/server"
 )
@@ -57,7 +57,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300) // little is kept in memory, and much passes through it
+		headroom.Keep() // little is kept in memory, and much passes through it
 	}
 	srv, err := server.New(ctx, cfg)
 	if err != nil {

@@ -121,6 +121,7 @@ func (s *service) conversations(a huma.API) {
 		Tags:     tags,
 		Errors:   []int{404, 422, 503},
 	}, s.getTranscript)
+	s.busy(a)
 }
 
 func (s *service) listConversations(ctx context.Context, r *conversationsRequest) (*conversationsAnswer, error) {
@@ -243,7 +244,7 @@ func renderConversation(c book.Conversation, d book.Details) api.Conversation {
 	out := api.Conversation{
 		ID: string(c.Key.Conversation), Channel: string(c.Key.Channel), Kind: string(c.Kind), Tenant: string(c.Key.Tenant),
 		Locale: c.Reference.Locale, TimeZone: c.TimeZone, Reach: string(c.Reach), Cause: c.Cause, Tags: each(d.Tags, func(t string) string { return t }),
-		LastInboundAt: optional(c.LastInboundAt), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		LastInboundAt: optional(c.LastInboundAt), Busy: renderBusy(c), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		Members: each(d.People, func(p book.Person) api.User {
 			return api.User{ID: string(p.ID), Name: p.Name, ExternalID: p.ExternalID}
 		}),

@@ -51,6 +51,9 @@ type Engine interface {
 	Details(ctx context.Context, of ...book.Conversation) (map[book.Row]book.Details, error)
 	Label(ctx context.Context, key headsup.ConversationKey, l book.Labels) error
 	Forget(ctx context.Context, key headsup.ConversationKey) error
+	// SetBusy and Free set and take down the bot's flag.
+	SetBusy(ctx context.Context, key headsup.ConversationKey, b headsup.Busy) (book.Conversation, error)
+	Free(ctx context.Context, key headsup.ConversationKey, by string) (book.Conversation, error)
 
 	Job(ctx context.Context, n proactive.JobNumber) (proactive.Job, error)
 	Jobs(ctx context.Context, after proactive.JobNumber, limit int) ([]proactive.Job, error)

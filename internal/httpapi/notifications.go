@@ -137,6 +137,9 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	if b.ExpiresAt != nil {
 		n.ExpiresAt = *b.ExpiresAt
 	}
+	if n.Policy, err = policyOf(b.Manners); err != nil {
+		return n, err
+	}
 	n.In, err = decodeDuration(b.In)
 	return n, err
 }
@@ -160,7 +163,7 @@ func render(s proactive.Status) api.Notification {
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
 		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts),
-		Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), More: s.Counted() > int64(len(s.Deliveries)),
+		Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), More: s.Counted() > int64(len(s.Deliveries)), Manners: mannersOf(m.Policy),
 	}
 	for _, d := range s.Deliveries {
 		n.Deliveries = append(n.Deliveries, renderDelivery(d))
@@ -217,7 +220,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	out := api.Notification{
 		ID: string(id), State: string(outbox.StateReady), To: b.To,
 		Lane: cmp.Or(b.Lane, string(headsup.LaneNormal)), OnUnknown: cmp.Or(b.OnUnknown, string(headsup.OnUnknownRetry)),
-		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Counts: map[string]int{}, Deliveries: []api.Delivery{},
+		Topic: b.Topic, CollapseKey: b.CollapseKey, Value: b.Value, CreatedAt: now, ExpiresAt: b.ExpiresAt, Counts: map[string]int{}, Deliveries: []api.Delivery{}, Manners: b.Manners,
 	}
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)

@@ -329,6 +329,9 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 		}.decode()
 	}
 	if err == nil {
+		n.Policy, err = policyOf(b.Manners)
+	}
+	if err == nil {
 		expires, err = durationOf("expires_in", b.ExpiresIn)
 	}
 	if wrong, ok := errors.AsType[*proactive.FieldError](err); ok {
@@ -367,6 +370,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 		},
 		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Summary: n.Summary, Lane: string(n.Lane),
 		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),
+		Manners: mannersOf(n.Policy),
 	}
 	if s.ExpiresIn > 0 {
 		out.ExpiresIn = s.ExpiresIn.String()

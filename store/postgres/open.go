@@ -168,9 +168,6 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 	if err != nil {
 		return nil, err
 	}
-	if err := chooseMode(ctx, pc.ConnConfig); err != nil {
-		return nil, explain(err)
-	}
 	if err := migrate(ctx, pc.ConnConfig, nil); err != nil {
 		return nil, explain(err)
 	}
@@ -179,6 +176,9 @@ func openLease(ctx context.Context, cfg Config, leaseTime time.Duration, callers
 
 // openMigrated opens a database whose schema is up to date.
 func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime time.Duration, callersTime bool) (*Store, error) {
+	if err := chooseMode(ctx, cfg.URL, pc.ConnConfig); err != nil {
+		return nil, explain(err)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, explain(err)
@@ -250,6 +250,11 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	cc := pc.ConnConfig
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = connectTimeout
+	}
+	// Descriptions of statements are kept by the client only, so any server connection may run them; chooseMode may find
+	// that statements can be prepared.
+	if cc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if cc.ValidateConnect == nil { // also without target_session_attrs: nothing can be kept in a standby
 		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite

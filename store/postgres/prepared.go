@@ -27,18 +27,20 @@ func direct(ctx context.Context, c *pgx.Conn) (bool, error) {
 	return pid == c.PgConn().PID(), err
 }
 
-// chooseMode has statements prepared if that may be.
-func chooseMode(ctx context.Context, cc *pgx.ConnConfig) error {
-	if cc.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement { // the connection string asks for another
-		return nil
+// chooseMode has statements prepared if that may be, and the connection string asks for nothing else
+// (default_query_exec_mode).
+func chooseMode(ctx context.Context, url string, cc *pgx.ConnConfig) error {
+	asked, err := pgx.ParseConfig(url)
+	if err != nil || asked.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		return nil //nolint:nilerr // it was parsed before
 	}
 	c, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
 		return err
 	}
 	may, err := direct(ctx, c)
-	if !may {
-		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if may {
+		cc.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	}
 	return errors.Join(err, c.Close(ctx))
 }

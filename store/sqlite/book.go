@@ -36,7 +36,11 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (book.Convers
 		if err != nil {
 			return book.Conversation{}, err
 		}
-		if next.same(known) {
+		same, err := next.same(known)
+		if err != nil {
+			return book.Conversation{}, err
+		}
+		if same {
 			return next.copy(), s.touch(known.conv.Row, next.conv)
 		}
 	}
@@ -89,7 +93,7 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 	if e == nil {
 		next.conv = book.Conversation{Key: s.Key, CreatedAt: s.At}
 	} else {
-		next.conv, next.people, next.route = e.conv, e.people, e.route
+		next.conv, next.people, next.route = e.conv, e.known(), e.route
 	}
 	c := &next.conv
 	if s.Reference.Locale == "" && c.Reference.Locale != "" {
@@ -119,20 +123,23 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 	}
 	c.UpdatedAt = s.At
 	next.people = withPeople(next.people, told)
-	if next.reference == nil {
-		var err error
-		if next.reference, err = json.Marshal(c.Reference); err != nil {
-			return nil, fmt.Errorf("sqlite: encode the reference: %w", err)
-		}
-	}
-	return next, nil
+	var err error
+	next.reference, err = next.json()
+	return next, err
 }
 
 // same reports whether e tells nothing that earlier does not, but for its times.
-func (e *entry) same(earlier *entry) bool {
+func (e *entry) same(earlier *entry) (bool, error) {
 	a, b := &e.conv, &earlier.conv
-	return a.Kind == b.Kind && a.Source == b.Source && a.TimeZone == b.TimeZone && a.Reach == b.Reach &&
-		bytes.Equal(e.reference, earlier.reference) && maps.Equal(e.people, earlier.people)
+	if a.Kind != b.Kind || a.Source != b.Source || a.TimeZone != b.TimeZone || a.Reach != b.Reach {
+		return false, nil
+	}
+	before, err := earlier.json()
+	if err != nil {
+		return false, err
+	}
+	now, err := e.json()
+	return bytes.Equal(now, before) && maps.Equal(e.people, earlier.known()), err
 }
 
 var peopleSeed = maphash.MakeSeed()
@@ -213,8 +220,12 @@ func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
 	if err := t.writeConversation(next); err != nil {
 		return nil, err
 	}
+	var before map[activity.AccountID]uint64
+	if known != nil {
+		before = known.known()
+	}
 	for p := range everybody(s) {
-		if known != nil && known.people[p.ID] == next.people[p.ID] {
+		if h, stored := before[p.ID]; stored && h == next.people[p.ID] {
 			continue
 		}
 		if err := t.writePerson(next.conv, p.ID, personOf(p, s)); err != nil {
@@ -303,7 +314,14 @@ func (t *tx) conversation(r book.Row) (*entry, error) {
 	if _, gone := t.forgotten[r]; gone {
 		return nil, book.ErrNotFound
 	}
+	if e, ok := t.seen[r]; ok {
+		return e, nil
+	}
 	if e, ok := t.store.cache.row(r); ok {
+		if t.seen == nil {
+			t.seen = make(map[book.Row]*entry)
+		}
+		t.seen[r] = e
 		return e, nil
 	}
 	e, err := t.loadConversation(selectConversation+"WHERE c.id = ?", int64(r))

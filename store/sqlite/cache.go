@@ -1,7 +1,11 @@
 package sqlite
 
 import (
+	"fmt"
+	"hash/maphash"
 	"sync"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -13,10 +17,24 @@ type entry struct {
 	conv book.Conversation
 	// route is the number of its route.
 	route int64
-	// reference is conv.Reference as JSON.
+	// reference is conv.Reference as JSON; nil if it was not needed yet.
 	reference []byte
-	// people are those who are known to be stored as members, with a hash of what is stored of them.
-	people map[activity.AccountID]uint64
+	// people are those who are known to be stored as members, with a hash of what is stored of them. Those of an entry of
+	// the cache are packed, and [entry.known] tells them.
+	people       map[activity.AccountID]uint64
+	packedPeople string
+}
+
+// json is conv.Reference as JSON.
+func (e *entry) json() ([]byte, error) {
+	if e.reference != nil {
+		return e.reference, nil
+	}
+	raw, err := json.Marshal(e.conv.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: encode the reference: %w", err)
+	}
+	return raw, nil
 }
 
 // copy is the entry for somebody who may change it.
@@ -26,17 +44,7 @@ func (e *entry) copy() book.Conversation {
 	return c
 }
 
-// cache holds entries, so that handing out an attempt and seeing an old acquaintance need no query. It keeps two
-// generations: when the young one is full it becomes the old one and the old one is forgotten. The writer puts in what it
-// has committed; others only offer what they have read.
-type cache struct {
-	limit int
-
-	mu         sync.Mutex
-	young, old generation
-	age        int // how often something has left it
-}
-
+// generation holds entries of a transaction.
 type generation struct {
 	byRow map[book.Row]*entry
 	byKey map[headsup.ConversationKey]*entry
@@ -58,49 +66,108 @@ func (g generation) remove(e *entry) {
 	}
 }
 
-func newCache(limit int) *cache {
-	return &cache{limit: limit, young: newGeneration(), old: newGeneration()}
+// cache holds entries, packed, so that handing out an attempt and seeing an old acquaintance need no query. It keeps two
+// generations: when the young one is full it becomes the old one and the old one is forgotten. The writer puts in what it
+// has committed; others only offer what they have read.
+type cache struct {
+	limit, bytes int // of a generation
+
+	mu         sync.Mutex
+	young, old packs // guarded by mu
+	age        int   // how often something has left it; guarded by mu
+}
+
+// packs are packed entries, which are found by a hash of their key, too.
+type packs struct {
+	byRow map[book.Row]packed
+	byKey map[uint64]book.Row
+	bytes int
+}
+
+var keySeed = maphash.MakeSeed()
+
+func newPacks() packs {
+	return packs{byRow: make(map[book.Row]packed), byKey: make(map[uint64]book.Row)}
+}
+
+func (p *packs) put(r book.Row, key uint64, e packed) {
+	p.bytes += len(e.text) - len(p.byRow[r].text)
+	p.byRow[r], p.byKey[key] = e, r
+}
+
+func (p *packs) remove(r book.Row, key uint64) {
+	p.bytes -= len(p.byRow[r].text)
+	delete(p.byRow, r)
+	if p.byKey[key] == r {
+		delete(p.byKey, key)
+	}
+}
+
+func newCache(limit, bytes int) *cache {
+	return &cache{limit: limit, bytes: bytes, young: newPacks(), old: newPacks()}
 }
 
 func (c *cache) row(r book.Row) (*entry, bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.young.byRow[r]; ok {
-		return e, true
-	}
-	e, ok := c.old.byRow[r]
+	found, ok := c.young.byRow[r]
 	if ok {
-		c.add(e)
+		c.mu.Unlock()
+		return found.unpack(), true
 	}
-	return e, ok
+	found, ok = c.old.byRow[r]
+	age := c.age
+	c.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	e := found.unpack()
+	c.keep(e.conv.Row, maphash.Comparable(keySeed, e.conv.Key), found, age)
+	return e, true
 }
 
 func (c *cache) key(k headsup.ConversationKey) (*entry, bool) {
+	hash := maphash.Comparable(keySeed, k)
+	c.mu.Lock()
+	r, ok := c.young.byKey[hash]
+	if !ok {
+		r, ok = c.old.byKey[hash]
+	}
+	c.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	e, ok := c.row(r)
+	if !ok || e.conv.Key != k {
+		return nil, false
+	}
+	return e, true
+}
+
+// keep puts into the young generation what was found in the old one at age, unless there is a newer one.
+func (c *cache) keep(r book.Row, key uint64, e packed, age int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.young.byKey[k]; ok {
-		return e, true
+	_, young := c.young.byRow[r]
+	if age == c.age && !young {
+		c.add(r, key, e)
 	}
-	e, ok := c.old.byKey[k]
-	if ok {
-		c.add(e)
-	}
-	return e, ok
 }
 
 func (c *cache) put(e *entry) {
+	p, hash := e.pack(), maphash.Comparable(keySeed, e.conv.Key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(e)
+	c.add(e.conv.Row, hash, p)
 }
 
 // remove forgets an entry.
 func (c *cache) remove(e *entry) {
+	hash := maphash.Comparable(keySeed, e.conv.Key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.age++
-	c.young.remove(e)
-	c.old.remove(e)
+	c.young.remove(e.conv.Row, hash)
+	c.old.remove(e.conv.Row, hash)
 }
 
 // now is what offer wants to know of the time before the entry was read.
@@ -113,12 +180,13 @@ func (c *cache) now() (age int) {
 // offer puts in an entry that somebody has read from the database since age, unless there is one, which may be newer, or
 // was meanwhile.
 func (c *cache) offer(e *entry, age int) {
+	p, hash := e.pack(), maphash.Comparable(keySeed, e.conv.Key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, young := c.young.byRow[e.conv.Row]
 	_, old := c.old.byRow[e.conv.Row]
 	if age == c.age && !young && !old {
-		c.add(e)
+		c.add(e.conv.Row, hash, p)
 	}
 }
 
@@ -127,14 +195,14 @@ func (c *cache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.age++
-	c.young, c.old = newGeneration(), newGeneration()
+	c.young, c.old = newPacks(), newPacks()
 }
 
-// add puts e into the young generation. c.mu is held.
-func (c *cache) add(e *entry) {
-	if len(c.young.byRow) >= c.limit {
+// add puts an entry into the young generation. c.mu is held.
+func (c *cache) add(r book.Row, key uint64, e packed) {
+	if len(c.young.byRow) >= c.limit || c.young.bytes >= c.bytes {
 		c.age++
-		c.old, c.young = c.young, newGeneration()
+		c.old, c.young = c.young, newPacks()
 	}
-	c.young.put(e)
+	c.young.put(r, key, e)
 }

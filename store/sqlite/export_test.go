@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -180,4 +181,11 @@ func (s *Store) FillUp(ctx context.Context) error {
 		_, err := t.exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 		return err
 	})
+}
+
+// Packed is a conversation as it comes back from the cache, with its route and its people.
+func Packed(c book.Conversation, route int64, people map[activity.AccountID]uint64) (book.Conversation, int64, map[activity.AccountID]uint64, int) {
+	p := (&entry{conv: c, route: route, people: people}).pack()
+	again := p.unpack().pack().unpack()
+	return again.conv, again.route, again.known(), len(p.text)
 }

@@ -147,7 +147,8 @@ func (c Config) validate() error {
 const (
 	fileName     = "headsup.db"
 	readersCount = 4
-	cacheSize    = 10_000 // conversations, twice
+	cacheSize    = 100_000  // conversations, twice
+	cacheBytes   = 24 << 20 // twice, and about a third for finding them
 )
 
 // Open takes the data directory, makes or checks the database in it, brings its schema up to date, and takes back what
@@ -203,7 +204,7 @@ func open(ctx context.Context, cfg Config, leaseTime time.Duration) (*Store, err
 	}
 	s := &Store{
 		cfg: cfg, path: path, leaseTime: leaseTime, readers: make(chan *conn, readersCount), wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize), running: make(map[outbox.DeliveryID]*run),
+		cache: newCache(cacheSize, cacheBytes), running: make(map[outbox.DeliveryID]*run),
 		given: make(map[outbox.DeliveryID]*run), checkpoints: newCheckpointer(),
 	}
 	s.leases = turnlock.New[headsup.ConversationKey](leaseTime, s.wake)

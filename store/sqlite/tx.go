@@ -19,6 +19,8 @@ type tx struct {
 	moved  bool          // counters or sequences have changed
 	book   generation    // conversations that were read or changed
 
+	seen map[book.Row]*entry // conversations that were found in the cache, as they were before the transaction
+
 	forgotten map[book.Row]*entry // conversations that were removed
 
 	entered map[lane]struct{} // lanes that deliveries were put into

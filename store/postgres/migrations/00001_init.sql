@@ -92,7 +92,7 @@ CREATE TABLE pauses (
 ) WITH (fillfactor = 70);
 CREATE TABLE shares (
 	scope text COLLATE "C" PRIMARY KEY,
-	nodes text NOT NULL,
+	nodes text COLLATE "C" NOT NULL,
 	at    timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01);
 
