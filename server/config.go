@@ -95,8 +95,9 @@ type Config struct {
 	Pace []string
 
 	// Bot makes the bot's handler. Nil is a small bot that welcomes people, and leaves what they say to whoever wants to
-	// know of it (message.received).
-	Bot func(*proactive.Engine) headsup.Handler
+	// know of it (message.received). A handler with a method Dialogs() proactive.Interrupter has notifications interrupt
+	// these; one with a method Outside() http.Handler has that serve what is below /demo/, in development mode with Demo.
+	Bot func(*proactive.Engine) (headsup.Handler, error)
 
 	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
 	// embedded channel then is that bot's, in place of Bot. Empty is no such bot.

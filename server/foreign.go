@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -26,7 +27,7 @@ func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, err
 	switch {
 	case s.cfg.BotURL != "":
 	case s.cfg.Bot != nil:
-		return s.cfg.Bot(s.engine), nil
+		return s.cfg.Bot(s.engine)
 	default:
 		return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) }), nil
 	}
@@ -40,10 +41,15 @@ type talker interface {
 	Dialogs() proactive.Interrupter
 }
 
+// outsider is a handler that hears of outside events over HTTP by itself.
+type outsider interface {
+	Outside() http.Handler
+}
+
 // converse lets notifications take part in the bot's conversations, and in its dialogs, if it has some.
-func (s *Server) converse(bot *headsup.Bot, handler headsup.Handler) error {
+func (s *Server) converse(bot *headsup.Bot) error {
 	var dialogs proactive.Interrupter
-	if t, ok := handler.(talker); ok {
+	if t, ok := s.handles.(talker); ok {
 		dialogs = t.Dialogs()
 	}
 	return s.engine.Converse(bot, dialogs)

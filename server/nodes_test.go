@@ -229,14 +229,14 @@ func (p *chatter) shows(text string) {
 	}
 }
 
-func echoes(*proactive.Engine) headsup.Handler {
+func echoes(*proactive.Engine) (headsup.Handler, error) {
 	return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
 		if t.Activity().Type != activity.TypeMessage || t.Proactive() {
 			return nil
 		}
 		_, err := t.Send(ctx, activity.Message("echo: "+t.Activity().Text))
 		return err
-	})
+	}), nil
 }
 
 // TestDirectLineOverNodes: a client talks to whatever node the balancer gives it, and sees one conversation.

@@ -38,6 +38,9 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 			Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
 		}
 		playground.Register(mux)
+		if o, ok := s.handles.(outsider); ok && s.cfg.Demo {
+			mux.Handle("/demo/", http.StripPrefix("/demo", o.Outside()))
+		}
 	}
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.Handle("/", fallback(mux, pages))

@@ -61,7 +61,8 @@ type Server struct {
 	channel  *directline.Channel
 	webhooks *webhook.Service
 	limits   *pace.Limiter
-	relay    *relay.Bot // nil unless the bot runs in another process
+	handles  headsup.Handler // the bot's
+	relay    *relay.Bot      // nil unless the bot runs in another process
 	listener net.Listener
 	admin    net.Listener // may be nil
 	plain    net.Listener // for TLS.HTTPListen; may be nil
@@ -210,19 +211,18 @@ func (s *Server) wire(ctx context.Context) error {
 	if development {
 		verifier = auth.Development{}
 	}
-	handler, err := s.handler(appID, wire)
-	if err != nil {
+	if s.handles, err = s.handler(appID, wire); err != nil {
 		return err
 	}
 	bot, err := headsup.New(headsup.Config{
 		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
 		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Replies()},
-	}, handler)
+	}, s.handles)
 	if err != nil {
 		return err
 	}
-	if err := s.converse(bot, handler); err != nil {
+	if err := s.converse(bot); err != nil {
 		return err
 	}
 	if s.relay != nil || !development { // its transport is tapped

@@ -26,19 +26,19 @@ const (
 )
 
 // reminder is a bot that asks for a notification in the turn of every message.
-func reminder(in time.Duration) func(*proactive.Engine) headsup.Handler {
-	return func(*proactive.Engine) headsup.Handler {
+func reminder(in time.Duration) func(*proactive.Engine) (headsup.Handler, error) {
+	return func(*proactive.Engine) (headsup.Handler, error) {
 		mux := headsup.NewMux()
 		mux.Message(func(ctx context.Context, t *headsup.Turn) error {
 			_, err := t.Notify(ctx, headsup.Notification{To: headsup.ToConversation(t.Reference()), Text: "probe text", In: in})
 			return err
 		})
-		return mux
+		return mux, nil
 	}
 }
 
 // quiet is a bot that says nothing.
-func quiet(*proactive.Engine) headsup.Handler { return headsup.NewMux() }
+func quiet(*proactive.Engine) (headsup.Handler, error) { return headsup.NewMux(), nil }
 
 // spans waits until n spans of a name have ended.
 func spans(t *testing.T, e *tracetest.InMemoryExporter, name string, n int) (found tracetest.SpanStubs) {

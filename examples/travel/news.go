@@ -175,33 +175,32 @@ func news(p Price, to activity.Reference, policy headsup.PolicyName) headsup.Not
 // maxBody bounds what a hotel posts, in bytes.
 const maxBody = 4 << 10
 
-// Prices is the door for hotels' programs: it takes a [Price] as JSON, and answers with how many are told. An
+// Outside is the door for hotels' programs: POST /prices takes a [Price] as JSON, and answers with how many are told. An
 // Idempotency-Key header makes it safe to post again.
-func (b *Bot) Prices() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "post a price", http.StatusMethodNotAllowed)
-			return
-		}
-		p := Price{Was: usual}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err == nil {
-			err = json.Unmarshal(body, &p, json.RejectUnknownMembers(true))
-		}
-		if err == nil {
-			err = p.validate()
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		told, err := b.tell(r.Context(), p, r.Header.Get("Idempotency-Key"), headsup.ConversationKey{})
-		if err != nil {
-			http.Error(w, "the news cannot be told now", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.MarshalWrite(w, map[string]int{"told": told})
-	})
+func (b *Bot) Outside() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /prices", b.prices)
+	return mux
+}
+
+func (b *Bot) prices(w http.ResponseWriter, r *http.Request) {
+	p := Price{Was: usual}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(body, &p, json.RejectUnknownMembers(true))
+	}
+	if err == nil {
+		err = p.validate()
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	told, err := b.tell(r.Context(), p, r.Header.Get("Idempotency-Key"), headsup.ConversationKey{})
+	if err != nil {
+		http.Error(w, "the news cannot be told now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.MarshalWrite(w, map[string]int{"told": told})
 }

@@ -7,7 +7,7 @@
 //	offer Las Vegas 80       play the hotel: it takes 80 a night now, and everybody else hears of it
 //	cancel                   end the booking
 //
-// [Bot.Prices] is the other door for news, for programs: a hotel posts its new price.
+// [Bot.Outside] is the other door for news, for programs: a hotel posts its new price.
 package travel
 
 import (

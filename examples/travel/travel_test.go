@@ -21,7 +21,7 @@ import (
 type agency struct {
 	*testing.T
 	ann, ben *bottest.Chat
-	prices   http.Handler
+	outside  http.Handler
 }
 
 // open runs a bot until the test ends.
@@ -58,7 +58,7 @@ func open(t *testing.T) *agency {
 	chat := func(name string) *bottest.Chat {
 		return &bottest.Chat{Bot: bot, Recorder: rec, User: activity.AccountID(name), Conversation: activity.ConversationID(name), Locale: "en"}
 	}
-	return &agency{t, chat("ann"), chat("ben"), b.Prices()}
+	return &agency{t, chat("ann"), chat("ben"), b.Outside()}
 }
 
 // booking is Ann's, as far as its third question.
@@ -153,9 +153,9 @@ func TestHotelsPostTheirPrices(t *testing.T) {
 			{`{"city":"","now":1}`, "", http.StatusBadRequest, "city: is empty or too long\n"},
 			{`{"city":"Las Vegas","was":0,"now":0}`, "", http.StatusBadRequest, "was: is no price\n"},
 		} {
-			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(c.body))
+			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/prices", strings.NewReader(c.body))
 			r.Header.Set("Idempotency-Key", c.key)
-			if a.prices.ServeHTTP(w, r); w.Code != c.status || w.Body.String() != c.want {
+			if a.outside.ServeHTTP(w, r); w.Code != c.status || w.Body.String() != c.want {
 				t.Errorf("%s: %d %s, want %d %s", c.body, w.Code, w.Body, c.status, c.want)
 			}
 		}

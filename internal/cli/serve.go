@@ -12,6 +12,8 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/examples/jobs"
+	"github.com/headsup-bot/headsup/examples/survey"
+	"github.com/headsup-bot/headsup/examples/travel"
 	"github.com/headsup-bot/headsup/internal/config"
 	"github.com/headsup-bot/headsup/internal/headroom"
 	"github.com/headsup-bot/headsup/proactive"
@@ -23,8 +25,10 @@ type serve struct {
 }
 
 // demos are the bots to try things with.
-var demos = map[string]func(*proactive.Engine) headsup.Handler{
-	"jobs": jobs.Bot,
+var demos = map[string]func(*proactive.Engine) (headsup.Handler, error){
+	"jobs":   func(e *proactive.Engine) (headsup.Handler, error) { return jobs.Bot(e), nil },
+	"travel": func(e *proactive.Engine) (headsup.Handler, error) { return travel.New(e) },
+	"survey": func(e *proactive.Engine) (headsup.Handler, error) { return survey.New(e) },
 }
 
 // Help shows examples.
@@ -32,6 +36,7 @@ func (serve) Help() string {
 	return `Examples:
 
     headsup serve
+    headsup serve --demo travel
     headsup serve --demo --listen 127.0.0.1:4000 --data /var/lib/headsup
     headsup serve --config headsup.yaml
 

@@ -38,7 +38,7 @@ type Serve struct {
 	DiskReserve int64 `name:"disk-reserve" default:"32" placeholder:"MIB" help:"Space on the disk, in MiB, that a file in the data directory keeps for the outcomes of what was accepted. While less than that is free beside it, notifications are refused and those that were accepted delivered. 0 keeps none. It cannot be set together with database: watch the disk of the database where it is."`
 
 	WebDir    string `name:"web-dir" placeholder:"DIR" help:"Serve the pages from a folder instead of those built in."`
-	Demo      string `default:"none" bare:"jobs" enum:"none,jobs" placeholder:"BOT" help:"Host a bot to try things with. Without a name it is the job bot."`
+	Demo      string `default:"none" bare:"jobs" enum:"none,jobs,travel,survey" placeholder:"BOT" help:"Host a bot to try things with. Without a name it is the job bot."`
 	LogLevel  string `name:"log-level" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What to log, to standard error."`
 	LogFormat string `name:"log-format" default:"text" enum:"text,json" placeholder:"FORMAT" help:"How to log."`
 

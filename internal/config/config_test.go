@@ -111,7 +111,7 @@ func TestAllProblemsComeAtOnceWithTheirPlaces(t *testing.T) {
 		"headsup.yaml:1: lisen: unknown setting; did you mean listen?",
 		"headsup.yaml:5: tls.certfile: unknown setting; did you mean tls.cert_file?",
 		`drain_timeout (--drain-timeout): "soon" is not a duration such as 10s or 1m30s`,
-		`demo (HEADSUP_DEMO): "perhaps" is none of none, jobs`,
+		`demo (HEADSUP_DEMO): "perhaps" is none of none, jobs, travel, survey`,
 		`headsup.yaml:2: log_level: "loud" is none of debug, info, warn, error`,
 	}
 	if got := err.Error(); got != strings.Join(want, "\n") {
