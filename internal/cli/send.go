@@ -183,7 +183,7 @@ func (c *send) due() time.Duration {
 
 // request is what the flags and the input ask for, but to whom. It may be silent where others say what.
 func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, error) {
-	r := api.NotificationRequest{Topic: c.Topic, CollapseKey: c.CollapseKey, Lane: c.Lane, Locale: c.Locale, Manners: c.manners.api()}
+	r := api.NotificationRequest{Topic: c.Topic, CollapseKey: c.CollapseKey, Lane: c.Lane, Locale: c.Locale, Manners: c.api()}
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")

@@ -92,6 +92,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/conversations/{id}/busy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say that a conversation is in the middle of something
+         * @description Sets the bot's flag, in place of what it said before: notifications whose policy is to wait are held there, until it is taken down or has expired. It may be repeated, to make it last longer.
+         */
+        put: operations["set-busy"];
+        post?: never;
+        /**
+         * Say that it is not any more
+         * @description Takes the bot's flag down. What is held for nothing else is ready when the answer leaves, in its order. A dialog of the bot, or a question that was not answered, still keeps the conversation busy. It may be repeated.
+         */
+        delete: operations["clear-busy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/deliveries": {
         parameters: {
             query?: never;
@@ -143,7 +167,7 @@ export interface paths {
         put?: never;
         /**
          * Try it again
-         * @description Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as often as a new one. Its history goes on. What is unknown may be delivered twice.
+         * @description Makes a delivery that has ended without success ready again, as if it were new: it does not expire, and may fail as often as a new one. Its history goes on. What is unknown may be delivered twice. If the channel has forbidden its conversation, that is tried once more: another refusal forbids it again.
          */
         post: operations["replay-delivery"];
         delete?: never;
@@ -377,7 +401,7 @@ export interface paths {
         };
         /**
          * See what became of it
-         * @description Returns a notification with its deliveries and every change of each.
+         * @description Returns a notification, how many of its deliveries are in each state, and the first 100 of them with every change of each. GET /v1/deliveries lists all of them.
          */
         get: operations["get-notification"];
         put?: never;
@@ -399,7 +423,7 @@ export interface paths {
         put?: never;
         /**
          * Take it back
-         * @description Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is. One whose earlier attempt may have arrived ends as unknown, with reason cancelled. It may be repeated.
+         * @description Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is. One whose earlier attempt may have arrived ends as unknown, with reason cancelled. It may be repeated. When there are very many, changing is true in the answer until all are cancelled; none of them is sent any more.
          */
         post: operations["cancel-notification"];
         delete?: never;
@@ -419,7 +443,7 @@ export interface paths {
         put?: never;
         /**
          * Say something else
-         * @description Changes what a notification says. Deliveries that are not being sent yet say the new content; where the old one was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported.
+         * @description Changes what a notification says. Deliveries that are not being sent yet say the new content; where the old one was said, a delivery with the verb update changes it. On a channel that cannot do that it fails with reason not_supported. When there are very many, changing is true in the answer until all are made.
          */
         post: operations["edit-notification"];
         delete?: never;
@@ -459,7 +483,7 @@ export interface paths {
         put?: never;
         /**
          * Say it at another time
-         * @description Moves what is not being sent yet to another time, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is.
+         * @description Moves what is not being sent yet to another time, and returns what became of each delivery: one that is being sent, or that has its outcome, stays as it is. When there are very many, changing is true in the answer until all are moved.
          */
         post: operations["reschedule-notification"];
         delete?: never;
@@ -886,6 +910,11 @@ export interface components {
              */
             conversation?: "existing" | "new";
             /**
+             * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
+             * @enum {string}
+             */
+            expects?: "reply";
+            /**
              * Format: date-time
              * @description What is not delivered by then is not delivered any more.
              */
@@ -913,10 +942,40 @@ export interface components {
              */
             markdown?: string;
             /**
+             * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
+             * @example 30m
+             */
+            max_wait?: string;
+            /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
              */
             on_unknown?: "retry" | "hold";
+            /**
+             * @description What to do where something goes on in the conversation, a dialog or what a bot has flagged as busy. adhoc says it at once; wait holds it until nothing goes on; interrupt puts aside what goes on, says it, and resumes; cancel ends what goes on, and says it; drop does not say it. If not given, that of the topic, or adhoc.
+             * @enum {string}
+             */
+            policy?: "adhoc" | "wait" | "interrupt" | "cancel" | "drop";
+            /**
+             * Format: int64
+             * @description How pressing it is. What goes on with a smaller priority keeps it from nothing. Not with adhoc.
+             */
+            priority?: number;
+            /**
+             * @description The conversation also counts as busy until nobody has said anything in it for so long; at most 1h. Not with adhoc.
+             * @example 30s
+             */
+            quiet?: string;
+            /**
+             * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
+             * @example survey
+             */
+            reply_to?: string;
+            /**
+             * @description With expects: how long an answer is waited for, from the delivery on. 1h, if not given; at most 168h.
+             * @example 1h
+             */
+            reply_within?: string;
             /**
              * @description The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own.
              * @example Build 7 is done
@@ -927,6 +986,11 @@ export interface components {
              * @example Your build is done.
              */
             text?: string;
+            /**
+             * @description With wait: what is done when it has waited that long. adhoc, if not given.
+             * @enum {string}
+             */
+            then?: "adhoc" | "interrupt" | "cancel" | "drop";
             /** @description Whom to tell. Exactly one member. */
             to: components["schemas"]["Target"];
             /**
@@ -936,6 +1000,11 @@ export interface components {
             topic?: string;
             /** @description Your own data. Any JSON; it is kept and shown with the notification. */
             value?: unknown;
+            /**
+             * @description With interrupt: the dialog or the handler that interrupts. If not given, the notification is said in between.
+             * @example survey
+             */
+            with?: string;
         };
         BatchItemResult: {
             /**
@@ -971,6 +1040,55 @@ export interface components {
             /** @description One for each notification, in their order. */
             results: components["schemas"]["BatchItemResult"][];
         };
+        Busy: {
+            /**
+             * @description Who says so: flag for what was set over this API or by the bot, dialog for a bot's dialogs, question:… for a notification that asks for a reply.
+             * @example flag
+             */
+            by: string;
+            /**
+             * Format: int64
+             * @description How pressing it is.
+             */
+            priority?: number;
+            /**
+             * @description What goes on, for people.
+             * @example booking
+             */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When it is over at the latest; not given for no end.
+             */
+            until?: string;
+        };
+        BusyRequest: {
+            /**
+             * Format: date-time
+             * @description When it is over instead.
+             */
+            expires_at?: string;
+            /**
+             * @description After how long it is over, if nobody has taken it back: a number with unit ms, s, m or h, or several. 15m, if neither this nor expires_at is given; at most 24h.
+             * @example 10m
+             */
+            expires_in?: string;
+            /**
+             * Format: int64
+             * @description How pressing it is: notifications with a greater priority are said all the same.
+             */
+            priority?: number;
+            /**
+             * @description What goes on, for people.
+             * @example booking
+             */
+            reason?: string;
+        };
         Change: {
             /**
              * Format: date-time
@@ -1000,6 +1118,8 @@ export interface components {
             status?: number;
         };
         Conversation: {
+            /** @description What goes on there, the oldest first. */
+            busy?: components["schemas"]["Busy"][];
             /** @description Why it cannot be written to. */
             cause?: string;
             /**
@@ -1482,20 +1602,31 @@ export interface components {
         Notification: {
             /** @description What is said. Missing once that is older than it is kept. */
             activity?: components["schemas"]["Activity"];
+            /** @description true while very many deliveries are being cancelled, rescheduled, edited or recalled. What is to be stopped is not sent any more. */
+            changing?: boolean;
             /** @description As it was given. */
             collapse_key?: string;
+            /** @description How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled. */
+            counts: {
+                [key: string]: number;
+            };
             /**
              * Format: date-time
              * @description When it was accepted.
              */
             created_at: string;
-            /** @description One per conversation, and one for every change of what was said there. */
+            /** @description One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them. */
             deliveries: components["schemas"]["Delivery"][];
             /**
              * Format: date-time
              * @description When what it says was changed last.
              */
             edited_at?: string;
+            /**
+             * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
+             * @enum {string}
+             */
+            expects?: "reply";
             /**
              * Format: date-time
              * @description As it was given.
@@ -1512,26 +1643,73 @@ export interface components {
              */
             lane: "urgent" | "normal" | "bulk";
             /**
+             * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
+             * @example 30m
+             */
+            max_wait?: string;
+            /** @description true when there are more than these. */
+            more_deliveries?: boolean;
+            /**
              * @description What happens when the channel's answer is lost.
              * @enum {string}
              */
             on_unknown: "retry" | "hold";
+            /**
+             * @description What to do where something goes on in the conversation, a dialog or what a bot has flagged as busy. adhoc says it at once; wait holds it until nothing goes on; interrupt puts aside what goes on, says it, and resumes; cancel ends what goes on, and says it; drop does not say it. If not given, that of the topic, or adhoc.
+             * @enum {string}
+             */
+            policy?: "adhoc" | "wait" | "interrupt" | "cancel" | "drop";
+            /**
+             * Format: int64
+             * @description How pressing it is. What goes on with a smaller priority keeps it from nothing. Not with adhoc.
+             */
+            priority?: number;
+            /**
+             * @description The conversation also counts as busy until nobody has said anything in it for so long; at most 1h. Not with adhoc.
+             * @example 30s
+             */
+            quiet?: string;
             /**
              * Format: date-time
              * @description When it was recalled.
              */
             recalled_at?: string;
             /**
+             * Format: int64
+             * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way.
+             */
+            recipients?: number;
+            /**
+             * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
+             * @example survey
+             */
+            reply_to?: string;
+            /**
+             * @description With expects: how long an answer is waited for, from the delivery on. 1h, if not given; at most 168h.
+             * @example 1h
+             */
+            reply_within?: string;
+            /**
              * @description The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed.
              * @enum {string}
              */
             state: "scheduled" | "ready" | "held" | "sending" | "delivered" | "failed" | "unknown" | "expired" | "suppressed" | "cancelled" | "recalled";
+            /**
+             * @description With wait: what is done when it has waited that long. adhoc, if not given.
+             * @enum {string}
+             */
+            then?: "adhoc" | "interrupt" | "cancel" | "drop";
             /** @description As it was asked for; instead of a reference or an address, the conversation that it names. */
             to: components["schemas"]["Target"];
             /** @description As it was given. */
             topic?: string;
             /** @description As it was given. */
             value?: unknown;
+            /**
+             * @description With interrupt: the dialog or the handler that interrupts. If not given, the notification is said in between.
+             * @example survey
+             */
+            with?: string;
         };
         NotificationRequest: {
             /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
@@ -1554,6 +1732,11 @@ export interface components {
              * @enum {string}
              */
             conversation?: "existing" | "new";
+            /**
+             * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
+             * @enum {string}
+             */
+            expects?: "reply";
             /**
              * Format: date-time
              * @description What is not delivered by then is not delivered any more.
@@ -1580,10 +1763,40 @@ export interface components {
              */
             markdown?: string;
             /**
+             * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
+             * @example 30m
+             */
+            max_wait?: string;
+            /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
              */
             on_unknown?: "retry" | "hold";
+            /**
+             * @description What to do where something goes on in the conversation, a dialog or what a bot has flagged as busy. adhoc says it at once; wait holds it until nothing goes on; interrupt puts aside what goes on, says it, and resumes; cancel ends what goes on, and says it; drop does not say it. If not given, that of the topic, or adhoc.
+             * @enum {string}
+             */
+            policy?: "adhoc" | "wait" | "interrupt" | "cancel" | "drop";
+            /**
+             * Format: int64
+             * @description How pressing it is. What goes on with a smaller priority keeps it from nothing. Not with adhoc.
+             */
+            priority?: number;
+            /**
+             * @description The conversation also counts as busy until nobody has said anything in it for so long; at most 1h. Not with adhoc.
+             * @example 30s
+             */
+            quiet?: string;
+            /**
+             * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
+             * @example survey
+             */
+            reply_to?: string;
+            /**
+             * @description With expects: how long an answer is waited for, from the delivery on. 1h, if not given; at most 168h.
+             * @example 1h
+             */
+            reply_within?: string;
             /**
              * @description The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own.
              * @example Build 7 is done
@@ -1594,6 +1807,11 @@ export interface components {
              * @example Your build is done.
              */
             text?: string;
+            /**
+             * @description With wait: what is done when it has waited that long. adhoc, if not given.
+             * @enum {string}
+             */
+            then?: "adhoc" | "interrupt" | "cancel" | "drop";
             /** @description Whom to tell. Exactly one member. */
             to: components["schemas"]["Target"];
             /**
@@ -1603,6 +1821,11 @@ export interface components {
             topic?: string;
             /** @description Your own data. Any JSON; it is kept and shown with the notification. */
             value?: unknown;
+            /**
+             * @description With interrupt: the dialog or the handler that interrupts. If not given, the notification is said in between.
+             * @example survey
+             */
+            with?: string;
         };
         Notifications: {
             /** @description Where the next page starts; not given on the last one. */
@@ -1613,6 +1836,8 @@ export interface components {
         NotificationSummary: {
             /** @description What is said. Missing once that is older than it is kept. */
             activity?: components["schemas"]["Activity"];
+            /** @description true while very many deliveries are being cancelled, rescheduled, edited or recalled. */
+            changing?: boolean;
             /** @description As it was given. */
             collapse_key?: string;
             /** @description How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled. */
@@ -1654,6 +1879,11 @@ export interface components {
              * @description When it was recalled.
              */
             recalled_at?: string;
+            /**
+             * Format: int64
+             * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other.
+             */
+            recipients?: number;
             /**
              * @description The state that all deliveries share, or the least settled one among them. recalled: what was delivered has been removed.
              * @enum {string}
@@ -1845,6 +2075,8 @@ export interface components {
              * @enum {string}
              */
             state?: "failed" | "unknown" | "expired" | "suppressed" | "cancelled";
+            /** @description Try those, too, whose conversations the channel has forbidden, once more: another refusal forbids them again. Otherwise they fail at once, until somebody says something there. */
+            try_forbidden?: boolean;
         };
         ReplayResult: {
             /**
@@ -1968,6 +2200,11 @@ export interface components {
              */
             conversation?: "existing" | "new";
             /**
+             * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
+             * @enum {string}
+             */
+            expects?: "reply";
+            /**
              * @description What is not delivered so long after an occurrence is not delivered any more.
              * @example 15m
              */
@@ -1988,10 +2225,40 @@ export interface components {
              */
             markdown?: string;
             /**
+             * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
+             * @example 30m
+             */
+            max_wait?: string;
+            /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
              */
             on_unknown?: "retry" | "hold";
+            /**
+             * @description What to do where something goes on in the conversation, a dialog or what a bot has flagged as busy. adhoc says it at once; wait holds it until nothing goes on; interrupt puts aside what goes on, says it, and resumes; cancel ends what goes on, and says it; drop does not say it. If not given, that of the topic, or adhoc.
+             * @enum {string}
+             */
+            policy?: "adhoc" | "wait" | "interrupt" | "cancel" | "drop";
+            /**
+             * Format: int64
+             * @description How pressing it is. What goes on with a smaller priority keeps it from nothing. Not with adhoc.
+             */
+            priority?: number;
+            /**
+             * @description The conversation also counts as busy until nobody has said anything in it for so long; at most 1h. Not with adhoc.
+             * @example 30s
+             */
+            quiet?: string;
+            /**
+             * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
+             * @example survey
+             */
+            reply_to?: string;
+            /**
+             * @description With expects: how long an answer is waited for, from the delivery on. 1h, if not given; at most 168h.
+             * @example 1h
+             */
+            reply_within?: string;
             /**
              * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
              * @example Stand-up
@@ -2002,6 +2269,11 @@ export interface components {
              * @example Time for the stand-up.
              */
             text?: string;
+            /**
+             * @description With wait: what is done when it has waited that long. adhoc, if not given.
+             * @enum {string}
+             */
+            then?: "adhoc" | "interrupt" | "cancel" | "drop";
             /** @description Whom to tell. Exactly one member. Who that is, is looked up each time. */
             to: components["schemas"]["Target"];
             /**
@@ -2011,6 +2283,11 @@ export interface components {
             topic?: string;
             /** @description Your own data. Any JSON; it is kept and shown with the notification. */
             value?: unknown;
+            /**
+             * @description With interrupt: the dialog or the handler that interrupts. If not given, the notification is said in between.
+             * @example survey
+             */
+            with?: string;
         };
         SchedulePreview: {
             /** @description The next occurrences, in order. There are fewer than asked for when the rule ends. */
@@ -2854,6 +3131,228 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Transcript"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-busy": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BusyRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "clear-busy": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
             /** @description No key, or not a good one. */

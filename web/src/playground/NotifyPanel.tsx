@@ -191,7 +191,7 @@ function Accepted({ notification }: { notification: Notification }) {
     queryFn: () => headsup.notification(notification.id),
     refetchInterval: 1000,
   });
-  const count = data.deliveries?.length ?? 0;
+  const count = data.recipients ?? Object.values(data.counts).reduce((all, n) => all + n, 0);
   return (
     <MessageBar intent="success" layout="multiline">
       <MessageBarBody>
