@@ -39,7 +39,6 @@ func TestThePercentageFallsAsMoreIsKept(t *testing.T) {
 		kept = append(kept, make([]byte, 10<<20))
 	}
 	until(t, "with 200 MB", func(p uint64) bool { return p == 50 })
-	runtime.KeepAlive(kept)
-	kept = nil
+	runtime.KeepAlive(kept) // and no longer
 	until(t, "with nothing again", func(p uint64) bool { return p == 300 })
 }

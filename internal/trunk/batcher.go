@@ -76,7 +76,7 @@ func (b *batcher) Close() error {
 	b.closed = true
 	b.room.Broadcast()
 	b.nudge()
-	return b.Conn.SetWriteDeadline(time.Now().Add(lastWords))
+	return b.SetWriteDeadline(time.Now().Add(lastWords))
 }
 
 func (b *batcher) nudge() {

@@ -6,7 +6,7 @@ import { startServer } from './server.mjs';
 export const started = /Started job \d+\. I.ll tell you here when it.s done\./;
 
 export async function openPlayground(t, options) {
-  const server = await startServer(t);
+  const server = await startServer(t, options?.demo);
   const page = await openPage(await openBrowser(t), server.origin, options);
   await page.goto(`${server.origin}/playground/`);
   const [ann, ben] = [chatOf(page, 'Ann'), chatOf(page, 'Ben')];

@@ -8,9 +8,9 @@ import { createInterface } from 'node:readline';
 
 const startLimit = 20_000; // milliseconds until the program must listen
 
-/** Starts `$HEADSUP_BIN serve --demo` on a free port with data of its own; both are gone when the test ends. */
-export function startServer(t) {
-  return start(t, ['serve', '--demo']);
+/** Starts `$HEADSUP_BIN serve --demo`, with the bot of that name, on a free port with data of its own; both are gone when the test ends. */
+export function startServer(t, demo = 'jobs') {
+  return start(t, ['serve', '--demo', demo]);
 }
 
 /** Starts `$HEADSUP_BIN playground` likewise, for a bot at that address. */
