@@ -74,7 +74,7 @@ func spanContext(traceparent string) trace.SpanContext {
 
 // trace begins the span of an attempt: a trace of its own, linked to what the message was accepted under, which may be
 // long ago and in another process.
-func (w *Worker) trace(ctx context.Context, a Attempt) (context.Context, trace.Span) {
+func (w *Worker) trace(ctx context.Context, a *Attempt) (context.Context, trace.Span) {
 	if !w.traces {
 		return ctx, trace.SpanFromContext(ctx)
 	}
@@ -93,7 +93,7 @@ func (w *Worker) trace(ctx context.Context, a Attempt) (context.Context, trace.S
 }
 
 // observe tells how an attempt has ended.
-func (w *Worker) observe(span trace.Span, a Attempt, r result, o Outcome, took time.Duration) {
+func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took time.Duration) {
 	verdict := headsup.Meaning("")
 	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) {
 		verdict = failure.Meaning
@@ -106,6 +106,6 @@ func (w *Worker) observe(span trace.Span, a Attempt, r result, o Outcome, took t
 		span.End()
 	}
 	if w.cfg.Observer != nil {
-		w.cfg.Observer.Attempted(a, verdict, took)
+		w.cfg.Observer.Attempted(*a, verdict, took)
 	}
 }

@@ -34,7 +34,7 @@ const maxDetail = 300
 
 // outcome says what the result of an attempt means for its delivery. One of whose attempts may have arrived ends as unknown,
 // whatever keeps it from being tried again.
-func (w *Worker) outcome(a Attempt, r result) Outcome {
+func (w *Worker) outcome(a *Attempt, r result) Outcome {
 	if recorded, ok := errors.AsType[*Recorded](r.err); ok {
 		return recorded.Outcome
 	}
@@ -45,7 +45,7 @@ func (w *Worker) outcome(a Attempt, r result) Outcome {
 }
 
 // judge says what the result means by itself.
-func (w *Worker) judge(a Attempt, r result) Outcome {
+func (w *Worker) judge(a *Attempt, r result) Outcome {
 	now := w.cfg.Now()
 	o := Outcome{Delivery: a.Delivery, Fence: a.Fence, Activity: r.activity, At: now}
 	failure := headsup.MeaningOf(r.err)
@@ -80,7 +80,7 @@ func (w *Worker) judge(a Attempt, r result) Outcome {
 	case headsup.MeaningUnknown:
 		o.MayHaveArrived = true
 		r, ok := w.cfg.Sender.(Recogniser)
-		once := ok && r.Recognises(a)
+		once := ok && r.Recognises(*a)
 		if a.OnUnknown == headsup.OnUnknownHold && !once {
 			o.State = StateUnknown
 			return o

@@ -135,7 +135,7 @@ type claimed struct {
 
 // running is an attempt that is being made, and what stops it.
 type running struct {
-	Attempt
+	*Attempt
 	stop context.CancelCauseFunc
 }
 
@@ -300,7 +300,7 @@ func (w *Worker) extend(ctx context.Context) {
 	w.mu.Lock()
 	old := make([]Attempt, 0, len(w.running))
 	for _, r := range w.running {
-		old = append(old, r.Attempt)
+		old = append(old, *r.Attempt)
 	}
 	w.mu.Unlock()
 	if len(old) == 0 {
@@ -336,7 +336,7 @@ const moreRecorders = 128
 // attempt delivers once, records the outcome and frees the slot: as soon as the channel has answered, so that the next
 // attempt is claimed in the transaction that records this one, or, when too many do so, when it is recorded.
 func (w *Worker) attempt(ctx context.Context, c claimed) {
-	a := c.Attempt
+	a := &c.Attempt // it is large, and thousands wait on stacks that hold it
 	freed := false
 	defer func() {
 		if freed {
@@ -374,7 +374,7 @@ func (w *Worker) attempt(ctx context.Context, c claimed) {
 	o := w.outcome(a, r)
 	w.observe(span, a, r, o, took)
 	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {
-		w.cfg.Done(a, o)
+		w.cfg.Done(*a, o)
 	}
 }
 
@@ -387,8 +387,8 @@ func (w *Worker) patience() time.Duration { return headsup.LeaseTime - w.cfg.Att
 
 // renew extends the lease of an attempt that begins late, and reports whether it may begin. If not, whoever finds the
 // lease run out takes the delivery back.
-func (w *Worker) renew(ctx context.Context, a Attempt) bool {
-	lost, err := w.cfg.Store.Extend(ctx, []Attempt{a}, w.cfg.Now().Add(headsup.LeaseTime))
+func (w *Worker) renew(ctx context.Context, a *Attempt) bool {
+	lost, err := w.cfg.Store.Extend(ctx, []Attempt{*a}, w.cfg.Now().Add(headsup.LeaseTime))
 	if err == nil && len(lost) == 0 {
 		return true
 	}
@@ -402,7 +402,7 @@ type result struct {
 }
 
 // try calls the sender with the attempt's deadline; a panic is a failure of this delivery alone.
-func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
+func (w *Worker) try(ctx context.Context, a *Attempt) (r result) {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.AttemptTimeout)
 	defer cancel()
 	defer func() {
@@ -412,13 +412,13 @@ func (w *Worker) try(ctx context.Context, a Attempt) (r result) {
 			r.err = &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "panic", Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	r.activity, r.err = w.cfg.Sender.Deliver(ctx, a)
+	r.activity, r.err = w.cfg.Sender.Deliver(ctx, *a)
 	return r
 }
 
 // record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
 // because the database was away for a moment.
-func (w *Worker) record(ctx context.Context, a Attempt, o Outcome, end time.Time) bool {
+func (w *Worker) record(ctx context.Context, a *Attempt, o Outcome, end time.Time) bool {
 	ctx = context.WithoutCancel(ctx)
 	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
 	for n := 1; ; n++ {

@@ -20,7 +20,7 @@ type sender Engine
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
 // until somebody there is heard of.
 func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
-	id, err := s.deliver(ctx, at)
+	id, err := s.deliver(ctx, &at)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()
 		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, book.ReachBlocked, failure.Reason, now); strike != nil {
@@ -32,7 +32,7 @@ func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 
 // deliver makes the attempt. Every activity goes out under a key of its delivery, so that a channel which can
 // store it once does.
-func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
+func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach != book.ReachActive {
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
@@ -40,6 +40,11 @@ func (s *sender) deliver(ctx context.Context, at outbox.Attempt) (activity.ID, e
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
 	}
+	return s.sayDecoded(ctx, *at)
+}
+
+// sayDecoded makes an attempt of which the activity must be known.
+func (s *sender) sayDecoded(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
 	var a activity.Activity
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
@@ -90,8 +95,8 @@ const firstOrdinal = ":0"
 
 // sayStored sends the body as it is stored, with the address put in, which is what nearly every delivery needs; it is
 // not done where the activity must be decoded to know what to do with it.
-func (s *sender) sayStored(ctx context.Context, at outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(at) || at.Window == headsup.WindowNew ||
+func (s *sender) sayStored(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
+	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(*at) || at.Window == headsup.WindowNew ||
 		at.MayHaveArrived && at.Edited {
 		return "", false, nil
 	}
