@@ -229,6 +229,9 @@ func (x fault) refusing() (headsup.Channel, error) {
 // RoundTrip implements [http.RoundTripper].
 func (x fault) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
+		if x.Kind != faultOutage { // as if it had been sent
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
 		_ = r.Body.Close()
 	}
 	if x.Kind == faultOutage {
