@@ -23,6 +23,12 @@ func HoldRestored(ctx context.Context, store RestoredStore, at time.Time) (int, 
 	if _, err := schedule.SkipDue(ctx, store, at); err != nil {
 		return 0, fmt.Errorf("proactive: hold what was restored: %w", err)
 	}
+	for more := true; more; { // what was being taken back is not to be looked at by anybody
+		var err error
+		if _, more, err = store.SweepMessages(ctx, spreadAtOnce, nextDelivery); err != nil {
+			return 0, fmt.Errorf("proactive: hold what was restored: %w", err)
+		}
+	}
 	for more := true; more; {
 		var err error
 		if _, more, err = store.SpreadMessages(ctx, spreadAtOnce, at, nextDelivery); err != nil {

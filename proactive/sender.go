@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -36,6 +37,10 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 	if at.Conversation.Reach != book.ReachActive {
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
+	}
+	if taken(at.Sends) > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(*at) {
+		at.Permit.Cancel()
+		return at.Sends[0].Activity, nil // a turn has said it before its process stopped; what it interrupted is over by now
 	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
@@ -169,6 +174,9 @@ func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outg
 	able := s.cfg.Channel.Capabilities(ref)
 	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
 		return "", &headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: ReasonNotSupported}
+	}
+	if at.Verb == outbox.VerbDelete && slices.ContainsFunc(at.Sends, func(sent outbox.Send) bool { return sent.Activity != "" }) {
+		return s.takeBack(ctx, at) // a turn has said it, and perhaps more
 	}
 	id, err := s.find(ctx, at, out)
 	if err != nil {

@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,12 +60,10 @@ func (e *Engine) spreadAll(ctx context.Context) {
 	defer look.Stop()
 	for {
 		for more := true; more && ctx.Err() == nil; {
-			changing, err := e.sweep(ctx)
-			if err == nil {
-				_, more, err = e.cfg.Store.SpreadMessages(ctx, spreadAtOnce, e.cfg.Now(), nextDelivery)
-				more = more || changing
-			}
-			if err != nil {
+			changing, unchanged := e.sweep(ctx)
+			making, unmade := e.spreadSome(ctx)
+			more = changing || making
+			if err := errors.Join(unchanged, unmade); err != nil {
 				more = false
 				if ctx.Err() == nil {
 					e.cfg.Logger.ErrorContext(ctx, "deliveries not made or changed", "error", err.Error())
@@ -78,6 +77,12 @@ func (e *Engine) spreadAll(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// spreadSome makes some deliveries, and tells whether there are more to be made.
+func (e *Engine) spreadSome(ctx context.Context) (more bool, err error) {
+	_, more, err = e.cfg.Store.SpreadMessages(ctx, spreadAtOnce, e.cfg.Now(), nextDelivery)
+	return more, err
 }
 
 // sweep goes on with a change, and tells whether there is more of it.

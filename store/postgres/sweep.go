@@ -15,7 +15,8 @@ import (
 // first one notes the change in the table sweeps, with the last delivery that it has come to; sweeps go on from there, on
 // whichever node. What must not be said meanwhile the claim learns from the message's not_before.
 //
-// A change locks the rows of the tables sweeps and spreads first, then conversations, then the message.
+// Changes of one message are made one after the other: each takes the message's advisory lock, then the rows of the tables
+// sweeps and spreads, then conversations, then the message.
 
 // changeAtOnce bounds the first step.
 const changeAtOnce = 1000
@@ -92,6 +93,7 @@ func (s *Store) outlast(ctx context.Context) error {
 
 // change takes the first step of a change, which is the only one if there are not very many deliveries.
 func (t *tx) change(ctx context.Context, w sweep, rev *outbox.Revision) (many bool, err error) {
+	t.last.Queue("SELECT pg_advisory_xact_lock($1)", int64(w.message)) // it is sent with what follows, and run before that
 	if needless, err := t.supersede(ctx, w); needless || err != nil {
 		return false, err
 	}
@@ -194,6 +196,9 @@ func (t *tx) sweep(
 		return nil, false, err
 	}
 	last, seen, err := t.sweepPage(ctx, w, &outbox.Revision{Message: w.message, At: w.at, NextID: nextID}, n)
+	if errors.Is(err, outbox.ErrRecalled) || errors.Is(err, outbox.ErrNotFound) { // nothing is left to be changed
+		seen, err = 0, nil
+	}
 	switch {
 	case err != nil:
 		return nil, false, err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/headsup-bot/headsup/outbox"
@@ -97,9 +98,6 @@ func (t *tx) change(w sweep, rev *outbox.Revision) error {
 // supersede ends the changes that another takes the place of, and tells whether that other one is under way already, or
 // has nothing to do.
 func (t *tx) supersede(w sweep) (needless bool, err error) {
-	if t.store.sweeps.Load() == 0 {
-		return false, nil
-	}
 	var under []int64
 	if err := t.each(func(r row) error {
 		under = append(under, r.int(0))
@@ -177,6 +175,9 @@ func (t *tx) sweep(n int, nextID func() outbox.DeliveryID) (changed []outbox.Mes
 		return nil, err
 	}
 	m, err := t.messageOf(w.message)
+	if errors.Is(err, outbox.ErrNotFound) { // nothing is left to be changed
+		return nil, t.endSweep(w)
+	}
 	if err != nil {
 		return nil, err
 	}
