@@ -170,27 +170,26 @@ func newRacer(t *testing.T, store raceStore, ch headsup.Channel, a *tally, refs 
 
 // raced is the i-th notification to somebody: every way in which one can take part in a conversation in turn.
 func raced(ref activity.Reference, i int) headsup.Notification {
-	kinds := []struct {
-		name string
-		n    headsup.Notification
-	}{
-		{"handler", headsup.Notification{Handler: "says"}},
-		{"wait", headsup.Notification{Handler: "says", Policy: headsup.Policy{Name: headsup.PolicyWait}}},
-		{"interrupt", headsup.Notification{Policy: headsup.Policy{Name: headsup.PolicyInterrupt, With: "says"}}},
-		{"text", headsup.Notification{}},
-		{"cancel", headsup.Notification{Policy: headsup.Policy{Name: headsup.PolicyCancel}}},
-		{"question", headsup.Notification{Policy: headsup.Policy{Expects: headsup.Reply{Wanted: true, To: "takes"}}}},
+	kinds := []headsup.Notification{
+		{Handler: "says"},
+		{Handler: "says", Policy: headsup.Policy{Name: headsup.PolicyWait}},
+		{Policy: headsup.Policy{Name: headsup.PolicyInterrupt, With: "says"}},
+		{},
+		{Policy: headsup.Policy{Name: headsup.PolicyCancel}},
+		{Policy: headsup.Policy{Expects: headsup.Reply{Wanted: true, To: "takes"}}},
 	}
-	k := kinds[i%len(kinds)]
-	k.n.To = headsup.ToConversation(ref)
-	text := fmt.Sprintf("%s %d", k.name, i)
-	if k.n.Handler == "" && k.n.Policy.With == "" {
-		k.n.Text = text
+	n := kinds[i%len(kinds)]
+	n.To = headsup.ToConversation(ref)
+	if n.Handler == "" && n.Policy.With == "" {
+		n.Text = textOf(i)
 	} else {
-		k.n.Value = jsontext.Value(strconv.Quote(text))
+		n.Value = jsontext.Value(strconv.Quote(textOf(i)))
 	}
-	return k.n
+	return n
 }
+
+// textOf is what the i-th notification says.
+func textOf(i int) string { return fmt.Sprint("told ", i) }
 
 // answer is what the person says in the moment of the i-th notification.
 func answer(i int) string {
@@ -222,7 +221,7 @@ func race(t *testing.T, times int, stores ...raceStore) {
 	}
 	released := make([]map[int]time.Time, people)
 	for p, ref := range refs {
-		who := &racing{t: t, nodes: nodes, ref: ref}
+		who := &racing{t: t, nodes: nodes, ref: ref, ch: ch}
 		playing.Go(func() {
 			who.hear(ctx, 0, "hello", "nothing")
 			for i := range times {
@@ -258,6 +257,7 @@ type racing struct {
 	t     *testing.T
 	nodes []*racer
 	ref   activity.Reference
+	ch    *bottest.Recorder
 	ids   []headsup.NotificationID
 }
 
@@ -268,6 +268,8 @@ func (r *racing) hear(ctx context.Context, node int, id, text string) {
 	}
 }
 
+// both has the i-th of both happen at once, and returns when what waits for nothing was said: the next answer then meets its
+// commit.
 func (r *racing) both(ctx context.Context, i int) {
 	begin := make(chan struct{})
 	var both sync.WaitGroup
@@ -285,7 +287,23 @@ func (r *racing) both(ctx context.Context, i int) {
 	})
 	close(begin)
 	both.Wait()
+	n := raced(r.ref, i)
+	if n.Policy.Name == headsup.PolicyWait || r.t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if !r.ch.Await(ctx, func(sent []headsup.Outgoing) bool {
+		return slices.ContainsFunc(sent[max(0, len(sent)-recent):], func(o headsup.Outgoing) bool {
+			return o.Reference.Conversation.ID == r.ref.Conversation.ID && o.Activity.Text == textOf(i)
+		})
+	}) {
+		r.t.Errorf("notification %d to %s was not said", i, r.ref.Conversation.ID)
+	}
 }
+
+// recent is how many are said at most while somebody waits for one.
+const recent = 1000
 
 // finish answers what is asked and ends what has begun until everything was said, and returns when what was held was
 // released, the last time.
