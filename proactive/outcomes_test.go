@@ -207,6 +207,49 @@ func TestThrottledDeliveryWaitsAsToldAndDoesNotGiveUp(t *testing.T) {
 	})
 }
 
+// TestUnreachedChannelIsTriedUntilTheMessageExpires (F18, F19): that a name or a certificate is wanting says nothing of a
+// message, so that it is not given up for it while it is wanted.
+func TestUnreachedChannelIsTriedUntilTheMessageExpires(t *testing.T) {
+	reached := false
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if reached {
+			return nil
+		}
+		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "unreachable", Unreached: true}
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		n := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}
+		ask := func(conversation string, expires time.Duration) headsup.NotificationID {
+			f.hear(t, inbound("1", conversation, "ann", "hi"))
+			n.To = headsup.Target{Conversation: activity.ConversationID(conversation)}
+			if expires > 0 {
+				n.ExpiresAt = time.Now().Add(expires)
+			}
+			return f.notify(t, n).ID
+		}
+		without := ask("c1", 0)
+		long, short := ask("c2", 7*24*time.Hour), ask("c3", 6*time.Hour)
+		time.Sleep(5 * time.Hour)
+		for _, id := range []headsup.NotificationID{without, long, short} {
+			if s := f.status(t, id); s.State() != outbox.StateReady || s.Deliveries[0].Claims < 60 || s.Deliveries[0].Failures != 0 {
+				t.Errorf("after five hours it is %s, after %d attempts and %d failures", s.State(), s.Deliveries[0].Claims, s.Deliveries[0].Failures)
+			}
+		}
+		time.Sleep(3 * 24 * time.Hour)
+		if s := f.status(t, short); s.State() != outbox.StateExpired {
+			t.Errorf("what was to expire is %s", s.State())
+		}
+		if s := f.status(t, without); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != outbox.ReasonGaveUp {
+			t.Errorf("what never expires is %s (%s) after three days", s.State(), s.Deliveries[0].Reason)
+		}
+		reached = true
+		time.Sleep(time.Hour)
+		if s := f.status(t, long); s.State() != outbox.StateDelivered {
+			t.Errorf("what was wanted for longer is %s", s.State())
+		}
+	})
+}
+
 func TestNotificationExpires(t *testing.T) {
 	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
 		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}
