@@ -88,7 +88,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 	case headsup.MeaningUnknown:
 		o.MayHaveArrived = true
 		r, ok := w.cfg.Sender.(Recogniser)
-		once := ok && r.Recognises(*a)
+		once := ok && r.Recognises(a)
 		if a.OnUnknown == headsup.OnUnknownHold && !once {
 			o.State = StateUnknown
 			return o
