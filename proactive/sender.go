@@ -38,9 +38,13 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
-	if taken(at.Sends) > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
+	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
+		// A turn has spoken before its process stopped, and what it interrupted is over by now.
 		at.Permit.Cancel()
-		return at.Sends[0].Activity, nil // a turn has said it before its process stopped; what it interrupted is over by now
+		if n > 1 || at.Policy.With != "" {
+			return "", partial(n, errors.New("the process stopped"))
+		}
+		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
 	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
