@@ -42,6 +42,9 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		at.Permit.Cancel()
 		return at.Sends[0].Activity, nil // a turn has said it before its process stopped; what it interrupted is over by now
 	}
+	if id, done, err := s.inDigest(ctx, at); done {
+		return id, err
+	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
 	}
@@ -170,6 +173,9 @@ func noID() *headsup.SendError {
 
 // revise changes or removes what was said.
 func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	if id, done, err := s.reviseDigest(ctx, at); done {
+		return id, err
+	}
 	ref, a := out.Reference, out.Activity
 	able := s.cfg.Channel.Capabilities(ref)
 	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
@@ -188,18 +194,26 @@ func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outg
 	} else {
 		err = s.cfg.Channel.Delete(ctx, ref, id)
 	}
+	if err = revisionError(at, at.Verb == outbox.VerbDelete, err); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// revisionError is what a channel's answer to a revision means.
+func revisionError(at outbox.Attempt, removed bool, err error) error {
 	failure := headsup.MeaningOf(err)
 	switch {
 	case failure == nil:
-		return id, nil
+		return nil
 	case failure.Meaning == headsup.MeaningUnsupported:
 		told := *failure
 		told.Reason = ReasonNotSupported
-		return "", &told
-	case at.Verb == outbox.VerbDelete && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
-		return id, nil // an earlier attempt, whose answer was lost, has removed it
+		return &told
+	case removed && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
+		return nil // an earlier attempt, whose answer was lost, has removed it
 	}
-	return "", failure
+	return failure
 }
 
 // open creates a new conversation with the person that the reference names.
