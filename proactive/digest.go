@@ -33,7 +33,7 @@ const (
 
 // inDigest says an attempt as a part of a digest, if it is one or the first of some that wait.
 func (s *sender) inDigest(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Policy.Release != headsup.ReleaseDigest || at.Handler != "" || takesPart(*at) ||
+	if at.Verb != outbox.VerbSend || at.Policy.Release != headsup.ReleaseDigest || at.Handler != "" || takesPart(at) ||
 		at.Window == headsup.WindowNew {
 		return "", false, nil
 	}
@@ -152,7 +152,7 @@ func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (activity.ID
 	}
 	ref := at.Conversation.Reference
 	ref.Outgoing(a)
-	return s.say(ctx, *at, headsup.Outgoing{Reference: ref, Activity: a, Key: keyOf(at.Delivery) + firstOrdinal})
+	return s.say(ctx, at, headsup.Outgoing{Reference: ref, Activity: a, Key: keyOf(at.Delivery) + firstOrdinal})
 }
 
 // wasSaidWith finds what became of the digest that an attempt's delivery is in. What was not said in it is said by itself.
@@ -180,13 +180,13 @@ func (s *sender) wasSaidWith(ctx context.Context, at *outbox.Attempt) (id activi
 		at.Permit.Cancel()
 		return lead.Activity, true, nil
 	}
-	id, _, err = s.reviseDigest(ctx, *at) // it was edited while the digest was said
+	id, _, err = s.reviseDigest(ctx, at) // it was edited while the digest was said
 	return id, true, err
 }
 
 // reviseDigest writes a digest anew, as its parts are now; or removes it, when none is left. It is not done for what was
 // not said in one.
-func (s *sender) reviseDigest(ctx context.Context, at outbox.Attempt) (id activity.ID, done bool, err error) {
+func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
 	if len(at.Sends) == 0 || at.Sends[0].With == 0 {
 		return "", false, nil
 	}

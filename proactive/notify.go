@@ -88,7 +88,7 @@ func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, 
 	receipt, err := e.cfg.Store.SubmitMessage(ctx, sub, take)
 	switch {
 	case take && err == nil && receipt.Attempt != nil:
-		e.worker.Hand(*receipt.Attempt)
+		e.worker.Hand(receipt.Attempt)
 	case take:
 		e.worker.Cancel()
 	}

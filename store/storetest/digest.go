@@ -195,7 +195,7 @@ func replayedIsNotJoined(e *env) {
 	e.ends(outcomeOf(a, e.start))
 	_, err := e.cancels(m[1].Message.ID, e.start)
 	e.ok(err)
-	_, err = e.ReplayDelivery(e.ctx, m[1].Deliveries[0].ID, e.start)
+	_, err = e.ReplayDelivery(e.ctx, m[1].Deliveries[0].ID, outbox.Replay{At: e.start})
 	e.ok(err)
 	if b := e.claimsOnly(1, e.start, m[1])[0]; len(b.Sends) != 0 {
 		e.Errorf("replayed, it comes with %+v", b.Sends)
