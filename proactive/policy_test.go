@@ -121,9 +121,12 @@ func conversing(t *testing.T, ch *bottest.Recorder, test func(t *testing.T, f fi
 // start makes an engine and its bot on the fixture's store, and lets it run.
 func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nolint:revive // the test comes first
 	t.Helper()
+	if f.around == nil {
+		f.around = f.channel
+	}
 	var err error
 	if f.engine, err = proactive.New(proactive.Config{
-		AppID: "app", Store: f.store, Channel: f.channel,
+		AppID: "app", Store: f.store, Channel: f.around,
 		Topics: map[string]proactive.Topic{"news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
 	}); err != nil {
 		t.Fatal(err)
@@ -344,6 +347,8 @@ func TestPolicyThatCannotBe(t *testing.T) {
 			{"max_wait", headsup.Policy{Name: headsup.PolicyWait, MaxWait: headsup.MaxWait + 1}},
 			{"then", headsup.Policy{Name: headsup.PolicyCancel, Then: headsup.PolicyDrop}},
 			{"then", headsup.Policy{Name: headsup.PolicyWait, Then: headsup.PolicyWait}},
+			{"release", headsup.Policy{Name: headsup.PolicyDrop, Release: headsup.ReleaseEach}},
+			{"release", headsup.Policy{Name: headsup.PolicyWait, Release: "heap"}},
 			{"with", headsup.Policy{Name: headsup.PolicyWait, With: "survey"}},
 			{"with", headsup.Policy{Name: headsup.PolicyInterrupt, With: "nobody"}},
 			{"quiet", headsup.Policy{Quiet: 1}},

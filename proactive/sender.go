@@ -46,6 +46,9 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		}
 		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
 	}
+	if id, done, err := s.inDigest(ctx, at); done {
+		return id, err
+	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
 	}
@@ -174,6 +177,9 @@ func noID() *headsup.SendError {
 
 // revise changes or removes what was said.
 func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	if id, done, err := s.reviseDigest(ctx, at); done {
+		return id, err
+	}
 	ref, a := out.Reference, out.Activity
 	able := s.cfg.Channel.Capabilities(ref)
 	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
@@ -192,18 +198,26 @@ func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Out
 	} else {
 		err = s.cfg.Channel.Delete(ctx, ref, id)
 	}
+	if err = revisionError(at, at.Verb == outbox.VerbDelete, err); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// revisionError is what a channel's answer to a revision means.
+func revisionError(at *outbox.Attempt, removed bool, err error) error {
 	failure := headsup.MeaningOf(err)
 	switch {
 	case failure == nil:
-		return id, nil
+		return nil
 	case failure.Meaning == headsup.MeaningUnsupported:
 		told := *failure
 		told.Reason = ReasonNotSupported
-		return "", &told
-	case at.Verb == outbox.VerbDelete && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
-		return id, nil // an earlier attempt, whose answer was lost, has removed it
+		return &told
+	case removed && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
+		return nil // an earlier attempt, whose answer was lost, has removed it
 	}
-	return "", failure
+	return failure
 }
 
 // open creates a new conversation with the person that the reference names.
