@@ -10,7 +10,7 @@ import { until, useNow } from './queue';
 
 const useStyles = makeStyles({
   end: { marginLeft: 'auto' },
-  stack: { margin: 0, padding: `${tokens.spacingVerticalXXS} 0 0 ${tokens.spacingHorizontalL}` },
+  stack: { margin: 0, padding: `${tokens.spacingVerticalXXS} 0 0 ${tokens.spacingHorizontalXXL}` },
   waits: { fontWeight: tokens.fontWeightSemibold, color: tokens.colorNeutralForeground1 },
   buttons: { display: 'flex', flexWrap: 'wrap', gap: tokens.spacingHorizontalXS, paddingTop: tokens.spacingVerticalXS },
 });
@@ -76,7 +76,7 @@ function Row({ place, busy, dialogs, now }: Going & { place: Place; now: number 
           {mark.by === 'dialog' && <Stack dialogs={dialogs} />}
           <div className={styles.buttons}>
             <Button size="small" aria-label={`Release: ${byWhom(mark)} in ${place.title}`} onClick={() => free(mark.by)}>
-              Release what is held
+              Release
             </Button>
           </div>
         </div>

@@ -220,12 +220,17 @@ function possible({ state, verb, due_at }: Delivery) {
 /** How a notification that is held goes on. */
 function terms({ policy, max_wait, then, release, priority }: Notification): string {
   return [
-    `${policy} for up to ${max_wait ?? '24h'}, then ${then ?? 'adhoc'}`,
+    `${policy} for up to ${short(max_wait ?? '24h')}, then ${then ?? 'adhoc'}`,
     release === 'digest' ? 'as a digest' : '',
     priority ? `priority ${priority}` : '',
   ]
     .filter(Boolean)
     .join(', ');
+}
+
+/** A duration such as 1h30m0s without what is 0 at its end. */
+function short(duration: string): string {
+  return duration.replace(/(?<=[hm])0s$/, '').replace(/(?<=h)0m$/, '');
 }
 
 function when({ state, due_at, updated_at, attempts }: Delivery, now: number): string {
