@@ -197,6 +197,9 @@ func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activ
 	if len(parts) == 0 || parts[0].Activity == "" || at.Sent != "" && at.Sent != parts[0].Activity {
 		return "", false, nil // the digest was not said, and this by itself
 	}
+	if parts[0].Delivery != at.Sends[0].With {
+		return "", true, digestPurged() // the lead's own text is gone with its record
+	}
 	id = parts[0].Activity
 	left := slices.DeleteFunc(parts, func(p outbox.Part) bool {
 		said := p.State == outbox.StateDelivered && p.Activity == id || p.State == outbox.StateReady || p.State == outbox.StateSending
@@ -230,8 +233,7 @@ func digestOf(parts []outbox.Part) (*activity.Activity, error) {
 	markdown := false
 	for i, p := range parts {
 		if len(p.Message.Body) == 0 {
-			return nil, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonDigestPurged,
-				Err: errors.New("what the others in the digest have said is not kept any more")}
+			return nil, digestPurged()
 		}
 		all[i] = new(activity.Activity)
 		if err := json.Unmarshal(p.Message.Body, all[i]); err != nil {
@@ -262,6 +264,11 @@ func digestOf(parts []outbox.Part) (*activity.Activity, error) {
 		digest.TextFormat = activity.TextMarkdown
 	}
 	return digest, nil
+}
+
+func digestPurged() error {
+	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonDigestPurged,
+		Err: errors.New("what others in the digest have said is not kept any more")}
 }
 
 var (

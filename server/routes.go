@@ -35,7 +35,7 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 		mux.Handle("GET /api/notify", notify)
 		playground := &console.Playground{
 			Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
-			Channel: s.channel, Conversations: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
+			Channel: s.channel, Conversations: s.store, Talks: s.engine, State: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
 		}
 		playground.Register(mux)
 		if o, ok := s.handles.(outsider); ok && s.cfg.Demo {

@@ -260,7 +260,9 @@ func printDeliveries(out io.Writer, deliveries []api.Delivery) error {
 	}
 	for _, d := range deliveries {
 		t.gap()
-		t.row(d.ID)
+		if t.row(d.ID); d.MayHaveArrived {
+			t.row("  an attempt may have arrived")
+		}
 		for _, c := range d.History {
 			t.row("  "+instant(c.At), c.State, changeText(c))
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/state"
 )
 
 // Channel is the embedded channel as the playground uses it; *directline.Channel implements it.
@@ -60,6 +61,8 @@ type Playground struct {
 	Setup         Setup
 	Channel       Channel
 	Conversations Conversations
+	Talks         Talks
+	State         state.Store
 	Wire          *Wire
 	Faults        *Faults
 	Logger        *slog.Logger
@@ -79,6 +82,8 @@ func (p *Playground) Register(mux *http.ServeMux) {
 		"DELETE " + conversation + "/members/{user}": p.removeMember,
 		"POST " + conversation + "/install":          p.install,
 		"POST " + conversation + "/uninstall":        p.uninstall,
+		"GET " + conversation + "/going":             p.goingOn,
+		"DELETE " + conversation + "/going":          p.free,
 		"PATCH /playground/api/people/{id}":          p.rename,
 		"GET /playground/api/faults":                 p.faults,
 		"PUT /playground/api/faults":                 p.setFaults,

@@ -114,6 +114,24 @@ export function uninstall(room: string): Promise<unknown> {
   return ask('POST', `${roomPath(room)}/uninstall`);
 }
 
+/** Something that keeps a conversation busy. */
+export type Busy = { by: string; reason?: string; priority: number; since: string; until?: string };
+
+/** A dialog on the stack of a bot in the server's own process. */
+export type Dialog = { id: string; step?: number; steps?: number; interrupts?: boolean };
+
+/** What goes on in a conversation: what keeps it busy, and its dialogs, the one that waits for an answer last. */
+export type Going = { busy: Busy[]; dialogs: Dialog[] };
+
+export function readGoing(room: string): Promise<Going> {
+  return ask('GET', `${roomPath(room)}/going`);
+}
+
+/** Takes back what somebody says goes on. */
+export function release(room: string, by: string): Promise<Going> {
+  return ask('DELETE', `${roomPath(room)}/going?by=${encodeURIComponent(by)}`);
+}
+
 export function renamePerson(user: string, name: string): Promise<unknown> {
   return ask('PATCH', `/playground/api/people/${encodeURIComponent(user)}`, { name });
 }

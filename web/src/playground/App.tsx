@@ -96,6 +96,7 @@ export function App({ webchat }: { webchat: WebChat }) {
     const known = new Set(people.flatMap(({ chats }) => chats.map(({ conversation }) => conversation)));
     const news = (event: WireEvent) => changesRooms.has(event.type) || !known.has(channelOf(event.conversation));
     if (events.some(news)) void reload();
+    void queries.invalidateQueries({ queryKey: ['going'] });
   });
   useEffect(() => {
     void queries.invalidateQueries();

@@ -1,9 +1,11 @@
 // The bot's outbox: what waits, and what became of the rest.
 import { Button, makeStyles, mergeClasses, MessageBar, MessageBarBody, Select, Text, tokens, Link } from '@fluentui/react-components';
 import { useQueryClient } from '@tanstack/react-query';
+import type { Notification } from 'headsup-client';
 import { useState } from 'react';
 
 import { headsup } from '../server';
+import { GoingOn } from './GoingOn';
 import { usePage } from './page';
 import { usePanelStyles } from './panel';
 import { type Delivery, isOpen, until, useDeliveries, useNotification, useNow } from './queue';
@@ -54,6 +56,7 @@ export function QueuePanel({ conversation, onConversation }: Props) {
         </MessageBar>
       )}
       <div className={panel.scroll} tabIndex={0} role="group" aria-label="Deliveries">
+        <GoingOn conversation={conversation} />
         <h3 className={panel.heading}>Waiting</h3>
         {open.length === 0 && <Text className={panel.empty}>What the bot is to say, and has not said yet, waits here.</Text>}
         <ul className={panel.list} aria-label="Waiting">
@@ -116,8 +119,10 @@ function Row({ delivery, now }: { delivery: Delivery; now: number }) {
       {delivery.reason && (
         <div className={mergeClasses(['failed', 'unknown'].includes(delivery.state) && styles.reason)}>
           {why(delivery)}
+          {delivery.state === 'held' && notification && `; ${terms(notification)}`}
         </div>
       )}
+      {delivery.may_have_arrived && <div className={styles.reason}>An attempt may have arrived.</div>}
       <div className={styles.buttons}>
         {can.hurry && (
           <Button
@@ -212,8 +217,25 @@ function possible({ state, verb, due_at }: Delivery) {
   };
 }
 
+/** How a notification that is held goes on. */
+function terms({ policy, max_wait, then, release, priority }: Notification): string {
+  return [
+    `${policy} for up to ${short(max_wait ?? '24h')}, then ${then ?? 'adhoc'}`,
+    release === 'digest' ? 'as a digest' : '',
+    priority ? `priority ${priority}` : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** A duration such as 1h30m0s without what is 0 at its end. */
+function short(duration: string): string {
+  return duration.replace(/(?<=[hm])0s$/, '').replace(/(?<=h)0m$/, '');
+}
+
 function when({ state, due_at, updated_at, attempts }: Delivery, now: number): string {
   const tries = attempts > 0 ? `tried ${attempts === 1 ? 'once' : `${attempts} times`}, ` : '';
+  if (due_at && state === 'held') return `until ${clock(due_at).slice(0, 8)} at the latest`;
   if (due_at && isWaiting(state)) {
     if (Date.parse(due_at) <= now) return `${tries}due now`;
     return attempts > 0 ? `${tries}next try in ${until(due_at, now)}` : `in ${until(due_at, now)}`;
