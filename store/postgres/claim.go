@@ -187,8 +187,12 @@ func (t *tx) look(ctx context.Context, p *page) error {
 	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(func(r pgx.Row) error {
 		return r.Scan((*optionalTime)(&p.due))
 	})
-	if len(ids) > 0 {
-		b.Queue(lookAtHeads, ids, lanes, limits, p.now).Query(p.collect)
+	switch {
+	case len(ids) == 0:
+	case t.store.cfg.Pace == nil:
+		b.Queue(lookAtHeads, ids, lanes, limits).Query(p.collect)
+	default:
+		b.Queue(lookAtPacedHeads, ids, lanes, limits, p.now).Query(p.collect)
 	}
 	return t.SendBatch(ctx, &b).Close()
 }
@@ -220,19 +224,28 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 	return ids, lanes, limits
 }
 
-// lookAtHeads lists the first heads of lanes of routes whose conversations are free. $4 is the present time.
-const lookAtHeads = `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0),
-		coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
-			OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)
+// heads lists the first heads of lanes of routes whose conversations are free, with what more is asked of them.
+func heads(more, from string) string {
+	return `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
 	FROM (
 		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
 		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
 		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
 			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
-		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true
-	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation
+		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
 	ORDER BY d.rank, d.id`
+}
+
+var (
+	// lookAtHeads is for a node that limits nothing: it needs no conversation's name, and may find only when it hands a
+	// delivery out that it is not to be sent any more.
+	lookAtHeads = heads("'', false", "")
+	// lookAtPacedHeads is for a node that does. $4 is the present time.
+	lookAtPacedHeads = heads(`coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+		OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)`, `
+	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation`)
+)
 
 func (p *page) collect(r pgx.Rows) error {
 	byID := make(map[int64]*looked, len(p.routes))
@@ -387,14 +400,15 @@ func (t *tx) putOff(ctx context.Context, late []*head) error {
 }
 
 // takeTurnsOf takes the conversations of heads, those that are free still. It waits for nobody: a conversation that
-// another transaction has locked is passed over.
+// another transaction has locked is passed over, and so is one that was changed since the statement began, which is then
+// not where it was.
 const takeTurnsOf = `WITH locked AS MATERIALIZED (
-		SELECT t.key, n.id FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
+		SELECT t.ctid AS at, n.id FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
 		JOIN turns t ON t.conversation = n.conversation
 		WHERE greatest(t.until, t.wanted) <= clock_timestamp() FOR NO KEY UPDATE OF t SKIP LOCKED),
 	given AS MATERIALIZED (SELECT nextval('fences') AS fence)
 	UPDATE turns t SET fence = g.fence, until = clock_timestamp() + $3::interval
-	FROM locked l CROSS JOIN given g WHERE t.key = l.key
+	FROM locked l CROSS JOIN given g WHERE t.ctid = l.at
 	RETURNING l.id, t.fence, t.version, t.last_inbound_at, t.busy`
 
 // lookSoon is when to look again after others were in the way.
@@ -727,11 +741,11 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 			return nil, book.ErrNotFound
 		}
 		a := outbox.Attempt{
-			Delivery: c.id, Message: c.message, Conversation: e.copy(), Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
+			Delivery: c.id, Message: c.message, Conversation: e.conv, Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
 			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
 			CreatedAt: c.accepted, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
-			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.fence),
+			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.id, c.fence),
 		}
 		a.Conversation.LastInboundAt, a.Conversation.Busy = time.Time(byID[c.id].inbound), byID[c.id].going
 		if c.policy != "" && c.verb == send {

@@ -45,6 +45,7 @@ type Store struct {
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
 	cache     *cache
+	handed    *handed
 	observer  outbox.Observer // may be nil
 	touches   *touches
 	events    *eventLog
@@ -186,7 +187,7 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize, cacheBytes), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		cache: newCache(cacheSize, cacheBytes), handed: newHanded(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}
