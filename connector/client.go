@@ -347,7 +347,7 @@ func (call Call) failed(got answer, token string, replaced bool) error {
 // send makes one HTTP request and reads the answer. It is the only place that talks to the network.
 func (c *Client) send(ctx context.Context, call Call, to target, body []byte, token string, limit int64) (answer, error) {
 	start := time.Now()
-	content := &content{rest: body}
+	content := newContent(body)
 	if body == nil && call.effect() {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { content.begun.Store(true) }})
 	}
@@ -378,8 +378,8 @@ func (c *Client) request(ctx context.Context, method string, to *url.URL, body *
 	if err != nil {
 		return nil, err
 	}
-	if body.rest != nil { // it has no GetBody: without it net/http cannot send a body twice
-		req.Body, req.ContentLength = body, int64(len(body.rest))
+	if body.all != nil { // it has no GetBody: without it net/http cannot send a body twice
+		req.Body, req.ContentLength = body, body.Size()
 	}
 	req.URL, req.Host, req.Header = to, to.Host, c.header(token, req.Body != nil)
 	return req, nil

@@ -79,14 +79,14 @@ func New(base *http.Transport) *Transport {
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
-		return t.plain.RoundTrip(req)
+		return t.plain.RoundTrip(plainly(req))
 	}
 	h := t.host(req.URL.Hostname(), req.URL.Port())
 	for try := 1; ; try++ {
 		line, err := h.acquire(req.Context())
 		switch {
 		case errors.Is(err, errPlain):
-			return t.plain.RoundTrip(req)
+			return t.plain.RoundTrip(plainly(req))
 		case err != nil:
 			if req.Body != nil {
 				_ = req.Body.Close()
@@ -104,6 +104,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func unbegun(req *http.Request) bool {
 	b, ok := req.Body.(Unbegun)
 	return ok && b.Unbegun()
+}
+
+// Plain is implemented by the body of a request which is better sent in another form where it goes by HTTP/1.1.
+type Plain interface {
+	// Plain returns the request in that form. It changes nothing of the one that it is given.
+	Plain(req *http.Request) *http.Request
+}
+
+func plainly(req *http.Request) *http.Request {
+	if b, ok := req.Body.(Plain); ok {
+		return b.Plain(req)
+	}
+	return req
 }
 
 // CloseIdleConnections closes the connections that no request is using.
