@@ -29,7 +29,7 @@ const (
 	ReasonRestored = "restored"
 )
 
-// unreachedFor is how many times longer than others a delivery is tried whose channel cannot be reached: about a day.
+// unreachedFor is of how many attempts that have not reached their channel one counts as failed.
 const unreachedFor = 24
 
 // maxDetail bounds what a channel's words may add to a delivery's history.
@@ -63,7 +63,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 			o.Detail = strings.ToValidUTF8(o.Detail[:maxDetail], "")
 		}
 	}
-	wait, enough := time.Duration(0), false
+	wait := time.Duration(0)
 	last := func(state State, reason string) { // there will be no other attempt
 		o.State, o.RetryAt, o.Detail, o.Reason = state, time.Time{}, o.Reason+": "+o.Detail, reason
 	}
@@ -80,7 +80,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 	case headsup.MeaningTransient:
 		if failure.Unreached { // it can be nothing that this delivery is to blame for, and expires when it is no longer wanted
 			wait = w.cfg.Retry.Wait(a.Claims)
-			enough = a.ExpiresAt.IsZero() && a.Claims >= unreachedFor*w.cfg.MaxFailures
+			o.Failed = a.ExpiresAt.IsZero() && a.Claims%unreachedFor == 0
 			break
 		}
 		o.Failed = true
@@ -100,7 +100,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 		}
 		wait = retry.Wait(a.Failures + 1)
 	}
-	if enough || o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
+	if o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
 		last(StateFailed, ReasonGaveUp)
 		return o
 	}

@@ -123,6 +123,8 @@ func terms(p headsup.Policy) (wrong []error) {
 		{wait && (p.MaxWait < 0 || p.MaxWait > headsup.MaxWait), "max_wait", "is not between 0 and 30 days"},
 		{!wait && p.Then != "", "then", "is for wait"},
 		{wait && p.Then != "" && (p.Then == headsup.PolicyWait || !slices.Contains(names, p.Then)), "then", "is none of adhoc, interrupt, cancel, drop"},
+		{!wait && p.Release != "", "release", "is for wait"},
+		{wait && p.Release != "" && p.Release != headsup.ReleaseEach && p.Release != headsup.ReleaseDigest, "release", "is none of each, digest"},
 		{p.With != "" && !interrupt, "with", "is for interrupt"},
 		{adhoc && p.Quiet != 0, "quiet", "is not for adhoc"},
 		{!adhoc && (p.Quiet < 0 || p.Quiet > headsup.MaxQuiet), "quiet", "is not between 0 and 1 hour"},

@@ -18,6 +18,7 @@ type manners struct {
 	With     string        `placeholder:"NAME" help:"With interrupt: the dialog or the handler that interrupts."`
 	Quiet    time.Duration `placeholder:"DURATION" help:"Take the conversation for busy until nobody has said anything for so long."`
 	Priority int           `placeholder:"NUMBER" help:"How pressing it is, from -100 to 100: what goes on with a smaller priority does not hold it."`
+	Release  string        `default:"" enum:",each,digest" placeholder:"HOW" help:"With wait: how to say it when others of its topic wait with it: each by itself, or digest for one list of all."`
 
 	Expects     string        `default:"" enum:",reply" placeholder:"WHAT" help:"reply: what the person says next is the answer, and not for the bot's own handler."`
 	ReplyTo     string        `name:"reply-to" placeholder:"NAME" help:"With --expects reply: the bot's handler that gets the answer. Without it, webhooks and readers of events do."`
@@ -34,7 +35,7 @@ func (m manners) Validate() error {
 
 func (m manners) api() api.Manners {
 	out := api.Manners{
-		Policy: m.Policy, Then: m.Then, With: m.With, Priority: m.Priority, Expects: m.Expects, ReplyTo: m.ReplyTo,
+		Policy: m.Policy, Then: m.Then, With: m.With, Priority: m.Priority, Release: m.Release, Expects: m.Expects, ReplyTo: m.ReplyTo,
 	}
 	if m.MaxWait != 0 {
 		out.MaxWait = m.MaxWait.String()
@@ -110,7 +111,7 @@ func (c *freeConversation) Run(ctx context.Context, s streams) error {
 func mannersText(m api.Manners) string {
 	var parts []string
 	for _, p := range []struct{ name, value string }{
-		{"policy", m.Policy}, {"max wait", m.MaxWait}, {"then", m.Then}, {"with", m.With}, {"quiet", m.Quiet},
+		{"policy", m.Policy}, {"max wait", m.MaxWait}, {"then", m.Then}, {"with", m.With}, {"quiet", m.Quiet}, {"release", m.Release},
 		{"expects", m.Expects}, {"reply to", m.ReplyTo}, {"reply within", m.ReplyWithin},
 	} {
 		if p.value != "" {

@@ -142,7 +142,7 @@ func topicsOf(all map[string]config.Topic) map[string]proactive.Topic {
 	for name, t := range all {
 		topics[name] = proactive.Topic{Urgent: t.Urgent, Policy: headsup.Policy{
 			Name: headsup.PolicyName(t.Policy), MaxWait: t.MaxWait, Then: headsup.PolicyName(t.Then), With: t.With, Quiet: t.Quiet,
-			Priority: t.Priority,
+			Priority: t.Priority, Release: headsup.Release(t.Release),
 		}}
 	}
 	return topics

@@ -18,6 +18,7 @@ type Topic struct {
 	With     string        `help:"With interrupt: the dialog or the handler of the bot that interrupts."`
 	Quiet    time.Duration `help:"A conversation also counts as busy until nobody has said anything in it for so long. Not with adhoc."`
 	Priority int           `help:"How pressing it is, from -100 to 100: what goes on with a smaller priority does not hold it. Not with adhoc."`
+	Release  string        `enum:"each,digest" help:"With wait: how those are said that have waited together: each by itself, or digest for one message, a list of their texts."`
 	Urgent   bool          `help:"Nothing of the topic is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
 }
 

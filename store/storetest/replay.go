@@ -202,8 +202,14 @@ func forbiddenTried(e *env) {
 		if i == 4 {
 			as = book.ReachUninstalled
 		}
+		next := e.say(e.meet(string(rune('a' + i))))
 		e.ok(e.StrikeOut(e.ctx, e.delivery(s).Key, as, "blocked", e.start))
 		said = append(said, s)
+		a := e.claimsOnly(1, e.start, next)[0] // so that the store has seen it struck out
+		if a.Conversation.Reach != as {
+			e.Errorf("handed out as %s, want %s", a.Conversation.Reach, as)
+		}
+		e.ends(outcomeOf(a, e.start))
 	}
 	recalled, gone := said[0], said[4]
 	e.revises(recalled, nil, e.start)

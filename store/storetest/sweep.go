@@ -21,6 +21,7 @@ func (s suite) sweep(t *testing.T) {
 	s.promise(t, "ManyAreEdited", manyAreEdited)
 	s.promise(t, "LaterChangesOfManyTakeTheirPlace", laterChangesOfMany)
 	s.promise(t, "WhatIsBeingChangedIsNotPurged", changingIsNotPurged)
+	s.sweepRaces(t)
 	if s.Durable {
 		s.promise(t, "ChangesOfManyGoOnAfterACrash", func(e *env) {
 			m := e.saysToMany()

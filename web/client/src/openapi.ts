@@ -987,6 +987,11 @@ export interface components {
              */
             quiet?: string;
             /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
              */
@@ -1700,6 +1705,11 @@ export interface components {
              */
             recipients?: number;
             /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
              */
@@ -1807,6 +1817,11 @@ export interface components {
              * @example 30s
              */
             quiet?: string;
+            /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
             /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
@@ -2270,6 +2285,11 @@ export interface components {
              */
             quiet?: string;
             /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
              */
@@ -2468,6 +2488,11 @@ export interface components {
              * @example 30s
              */
             quiet?: string;
+            /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
             /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
