@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"proactive":              4,
 	"internal/event":         4,
 	"store/internal/history": 5,
+	"store/internal/pack":    5,
 	"store/memory":           6,
 	"store/sqlite":           6,
 	"store/postgres":         6,

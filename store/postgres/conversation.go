@@ -1,11 +1,11 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/pack"
 )
 
 // keyHash stands for a conversation's key where the conversation need not be in the book.
@@ -66,8 +67,8 @@ func (c *cache) scan(r pgx.Row) (*entry, error) {
 	if err := e.scan(r); err != nil {
 		return nil, err
 	}
-	if known := c.latest(e.conv.Row); known != nil && bytes.Equal(known.reference, e.reference) {
-		e.conv.Reference, e.reference = known.conv.Reference, known.reference
+	if known, ok := c.latest(e.conv.Row); ok && known.reference == maphash.Bytes(referenceSeed, e.reference) {
+		e.conv.Reference = known.conv.Conversation().Reference
 		return &e, nil
 	}
 	if err := json.Unmarshal(e.reference, &e.conv.Reference); err != nil {
@@ -109,55 +110,74 @@ func entries(ctx context.Context, q querier, rows []book.Row) (map[book.Row]*ent
 	return found, r.Err()
 }
 
-// cache remembers entries, so that handing out an attempt need not read and decode its conversation. Another node may
-// have changed the conversation since, so whoever takes an entry compares its version with the row's. It keeps two
+// cache remembers entries, packed, so that handing out an attempt need not read and decode its conversation. Another node
+// may have changed the conversation since, so whoever takes an entry compares its version with the row's. It keeps two
 // generations: when the young one is full it becomes the old one and the old one is forgotten.
 type cache struct {
-	limit int
+	limit, bytes int // of a generation
 
 	mu         sync.Mutex
-	young, old map[book.Row]*entry
+	young, old map[book.Row]packed // guarded by mu
+	size       int                 // of the young, in bytes; guarded by mu
 }
 
-func newCache(limit int) *cache { return &cache{limit: limit, young: make(map[book.Row]*entry)} }
+// packed is an entry in a few hundred bytes. Of its reference as JSON only a hash is kept.
+type packed struct {
+	conv      pack.Packed
+	version   int64
+	reference uint64
+}
 
-// entry returns what is remembered of a conversation, if it is of that version.
+var referenceSeed = maphash.MakeSeed()
+
+func newCache(limit, bytes int) *cache {
+	return &cache{limit: limit, bytes: bytes, young: make(map[book.Row]packed)}
+}
+
+// entry returns what is remembered of a conversation, if it is of that version, as an entry of its own without its
+// reference as JSON.
 func (c *cache) entry(r book.Row, version int64) (*entry, bool) {
+	p, ok := c.find(r, true)
+	if !ok || p.version != version {
+		return nil, false
+	}
+	return &entry{conv: p.conv.Conversation(), version: version}, true
+}
+
+// latest is what is remembered of a conversation, whatever its version. c may be nil.
+func (c *cache) latest(r book.Row) (packed, bool) {
+	if c == nil {
+		return packed{}, false
+	}
+	return c.find(r, false)
+}
+
+// find returns what is remembered. What is kept stays for a while longer.
+func (c *cache) find(r book.Row, keep bool) (packed, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.young[r]
+	p, ok := c.young[r]
 	if !ok {
-		if e, ok = c.old[r]; ok {
-			c.add(e)
+		if p, ok = c.old[r]; ok && keep {
+			c.add(r, p)
 		}
 	}
-	return e, ok && e.version == version
-}
-
-// latest is what is remembered of a conversation, whatever its version; nil for nothing. c may be nil.
-func (c *cache) latest(r book.Row) *entry {
-	if c == nil {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.young[r]; ok {
-		return e
-	}
-	return c.old[r]
+	return p, ok
 }
 
 // put remembers a committed entry.
 func (c *cache) put(e *entry) {
+	p := packed{pack.Conversation(&e.conv), e.version, maphash.Bytes(referenceSeed, e.reference)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(e)
+	c.add(e.conv.Row, p)
 }
 
-// add puts e into the young generation. c.mu is held.
-func (c *cache) add(e *entry) {
-	if len(c.young) >= c.limit {
-		c.old, c.young = c.young, make(map[book.Row]*entry)
+// add puts an entry into the young generation. c.mu is held.
+func (c *cache) add(r book.Row, p packed) {
+	if len(c.young) >= c.limit || c.size >= c.bytes {
+		c.old, c.young, c.size = c.young, make(map[book.Row]packed), 0
 	}
-	c.young[e.conv.Row] = e
+	c.size += p.conv.Size() - c.young[r].conv.Size()
+	c.young[r] = p
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"io/fs"
+	"log/slog"
 )
 
 // OpenLease is Open with another time for leases.
@@ -31,3 +32,17 @@ func Kill(s *Store) {
 	s.stop()
 	s.behind.Wait()
 }
+
+// Group is group for tests; its operations are numbers.
+type Group struct{ g *group[int] }
+
+// NewGroup starts a group with so many goroutines.
+func NewGroup(goroutines int, run func(context.Context, []int) error) *Group {
+	return &Group{newGroup(slog.New(slog.DiscardHandler), goroutines, run)}
+}
+
+// Do is do.
+func (g *Group) Do(ctx context.Context, op int) error { return g.g.do(ctx, op) }
+
+// Close is close.
+func (g *Group) Close() { g.g.close() }

@@ -6,14 +6,19 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxBatch is how many operations share a transaction at most.
 const maxBatch = 512
 
 // leastBatch is how many operations must be queued for a transaction that begins while another one of the kind runs. Two
-// that share what comes in would cost the database twice as much, and be done no earlier.
-const leastBatch = 48
+// that share what comes in would cost the database twice as much, and be done no earlier. But none waits longer than
+// batchPatience for others: the transaction that runs may be one that waits for a lock.
+const (
+	leastBatch    = 48
+	batchPatience = 5 * time.Millisecond
+)
 
 // group commits operations of one kind together: each of its few goroutines takes whatever is queued, has it run in one
 // transaction, and answers everybody. When none runs, nobody waits for more to be queued.
@@ -26,6 +31,7 @@ type group[T any] struct {
 	queue  []*queued[T]
 	latest *queued[T] // of all that were ever queued
 	busy   int        // goroutines that run a transaction
+	ripens bool       // somebody will look again when what is queued has waited long enough
 	closed bool
 	ended  sync.WaitGroup
 }
@@ -33,6 +39,7 @@ type group[T any] struct {
 // queued is an operation that waits or is being run.
 type queued[T any] struct {
 	op    T
+	since time.Time // it was queued
 	state atomic.Int32
 	err   error
 	done  chan struct{}
@@ -110,6 +117,7 @@ func (g *group[T]) enqueue(q *queued[T]) error {
 	if g.closed {
 		return ErrClosed
 	}
+	q.since = time.Now()
 	g.queue = append(g.queue, q)
 	g.latest = q
 	g.more.Signal()
@@ -134,8 +142,8 @@ func (g *group[T]) idle() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy--
-	if len(g.queue) > 0 {
-		g.more.Signal()
+	if len(g.queue) > 0 || g.closed {
+		g.more.Broadcast()
 	}
 }
 
@@ -144,7 +152,7 @@ func (g *group[T]) idle() {
 func (g *group[T]) take() (batch []*queued[T], ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for len(g.queue) == 0 || g.busy > 0 && len(g.queue) < leastBatch {
+	for !g.ripe() {
 		if g.closed && len(g.queue) == 0 {
 			return nil, false
 		}
@@ -161,6 +169,28 @@ func (g *group[T]) take() (batch []*queued[T], ok bool) {
 	clear(g.queue[rest:])
 	g.queue = g.queue[:rest]
 	return batch, true
+}
+
+// ripe reports whether a transaction begins with what is queued. If only time is missing it sees to it that everybody
+// looks again. g.mu is held.
+func (g *group[T]) ripe() bool {
+	switch {
+	case len(g.queue) == 0:
+		return false
+	case g.busy == 0, len(g.queue) >= leastBatch:
+		return true
+	}
+	left := batchPatience - time.Since(g.queue[0].since)
+	if left > 0 && !g.ripens {
+		g.ripens = true
+		time.AfterFunc(left, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.ripens = false
+			g.more.Broadcast()
+		})
+	}
+	return left <= 0
 }
 
 // batch runs operations in one transaction. When it fails all are run again, each in one of its own, so that an

@@ -45,6 +45,7 @@ type Store struct {
 	pool      *pgxpool.Pool
 	wakeups   chan struct{} // there may be something to claim
 	cache     *cache
+	handed    *handed
 	observer  outbox.Observer // may be nil
 	touches   *touches
 	events    *eventLog
@@ -131,8 +132,9 @@ func (c Config) withDefaults() Config {
 
 const (
 	leastConns = 4
-	committers = 2      // transactions of one kind at once: while one is being committed the next is written
-	cacheSize  = 10_000 // conversations, twice
+	committers = 2        // transactions of one kind at once: while one is being committed the next is written
+	cacheSize  = 100_000  // conversations, twice
+	cacheBytes = 24 << 20 // twice, and about a third for finding them
 )
 
 func (c Config) validate() error {
@@ -185,7 +187,7 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		cache: newCache(cacheSize, cacheBytes), handed: newHanded(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}

@@ -73,7 +73,17 @@ const lockAttempts = `WITH locked AS MATERIALIZED (
 	UPDATE turns t SET fence = 0, until = '-infinity' FROM locked l WHERE t.key = l.key AND t.fence = l.fence
 	RETURNING t.key`
 
-func queueLockAttempts(b *pgx.Batch, t *tx, ids, fences []int64) {
+// queueGiveBack adds what locks the conversations of attempts and gives them back.
+func (t *tx) queueGiveBack(b *pgx.Batch, list []*verdict) {
+	if keys, fences, ok := t.store.handed.turns(list); ok {
+		b.Queue(giveBack, keys, fences).Query(t.gaveBack)
+		t.after(func() { t.store.handed.forget(list) })
+		return
+	}
+	ids, fences := make([]int64, len(list)), make([]int64, len(list))
+	for i, v := range list {
+		ids[i], fences[i] = int64(v.id), v.fence
+	}
 	b.Queue(lockAttempts, ids, fences).Query(t.released)
 }
 
@@ -86,14 +96,12 @@ func (t *tx) released(r pgx.Rows) error {
 
 // record ends attempts by their outcomes.
 func (t *tx) record(ctx context.Context, list []*verdict) error {
-	ids, fences := make([]int64, len(list)), make([]int64, len(list))
 	again := false
-	for i, v := range list {
-		ids[i], fences[i] = int64(v.id), v.fence
+	for _, v := range list {
 		again = again || v.told.State != outbox.StateDelivered
 	}
 	var b pgx.Batch
-	queueLockAttempts(&b, t, ids, fences)
+	t.queueGiveBack(&b, list)
 	if again {
 		if err := t.SendBatch(ctx, &b).Close(); err != nil {
 			return err
@@ -462,11 +470,7 @@ func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err 
 		return 0, len(where) == reclaimAtOnce, err
 	}
 	var b pgx.Batch
-	ids, fences := make([]int64, len(list)), make([]int64, len(list))
-	for i, v := range list {
-		ids[i], fences[i] = int64(v.id), v.fence
-	}
-	queueLockAttempts(&b, t, ids, fences)
+	t.queueGiveBack(&b, list)
 	return len(list), len(where) == reclaimAtOnce, t.conclude(ctx, &b, list)
 }
 

@@ -342,10 +342,10 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	w.deliveries.add(d)
 	e := k.entries[nd.Conversation]
 	attempt := &outbox.Attempt{
-		Delivery: d.id, Message: m.ID, Conversation: e.copy(), OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
+		Delivery: d.id, Message: m.ID, Conversation: e.conv, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
 		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
 		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Permit: permit,
-		Lease: t.store.attemptLease(e.conv.Key, k.fence),
+		Lease: t.store.attemptLease(e.conv.Key, d.id, k.fence),
 	}
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)
 	attempt.Conversation.Busy, _ = outbox.DecodeBusy(string(turn.busy)) // nothing is judged by it

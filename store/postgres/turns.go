@@ -59,8 +59,9 @@ func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup
 }
 
 // attemptLease is the lease that an attempt has, for a turn that it runs.
-func (s *Store) attemptLease(key headsup.ConversationKey, fence int64) *lease {
+func (s *Store) attemptLease(key headsup.ConversationKey, id outbox.DeliveryID, fence int64) *lease {
 	l := &lease{store: s, key: key, turn: turnKey(key), fence: fence}
+	s.handed.add(attempt{id, fence}, l.turn)
 	l.release = sync.OnceFunc(func() {
 		l.gone.Store(true)
 		s.releases.post("give a conversation back", releasing{l.turn, l.fence}, func() {})

@@ -91,12 +91,12 @@ func newPacks() packs {
 }
 
 func (p *packs) put(r book.Row, key uint64, e packed) {
-	p.bytes += len(e.text) - len(p.byRow[r].text)
+	p.bytes += e.size() - p.byRow[r].size()
 	p.byRow[r], p.byKey[key] = e, r
 }
 
 func (p *packs) remove(r book.Row, key uint64) {
-	p.bytes -= len(p.byRow[r].text)
+	p.bytes -= p.byRow[r].size()
 	delete(p.byRow, r)
 	if p.byKey[key] == r {
 		delete(p.byKey, key)

@@ -187,5 +187,5 @@ func (s *Store) FillUp(ctx context.Context) error {
 func Packed(c book.Conversation, route int64, people map[activity.AccountID]uint64) (book.Conversation, int64, map[activity.AccountID]uint64, int) {
 	p := (&entry{conv: c, route: route, people: people}).pack()
 	again := p.unpack().pack().unpack()
-	return again.conv, again.route, again.known(), len(p.text)
+	return again.conv, again.route, again.known(), p.size()
 }

@@ -1,0 +1,301 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/store/internal/history"
+)
+
+// takeTurnsOf takes the conversations of heads, those that are free still. It waits for nobody: a conversation that
+// another transaction has locked is passed over, and so is one that was changed since the statement began, which is then
+// not where it was.
+const takeTurnsOf = `WITH locked AS MATERIALIZED (
+		SELECT t.ctid AS at, n.id FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
+		JOIN turns t ON t.conversation = n.conversation
+		WHERE greatest(t.until, t.wanted) <= clock_timestamp() FOR NO KEY UPDATE OF t SKIP LOCKED),
+	given AS MATERIALIZED (SELECT nextval('fences') AS fence)
+	UPDATE turns t SET fence = g.fence, until = clock_timestamp() + $3::interval
+	FROM locked l CROSS JOIN given g WHERE t.ctid = l.at
+	RETURNING l.id, t.fence, t.version, t.last_inbound_at, t.busy`
+
+// lookSoon is when to look again after others were in the way.
+const lookSoon = 10 * time.Millisecond
+
+// takeChosen hands out those who were chosen, as far as they still may be, and ends those that are not to be sent any
+// more; it tells how many these were.
+func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (attempts []outbox.Attempt, over int, err error) {
+	if len(chosen) == 0 {
+		return nil, 0, nil
+	}
+	ids, where := make([]int64, len(chosen)), make([]int64, len(chosen))
+	byID := make(map[int64]*head, len(chosen))
+	for i, h := range chosen {
+		ids[i], where[i] = int64(h.id), int64(h.conversation)
+		byID[ids[i]] = h
+	}
+	rows, err := t.Query(ctx, takeTurnsOf, ids, where, t.store.leaseTime)
+	if err != nil {
+		return nil, 0, err
+	}
+	var id int64
+	var got head
+	heads := make([]*head, 0, len(chosen))
+	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound, &got.busy}, func() error {
+		h := byID[id]
+		h.fence, h.version, h.inbound, h.busy = got.fence, got.version, got.inbound, got.busy
+		var err error
+		if h.going, err = outbox.DecodeBusy(string(h.busy)); err != nil {
+			return err
+		}
+		heads = append(heads, h)
+		return nil
+	}); err != nil {
+		return nil, 0, err
+	}
+	if len(heads) < len(chosen) {
+		time.AfterFunc(lookSoon, t.store.wakeHere)
+	}
+	if heads, err = t.countCalls(ctx, heads); err != nil {
+		return nil, 0, err
+	}
+	if len(heads) > 0 {
+		if attempts, over, err = t.handOut(ctx, heads, now); err != nil {
+			return nil, 0, err
+		}
+	}
+	handed := make(map[outbox.DeliveryID]bool, len(attempts))
+	for i := range attempts {
+		handed[attempts[i].Delivery] = true
+	}
+	order := make(map[outbox.DeliveryID]int, len(chosen))
+	for i, h := range chosen {
+		if order[h.id] = i; !handed[h.id] {
+			h.permit.Cancel()
+		}
+	}
+	slices.SortFunc(attempts, func(a, b outbox.Attempt) int { return cmp.Compare(order[a.Delivery], order[b.Delivery]) })
+	return attempts, over, nil
+}
+
+// candidate is a head with its message.
+type candidate struct {
+	hot
+	body                jsontext.Value
+	onUnknown, window   int64
+	expiresAt, accepted time.Time
+	trace               string
+	notBefore           time.Time // while its message's deliveries are changed: to when they are moved, or never
+	recalled            bool      // its message was
+	edited              bool      // its message was
+	handler             string
+	policy              optionalText
+	sent                activity.ID // what it revises
+}
+
+const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
+	coalesce(m.trace, ''), m.not_before, m.recalled_at IS NOT NULL, m.edited_at IS NOT NULL,
+	coalesce(m.handler, ''), m.policy`
+
+func scanCandidate(r pgx.Row) (*candidate, error) {
+	var c candidate
+	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
+		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy)...)
+	return &c, err
+}
+
+// saidBy is the delivery that says, or has said, what c is about.
+func (c *candidate) saidBy() outbox.DeliveryID {
+	if c.verb != send {
+		return c.revises
+	}
+	return c.id
+}
+
+// sendsOf are the activities that handlers have begun to send.
+func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
+	var ids []outbox.DeliveryID
+	for _, c := range found {
+		if c.handler != "" || c.policy != "" {
+			ids = append(ids, c.saidBy())
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return t.sends(ctx, ids)
+}
+
+// hand writes that deliveries are being sent: those that still are heads, since the conversations are locked only since
+// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
+// that they are looked for by their ids, never among all that wait.)
+func hand(condition string) string {
+	return `UPDATE deliveries d SET state = 4, waits = 3, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
+			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
+			history = d.history || $4 || (d.claims + 1) || E'}\n'
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND m.id = d.message` + condition + `
+		RETURNING ` + candidateColumns
+}
+
+var (
+	// handSends is for what is to be said and may be.
+	handSends = hand(` AND d.verb IS NULL AND (d.replayed OR m.expires_at IS NULL OR m.expires_at > $3)
+		AND (m.not_before IS NULL OR m.not_before <= $3) AND (m.policy IS NULL OR d.conversation = ANY ($7))`)
+	handAll = hand(" AND $7::bigint[] IS NULL")
+)
+
+// handOut hands out the heads whose conversations were taken, and ends those that are not to be sent any more; it tells
+// how many these were.
+func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempts []outbox.Attempt, over int, err error) {
+	ids := make([]outbox.DeliveryID, len(heads))
+	for i, h := range heads {
+		ids[i] = h.id
+	}
+	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now, idle(heads, now))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(found) < len(heads) {
+		more, dropped, err := t.handRest(ctx, heads, found, now)
+		if err != nil {
+			return nil, 0, err
+		}
+		found, over = append(found, more...), dropped
+	}
+	attempts, err = t.attempts(ctx, heads, found, now)
+	return attempts, over, err
+}
+
+func (t *tx) hand(
+	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time, idle []int64,
+) (found []*candidate, err error) {
+	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
+	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, err := scanCandidate(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, c)
+	}
+	t.count(ready, sending, int64(len(found)))
+	return found, rows.Err()
+}
+
+// handRest is for the heads that were not simply handed out: they revise something, or are not to be sent any more, or
+// somebody has done something to them since they were found. What is not handed out gives its conversation back.
+func (t *tx) handRest(
+	ctx context.Context, heads []*head, handed []*candidate, now time.Time,
+) (found []*candidate, dropped int, err error) {
+	left := make(map[outbox.DeliveryID]*head)
+	for _, h := range heads {
+		left[h.id] = h
+	}
+	for _, c := range handed {
+		delete(left, c.id)
+	}
+	ids := make([]outbox.DeliveryID, 0, len(left))
+	for id := range left {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	revise, hold, stay, err := t.judge(ctx, ids, left, now)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := t.hold(ctx, hold, now); err != nil {
+		return nil, 0, err
+	}
+	dropped = len(hold)
+	for _, s := range stay {
+		if err := t.keepBack(ctx, s, now); err != nil {
+			return nil, 0, err
+		}
+		dropped += len(s.list)
+	}
+	if len(revise) > 0 {
+		revisions := make([]outbox.DeliveryID, 0, len(revise))
+		for id := range revise {
+			revisions = append(revisions, id)
+		}
+		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now, nil); err != nil {
+			return nil, 0, err
+		}
+		for _, c := range found {
+			c.sent = revise[c.id]
+			delete(left, c.id)
+		}
+	}
+	back := make([]int64, 0, len(left))
+	for _, h := range left {
+		back = append(back, int64(h.conversation))
+	}
+	if len(back) > 0 {
+		if _, err := t.Exec(ctx, "UPDATE turns SET fence = 0, until = '-infinity' WHERE conversation = ANY ($1)", back); err != nil {
+			return nil, 0, err
+		}
+	}
+	return found, dropped, t.flush(ctx) // successors may be claimed now
+}
+
+// attempts are what the caller gets.
+func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, now time.Time) ([]outbox.Attempt, error) {
+	byID := make(map[outbox.DeliveryID]*head, len(heads))
+	need := make(map[book.Row]int64, len(found))
+	for _, h := range heads {
+		byID[h.id] = h
+	}
+	for _, c := range found {
+		need[c.conversation] = byID[c.id].version
+	}
+	entries, err := t.conversations(ctx, need)
+	if err != nil {
+		return nil, err
+	}
+	sends, err := t.sendsOf(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]outbox.Attempt, 0, len(found))
+	for _, c := range found {
+		e, ok := entries[c.conversation]
+		if !ok {
+			return nil, book.ErrNotFound
+		}
+		a := outbox.Attempt{
+			Delivery: c.id, Message: c.message, Conversation: e.conv, Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
+			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
+			CreatedAt: c.accepted, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
+			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
+			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.id, c.fence),
+		}
+		a.Conversation.LastInboundAt, a.Conversation.Busy = time.Time(byID[c.id].inbound), byID[c.id].going
+		if c.policy != "" && c.verb == send {
+			p, j, err := c.judge(byID[c.id], now)
+			if err != nil {
+				return nil, err
+			}
+			a.Policy, a.As = p, j.As
+		}
+		if c.verb != send {
+			a.OnUnknown = headsup.OnUnknownRetry // a repeat does no harm
+		} else if !c.replayed {
+			a.ExpiresAt = c.expiresAt
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}

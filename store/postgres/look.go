@@ -1,0 +1,150 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
+)
+
+// page is one look at the heads, and what was decided about them.
+type page struct {
+	now    time.Time
+	n      int       // how many are wanted
+	due    time.Time // when the next delivery becomes due
+	routes []*looked
+	chosen []*head
+	late   []*head // whose conversations have no room
+	called calledThere
+	more   bool // there may be more to hand out
+}
+
+// looked is what was found in the lanes of a route, or is being asked for.
+type looked struct {
+	*route
+
+	lanes [laneCount]laneHeads
+}
+
+// laneHeads are the first heads of a lane that may be handed out.
+type laneHeads struct {
+	asked int // 0: it was not looked into
+	seen  int // the lane's offers when it was
+	heads []*head
+	any   bool // there is somebody, perhaps in a conversation that is not free
+	next  int  // the first that was not chosen
+}
+
+// head is a delivery that may be handed out.
+type head struct {
+	id           outbox.DeliveryID
+	conversation book.Row
+	lane         outbox.Lane
+	rank         int64
+	name         string // of the conversation, for the limiter
+	over         bool   // it is not to be sent any more
+	route        *route
+	permit       *pace.Permit
+	until        time.Time // of one without room: when there may be some
+
+	// From here on it is known once the conversation was taken.
+	fence   int64
+	version int64
+	inbound optionalTime
+	busy    optionalText
+	going   []headsup.Busy // busy, decoded
+}
+
+// look asks for the heads of the routes whose turn it may be: for each as many as could be its share, and some more, so
+// that nearly always one look is enough. Nothing is locked by it.
+func (t *tx) look(ctx context.Context, p *page) error {
+	ids, lanes, limits := t.plan(p)
+	var b pgx.Batch
+	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(func(r pgx.Row) error {
+		return r.Scan((*optionalTime)(&p.due))
+	})
+	switch {
+	case len(ids) == 0:
+	case t.store.cfg.Pace == nil:
+		b.Queue(lookAtHeads, ids, lanes, limits).Query(p.collect)
+	default:
+		b.Queue(lookAtPacedHeads, ids, lanes, limits, p.now).Query(p.collect)
+	}
+	return t.SendBatch(ctx, &b).Close()
+}
+
+// plan chooses which lanes of which routes are looked into, and how far.
+func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
+	rs := t.store.routes
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	count := rs.open.Len()
+	if count == 0 {
+		return nil, nil, nil
+	}
+	limit := p.n
+	if count > 1 {
+		limit = min(p.n, 2*p.n/count+1)
+	}
+	rs.open.Each(func(r *route) {
+		l := &looked{route: r}
+		p.routes = append(p.routes, l)
+		for i := range r.may {
+			if !r.may[i] {
+				continue
+			}
+			l.lanes[i] = laneHeads{asked: limit, seen: r.offers[i]}
+			ids, lanes, limits = append(ids, r.id), append(lanes, int16(i)), append(limits, int32(limit)) //nolint:gosec // they are small
+		}
+	})
+	return ids, lanes, limits
+}
+
+// heads lists the first heads of lanes of routes whose conversations are free, with what more is asked of them.
+func heads(more, from string) string {
+	return `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
+	FROM (
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
+	LEFT JOIN LATERAL (
+		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
+			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
+		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
+	ORDER BY d.rank, d.id`
+}
+
+var (
+	// lookAtHeads is for a node that limits nothing: it needs no conversation's name, and may find only when it hands a
+	// delivery out that it is not to be sent any more.
+	lookAtHeads = heads("'', false", "")
+	// lookAtPacedHeads is for a node that does. $4 is the present time.
+	lookAtPacedHeads = heads(`coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
+		OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)`, `
+	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation`)
+)
+
+func (p *page) collect(r pgx.Rows) error {
+	byID := make(map[int64]*looked, len(p.routes))
+	for _, l := range p.routes {
+		byID[l.id] = l
+	}
+	for r.Next() {
+		var h head
+		var route int64
+		var any bool
+		if err := r.Scan(&route, &h.lane, &any, (*int64)(&h.id), (*int64)(&h.conversation), &h.rank, &h.name, &h.over); err != nil {
+			return err
+		}
+		in := &byID[route].lanes[h.lane]
+		if in.any = any; h.id != 0 {
+			h.route = byID[route].route
+			in.heads = append(in.heads, &h)
+		}
+	}
+	return r.Err()
+}
