@@ -48,6 +48,7 @@ var measurements = []measurement{
 	{"drain", "deliveries/s from a backlog, as a ratio to Go's HTTP client alone", true, backlog},
 	{"deliver", "deliveries/s while accepting, as a ratio to Go's HTTP client alone", true, whileAccepting},
 	{"single", "one notification at a time: from the HTTP call, and from a library call, to the sink", true, singles},
+	{"held", "from the end of a dialog to the sink having what was held for it", true, heldOnes},
 	{"accept", "accepts/s over HTTP, one and many in a request", true, accepts},
 	{"expand", "deliveries/s made of messages to everybody", true, expansion},
 	{"channel", "deliveries/s to a channel that answers after 100 ms, over TLS and HTTP/2, and the memory it takes", true, slowChannel},

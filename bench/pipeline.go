@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/state"
 )
 
 // text is what a delivery says; the activity around it makes about 700 bytes.
@@ -46,9 +47,11 @@ type pipeline struct {
 	done   chan error
 }
 
-// store is what an engine needs, and a close.
+// store is what an engine, a bot and its state need, and a close.
 type store interface {
 	proactive.Store
+	headsup.Turns
+	state.Store
 	Close() error
 }
 

@@ -45,7 +45,7 @@ type slow struct {
 	came  map[outbox.MessageID]time.Time // the first delivery of each; guarded by mu
 }
 
-func (s *slow) Deliver(_ context.Context, a outbox.Attempt) (activity.ID, error) {
+func (s *slow) Deliver(_ context.Context, a *outbox.Attempt) (activity.ID, error) {
 	s.mu.Lock()
 	if _, known := s.came[a.Message]; !known {
 		s.came[a.Message] = time.Now()

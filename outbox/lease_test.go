@@ -17,7 +17,7 @@ import (
 // hanging is a sender that waits until it is told to stop, and keeps why.
 type hanging struct{ cause error }
 
-func (h *hanging) Deliver(ctx context.Context, _ outbox.Attempt) (activity.ID, error) {
+func (h *hanging) Deliver(ctx context.Context, _ *outbox.Attempt) (activity.ID, error) {
 	<-ctx.Done()
 	h.cause = context.Cause(ctx)
 	return "", ctx.Err()

@@ -21,8 +21,8 @@ type Observer interface {
 	// Accepted tells of a message that has become durable, with so many deliveries. A repeat of an earlier one is none.
 	Accepted(lane Lane, deliveries int)
 	// Attempted tells of an attempt that has ended: with what its failure means, empty when it was delivered, and how
-	// long the channel took.
-	Attempted(a Attempt, verdict headsup.Meaning, took time.Duration)
+	// long the channel took. It keeps nothing of a, and changes nothing in it.
+	Attempted(a *Attempt, verdict headsup.Meaning, took time.Duration)
 	// Ended tells of a delivery whose final state has become durable, by an attempt or otherwise.
 	Ended(e End)
 }
@@ -106,6 +106,6 @@ func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took 
 		span.End()
 	}
 	if w.cfg.Observer != nil {
-		w.cfg.Observer.Attempted(*a, verdict, took)
+		w.cfg.Observer.Attempted(a, verdict, took)
 	}
 }

@@ -25,7 +25,7 @@ type notes struct {
 	lines []string
 }
 
-func (n *notes) Attempted(a outbox.Attempt, verdict headsup.Meaning, took time.Duration) {
+func (n *notes) Attempted(a *outbox.Attempt, verdict headsup.Meaning, took time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.lines = append(n.lines, fmt.Sprintf("attempt %d: %q after %v", a.Claims, verdict, took))

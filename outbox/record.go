@@ -78,7 +78,7 @@ func (r *recording) insist(err error) bool {
 func (r *recording) over(recorded bool) {
 	w := r.worker
 	if recorded {
-		w.cfg.Done(*r.attempt, r.outcome)
+		w.cfg.Done(r.attempt, r.outcome)
 	}
 	w.ends(r.attempt)
 	if r.freed {

@@ -147,11 +147,11 @@ type Store interface {
 	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
 	// recalled or purged, unless it is a [VerbDelete]; [ErrChanging] while its message is being cancelled or rescheduled;
 	// [book.ErrNotFound] if its conversation is not in the book any more.
-	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
+	ReplayDelivery(ctx context.Context, id DeliveryID, r Replay) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
 	// many. f.Before is not used.
-	ReplayDeliveries(ctx context.Context, f DeliveryFilter, at time.Time) (int, error)
+	ReplayDeliveries(ctx context.Context, f DeliveryFilter, r Replay) (int, error)
 
 	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.

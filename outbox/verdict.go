@@ -29,6 +29,9 @@ const (
 	ReasonRestored = "restored"
 )
 
+// unreachedFor is how many times longer than others a delivery is tried whose channel cannot be reached: about a day.
+const unreachedFor = 24
+
 // maxDetail bounds what a channel's words may add to a delivery's history.
 const maxDetail = 300
 
@@ -60,7 +63,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 			o.Detail = strings.ToValidUTF8(o.Detail[:maxDetail], "")
 		}
 	}
-	wait := time.Duration(0)
+	wait, enough := time.Duration(0), false
 	last := func(state State, reason string) { // there will be no other attempt
 		o.State, o.RetryAt, o.Detail, o.Reason = state, time.Time{}, o.Reason+": "+o.Detail, reason
 	}
@@ -75,12 +78,17 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 			wait = w.cfg.Retry.Wait(a.Claims)
 		}
 	case headsup.MeaningTransient:
+		if failure.Unreached { // it can be nothing that this delivery is to blame for, and expires when it is no longer wanted
+			wait = w.cfg.Retry.Wait(a.Claims)
+			enough = a.ExpiresAt.IsZero() && a.Claims >= unreachedFor*w.cfg.MaxFailures
+			break
+		}
 		o.Failed = true
 		wait = w.cfg.Retry.Wait(a.Failures + 1)
 	case headsup.MeaningUnknown:
 		o.MayHaveArrived = true
 		r, ok := w.cfg.Sender.(Recogniser)
-		once := ok && r.Recognises(*a)
+		once := ok && r.Recognises(a)
 		if a.OnUnknown == headsup.OnUnknownHold && !once {
 			o.State = StateUnknown
 			return o
@@ -92,7 +100,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 		}
 		wait = retry.Wait(a.Failures + 1)
 	}
-	if o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
+	if enough || o.Failed && a.Failures+1 >= w.cfg.MaxFailures {
 		last(StateFailed, ReasonGaveUp)
 		return o
 	}

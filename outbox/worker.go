@@ -18,15 +18,15 @@ import (
 )
 
 // Sender delivers: it makes one attempt and returns the id that the channel gave the activity, also beside an error if it
-// has learnt the id. Its error is read with [headsup.MeaningOf].
+// has learnt the id. Its error is read with [headsup.MeaningOf]. The attempt is the worker's: it is not changed.
 type Sender interface {
-	Deliver(ctx context.Context, a Attempt) (activity.ID, error)
+	Deliver(ctx context.Context, a *Attempt) (activity.ID, error)
 }
 
 // Recogniser is a [Sender] that knows which channels recognise a repeat.
 type Recogniser interface {
 	// Recognises reports whether the channel of an attempt knows a repeat of it from the first, and says it once.
-	Recognises(a Attempt) bool
+	Recognises(a *Attempt) bool
 }
 
 // WorkerConfig makes a [Worker].
@@ -50,11 +50,12 @@ type WorkerConfig struct {
 	Retry, RetryUnknown backoff.Policy
 
 	// MaxFailures ends a delivery after so many failures. Zero means 32, which takes about an hour. Being throttled does
-	// not count.
+	// not count. Nor does a channel that could not be reached ([headsup.SendError]): that ends the delivery when it expires,
+	// or, if it never does, after 24 times as many attempts, which takes about a day.
 	MaxFailures int
 
 	// Done is told every recorded outcome, if set. It must not block.
-	Done func(Attempt, Outcome)
+	Done func(*Attempt, Outcome)
 
 	// Observer is told of attempts. May be nil.
 	Observer Observer
@@ -87,7 +88,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 		c.MaxFailures = 32
 	}
 	if c.Done == nil {
-		c.Done = func(Attempt, Outcome) {}
+		c.Done = func(*Attempt, Outcome) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -131,8 +132,8 @@ type Worker struct {
 
 // claimed is an attempt that is to be made, and since when it can have been claimed, by this process's own clock.
 type claimed struct {
-	*Attempt
-	since time.Time
+	*Attempt // by itself, so that stacks and channels need not hold it: it is large, and thousands wait
+	since    time.Time
 }
 
 // running is an attempt that is being made, and what stops it.
@@ -172,8 +173,8 @@ func (w *Worker) Reserve() bool {
 // Cancel gives a reserved slot back.
 func (w *Worker) Cancel() { w.free <- struct{}{} }
 
-// Hand starts an attempt in a reserved slot.
-func (w *Worker) Hand(a Attempt) { w.handed <- claimed{&a, time.Now()} }
+// Hand starts an attempt in a reserved slot. It is the worker's from then on.
+func (w *Worker) Hand(a *Attempt) { w.handed <- claimed{a, time.Now()} }
 
 // heartbeat is how often leases of long attempts are extended and lost ones are looked for.
 const heartbeat = 5 * time.Second
@@ -270,7 +271,8 @@ func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(claimed))
 		return false
 	}
 	for i := range found.Attempts {
-		start(claimed{&found.Attempts[i], since})
+		a := found.Attempts[i] // a copy, so that none keeps the others in memory
+		start(claimed{&a, since})
 	}
 	wait := poll
 	if !found.NextDue.IsZero() {
@@ -418,6 +420,6 @@ func (w *Worker) try(ctx context.Context, a *Attempt) (r result) {
 			r.err = &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "panic", Err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	r.activity, r.err = w.cfg.Sender.Deliver(ctx, *a)
+	r.activity, r.err = w.cfg.Sender.Deliver(ctx, a)
 	return r
 }

@@ -22,7 +22,7 @@ type sender struct {
 	times   atomic.Int32
 }
 
-func (s *sender) Deliver(context.Context, outbox.Attempt) (activity.ID, error) {
+func (s *sender) Deliver(context.Context, *outbox.Attempt) (activity.ID, error) {
 	s.times.Add(1)
 	if s.deliver == nil {
 		return "1", nil

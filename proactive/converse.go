@@ -30,7 +30,7 @@ type Notice struct {
 
 // converse has a notification take part in the conversation, in a turn: it puts aside or ends what goes on, and may ask for
 // a reply. The turn's state, what goes on from then on, and the delivery's outcome commit together.
-func (s *sender) converse(ctx context.Context, at outbox.Attempt, a *activity.Activity) (activity.ID, error) {
+func (s *sender) converse(ctx context.Context, at *outbox.Attempt, a *activity.Activity) (activity.ID, error) {
 	if s.talk.bot == nil {
 		return s.cancelAlone(ctx, at, a)
 	}
@@ -77,7 +77,7 @@ func (s *sender) converse(ctx context.Context, at outbox.Attempt, a *activity.Ac
 }
 
 // cancelAlone is for an engine without a bot: what goes on is not here, so its flags are all that can be taken down.
-func (s *sender) cancelAlone(ctx context.Context, at outbox.Attempt, a *activity.Activity) (activity.ID, error) {
+func (s *sender) cancelAlone(ctx context.Context, at *outbox.Attempt, a *activity.Activity) (activity.ID, error) {
 	if _, err := s.cfg.Store.Mark(ctx, at.Conversation.Key, headsup.Mark{Free: true, All: true, At: s.cfg.Now()}); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "not_recorded", Err: err}
 	}
@@ -93,7 +93,7 @@ func (s *sender) cancelAlone(ctx context.Context, at outbox.Attempt, a *activity
 type conversing struct {
 	*sender
 
-	at    outbox.Attempt
+	at    *outbox.Attempt
 	said  *activity.Activity // what it says by itself; nil for nothing
 	value jsontext.Value
 	bot   *headsup.Bot
@@ -190,7 +190,7 @@ type question struct {
 }
 
 // asks is the op that has the next message go to whoever has asked.
-func (s *sender) asks(at outbox.Attempt, m outbox.Message, id activity.ID) headsup.Op {
+func (s *sender) asks(at *outbox.Attempt, m outbox.Message, id activity.ID) headsup.Op {
 	now, delivery := s.cfg.Now(), DeliveryText(at.Delivery)
 	q := question{
 		Notification: headsup.NotificationID(ident.Text("ntf", int64(at.Message))), Delivery: delivery, Activity: id,

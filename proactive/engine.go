@@ -114,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, errors.New("proactive: config: Channel is required")
 	}
 	for name, topic := range cfg.Topics {
-		if err := checkTerms(topic.Policy); err != nil {
+		if err := topic.Validate(); err != nil {
 			return nil, fmt.Errorf("proactive: config: topic %q: %w", name, err)
 		}
 	}
@@ -124,7 +124,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
-		Done:     func(a outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
+		Done:     func(a *outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
 		Observer: cfg.Observer, TracerProvider: cfg.TracerProvider, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ func eventOf(n headsup.Notification) *activity.Activity {
 }
 
 // perform has a handler say it.
-func (s *sender) perform(ctx context.Context, at outbox.Attempt, value jsontext.Value) (activity.ID, error) {
+func (s *sender) perform(ctx context.Context, at *outbox.Attempt, value jsontext.Value) (activity.ID, error) {
 	if at.Verb == outbox.VerbDelete {
 		return s.takeBack(ctx, at)
 	}
@@ -102,7 +102,7 @@ func (s *sender) perform(ctx context.Context, at outbox.Attempt, value jsontext.
 }
 
 // takeBack removes everything that a handler has sent.
-func (s *sender) takeBack(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
+func (s *sender) takeBack(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
 	ref := at.Conversation.Reference
 	if !s.cfg.Channel.Capabilities(ref).Delete {
 		return "", &headsup.SendError{Meaning: headsup.MeaningUnsupported, Reason: ReasonNotSupported}
@@ -141,7 +141,7 @@ func partial(n int, err error) *headsup.SendError {
 // sendLog writes down what a handler sends.
 type sendLog struct {
 	sender  *sender
-	attempt outbox.Attempt
+	attempt *outbox.Attempt
 	before  int // activities that were sent in earlier attempts, and are not sent again
 
 	mu    sync.Mutex

@@ -2,5 +2,6 @@
 
 package proactive_test
 
-// raceTimes is how often somebody answers in the moment of a notification: go test -tags chaos -run Moment ./proactive.
-const raceTimes = 10_000
+// raceTimes is how often somebody answers in the moment of a notification, and raceTimesOfNodes how often with three nodes:
+// go test -tags chaos -timeout 30m -run Moment ./proactive.
+const raceTimes, raceTimesOfNodes = 10_000, 10_000

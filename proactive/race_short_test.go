@@ -2,5 +2,5 @@
 
 package proactive_test
 
-// raceTimes is how often somebody answers in the moment of a notification.
-const raceTimes = 300
+// raceTimes is how often somebody answers in the moment of a notification, and raceTimesOfNodes how often with three nodes.
+const raceTimes, raceTimesOfNodes = 600, 100

@@ -20,8 +20,8 @@ type sender Engine
 
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
 // until somebody there is heard of.
-func (s *sender) Deliver(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
-	id, err := s.deliver(ctx, &at)
+func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+	id, err := s.deliver(ctx, at)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()
 		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, book.ReachBlocked, failure.Reason, now); strike != nil {
@@ -38,18 +38,18 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
-	if taken(at.Sends) > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(*at) {
+	if taken(at.Sends) > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
 		at.Permit.Cancel()
 		return at.Sends[0].Activity, nil // a turn has said it before its process stopped; what it interrupted is over by now
 	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
 	}
-	return s.sayDecoded(ctx, *at)
+	return s.sayDecoded(ctx, at)
 }
 
 // sayDecoded makes an attempt of which the activity must be known.
-func (s *sender) sayDecoded(ctx context.Context, at outbox.Attempt) (activity.ID, error) {
+func (s *sender) sayDecoded(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
 	var a activity.Activity
 	if err := json.Unmarshal(at.Body, &a); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
@@ -88,7 +88,7 @@ func (s *sender) sayDecoded(ctx context.Context, at outbox.Attempt) (activity.ID
 
 // takesPart reports whether an attempt is more than something said: it does something with what goes on in the
 // conversation, or wants a reply.
-func takesPart(at outbox.Attempt) bool {
+func takesPart(at *outbox.Attempt) bool {
 	return at.Verb == outbox.VerbSend && (at.As != "" || at.Policy.Expects.Wanted)
 }
 
@@ -101,7 +101,7 @@ const firstOrdinal = ":0"
 // sayStored sends the body as it is stored, with the address put in, which is what nearly every delivery needs; it is
 // not done where the activity must be decoded to know what to do with it.
 func (s *sender) sayStored(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(*at) || at.Window == headsup.WindowNew ||
+	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(at) || at.Window == headsup.WindowNew ||
 		at.MayHaveArrived && at.Edited {
 		return "", false, nil
 	}
@@ -115,7 +115,7 @@ func (s *sender) sayStored(ctx context.Context, at *outbox.Attempt) (id activity
 }
 
 // Recognises implements [outbox.Recogniser].
-func (s *sender) Recognises(at outbox.Attempt) bool {
+func (s *sender) Recognises(at *outbox.Attempt) bool {
 	return s.cfg.Channel.Capabilities(at.Conversation.Reference).Once
 }
 
@@ -123,7 +123,7 @@ func (s *sender) Recognises(at outbox.Attempt) bool {
 // channel that recognises the repeat keeps that. So there the repeat, which tells under which id it stands, is followed by
 // an update, in the same attempt: whichever of the two is lost, the next attempt does both again. Elsewhere the repeat
 // itself says the new thing.
-func (s *sender) say(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+func (s *sender) say(ctx context.Context, at *outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
 	sent, err := s.cfg.Channel.Send(ctx, out)
 	if err != nil || !at.MayHaveArrived || !at.Edited || sent.ID == "" || !s.Recognises(at) {
 		return sent.ID, err
@@ -151,7 +151,7 @@ const (
 // find returns the id of what is revised. Where its answer was lost, a channel that recognises a repeat tells it: what
 // is to be removed is said once more under its key, and what had not arrived the first time is gone in a moment. That is
 // done for no update, since what was cancelled or has expired may be revised too, and must not be said any more.
-func (s *sender) find(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+func (s *sender) find(ctx context.Context, at *outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
 	if at.Sent != "" {
 		return at.Sent, nil
 	}
@@ -169,7 +169,7 @@ func noID() *headsup.SendError {
 }
 
 // revise changes or removes what was said.
-func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
 	ref, a := out.Reference, out.Activity
 	able := s.cfg.Channel.Capabilities(ref)
 	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
@@ -203,7 +203,7 @@ func (s *sender) revise(ctx context.Context, at outbox.Attempt, out headsup.Outg
 }
 
 // open creates a new conversation with the person that the reference names.
-func (s *sender) open(ctx context.Context, at outbox.Attempt, key string) (activity.Reference, error) {
+func (s *sender) open(ctx context.Context, at *outbox.Attempt, key string) (activity.Reference, error) {
 	old := at.Conversation.Reference
 	if old.User == nil || at.Conversation.Kind != book.KindPersonal { // in a group the user is whoever spoke last
 		return activity.Reference{}, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "no_user",

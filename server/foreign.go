@@ -52,7 +52,10 @@ func (s *Server) converse(bot *headsup.Bot) error {
 	if t, ok := s.handles.(talker); ok {
 		dialogs = t.Dialogs()
 	}
-	return s.engine.Converse(bot, dialogs)
+	if err := s.engine.Converse(bot, dialogs); err != nil {
+		return err
+	}
+	return topicErrors(s.engine.CheckTopics())
 }
 
 // noteOpened puts conversations that a bot in another process opens into the book, so that they can be continued from

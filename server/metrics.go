@@ -157,7 +157,7 @@ func (m *metrics) Accepted(l outbox.Lane, deliveries int) {
 }
 
 // Attempted implements [outbox.Observer].
-func (m *metrics) Attempted(a outbox.Attempt, verdict headsup.Meaning, took time.Duration) {
+func (m *metrics) Attempted(a *outbox.Attempt, verdict headsup.Meaning, took time.Duration) {
 	channel := channelWord(a.Conversation.Key.Channel)
 	if verdict == "" {
 		verdict = "delivered"

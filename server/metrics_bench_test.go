@@ -18,7 +18,7 @@ func BenchmarkObserver(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			m.Accepted(outbox.LaneNormal, 1)
-			m.Attempted(a, "", time.Millisecond)
+			m.Attempted(&a, "", time.Millisecond)
 			m.Ended(outbox.End{Lane: outbox.LaneNormal, State: outbox.StateDelivered, WantedAt: now, At: now.Add(time.Millisecond)})
 		}
 	})

@@ -101,9 +101,9 @@ func TestNothingIsToldBeforeItIsSynced(t *testing.T) {
 
 type observed struct{ accepted, ended atomic.Int64 }
 
-func (o *observed) Accepted(outbox.Lane, int)                                { o.accepted.Add(1) }
-func (o *observed) Attempted(outbox.Attempt, headsup.Meaning, time.Duration) {}
-func (o *observed) Ended(outbox.End)                                         { o.ended.Add(1) }
+func (o *observed) Accepted(outbox.Lane, int)                                 { o.accepted.Add(1) }
+func (o *observed) Attempted(*outbox.Attempt, headsup.Meaning, time.Duration) {}
+func (o *observed) Ended(outbox.End)                                          { o.ended.Add(1) }
 
 // TestDiskThatFailsToSync: at every place where the log is synced the disk refuses, once, and either keeps what it was
 // given or forgets it. Nothing is acknowledged then; what was acknowledged before is there, what was handed out can be

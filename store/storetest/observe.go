@@ -35,7 +35,7 @@ func (n *notes) Accepted(l outbox.Lane, deliveries int) {
 	n.write("accepted %d in lane %d", deliveries, l)
 }
 
-func (n *notes) Attempted(outbox.Attempt, headsup.Meaning, time.Duration) {
+func (n *notes) Attempted(*outbox.Attempt, headsup.Meaning, time.Duration) {
 	n.write("a store has attempted something")
 }
 

@@ -40,8 +40,8 @@ type race struct {
 func (r *race) now() time.Time { return r.at(time.Duration(r.clock.Load()) * time.Millisecond) }
 
 // Accepted, Attempted and Ended implement [outbox.Observer].
-func (r *race) Accepted(outbox.Lane, int)                                {}
-func (r *race) Attempted(outbox.Attempt, headsup.Meaning, time.Duration) {}
+func (r *race) Accepted(outbox.Lane, int)                                 {}
+func (r *race) Attempted(*outbox.Attempt, headsup.Meaning, time.Duration) {}
 func (r *race) Ended(e outbox.End) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
