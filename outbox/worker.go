@@ -125,7 +125,9 @@ type Worker struct {
 	running map[DeliveryID]running // guarded by mu
 	handed  chan claimed
 
-	recorders chan struct{} // one token for each that may record beside those in slots
+	recorder   Recorder
+	recording  sync.WaitGroup // of outcomes
+	unrecorded chan struct{}  // one token for each outcome whose slot somebody else has
 }
 
 // claimed is an attempt that is to be made, and since when it can have been claimed, by this process's own clock.
@@ -149,7 +151,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, free: make(chan struct{}, cfg.Slots),
 		running: make(map[DeliveryID]running), handed: make(chan claimed, cfg.Slots),
-		recorders: make(chan struct{}, min(cfg.Slots, moreRecorders)),
+		recorder: recorderOf(cfg.Store), unrecorded: make(chan struct{}, min(cfg.Slots, mostUnrecorded)),
 	}
 	if cfg.TracerProvider != nil {
 		w.tracer, w.traces = cfg.TracerProvider.Tracer(tracerName), true
@@ -182,11 +184,11 @@ const heartbeat = 5 * time.Second
 func (w *Worker) Run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	// One goroutine per slot and recorder, which keeps its grown stack from attempt to attempt.
+	// One goroutine per slot, which keeps its grown stack from attempt to attempt.
 	todo := make(chan claimed, w.cfg.Slots)
 	start := func(a claimed) { todo <- a }
 	var attempts, helpers sync.WaitGroup
-	for range w.cfg.Slots + cap(w.recorders) {
+	for range w.cfg.Slots {
 		attempts.Go(func() {
 			for a := range todo {
 				w.attempt(work, a)
@@ -204,6 +206,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.retire(start)
 	close(todo)
 	attempts.Wait()
+	w.recording.Wait()
 	helpers.Wait()
 	return nil
 }
@@ -332,51 +335,54 @@ func (w *Worker) extend(ctx context.Context) {
 	}
 }
 
-// moreRecorders is how many outcomes at most are recorded by those whose slot somebody else has already.
-const moreRecorders = 128
-
-// attempt delivers once, records the outcome and frees the slot: as soon as the channel has answered, so that the next
-// attempt is claimed in the transaction that records this one, or, when too many do so, when it is recorded.
-func (w *Worker) attempt(ctx context.Context, c claimed) {
+// attempt delivers once and has the outcome recorded, which it does not wait for. The slot is free as soon as the channel
+// has answered, so that the next attempt is claimed in the transaction that records this one, or, when too many outcomes
+// are being recorded already, when that is done.
+func (w *Worker) attempt(work context.Context, c claimed) {
 	a := c.Attempt
-	freed := false
-	defer func() {
-		if freed {
-			<-w.recorders
-		} else {
-			w.Cancel()
-		}
-	}()
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(work)
 	defer stop(nil)
-	w.mu.Lock()
-	w.running[a.Delivery] = running{a, stop}
-	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		delete(w.running, a.Delivery)
-		w.mu.Unlock()
-	}()
+	w.begins(a, stop)
 	if time.Since(c.since) > w.patience() && !w.renew(ctx, a) {
 		a.Permit.Cancel()
+		w.ends(a)
+		w.Cancel()
 		return
 	}
-	end := time.Now().Add(headsup.LeaseTime)
+	rec := recording{worker: w, attempt: a, end: time.Now().Add(headsup.LeaseTime)}
 	ctx, span := w.trace(ctx, a)
 	began := time.Now()
 	r := w.try(pace.WithPermit(ctx, a.Permit), a)
 	a.Permit.Done(w.cfg.Now()) // unless whoever has made the call has ended it
 	took := time.Since(began)
 	select {
-	case w.recorders <- struct{}{}:
-		freed = true
+	case w.unrecorded <- struct{}{}:
+		rec.freed = true
 		w.Cancel()
 	default:
 	}
-	o := w.outcome(a, r)
-	w.observe(span, a, r, o, took)
-	if errors.As(r.err, new(*Recorded)) || w.record(ctx, a, o, end) {
-		w.cfg.Done(a, o)
+	rec.outcome = w.outcome(a, r)
+	w.observe(span, a, r, rec.outcome, took)
+	if errors.As(r.err, new(*Recorded)) {
+		rec.over(true)
+		return
+	}
+	w.recording.Add(1)
+	w.recorder.RecordLater(rec.outcome, rec.told)
+}
+
+// begins and ends note which attempts run.
+func (w *Worker) begins(a *Attempt, stop context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[a.Delivery] = running{a, stop}
+}
+
+func (w *Worker) ends(a *Attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running[a.Delivery].Attempt == a { // else the next attempt of the delivery has begun
+		delete(w.running, a.Delivery)
 	}
 }
 
@@ -416,23 +422,4 @@ func (w *Worker) try(ctx context.Context, a *Attempt) (r result) {
 	}()
 	r.activity, r.err = w.cfg.Sender.Deliver(ctx, a)
 	return r
-}
-
-// record keeps trying to write the outcome down until the attempt's lease ends: what was sent must not be forgotten
-// because the database was away for a moment.
-func (w *Worker) record(ctx context.Context, a *Attempt, o Outcome, end time.Time) bool {
-	ctx = context.WithoutCancel(ctx)
-	retry := backoff.Policy{Base: 50 * time.Millisecond, Min: 20 * time.Millisecond, Max: time.Second}
-	for n := 1; ; n++ {
-		err := w.cfg.Store.RecordOutcome(ctx, o)
-		if err == nil {
-			return true
-		}
-		w.cfg.Logger.ErrorContext(ctx, "outcome not recorded", "delivery_id", int64(a.Delivery), "state", string(o.State), "error", err.Error())
-		wait := retry.Wait(n)
-		if errors.Is(err, headsup.ErrLeaseLost) || time.Now().Add(wait).After(end) {
-			return false
-		}
-		time.Sleep(wait)
-	}
 }

@@ -33,13 +33,7 @@ func (s *sender) Deliver(context.Context, *outbox.Attempt) (activity.ID, error) 
 // within runs a test in a bubble beside a worker, on a store that knows one conversation.
 func within(t *testing.T, cfg outbox.WorkerConfig, test func(t *testing.T, conversation book.Row)) {
 	t.Helper()
-	ref := activity.Reference{ChannelID: "test", Conversation: activity.ConversationAccount{ID: "c"}}
-	c, err := cfg.Store.(book.Store).Sight(t.Context(), book.Sighting{
-		Key: headsup.KeyOf("app", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceConfig, At: time.Now(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	row := knows(t, cfg.Store.(book.Store), "c")
 	w, err := outbox.NewWorker(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -52,9 +46,22 @@ func within(t *testing.T, cfg outbox.WorkerConfig, test func(t *testing.T, conve
 		}
 	})
 	synctest.Wait()
-	test(t, c.Row)
+	test(t, row)
 	stop()
 	wg.Wait()
+}
+
+// knows has a store know a conversation.
+func knows(t *testing.T, s book.Store, name activity.ConversationID) book.Row {
+	t.Helper()
+	ref := activity.Reference{ChannelID: "test", Conversation: activity.ConversationAccount{ID: name}}
+	c, err := s.Sight(t.Context(), book.Sighting{
+		Key: headsup.KeyOf("app", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceConfig, At: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Row
 }
 
 // submit accepts message 1 with a delivery of the same number.

@@ -64,6 +64,9 @@ type Accepted struct {
 	Deliveries int
 	// Replayed: the same notification had been accepted before under its key, and ID is that one's.
 	Replayed bool
+	// Status is what became of it as it was accepted, if that goes to a single conversation; else nil, and [Engine.Status]
+	// tells it.
+	Status *Status
 }
 
 // Notify accepts a notification. It is stored durably when Notify returns, and will be delivered as long as some engine
@@ -77,7 +80,7 @@ func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, 
 }
 
 func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
-	sub, err := e.submission(ctx, n)
+	sub, to, err := e.addressed(ctx, n)
 	if err != nil {
 		if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
 			return Accepted{ID: id, Replayed: found}, keyErr
@@ -98,6 +101,9 @@ func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, 
 	accepted := Accepted{ID: notificationID(receipt.Message), Replayed: receipt.Replayed}
 	if !receipt.Replayed {
 		accepted.Deliveries = sub.Recipients()
+		if len(to) == 1 {
+			accepted.Status = new(fresh(&sub, to[0].Key, receipt.Attempt != nil))
+		}
 	}
 	if sub.Spread != nil {
 		e.spreadSoon()
@@ -141,24 +147,30 @@ func (e *Engine) earlier(ctx context.Context, m outbox.Message) (id headsup.Noti
 // submission checks a notification and makes it what the outbox stores. When it is the time or the book that is against
 // it, the submission's message is returned all the same: it may be a repeat of one that was accepted.
 func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox.Submission, error) {
+	sub, _, err := e.addressed(ctx, n)
+	return sub, err
+}
+
+// addressed is submission that also tells the conversations of the deliveries.
+func (e *Engine) addressed(ctx context.Context, n headsup.Notification) (outbox.Submission, []book.Conversation, error) {
 	sub, due, err := e.draft(ctx, n)
 	if err != nil {
-		return sub, err
+		return sub, nil, err
 	}
 	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
-		return sub, err
+		return sub, nil, err
 	}
 	conversations, err := e.resolve(ctx, n.To)
 	if err != nil {
-		return sub, err
+		return sub, nil, err
 	}
 	deliver(&sub, conversations, due)
-	return sub, nil
+	return sub, conversations, nil
 }
 
 // draft is a submission that goes to nobody yet, and when it is due.
 func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.Submission, due time.Time, err error) {
-	now := e.cfg.Now()
+	now := e.cfg.Now().Truncate(time.Microsecond) // as stores keep times
 	if err := check(n); err != nil {
 		return sub, due, err
 	}
@@ -181,10 +193,10 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
 		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: e.laneOf(n), OnUnknown: n.OnUnknown, Window: n.Window,
 		Handler: n.Handler, Policy: e.policyOf(n),
-		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
+		Target: target, ExpiresAt: n.ExpiresAt.Truncate(time.Microsecond), CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}
 	due, err = checkTimes(n, now)
-	return sub, due, err
+	return sub, due.Truncate(time.Microsecond), err
 }
 
 // deliver adds a delivery to each of some conversations.

@@ -74,6 +74,26 @@ func (e *Engine) Status(ctx context.Context, id headsup.NotificationID) (Status,
 	return Status{ID: notificationID(r.Message.ID), Message: r.Message, Counts: r.Counts, Deliveries: r.Deliveries}, nil
 }
 
+// fresh is the status of a notification with a single delivery when it was accepted. It is not read from the store, which
+// would have it wait for the disk once more.
+func fresh(sub *outbox.Submission, to headsup.ConversationKey, taken bool) Status {
+	m, nd := sub.Message, sub.Deliveries[0]
+	d := outbox.Delivery{
+		ID: nd.ID, Message: m.ID, Conversation: nd.Conversation, Key: to, State: outbox.StateReady,
+		CreatedAt: sub.At, UpdatedAt: sub.At,
+	}
+	switch {
+	case nd.DueAt.After(sub.At):
+		d.State, d.DueAt = outbox.StateScheduled, nd.DueAt
+	case taken:
+		d.State, d.Claims = outbox.StateSending, 1
+	}
+	d.History = []outbox.Change{{At: sub.At, State: d.State, Attempt: d.Claims}}
+	return Status{
+		ID: notificationID(m.ID), Message: m, Counts: map[outbox.State]int64{d.State: 1}, Deliveries: []outbox.Delivery{d},
+	}
+}
+
 // message returns a notification of this bot without its deliveries, or [ErrNotFound].
 func (e *Engine) message(ctx context.Context, id headsup.NotificationID) (outbox.Message, error) {
 	n, err := messageID(id)

@@ -82,7 +82,9 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 		return nil, s.problemOf(ctx, err)
 	}
 	c := &created{Location: "/v1/notifications/" + string(accepted.ID)}
-	if status, err := s.cfg.Engine.Status(ctx, accepted.ID); err == nil {
+	if accepted.Status != nil {
+		c.Body = render(*accepted.Status)
+	} else if status, err := s.cfg.Engine.Status(ctx, accepted.ID); err == nil {
 		c.Body = render(status)
 	} else { // an error would make the caller ask again for what will be delivered
 		s.cfg.Logger.ErrorContext(ctx, "accepted notification not readable", "notification_id", string(accepted.ID), "error", err.Error())

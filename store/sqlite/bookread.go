@@ -48,10 +48,19 @@ func scanConversation(r row) (*entry, error) {
 }
 
 func (s *Store) conversations(ctx context.Context, query string, args ...any) (found []book.Conversation, err error) {
+	if found, err = s.addressed(ctx, query, args...); err != nil {
+		return nil, err
+	}
+	return found, s.writer.sync.wait(ctx)
+}
+
+// addressed is conversations for what something is said to. What it returns may not be synced yet; whatever is written
+// because of it is synced after it. A request waits for the disk once that way, and not for each of its targets, too.
+func (s *Store) addressed(ctx context.Context, query string, args ...any) (found []book.Conversation, err error) {
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	err = s.read(ctx, func(c *conn) (err error) {
+	err = s.peek(ctx, func(c *conn) (err error) {
 		found, err = readConversations(c, query, args...)
 		return err
 	})
@@ -95,28 +104,28 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 	return found.copy(), nil
 }
 
-// ConversationsByID implements [book.Store].
+// ConversationsByID implements [book.Store], as Conversation does.
 func (s *Store) ConversationsByID(
 	ctx context.Context, appID string, id activity.ConversationID,
 ) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversation+
+	return s.addressed(ctx, selectConversation+
 		"WHERE c.app_id = ? AND c.conversation_id = ? ORDER BY c.seen_at DESC, c.id DESC", text(appID), text(id))
 }
 
-// ConversationsByUser implements [book.Store].
+// ConversationsByUser implements [book.Store], as Conversation does.
 func (s *Store) ConversationsByUser(
 	ctx context.Context, appID string, user activity.AccountID,
 ) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversation+`WHERE c.id IN (
+	return s.addressed(ctx, selectConversation+`WHERE c.id IN (
 			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = ? AND p.user_id = ?)
 		ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(user))
 }
 
-// ConversationsByExternalID implements [book.Store].
+// ConversationsByExternalID implements [book.Store], as Conversation does.
 func (s *Store) ConversationsByExternalID(
 	ctx context.Context, appID, externalID string,
 ) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversation+`WHERE c.id IN (
+	return s.addressed(ctx, selectConversation+`WHERE c.id IN (
 			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = ? AND p.external_id = ?)
 		AND +c.kind = ? ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(externalID), text(book.KindPersonal))
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,7 +37,11 @@ func (s *Store) Claim(ctx context.Context, n int, now time.Time) (outbox.Claimed
 			s.wake()
 			return claimed, nil
 		}
-		claimed.Attempts = append(claimed.Attempts, step.attempts...)
+		if len(claimed.Attempts) == 0 { // as nearly always: attempts are large
+			claimed.Attempts = step.attempts
+		} else {
+			claimed.Attempts = append(claimed.Attempts, step.attempts...)
+		}
 		claimed.NextDue = step.nextDue
 		if !step.unfinished {
 			return claimed, nil
@@ -123,6 +128,7 @@ func (c *claiming) take(r *route, l outbox.Lane, from *place, n int) (had int, e
 			c.step.unfinished = c.drops >= dropHeads
 			continue
 		}
+		c.step.attempts = slices.Grow(c.step.attempts, len(page)) // attempts are large
 		for i := range page {
 			*from = page[i].place()
 			a, taken, err := c.give(r, &page[i])

@@ -18,11 +18,22 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 	if !o.State.Final() && o.State != outbox.StateReady {
 		return fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State)
 	}
-	return s.writer.do(ctx, func(t *tx) error { return t.record(o) })
+	return s.writer.do(ctx, func(t *tx) error { return t.record(&o) })
+}
+
+// RecordLater implements [outbox.Recorder].
+func (s *Store) RecordLater(o outbox.Outcome, done func(error)) {
+	if !o.State.Final() && o.State != outbox.StateReady {
+		done(fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State))
+		return
+	}
+	if err := s.writer.tell(func(t *tx) error { return t.record(&o) }, done); err != nil {
+		done(err)
+	}
 }
 
 // record ends an attempt with its outcome.
-func (t *tx) record(o outbox.Outcome) error {
+func (t *tx) record(o *outbox.Outcome) error {
 	r, err := t.attempt(o.Delivery, o.Fence)
 	if err != nil {
 		return err
@@ -55,7 +66,7 @@ func (t *tx) attempt(id outbox.DeliveryID, fence int64) (*run, error) {
 }
 
 // learn notes what the outcome of a revision tells of the delivery that it revises.
-func (t *tx) learn(id outbox.DeliveryID, o outbox.Outcome) error {
+func (t *tx) learn(id outbox.DeliveryID, o *outbox.Outcome) error {
 	h, err := t.finishedByID(id)
 	switch {
 	case errors.Is(err, outbox.ErrState), errors.Is(err, outbox.ErrNoDelivery), err == nil && h.state != unknown:

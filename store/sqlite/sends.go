@@ -27,7 +27,7 @@ func (t *tx) endWithTurn(o outbox.Outcome) error {
 	if !o.State.Final() {
 		return fmt.Errorf("sqlite: commit: %q is no end", o.State)
 	}
-	return t.record(o)
+	return t.record(&o)
 }
 
 // sends are the activities that a delivery has begun to send.

@@ -24,8 +24,8 @@ type op struct {
 	run   func(*tx) error
 	state atomic.Int32
 	err   error
-	done  chan struct{}
-	ended func() // called at the end, if not nil
+	done  chan struct{} // closed at the end, if not nil
+	ended func(error)   // called at the end, if not nil
 }
 
 const (
@@ -36,9 +36,11 @@ const (
 
 // end answers whoever waits for the op.
 func (o *op) end() {
-	close(o.done)
+	if o.done != nil {
+		close(o.done)
+	}
 	if o.ended != nil {
-		o.ended()
+		o.ended(o.err)
 	}
 }
 
@@ -86,14 +88,17 @@ func (w *writer) do(ctx context.Context, f func(*tx) error) error {
 
 // post is do for somebody who does not wait; ended is called when it is over. An error is logged.
 func (w *writer) post(what string, f func(*tx) error, ended func()) error {
-	o := &op{run: f, done: make(chan struct{})}
-	o.ended = func() {
-		if o.err != nil {
-			w.log.Warn("background write failed", "what", what, "error", o.err)
+	return w.tell(f, func(err error) {
+		if err != nil {
+			w.log.Warn("background write failed", "what", what, "error", err)
 		}
 		ended()
-	}
-	return w.enqueue(o)
+	})
+}
+
+// tell is do for somebody who does not wait and is told the error, in a goroutine that must not be held up.
+func (w *writer) tell(f func(*tx) error, ended func(error)) error {
+	return w.enqueue(&op{run: f, ended: ended})
 }
 
 func (w *writer) enqueue(o *op) error {
