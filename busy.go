@@ -47,7 +47,8 @@ func DialogBusy(by string) bool {
 
 // Limits of [Busy].
 const (
-	// MaxBusy is how many may say so at once in one conversation; of more, the oldest are forgotten.
+	// MaxBusy is how many may say so at once in one conversation; of more, the oldest are forgotten, though
+	// no dialogs.
 	MaxBusy = 16
 	// MaxBusyPriority bounds priorities, in both directions.
 	MaxBusyPriority = 100
@@ -121,8 +122,14 @@ func (m Mark) Apply(all []Busy) []Busy {
 	}
 	next = append(next, b)
 	slices.SortStableFunc(next, func(a, b Busy) int { return a.Since.Compare(b.Since) })
-	return next[max(0, len(next)-MaxBusy):]
+	for len(next) > MaxBusy {
+		next = slices.Delete(next, oldest(next), oldest(next)+1)
+	}
+	return next
 }
+
+// oldest is where the first is that is not a dialog's: nobody would say again that a dialog goes on.
+func oldest(all []Busy) int { return max(0, slices.IndexFunc(all, func(b Busy) bool { return b.By != BusyDialog })) }
 
 // Busy says, when the turn commits, that its conversation is in the middle of something: what can wait is not said until
 // [Turn.Free], or until it has run out. It replaces what was said under the same name, and later calls of the turn replace

@@ -113,6 +113,9 @@ type SendError struct {
 	Scope pace.Level
 	// Suspends: nothing can be said in the conversation any more until somebody there acts.
 	Suspends bool
+	// Unreached: the channel has not heard of the call, since its name, a connection or its certificate was wanting. With
+	// [MeaningTransient] this says nothing of what was to be said, so that it is not given up for it as soon as for others.
+	Unreached bool
 	// Err is the cause. May be nil.
 	Err error
 }

@@ -143,7 +143,11 @@ func (p *PacedChannel) learn(r pace.Route, conversation string, failure *SendErr
 		p.limits.Throttled(r, conversation, failure.RetryAfter, now)
 	case failure.Scope == pace.LevelHost:
 		if !errors.Is(failure.Err, context.Canceled) { // it was ended from here
-			p.limits.Failed(r, now)
+			reason := pace.ReasonUnreachable
+			if failure.Reason == ReasonTLS {
+				reason = ReasonTLS
+			}
+			p.limits.Failed(r, reason, now)
 		}
 	case failure.Status != 0:
 		p.limits.Succeeded(r, conversation, now) // it was taken, whatever it led to

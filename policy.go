@@ -39,9 +39,22 @@ type Policy struct {
 	Quiet time.Duration
 	// Priority is how pressing the notification is. What is going on with a smaller one does not keep it from being said.
 	Priority int
+	// Release says how it is said when others of its topic wait with it; for wait only. Empty means each.
+	Release Release
 	// Expects says that the notification asks for a reply, whatever goes on.
 	Expects Reply
 }
+
+// Release says how notifications are said that have waited together in a conversation.
+type Release string
+
+const (
+	// ReleaseEach says each by itself, in order. Also the zero value's meaning.
+	ReleaseEach Release = "each"
+	// ReleaseDigest says those of one topic as one message, a list of their texts. What is more than a text is said by
+	// itself, in its place.
+	ReleaseDigest Release = "digest"
+)
 
 // Reply says what becomes of the person's answer to a notification. The zero value expects none.
 type Reply struct {

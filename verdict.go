@@ -1,6 +1,7 @@
 package headsup
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"slices"
@@ -32,6 +33,8 @@ const (
 	ReasonNoToken = "no_token"
 	// ReasonNotFound: the conversation, or the activity, is not there.
 	ReasonNotFound = "not_found"
+	// ReasonTLS: the channel's host has shown a certificate that is not good. Nothing was sent.
+	ReasonTLS = "tls"
 )
 
 // verdicts follow Microsoft's "Build conversational capability" (status codes of Teams) and the Connector API reference.
@@ -103,7 +106,10 @@ func refusalOf(ch activity.ChannelID, e *connector.Error) *SendError {
 	case e.Status == 0 && e.MaybeDelivered:
 		s.Meaning, s.Reason, s.Scope = MeaningUnknown, "no_answer", pace.LevelHost
 	case e.Status == 0:
-		s.Meaning, s.Reason, s.Scope = MeaningTransient, "unreachable", pace.LevelHost
+		s.Meaning, s.Reason, s.Scope, s.Unreached = MeaningTransient, "unreachable", pace.LevelHost, true
+		if errors.As(e.Err, new(*tls.CertificateVerificationError)) {
+			s.Reason = ReasonTLS
+		}
 	default:
 		a := verdictOn(ch, e)
 		s.Meaning, s.Reason, s.Scope, s.Suspends = a.Meaning, a.Reason, a.Scope, a.Suspends

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -41,45 +40,25 @@ func (o options) place(ctx context.Context) (p place, err error) {
 	return p, nil
 }
 
-var databases int
-
 // make makes an empty database on a server, whose URL leads to another one.
 func (p *place) make(ctx context.Context, server string) error {
-	u, err := url.Parse(server)
+	database, drop, err := postgres.Scratch(ctx, server)
 	if err != nil {
-		return errors.New("it is no URL") // the error would tell its password
+		return err
 	}
-	databases++
-	name := fmt.Sprintf("headsup_bench_%d_%d", os.Getpid(), databases)
+	p.database, p.drop = database, func() error { return drop(ctx) }
 	var version, synced string
-	if err := statement(ctx, server, func(c *pgx.Conn) error {
-		if err := c.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('synchronous_commit')").Scan(&version, &synced); err != nil {
-			return err
-		}
-		_, err := c.Exec(ctx, "CREATE DATABASE "+name)
-		return err
-	}); err != nil {
-		return err
+	c, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return errors.Join(err, p.drop())
+	}
+	err = c.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('synchronous_commit')").Scan(&version, &synced)
+	if err := errors.Join(err, c.Close(ctx)); err != nil {
+		return errors.Join(err, p.drop())
 	}
 	version, _, _ = strings.Cut(version, " ")
 	p.what = fmt.Sprintf("PostgreSQL %s, synchronous_commit %s", version, synced)
-	u.Path = "/" + name
-	p.database = u.String()
-	p.drop = func() error {
-		return statement(ctx, server, func(c *pgx.Conn) error {
-			_, err := c.Exec(ctx, "DROP DATABASE "+name)
-			return err
-		})
-	}
 	return nil
-}
-
-func statement(ctx context.Context, server string, run func(*pgx.Conn) error) error {
-	c, err := pgx.Connect(ctx, server)
-	if err != nil {
-		return err
-	}
-	return errors.Join(run(c), c.Close(ctx))
 }
 
 // open opens the store there.

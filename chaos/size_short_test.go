@@ -10,4 +10,9 @@ const (
 	terminations = 4
 	pause        = 3 * time.Second
 	outage       = 3 * time.Second
+	memoryEnds   = 3
+
+	crowd         = 3000
+	crowdPause    = 100 * time.Millisecond
+	crowdPatience = time.Minute
 )

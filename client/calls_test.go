@@ -87,6 +87,10 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 			_, err := c.Pauses(ctx, 3)
 			return err
 		}},
+		"topics": {"GET /v1/topics ", `{"topics":[]}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Topics(ctx)
+			return err
+		}},
 		"end pause": {"DELETE /v1/pauses/p%2F1 ", `{"id":"p/1"}`, func(ctx context.Context, c *client.Client) error {
 			_, err := c.EndPause(ctx, "p/1")
 			return err

@@ -22,6 +22,7 @@ const (
 	notifications = "/v1/notifications"
 	deliveries    = "/v1/deliveries"
 	pauses        = "/v1/pauses"
+	topics        = "/v1/topics"
 	jobs          = "/v1/jobs"
 	keys          = "/v1/keys"
 )

@@ -234,6 +234,14 @@ type Outcome struct {
 	At       time.Time
 }
 
+// Replay says how deliveries are replayed.
+type Replay struct {
+	At time.Time
+	// Forbidden: the conversations of those that are replayed, and of no others, are tried once more if the channel has
+	// forbidden them: in the same step, what was [book.ReachBlocked] becomes active, with [ReasonReplayed] as its cause.
+	Forbidden bool
+}
+
 // Delivery is one message's way to one conversation, as far as it has come.
 type Delivery struct {
 	ID           DeliveryID

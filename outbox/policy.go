@@ -161,6 +161,7 @@ type storedPolicy struct {
 	Quiet    int64              `json:"quiet,omitzero"`
 	Priority int                `json:"priority,omitzero"`
 	Reply    bool               `json:"reply,omitzero"`
+	Release  headsup.Release    `json:"release,omitzero"`
 	ReplyTo  string             `json:"reply_to,omitzero"`
 	Within   int64              `json:"within,omitzero"`
 }
@@ -171,8 +172,9 @@ func EncodePolicy(p headsup.Policy) (string, error) {
 		return "", nil
 	}
 	raw, err := json.Marshal(storedPolicy{
-		p.Name, p.MaxWait.Microseconds(), p.Then, p.With, p.Quiet.Microseconds(), p.Priority,
-		p.Expects.Wanted, p.Expects.To, p.Expects.Within.Microseconds(),
+		Name: p.Name, MaxWait: p.MaxWait.Microseconds(), Then: p.Then, With: p.With, Quiet: p.Quiet.Microseconds(),
+		Priority: p.Priority, Release: p.Release,
+		Reply: p.Expects.Wanted, ReplyTo: p.Expects.To, Within: p.Expects.Within.Microseconds(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("outbox: encode a policy: %w", err)
@@ -191,7 +193,7 @@ func DecodePolicy(text string) (headsup.Policy, error) {
 	}
 	return headsup.Policy{
 		Name: p.Name, MaxWait: time.Duration(p.MaxWait) * time.Microsecond, Then: p.Then, With: p.With,
-		Quiet: time.Duration(p.Quiet) * time.Microsecond, Priority: p.Priority,
+		Quiet: time.Duration(p.Quiet) * time.Microsecond, Priority: p.Priority, Release: p.Release,
 		Expects: headsup.Reply{Wanted: p.Reply, To: p.ReplyTo, Within: time.Duration(p.Within) * time.Microsecond},
 	}, nil
 }

@@ -18,6 +18,9 @@ type Send struct {
 	Taken    bool
 	Activity activity.ID
 	At       time.Time
+	// With is the delivery that says this one together with others; see [Store.Join]. 0 for none; its own id for the one
+	// that says them.
+	With DeliveryID
 }
 
 // Conclude is the op that records an attempt's outcome when the turn that it has run commits: both happen or neither. An

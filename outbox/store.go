@@ -98,6 +98,21 @@ type Store interface {
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.
 	RecordSend(ctx context.Context, s Send) error
 
+	// Behind lists up to n deliveries with [VerbSend] that stand behind one in its lane, in order: until the first that is
+	// not ready and due, or of which something was sent or joined already. What is not in a lane has nothing behind it.
+	Behind(ctx context.Context, id DeliveryID, n int) ([]Part, error)
+
+	// Join writes down, durably, which deliveries a running attempt says together with its own; it is refused as
+	// RecordOutcome is. Those of others that do not wait in the attempt's lane any more are left out. Each other that was
+	// joined may have arrived, and its attempts come with a [Send] that tells the lead, until it is replayed; so do those
+	// of the lead, which is one of the parts. A lead that has joined others before has
+	// only these from then on.
+	Join(ctx context.Context, j Joining) error
+
+	// Joined lists the parts of what a lead says, the lead's own first, the others in the order in which they were joined,
+	// however they stand; none if it has joined nothing.
+	Joined(ctx context.Context, lead DeliveryID) ([]Part, error)
+
 	// Extend prolongs the leases of running attempts and returns those that are lost: ended, reclaimed, or their
 	// conversation taken over.
 	Extend(ctx context.Context, attempts []Attempt, until time.Time) (lost []DeliveryID, err error)
@@ -147,11 +162,11 @@ type Store interface {
 	// [ReasonReplayed]. [ErrNoDelivery]; [ErrState] in any other state; [ErrRecalled] or [ErrPurged] if its message was
 	// recalled or purged, unless it is a [VerbDelete]; [ErrChanging] while its message is being cancelled or rescheduled;
 	// [book.ErrNotFound] if its conversation is not in the book any more.
-	ReplayDelivery(ctx context.Context, id DeliveryID, at time.Time) (Delivery, error)
+	ReplayDelivery(ctx context.Context, id DeliveryID, r Replay) (Delivery, error)
 
 	// ReplayDeliveries replays up to f.Limit deliveries that match f and may be replayed, oldest first, and returns how
 	// many. f.Before is not used.
-	ReplayDeliveries(ctx context.Context, f DeliveryFilter, at time.Time) (int, error)
+	ReplayDeliveries(ctx context.Context, f DeliveryFilter, r Replay) (int, error)
 
 	// SettleDelivery makes an unknown delivery delivered or failed, with [ReasonSettled], because somebody knows.
 	// [ErrNoDelivery]; [ErrState] when it is not unknown.

@@ -29,6 +29,9 @@ const (
 	ReasonRestored = "restored"
 )
 
+// unreachedFor is of how many attempts that have not reached their channel one counts as failed.
+const unreachedFor = 24
+
 // maxDetail bounds what a channel's words may add to a delivery's history.
 const maxDetail = 300
 
@@ -75,6 +78,11 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 			wait = w.cfg.Retry.Wait(a.Claims)
 		}
 	case headsup.MeaningTransient:
+		if failure.Unreached { // it can be nothing that this delivery is to blame for, and expires when it is no longer wanted
+			wait = w.cfg.Retry.Wait(a.Claims)
+			o.Failed = a.ExpiresAt.IsZero() && a.Claims%unreachedFor == 0
+			break
+		}
 		o.Failed = true
 		wait = w.cfg.Retry.Wait(a.Failures + 1)
 	case headsup.MeaningUnknown:

@@ -50,7 +50,8 @@ type WorkerConfig struct {
 	Retry, RetryUnknown backoff.Policy
 
 	// MaxFailures ends a delivery after so many failures. Zero means 32, which takes about an hour. Being throttled does
-	// not count.
+	// not count. Nor does a channel that could not be reached ([headsup.SendError]): that ends the delivery when it expires,
+	// or, if it never does, after 24 times as many attempts, which takes about a day.
 	MaxFailures int
 
 	// Done is told every recorded outcome, if set. It must not block.

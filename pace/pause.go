@@ -164,8 +164,9 @@ func (l *Limiter) Throttled(r Route, conversation string, wait time.Duration, no
 
 // Failed tells that a call has failed in a way that speaks of the host rather than of the call: it could not be reached,
 // broke off, or said that it is out of order. After ten in a row the host is paused, for longer from time to time while
-// what is tried fails too. It returns the pause that it has led to, if any.
-func (l *Limiter) Failed(r Route, now time.Time) (Pause, bool) {
+// what is tried fails too. The reason, [ReasonUnreachable] or a word like it, is that of the pause that it leads to, which is
+// returned if there is one.
+func (l *Limiter) Failed(r Route, reason string, now time.Time) (Pause, bool) {
 	if l == nil || r.Host == "" {
 		return Pause{}, false
 	}
@@ -192,7 +193,7 @@ func (l *Limiter) Failed(r Route, now time.Time) (Pause, bool) {
 		trips = b.pause.Trips
 	}
 	d := doubled(ShortestPause, trips, longestOutage)
-	p := l.pause(r.OfHost(), told.Add(d), now.Add(d), ReasonUnreachable)
+	p := l.pause(r.OfHost(), told.Add(d), now.Add(d), reason)
 	l.tells(p.Scope)
 	l.sweep(now)
 	l.mu.Unlock()

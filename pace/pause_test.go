@@ -182,7 +182,7 @@ func TestAnOutage(t *testing.T) {
 			second[now.Unix()]++
 		}
 		p.Done(now)
-		l.Failed(r, now)
+		l.Failed(r, pace.ReasonUnreachable, now)
 	}
 	if tried > 200 {
 		t.Errorf("tried %d times in half an hour", tried)
@@ -213,7 +213,7 @@ func TestSomeFailuresPauseNoHost(t *testing.T) {
 	r := route("a")
 	for i := range 100 {
 		now := t0.Add(time.Duration(i) * time.Second)
-		if p, paused := l.Failed(r, now); paused {
+		if p, paused := l.Failed(r, pace.ReasonUnreachable, now); paused {
 			t.Fatalf("after failure %d: %v", i, p)
 		}
 		if i%9 == 0 {

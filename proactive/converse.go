@@ -32,7 +32,7 @@ type Notice struct {
 // a reply. The turn's state, what goes on from then on, and the delivery's outcome commit together.
 func (s *sender) converse(ctx context.Context, at *outbox.Attempt, a *activity.Activity) (activity.ID, error) {
 	if s.talk.bot == nil {
-		return s.cancelAlone(ctx, at, a)
+		return s.speakAlone(ctx, at, a)
 	}
 	m, err := s.cfg.Store.Message(ctx, at.Message)
 	if err != nil {
@@ -76,9 +76,16 @@ func (s *sender) converse(ctx context.Context, at *outbox.Attempt, a *activity.A
 	return "", log.failure(err)
 }
 
-// cancelAlone is for an engine without a bot: what goes on is not here, so its flags are all that can be taken down.
-func (s *sender) cancelAlone(ctx context.Context, at *outbox.Attempt, a *activity.Activity) (activity.ID, error) {
-	if _, err := s.cfg.Store.Mark(ctx, at.Conversation.Key, headsup.Mark{Free: true, All: true, At: s.cfg.Now()}); err != nil {
+// speakAlone is for an engine without a bot: what goes on is not here, so all that can be done is to say it, and to take
+// down what cancel ends.
+func (s *sender) speakAlone(ctx context.Context, at *outbox.Attempt, a *activity.Activity) (activity.ID, error) {
+	if at.Policy.Expects.Wanted || at.Policy.With != "" {
+		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonNoHandler,
+			Err: errors.New("there is no bot here that would interrupt or get the reply")}
+	}
+	if at.As != headsup.PolicyCancel {
+		// There is nothing here that could be put aside.
+	} else if _, err := s.cfg.Store.Mark(ctx, at.Conversation.Key, headsup.Mark{Free: true, All: true, At: s.cfg.Now()}); err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "not_recorded", Err: err}
 	}
 	if at.Handler != "" {

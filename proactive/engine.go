@@ -114,7 +114,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, errors.New("proactive: config: Channel is required")
 	}
 	for name, topic := range cfg.Topics {
-		if err := checkTerms(topic.Policy); err != nil {
+		if err := topic.Validate(); err != nil {
 			return nil, fmt.Errorf("proactive: config: topic %q: %w", name, err)
 		}
 	}

@@ -24,6 +24,7 @@ type fixture struct {
 	engine  *proactive.Engine
 	bot     *headsup.Bot
 	channel *bottest.Recorder
+	around  headsup.Channel // the channel, or one around it; nil for the channel
 	store   *memory.Store
 }
 

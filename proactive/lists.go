@@ -143,35 +143,9 @@ func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error)
 	if err != nil {
 		return d, err
 	}
-	back := func() {}
-	if d.State.Final() && d.State != outbox.StateDelivered {
-		back = e.lift(ctx, d)
-	}
-	replayed, err := e.cfg.Store.ReplayDelivery(ctx, d.ID, e.cfg.Now())
-	if err != nil {
-		back()
-	}
+	replayed, err := e.cfg.Store.ReplayDelivery(ctx, d.ID, outbox.Replay{At: e.cfg.Now(), Forbidden: true})
 	return e.told(replayed, err)
 }
-
-// lift lets a delivery's conversation be tried that the channel has forbidden, and returns what takes that back. The
-// attempt looks at the book, so an error is only told to the log: the delivery fails then, as it would have without.
-func (e *Engine) lift(ctx context.Context, d outbox.Delivery) (back func()) {
-	c, err := e.cfg.Store.Conversation(ctx, d.Key)
-	if err != nil || c.Reach != book.ReachBlocked {
-		return func() {}
-	}
-	mark := func(r book.Reach, cause string) {
-		if err := e.cfg.Store.StrikeOut(ctx, d.Key, r, cause, e.cfg.Now()); err != nil {
-			e.cfg.Logger.WarnContext(ctx, "conversation not marked", "delivery_id", int64(d.ID), "reach", string(r), "error", err.Error())
-		}
-	}
-	mark(book.ReachActive, causeReplayed)
-	return func() { mark(c.Reach, c.Cause) }
-}
-
-// causeReplayed is the cause of a reach that somebody has asked to try.
-const causeReplayed = "replayed"
 
 // ReplayAll tries deliveries again that have ended without success and match f, oldest first, and returns how many. With
 // forbidden, the conversations of those that the channel has forbidden are tried once more, as [Engine.Replay] does;
@@ -188,44 +162,11 @@ func (e *Engine) ReplayAll(ctx context.Context, f DeliveryFilter, forbidden bool
 	if err != nil || !found {
 		return 0, err
 	}
-	if forbidden {
-		if err := e.liftAll(ctx, of); err != nil {
-			return 0, err
-		}
-	}
-	n, err := e.cfg.Store.ReplayDeliveries(ctx, of, e.cfg.Now())
+	n, err := e.cfg.Store.ReplayDeliveries(ctx, of, outbox.Replay{At: e.cfg.Now(), Forbidden: forbidden})
 	if err != nil {
 		return n, fmt.Errorf("proactive: replay: %w", err)
 	}
 	return n, nil
-}
-
-// liftAll lets the conversations be tried of the deliveries that a replay of f is about to bring back: the oldest, while
-// the list begins with the newest.
-func (e *Engine) liftAll(ctx context.Context, f outbox.DeliveryFilter) error {
-	const atOnce = 200
-	most := f.Limit
-	var oldest []outbox.Delivery
-	f.Limit = atOnce
-	for more := true; more; more = f.Before != 0 {
-		page, err := e.cfg.Store.ListDeliveries(ctx, f)
-		if err != nil {
-			return fmt.Errorf("proactive: list deliveries: %w", err)
-		}
-		for _, d := range page.Deliveries {
-			if d.State.Final() && d.State != outbox.StateDelivered {
-				oldest = append(oldest, outbox.Delivery{ID: d.ID, Key: d.Key})
-			}
-		}
-		if over := len(oldest) - most; over > most { // now and then
-			oldest = append(oldest[:0], oldest[over:]...)
-		}
-		f.Before = page.Next
-	}
-	for _, d := range oldest[max(0, len(oldest)-most):] {
-		e.lift(ctx, d)
-	}
-	return nil
 }
 
 // Settle says what became of a delivery whose outcome is unknown: delivered, with the id that the channel gave it if that is

@@ -179,7 +179,7 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	}
 	sub = outbox.Submission{At: now, Message: outbox.Message{
 		ID: outbox.MessageID(ident.New()), AppID: e.cfg.AppID, Key: n.Key, Fingerprint: mark, Body: body, Value: n.Value,
-		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: laneOf(n.Lane), OnUnknown: n.OnUnknown, Window: n.Window,
+		Topic: n.Topic, CollapseKey: n.CollapseKey, Lane: e.laneOf(n), OnUnknown: n.OnUnknown, Window: n.Window,
 		Handler: n.Handler, Policy: e.policyOf(n),
 		Target: target, ExpiresAt: n.ExpiresAt, CreatedAt: now, Trace: outbox.TraceOf(ctx),
 	}}

@@ -207,6 +207,91 @@ func TestThrottledDeliveryWaitsAsToldAndDoesNotGiveUp(t *testing.T) {
 	})
 }
 
+// TestOnlyWhatIsReplayedIsTried: of what a channel has forbidden, those conversations are tried again of which something is
+// replayed, and no others: not of what was recalled, and not beyond the limit.
+func TestOnlyWhatIsReplayedIsTried(t *testing.T) {
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "blocked", Status: 403, Suspends: true}
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		people := []activity.AccountID{"ann", "ben", "cy"}
+		ids := make([]headsup.NotificationID, len(people))
+		for i, p := range people {
+			f.hear(t, inbound("1", "c-"+string(p), string(p), "hi"))
+			ids[i] = f.notify(t, headsup.Notification{To: headsup.Target{User: p}, Text: "x"}).ID
+			time.Sleep(time.Second)
+		}
+		if _, err := f.engine.Recall(t.Context(), ids[0]); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := f.engine.ReplayAll(t.Context(), proactive.DeliveryFilter{Limit: 1}, true); n != 1 || err != nil {
+			t.Fatalf("%d were replayed, %v", n, err)
+		}
+		synctest.Wait()
+		for i, want := range []int{1, 2, 1} {
+			if n := f.status(t, ids[i]).Deliveries[0].Claims; n != want {
+				t.Errorf("%s was tried %d times, want %d", people[i], n, want)
+			}
+		}
+		for i, want := range []string{"blocked", "blocked", "blocked"} {
+			c, err := f.store.Conversation(t.Context(), f.status(t, ids[i]).Deliveries[0].Key)
+			if err != nil || string(c.Reach) != want || c.Cause == outbox.ReasonReplayed {
+				t.Errorf("%s is %s for %q, %v", people[i], c.Reach, c.Cause, err)
+			}
+		}
+	})
+}
+
+// TestUnreachedChannelIsTriedUntilTheMessageExpires (F18, F19): that a name or a certificate is wanting says nothing of a
+// message, so that it is not given up for it while it is wanted.
+func TestUnreachedChannelIsTriedUntilTheMessageExpires(t *testing.T) {
+	reached := false
+	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
+		if reached {
+			return nil
+		}
+		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "unreachable", Unreached: true}
+	}}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		n := headsup.Notification{To: headsup.Target{User: "ann"}, Text: "x"}
+		ask := func(conversation string, expires time.Duration) headsup.NotificationID {
+			f.hear(t, inbound("1", conversation, "ann", "hi"))
+			n.To = headsup.Target{Conversation: activity.ConversationID(conversation)}
+			if expires > 0 {
+				n.ExpiresAt = time.Now().Add(expires)
+			}
+			return f.notify(t, n).ID
+		}
+		without := ask("c1", 0)
+		long, short := ask("c2", 7*24*time.Hour), ask("c3", 6*time.Hour)
+		time.Sleep(5 * time.Hour)
+		for _, id := range []headsup.NotificationID{without, long, short} {
+			if s := f.status(t, id); s.State() != outbox.StateReady || s.Deliveries[0].Claims < 60 || s.Deliveries[0].Failures > 6 {
+				t.Errorf("after five hours it is %s, after %d attempts and %d failures", s.State(), s.Deliveries[0].Claims, s.Deliveries[0].Failures)
+			}
+		}
+		time.Sleep(3 * 24 * time.Hour)
+		if s := f.status(t, short); s.State() != outbox.StateExpired {
+			t.Errorf("what was to expire is %s", s.State())
+		}
+		if s := f.status(t, without); s.State() != outbox.StateFailed || s.Deliveries[0].Reason != outbox.ReasonGaveUp {
+			t.Errorf("what never expires is %s (%s) after three days", s.State(), s.Deliveries[0].Reason)
+		}
+		if _, err := f.engine.Replay(t.Context(), proactive.DeliveryText(f.status(t, without).Deliveries[0].ID)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Hour)
+		if s := f.status(t, without); s.State() != outbox.StateReady {
+			t.Errorf("replayed, it is %s (%s) after five hours", s.State(), s.Deliveries[0].Reason)
+		}
+		reached = true
+		time.Sleep(time.Hour)
+		if s := f.status(t, long); s.State() != outbox.StateDelivered {
+			t.Errorf("what was wanted for longer is %s", s.State())
+		}
+	})
+}
+
 func TestNotificationExpires(t *testing.T) {
 	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
 		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy"}

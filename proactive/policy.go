@@ -13,12 +13,6 @@ import (
 	"github.com/headsup-bot/headsup/book"
 )
 
-// Topic is what goes for the notifications of a topic that do not say so themselves.
-type Topic struct {
-	// Policy is for when their conversations are busy. Expects is not used.
-	Policy headsup.Policy
-}
-
 // Interrupter puts aside what goes on in a conversation, and ends it. Package dialog implements it. All but Knows are called
 // in a running turn, with its context, and change nothing but the turn's state.
 type Interrupter interface {
@@ -67,22 +61,6 @@ func (noDialogs) Interrupt(_ context.Context, _ *headsup.Turn, name string, _ js
 func (noDialogs) Resume(context.Context, *headsup.Turn) error    { return nil }
 func (noDialogs) CancelAll(context.Context, *headsup.Turn) error { return nil }
 
-// policyOf is a notification's policy, or that of its topic.
-func (e *Engine) policyOf(n headsup.Notification) headsup.Policy {
-	p := n.Policy
-	if p.Name == "" {
-		expects := p.Expects
-		if topic := e.cfg.Topics[n.Topic].Policy; topic.Name != "" {
-			p = topic
-		}
-		p.Expects = expects
-	}
-	if p.Name == headsup.PolicyAdHoc {
-		p.Name = ""
-	}
-	return p
-}
-
 // silent reports whether a notification says nothing by itself: whoever interrupts does.
 func silent(n headsup.Notification) bool {
 	return n.Policy.Name == headsup.PolicyInterrupt && n.Policy.With != "" && contentOf(n).IsZero()
@@ -123,41 +101,49 @@ func (e *Engine) interrupts(name string) bool {
 	return handler || e.talk.interrupter != nil && e.talk.interrupter.Knows(name)
 }
 
-// checkTerms finds what is wrong with a policy by itself.
+// checkTerms finds what is wrong with a policy by itself; the first of it.
 func checkTerms(p headsup.Policy) error {
+	if wrong := terms(p); len(wrong) > 0 {
+		return wrong[0]
+	}
+	return nil
+}
+
+// terms is everything that is wrong with a policy by itself.
+func terms(p headsup.Policy) (wrong []error) {
 	names := headsup.Policies()
 	wait, interrupt := p.Name == headsup.PolicyWait, p.Name == headsup.PolicyInterrupt || p.Then == headsup.PolicyInterrupt
 	adhoc := p.Name == "" || p.Name == headsup.PolicyAdHoc
-	switch {
-	case p.Name != "" && !slices.Contains(names, p.Name):
-		return &FieldError{"policy", "is none of adhoc, wait, interrupt, cancel, drop"}
-	case !wait && p.MaxWait != 0:
-		return &FieldError{"max_wait", "is for wait"}
-	case p.MaxWait < 0 || p.MaxWait > headsup.MaxWait:
-		return &FieldError{"max_wait", "is not between 0 and 30 days"}
-	case !wait && p.Then != "":
-		return &FieldError{"then", "is for wait"}
-	case p.Then != "" && (p.Then == headsup.PolicyWait || !slices.Contains(names, p.Then)):
-		return &FieldError{"then", "is none of adhoc, interrupt, cancel, drop"}
-	case p.With != "" && !interrupt:
-		return &FieldError{"with", "is for interrupt"}
-	case adhoc && p.Quiet != 0:
-		return &FieldError{"quiet", "is not for adhoc"}
-	case p.Quiet < 0 || p.Quiet > headsup.MaxQuiet:
-		return &FieldError{"quiet", "is not between 0 and 1 hour"}
-	case adhoc && p.Priority != 0:
-		return &FieldError{"priority", "is not for adhoc"}
-	case p.Priority < -headsup.MaxBusyPriority || p.Priority > headsup.MaxBusyPriority:
-		return &FieldError{"priority", fmt.Sprintf("is not between %d and %d", -headsup.MaxBusyPriority, headsup.MaxBusyPriority)}
-	case !p.Expects.Wanted && p.Expects != headsup.Reply{}:
-		return &FieldError{"expects", "is not reply"}
-	case p.Expects.Within < 0 || p.Expects.Within > headsup.MaxReplyWithin:
-		return &FieldError{"reply_within", "is not between 0 and 7 days"}
+	for _, rule := range []struct {
+		broken        bool
+		field, reason string
+	}{
+		{p.Name != "" && !slices.Contains(names, p.Name), "policy", "is none of adhoc, wait, interrupt, cancel, drop"},
+		{!wait && p.MaxWait != 0, "max_wait", "is for wait"},
+		{wait && (p.MaxWait < 0 || p.MaxWait > headsup.MaxWait), "max_wait", "is not between 0 and 30 days"},
+		{!wait && p.Then != "", "then", "is for wait"},
+		{wait && p.Then != "" && (p.Then == headsup.PolicyWait || !slices.Contains(names, p.Then)), "then", "is none of adhoc, interrupt, cancel, drop"},
+		{!wait && p.Release != "", "release", "is for wait"},
+		{wait && p.Release != "" && p.Release != headsup.ReleaseEach && p.Release != headsup.ReleaseDigest, "release", "is none of each, digest"},
+		{p.With != "" && !interrupt, "with", "is for interrupt"},
+		{adhoc && p.Quiet != 0, "quiet", "is not for adhoc"},
+		{!adhoc && (p.Quiet < 0 || p.Quiet > headsup.MaxQuiet), "quiet", "is not between 0 and 1 hour"},
+		{adhoc && p.Priority != 0, "priority", "is not for adhoc"},
+		{!adhoc && (p.Priority < -headsup.MaxBusyPriority || p.Priority > headsup.MaxBusyPriority), "priority",
+			fmt.Sprintf("is not between %d and %d", -headsup.MaxBusyPriority, headsup.MaxBusyPriority)},
+		{!p.Expects.Wanted && p.Expects != headsup.Reply{}, "expects", "is not reply"},
+		{p.Expects.Within < 0 || p.Expects.Within > headsup.MaxReplyWithin, "reply_within", "is not between 0 and 7 days"},
+	} {
+		if rule.broken {
+			wrong = append(wrong, &FieldError{rule.field, rule.reason})
+		}
 	}
-	if err := checkName("with", p.With); err != nil {
-		return err
+	for _, err := range []error{checkName("with", p.With), checkName("reply_to", p.Expects.To)} {
+		if err != nil {
+			wrong = append(wrong, err)
+		}
 	}
-	return checkName("reply_to", p.Expects.To)
+	return wrong
 }
 
 // SetBusy says, for the bot or its operator, that a conversation is in the middle of something, and returns its entry. What

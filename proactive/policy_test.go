@@ -121,10 +121,13 @@ func conversing(t *testing.T, ch *bottest.Recorder, test func(t *testing.T, f fi
 // start makes an engine and its bot on the fixture's store, and lets it run.
 func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nolint:revive // the test comes first
 	t.Helper()
+	if f.around == nil {
+		f.around = f.channel
+	}
 	var err error
 	if f.engine, err = proactive.New(proactive.Config{
-		AppID: "app", Store: f.store, Channel: f.channel,
-		Topics: map[string]proactive.Topic{"news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}},
+		AppID: "app", Store: f.store, Channel: f.around,
+		Topics: map[string]proactive.Topic{"news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -216,6 +219,62 @@ func TestFivePolicies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRecallTakesBackAllThatAnInterruptionHasSaid: the notification, and what the dialog said that was begun for it.
+func TestRecallTakesBackAllThatAnInterruptionHasSaid(t *testing.T) {
+	conversing(t, &bottest.Recorder{}, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "book"))
+		id := f.tell(t, headsup.Policy{Name: headsup.PolicyInterrupt, With: "survey"}, "news")
+		f.saidAll(t, "news", "survey begins with 7")
+		if _, err := f.engine.Recall(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		f.saidAll(t)
+	})
+}
+
+// TestWhatATurnHasSaidIsNotSaidAgain: a process stops after the channel has taken what its turn says, and before that is recorded;
+// when somebody else takes it up, what was to be interrupted is over.
+func TestWhatATurnHasSaidIsNotSaidAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := fixture{channel: &bottest.Recorder{}, store: memory.New()}
+		ctx, stop := context.WithCancel(t.Context())
+		wait := f.start(t, ctx)
+		f.hear(t, inbound("0", "c", "ann", "hello"))
+		f.hear(t, inbound("1", "c", "ann", "book"))
+		stop()
+		wait()
+		id := f.notify(t, headsup.Notification{To: toAnnAlone(), Text: "news", Policy: headsup.Policy{Name: headsup.PolicyInterrupt}}).ID
+
+		// The process that stops:
+		claimed, err := f.store.Claim(t.Context(), 10, time.Now())
+		if err != nil || len(claimed.Attempts) != 1 || claimed.Attempts[0].As != headsup.PolicyInterrupt {
+			t.Fatalf("handed out are %+v, %v", claimed.Attempts, err)
+		}
+		a := claimed.Attempts[0]
+		said := outbox.Send{Delivery: a.Delivery, Fence: a.Fence, At: time.Now()}
+		if err := f.store.RecordSend(t.Context(), said); err != nil {
+			t.Fatal(err)
+		}
+		said.Taken, said.Activity = true, "taken"
+		if err := f.store.RecordSend(t.Context(), said); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * headsup.LeaseTime)
+		f.hear(t, inbound("2", "c", "ann", "done"))
+
+		ctx, stop = context.WithCancel(t.Context())
+		wait = f.start(t, ctx)
+		time.Sleep(time.Minute)
+		f.saidAll(t)
+		if d := f.status(t, id).Deliveries[0]; d.State != outbox.StateDelivered || d.Activity != "taken" || d.Claims != 2 {
+			t.Errorf("it is %s as %q after %d claims: %+v", d.State, d.Activity, d.Claims, d.History)
+		}
+		stop()
+		wait()
+	})
 }
 
 // TestHeldIsSaidTheMomentThatTheDialogEnds: no clock passes.
@@ -344,6 +403,8 @@ func TestPolicyThatCannotBe(t *testing.T) {
 			{"max_wait", headsup.Policy{Name: headsup.PolicyWait, MaxWait: headsup.MaxWait + 1}},
 			{"then", headsup.Policy{Name: headsup.PolicyCancel, Then: headsup.PolicyDrop}},
 			{"then", headsup.Policy{Name: headsup.PolicyWait, Then: headsup.PolicyWait}},
+			{"release", headsup.Policy{Name: headsup.PolicyDrop, Release: headsup.ReleaseEach}},
+			{"release", headsup.Policy{Name: headsup.PolicyWait, Release: "heap"}},
 			{"with", headsup.Policy{Name: headsup.PolicyWait, With: "survey"}},
 			{"with", headsup.Policy{Name: headsup.PolicyInterrupt, With: "nobody"}},
 			{"quiet", headsup.Policy{Quiet: 1}},

@@ -38,9 +38,16 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
-	if taken(at.Sends) > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
+	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
+		// A turn has spoken before its process stopped, and what it interrupted is over by now.
 		at.Permit.Cancel()
-		return at.Sends[0].Activity, nil // a turn has said it before its process stopped; what it interrupted is over by now
+		if n > 1 || at.Policy.With != "" {
+			return "", partial(n, errors.New("the process stopped"))
+		}
+		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
+	}
+	if id, done, err := s.inDigest(ctx, at); done {
+		return id, err
 	}
 	if id, done, err := s.sayStored(ctx, at); done {
 		return id, err
@@ -170,6 +177,9 @@ func noID() *headsup.SendError {
 
 // revise changes or removes what was said.
 func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Outgoing) (activity.ID, error) {
+	if id, done, err := s.reviseDigest(ctx, at); done {
+		return id, err
+	}
 	ref, a := out.Reference, out.Activity
 	able := s.cfg.Channel.Capabilities(ref)
 	if !able.Update && at.Verb == outbox.VerbUpdate || !able.Delete && at.Verb == outbox.VerbDelete {
@@ -188,18 +198,26 @@ func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Out
 	} else {
 		err = s.cfg.Channel.Delete(ctx, ref, id)
 	}
+	if err = revisionError(at, at.Verb == outbox.VerbDelete, err); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// revisionError is what a channel's answer to a revision means.
+func revisionError(at *outbox.Attempt, removed bool, err error) error {
 	failure := headsup.MeaningOf(err)
 	switch {
 	case failure == nil:
-		return id, nil
+		return nil
 	case failure.Meaning == headsup.MeaningUnsupported:
 		told := *failure
 		told.Reason = ReasonNotSupported
-		return "", &told
-	case at.Verb == outbox.VerbDelete && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
-		return id, nil // an earlier attempt, whose answer was lost, has removed it
+		return &told
+	case removed && at.MayHaveArrived && failure.Meaning == headsup.MeaningPermanent && failure.Reason == "not_found":
+		return nil // an earlier attempt, whose answer was lost, has removed it
 	}
-	return "", failure
+	return failure
 }
 
 // open creates a new conversation with the person that the reference names.

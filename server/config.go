@@ -88,6 +88,9 @@ type Config struct {
 	// beside it, no notifications are accepted. Zero keeps none; with a Database it must be zero, since the disk is another.
 	DiskReserve int64
 
+	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
+	Topics map[string]proactive.Topic
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
 
@@ -153,7 +156,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace(), c.validateDatabase())
 }
 

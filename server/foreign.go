@@ -57,7 +57,10 @@ func (s *Server) converse(bot *headsup.Bot) error {
 			return err
 		}
 	}
-	return s.engine.Converse(bot, dialogs)
+	if err := s.engine.Converse(bot, dialogs); err != nil {
+		return err
+	}
+	return topicErrors(s.engine.CheckTopics())
 }
 
 // ownHandler is the handler that stands for the bot's own: who names it leaves a notification to the bot.

@@ -194,7 +194,7 @@ func (s *Server) wire(ctx context.Context) error {
 
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
-		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules,
+		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
 		Observer: s.metrics, TracerProvider: s.tracing,
 	})
 	if err != nil {

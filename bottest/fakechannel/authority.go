@@ -8,9 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,38 +27,52 @@ const (
 	SelfSigned Certificate = "self_signed"
 )
 
-// authority signs the server's certificate. It lives in memory only.
+// Domain is where the server's certificate is good for every host, beside this machine, for tests with name servers of
+// their own: "a.fakechannel.test".
+const Domain = "fakechannel.test"
+
+// authority signs the server's certificates. It lives in memory only.
 type authority struct {
-	pem         []byte
-	certificate tls.Certificate
+	root *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+	// now is the certificate that is shown.
+	now atomic.Pointer[tls.Certificate]
 }
 
 func newAuthority(kind Certificate) (*authority, error) {
-	now := time.Now()
-	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("fakechannel: %w", err)
 	}
+	now := time.Now()
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fake channel's authority"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
+	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
 	if err != nil {
 		return nil, fmt.Errorf("fakechannel: %w", err)
 	}
+	a := &authority{root: root, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	return a, a.show(kind)
+}
+
+// show has new connections see a new certificate of a kind.
+func (a *authority) show(kind Certificate) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("fakechannel: %w", err)
+		return fmt.Errorf("fakechannel: %w", err)
 	}
+	now := time.Now()
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "fake channel"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames: []string{"localhost", "*." + Domain}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	signer, signKey := root, rootKey
+	signer, signKey := a.root, a.key
 	switch kind {
 	case Good:
 	case Expired:
@@ -66,14 +82,21 @@ func newAuthority(kind Certificate) (*authority, error) {
 	case SelfSigned:
 		signer, signKey = leaf, key
 	default:
-		return nil, fmt.Errorf("fakechannel: there is no certificate %q", kind)
+		return fmt.Errorf("fakechannel: there is no certificate %q", kind)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, signer, &key.PublicKey, signKey)
 	if err != nil {
-		return nil, fmt.Errorf("fakechannel: %w", err)
+		return fmt.Errorf("fakechannel: %w", err)
 	}
-	return &authority{
-		pem:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER}),
-		certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-	}, nil
+	a.now.Store(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})
+	return nil
+}
+
+// SetCertificate has connections that are made from now on see a certificate of a kind, of the same authority. It is an error
+// without TLS.
+func (s *Server) SetCertificate(kind Certificate) error {
+	if s.authority == nil {
+		return errors.New("fakechannel: SetCertificate needs TLS")
+	}
+	return s.authority.show(kind)
 }

@@ -24,7 +24,7 @@ type Config struct {
 	InMemory bool
 
 	// TLS serves https, HTTP/1.1 and HTTP/2, with a certificate of the server's own authority; see [Server.RootCAs].
-	// Certificate may make it a bad one.
+	// Certificate may make it a bad one, and [Server.SetCertificate] another one.
 	TLS         bool
 	Certificate Certificate
 
@@ -167,7 +167,9 @@ func (s *Server) listen() (err error) {
 		}
 		// A thousand streams on one connection, so that a caller that is far away needs few.
 		s.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
-		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.authority.certificate}}
+		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.authority.now.Load(), nil
+		}}
 	}
 	if s.cfg.InMemory {
 		s.listener = newPipes()

@@ -158,10 +158,20 @@ func TestBadCertificatesAreNotTrusted(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []fakechannel.Certificate{fakechannel.Expired, fakechannel.WrongHost, fakechannel.SelfSigned} {
 		s := open(t, fakechannel.Config{TLS: true, Certificate: kind})
-		_, _, _, err := post(t, clientOf(t, s, false), s.URL(), "c", "hi")
+		c := clientOf(t, s, false)
+		_, _, _, err := post(t, c, s.URL(), "c", "hi")
 		if _, unverified := errors.AsType[*tls.CertificateVerificationError](err); !unverified {
 			t.Errorf("%s: %v", kind, err)
 		}
+		if err := s.SetCertificate(fakechannel.Good); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, _, err := post(t, c, s.URL(), "c", "hi"); status != http.StatusCreated {
+			t.Errorf("%s, then a good one: status %d, %v", kind, status, err)
+		}
+	}
+	if err := open(t, fakechannel.Config{}).SetCertificate(fakechannel.Expired); err == nil {
+		t.Error("a channel without TLS has taken a certificate")
 	}
 }
 

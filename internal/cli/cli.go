@@ -34,6 +34,7 @@ type commands struct {
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
+	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`
 	Pauses        pauseCommands        `cmd:"" help:"See what is left alone because a channel asks for it."`
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
 	Backup        backup               `cmd:"" help:"Copy everything that the server keeps into a file."`

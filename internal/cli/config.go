@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/config"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/server"
@@ -118,8 +119,8 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
-		DiskReserve: diskReserve(c),
-		Retention:   proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
+		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics),
+		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
@@ -133,6 +134,18 @@ func serverConfig(c config.Loaded) server.Config {
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}
+}
+
+// topicsOf is what topics say, for the engine.
+func topicsOf(all map[string]config.Topic) map[string]proactive.Topic {
+	topics := make(map[string]proactive.Topic, len(all))
+	for name, t := range all {
+		topics[name] = proactive.Topic{Urgent: t.Urgent, Policy: headsup.Policy{
+			Name: headsup.PolicyName(t.Policy), MaxWait: t.MaxWait, Then: headsup.PolicyName(t.Then), With: t.With, Quiet: t.Quiet,
+			Priority: t.Priority, Release: headsup.Release(t.Release),
+		}}
+	}
+	return topics
 }
 
 // diskReserve is in bytes. The default is for the file; beside a database only a reserve that somebody has asked for is left, and

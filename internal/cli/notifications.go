@@ -219,7 +219,8 @@ func (r *remote) change(s streams, do func(*client.Client) (api.Notification, er
 
 // printNotification writes a line about the whole, a table of deliveries, and what happened to each.
 func printNotification(out io.Writer, n api.Notification) error {
-	_, err := fmt.Fprintf(out, "%s: %s, to %s, accepted %s\n\n", printable(n.ID), printable(n.State), printable(targetText(n.To)), instant(n.CreatedAt))
+	_, err := fmt.Fprintf(out, "%s: %s, to %s, accepted %s%s\n\n",
+		printable(n.ID), printable(n.State), printable(targetText(n.To)), instant(n.CreatedAt), printable(mannersText(n.Manners)))
 	if err != nil {
 		return err
 	}

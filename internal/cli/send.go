@@ -38,6 +38,7 @@ func (send) Help() string {
     headsup send --everyone "Heads up!"
     headsup send --to dl_ann --in 10m "Tea is ready."
     headsup send --to dl_ann --policy wait --max-wait 30m "The hotel has become cheaper."
+    headsup send --to dl_ann --policy interrupt --expects reply "Is the old price still worth anything to you?"
     headsup send --to dl_ann --card build.json --summary "Build 7 failed"
     headsup send --tag on-call --markdown --lane urgent "The **database** is down."
     make && echo done | headsup send --to dl_ann

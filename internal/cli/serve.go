@@ -66,7 +66,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 	}
 	srv, err := server.New(ctx, cfg)
 	if err != nil {
-		return err
+		return loaded.Explain(err)
 	}
 	if _, err := fmt.Fprint(s.out, banner(srv)); err != nil {
 		return err

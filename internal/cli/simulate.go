@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 	"github.com/headsup-bot/headsup/client"
-	"github.com/headsup-bot/headsup/server"
 )
 
 type simulate struct {
@@ -26,6 +24,8 @@ type simulate struct {
 	Urgent     time.Duration `default:"250ms" placeholder:"DURATION" help:"How often somebody is sent an urgent message meanwhile; 0s for never (${default})."`
 	Timeout    time.Duration `default:"10m" placeholder:"DURATION" help:"How long to wait for the last message (${default})."`
 	Channel    string        `placeholder:"URL" help:"Use the channel of a running \"headsup fake-channel\", which decides about distance, limits and faults then. Its ledger is cleared."`
+	Database   string        `placeholder:"URL" help:"Keep everything on this PostgreSQL, as postgres://user@host/name, in place of a file: in a database that is made beside that one and dropped at the end. PGPASSWORD may have the password."`
+	Nodes      int           `default:"1" placeholder:"N" help:"How many servers share the work; more than one need --database (${default})."`
 	JSON       bool          `name:"json" help:"Print the result as JSON."`
 	misbehaviour
 }
@@ -37,10 +37,11 @@ func (simulate) Help() string {
     headsup simulate
     headsup simulate --recipients 10000 --tenants 4 --limits teams --delay 4ms
     headsup simulate --recipients 2000 --fault 1%:503 --fault 0.5%:reset_after --seed 7
+    headsup simulate --recipients 10000 --limits teams --nodes 3 --database postgres://localhost/postgres
 
-It starts a server with a store of its own in a temporary directory and a channel that only pretends, tells everybody
-something, and prints what people would have seen, as the channel's ledger has it: the server's own figures are not asked. All
-of it runs in this process, except a channel that --channel names. The exit code is 1 when not everybody was told in time.`
+It starts a server with a store of its own in a temporary directory, or several that share a database, and a channel that only
+pretends, tells everybody something, and prints what people would have seen, as the channel's ledger has it: the servers' own
+figures are not asked. All of it runs in this process, except a channel that --channel names and PostgreSQL. The exit code is 1 when not everybody was told in time.`
 }
 
 // Run runs the simulation and prints what came of it.
@@ -53,30 +54,20 @@ func (c simulate) Run(ctx context.Context, s streams) (err error) {
 	case c.Urgent < 0:
 		return usageError{errors.New("--urgent: must not be negative")}
 	}
+	if err := c.checkDatabase(); err != nil {
+		return usageError{err}
+	}
 	channel, stop, err := c.channel(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	dir, err := os.MkdirTemp("", "headsup-simulate-")
-	if err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	srv, err := server.New(ctx, server.Config{
-		Listen: "127.0.0.1:0", DataDir: dir, Version: buildVersion(), Logger: logger(s.err, "error", "text"),
-	})
+	nodes, err := c.start(ctx, s.err)
 	if err != nil {
 		return err
 	}
-	work, end := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Run(work) }()
-	defer func() {
-		end()
-		err = errors.Join(err, <-ended)
-	}()
-	sim := &simulation{simulate: c, channel: channel, url: srv.URL(), http: &http.Client{
+	defer func() { err = errors.Join(err, nodes.stop(context.WithoutCancel(ctx))) }()
+	sim := &simulation{simulate: c, channel: channel, urls: nodes.urls, http: &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: introducers}, Timeout: 30 * time.Second,
 	}}
 	defer sim.http.CloseIdleConnections()
@@ -119,7 +110,7 @@ const introducers = 32
 type simulation struct {
 	simulate
 	channel *fakechannel.Remote
-	url     string
+	urls    []string // of the nodes
 	http    *http.Client
 }
 
@@ -144,12 +135,12 @@ func (m *simulation) run(ctx context.Context, s streams) (*simulated, error) {
 		return nil, fmt.Errorf("make the conversations known: %w", err)
 	}
 	introduced := time.Since(began)
-	api1, err := client.New(client.Config{BaseURL: m.url, HTTPClient: m.http})
+	nodes, err := m.clients()
 	if err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	if _, err := api1.CreateNotification(ctx, everyone()); err != nil {
+	if _, err := nodes[0].CreateNotification(ctx, everyone()); err != nil {
 		return nil, err
 	}
 	accepted := time.Since(start)
@@ -160,7 +151,7 @@ func (m *simulation) run(ctx context.Context, s streams) (*simulated, error) {
 	var urgent []urgentMessage
 	var sender sync.WaitGroup
 	var sending error
-	sender.Go(func() { urgent, sending = m.urgent(urgentUntil, api1) })
+	sender.Go(func() { urgent, sending = m.urgent(urgentUntil, nodes) })
 	bar := newProgress(s.err, "delivered")
 	_, waiting := m.channel.Await(patience, func(r fakechannel.Report) bool {
 		bar.show(r.Distinct, 0, m.Recipients)
@@ -184,6 +175,18 @@ func (m *simulation) run(ctx context.Context, s streams) (*simulated, error) {
 	}
 	result.Introduced, result.Accepted = seconds(introduced), seconds(accepted)
 	return result, nil
+}
+
+// clients are those of the nodes.
+func (m *simulation) clients() ([]*client.Client, error) {
+	all := make([]*client.Client, len(m.urls))
+	for i, url := range m.urls {
+		var err error
+		if all[i], err = client.New(client.Config{BaseURL: url, HTTPClient: m.http}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // everyone is the broadcast.
@@ -228,7 +231,7 @@ func (m *simulation) appear(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+"/api/messages", strings.NewReader(string(body)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.urls[i%len(m.urls)]+"/api/messages", strings.NewReader(string(body)))
 	if err != nil {
 		return err
 	}
@@ -246,7 +249,7 @@ func (m *simulation) appear(ctx context.Context, i int) error {
 }
 
 // urgent sends urgent messages to one person after another until ctx ends, and returns those that were accepted.
-func (m *simulation) urgent(ctx context.Context, c *client.Client) (sent []urgentMessage, err error) {
+func (m *simulation) urgent(ctx context.Context, nodes []*client.Client) (sent []urgentMessage, err error) {
 	if m.Urgent == 0 {
 		return nil, nil
 	}
@@ -259,7 +262,7 @@ func (m *simulation) urgent(ctx context.Context, c *client.Client) (sent []urgen
 		case <-tick.C:
 		}
 		u := urgentMessage{conversation: m.conversation(n * 7919 % m.Recipients), text: fmt.Sprint(urgentPrefix, n), sent: time.Now()}
-		_, err := c.CreateNotification(context.WithoutCancel(ctx), api.NotificationRequest{
+		_, err := nodes[n%len(nodes)].CreateNotification(context.WithoutCancel(ctx), api.NotificationRequest{
 			To: api.Target{Conversation: u.conversation}, Text: u.text, Lane: "urgent",
 		})
 		if err != nil {

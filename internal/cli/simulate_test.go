@@ -10,9 +10,11 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 	"github.com/headsup-bot/headsup/internal/cli"
+	"github.com/headsup-bot/headsup/internal/pgtest"
 )
 
 // simulated is what the tests read of a result.
@@ -92,9 +94,9 @@ func TestSimulateRefusesWhatMakesNoSense(t *testing.T) {
 	for _, args := range [][]string{
 		{"--recipients", "0"}, {"--tenants", "0"}, {"--recipients", "1", "--tenants", "2"}, {"--urgent", "-1s"}, {"--limit", "x"},
 		{"--limit", "planet:1/1s"}, {"--fault", "503"}, {"--fault", "200%:503"}, {"--fault", "1%:explode"}, {"--fault", "1%:reset_before"},
-		{"--jitter", "1s"},
+		{"--jitter", "1s"}, {"--nodes", "0"}, {"--nodes", "2"}, {"--database", "postgres://me:hunter2@127.0.0.1/x"},
 	} {
-		if code, out, said := run(t, append([]string{"simulate"}, args...)...); code != 2 || out != "" || strings.Count(said, "\n") != 1 {
+		if code, out, said := run(t, append([]string{"simulate"}, args...)...); code != 2 || out != "" || strings.Count(said, "\n") != 1 || strings.Contains(said, "hunter2") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, said)
 		}
 	}
@@ -132,5 +134,25 @@ func TestFakeChannelServesAnotherProcess(t *testing.T) {
 	}
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d: %s", code, &said)
+	}
+}
+
+// TestSimulateNodes: several share a database, which is gone afterwards, and together they keep within a limit.
+func TestSimulateNodes(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.Shared(t)
+	server := cluster.Database(t)
+	r := simulation(t, "--recipients", "60", "--limits", "teams", "--nodes", "3", "--database", server)
+	if r.Delivered != 60 || r.Duplicates != 0 || r.Refused != 0 {
+		t.Errorf("result %+v", r)
+	}
+	conn, err := pgx.Connect(t.Context(), server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	var left int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_database WHERE datname LIKE 'headsup_scratch_%'").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d databases were left behind, %v", left, err)
 	}
 }

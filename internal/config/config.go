@@ -48,6 +48,9 @@ type Serve struct {
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
+
+	// Topics are by their names.
+	Topics map[string]Topic `kong:"-"`
 }
 
 // Retention says how long what is over is kept.

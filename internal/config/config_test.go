@@ -246,3 +246,47 @@ func TestDatabaseHasNoPassword(t *testing.T) {
 		t.Errorf("loaded %q, %v", l.Database, err)
 	}
 }
+
+// TestTopicsAreTheFiles: with everything that is wrong in them.
+func TestTopicsAreTheFiles(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, nil, nil, "topics:\n  news:\n    policy: wait\n    max_wait: 30m\n    then: drop\n    priority: -5\n  price.drop: {policy: interrupt, with: survey}\n  alarm: {urgent: true}\n  empty: {}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]config.Topic{
+		"news":       {Policy: "wait", MaxWait: 30 * time.Minute, Then: "drop", Priority: -5},
+		"price.drop": {Policy: "interrupt", With: "survey"},
+		"alarm":      {Urgent: true},
+		"empty":      {},
+	} {
+		if c.Topics[name] != want {
+			t.Errorf("%s is %+v, want %+v", name, c.Topics[name], want)
+		}
+	}
+	values := make(map[string]string)
+	for _, v := range c.Values() {
+		values[v.Path] = v.Value + " " + v.Origin.String()
+	}
+	if got := values["topics.news.max_wait"]; got != "30m0s headsup.yaml:4" {
+		t.Errorf("max_wait is shown as %q", got)
+	}
+	if _, shown := values["topics.news.with"]; shown {
+		t.Error("what nobody has set is shown")
+	}
+
+	_, err = load(t, nil, nil, "topics:\n  news:\n    polcy: wait\n    max_wait: soon\n    then: wait\n    urgent: [yes, no]\n    priority: 1\n    priority: 2\n  news: {}\n  other: drop\n")
+	problems, _ := config.ProblemsOf(err)
+	want := []string{
+		"headsup.yaml:8: topics.news.priority: is given twice",
+		"headsup.yaml:9: topics.news: is given twice",
+		"headsup.yaml:10: topics.other: must be names with values",
+		"headsup.yaml:3: topics.news.polcy: unknown setting; did you mean topics.news.policy?",
+		`headsup.yaml:4: topics.news.max_wait: "soon" is not a duration such as 10s or 1m30s`,
+		`headsup.yaml:5: topics.news.then: "wait" is none of adhoc, interrupt, cancel, drop`,
+		`headsup.yaml:6: topics.news.urgent: "yes,no" is neither true nor false`,
+	}
+	if got := problems.Error(); got != strings.Join(want, "\n") {
+		t.Errorf("problems\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}

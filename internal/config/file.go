@@ -26,6 +26,7 @@ type file struct {
 	name     string
 	private  bool // nobody but its owner has access to it
 	entries  []entry
+	topics   []fileTopic
 	problems Problems
 }
 
@@ -84,26 +85,16 @@ func (f *file) complain(path string, line int, message string) {
 
 // read takes the settings out of a mapping.
 func (f *file) read(node ast.Node, prefix string) {
-	var members []*ast.MappingValueNode
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		members = n.Values
-	case *ast.MappingValueNode:
-		members = []*ast.MappingValueNode{n}
-	case *ast.CommentGroupNode:
-		return
-	default:
-		f.complain(strings.TrimSuffix(prefix, "."), node.GetToken().Position.Line, "must be names with values")
-		return
-	}
 	seen := make(map[string]bool)
-	for _, m := range members {
+	for _, m := range f.members(node, strings.TrimSuffix(prefix, ".")) {
 		key := m.Key.GetToken()
 		path := prefix + key.Value
 		line := key.Position.Line
 		switch {
 		case seen[path]:
 			f.complain(path, line, "is given twice")
+		case path == topicsPath:
+			f.readTopics(m.Value)
 		case group(path):
 			f.read(m.Value, path+".")
 		default:
@@ -116,6 +107,20 @@ func (f *file) read(node ast.Node, prefix string) {
 		}
 		seen[path] = true
 	}
+}
+
+// members are the names in a mapping, with their values.
+func (f *file) members(node ast.Node, path string) []*ast.MappingValueNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	case *ast.CommentGroupNode:
+		return nil
+	}
+	f.complain(path, node.GetToken().Position.Line, "must be names with values")
+	return nil
 }
 
 // group reports whether a path has settings below it.

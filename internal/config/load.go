@@ -180,6 +180,7 @@ func (l *Loader) Load() (Loaded, error) {
 		}
 	}
 	problems = append(problems, loaded.readSecrets(all)...)
+	problems = append(problems, loaded.setTopics(f)...)
 	problems = append(problems, loaded.closeDatabase()...)
 	if len(problems) > 0 {
 		return loaded, problems
@@ -295,6 +296,7 @@ func unknownSetting(path string, all []setting) string {
 	for _, s := range all {
 		names[s.path] = true
 	}
+	names[topicsPath] = true
 	if near := nearest(path, names); near != "" {
 		return "unknown setting; did you mean " + near + "?"
 	}

@@ -16,7 +16,7 @@ func (l Loaded) Values() []Value {
 	for i, s := range all {
 		values[i] = Value{s.path, s.text(), l.Origin(s.path)}
 	}
-	return values
+	return append(values, l.topicValues()...)
 }
 
 // Sample is a configuration file with every setting in it, commented out and at its default.
@@ -51,6 +51,7 @@ func Sample() string {
 		}
 		b.WriteString("#" + indent + name + ": " + value + "\n")
 	}
+	b.WriteString(topicsSample())
 	return b.String()
 }
 
@@ -133,5 +134,6 @@ as closed. Secrets print as ` + "`[redacted]`" + ` everywhere.
 		}
 		b.WriteString("- " + strings.Join(facts, "\n- ") + "\n\n")
 	}
+	b.WriteString(topicsReference())
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }

@@ -39,6 +39,9 @@ func walk(v reflect.Value, prefix string) []setting {
 			name = strings.ToLower(f.Name)
 		}
 		path := prefix + strings.ReplaceAll(name, "-", "_")
+		if f.Type.Kind() == reflect.Map {
+			continue // its names are the file's
+		}
 		if _, group := f.Tag.Lookup("embed"); group {
 			all = append(all, walk(v.Field(i), path+".")...)
 			continue
@@ -94,6 +97,12 @@ func (s setting) set(text string) error {
 	case *int64:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		*p = n
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		*p = n

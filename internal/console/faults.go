@@ -261,7 +261,7 @@ func through[T any](ctx context.Context, f faulty, op operation, id activity.Con
 	}
 	var none T
 	if err := x.wait(ctx); err != nil {
-		return none, &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "unreachable", Err: err}
+		return none, &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "unreachable", Unreached: true, Err: err}
 	}
 	switch x.Kind {
 	case faultSlow:

@@ -111,6 +111,7 @@ func renderBusy(c book.Conversation) []api.Busy {
 func policyOf(m api.Manners) (p headsup.Policy, err error) {
 	p = headsup.Policy{
 		Name: headsup.PolicyName(m.Policy), Then: headsup.PolicyName(m.Then), With: m.With, Priority: m.Priority,
+		Release: headsup.Release(m.Release),
 		Expects: headsup.Reply{Wanted: m.Expects != "", To: m.ReplyTo},
 	}
 	for _, d := range []struct {
@@ -128,7 +129,7 @@ func policyOf(m api.Manners) (p headsup.Policy, err error) {
 
 func mannersOf(p headsup.Policy) api.Manners {
 	m := api.Manners{
-		Policy: string(p.Name), Then: string(p.Then), With: p.With, Priority: p.Priority, ReplyTo: p.Expects.To,
+		Policy: string(p.Name), Then: string(p.Then), With: p.With, Priority: p.Priority, Release: string(p.Release), ReplyTo: p.Expects.To,
 		MaxWait: durationText(p.MaxWait), Quiet: durationText(p.Quiet), ReplyWithin: durationText(p.Expects.Within),
 	}
 	if p.Expects.Wanted {

@@ -61,6 +61,9 @@ type Engine interface {
 	CompleteJob(ctx context.Context, n proactive.JobNumber, c proactive.Completion) (proactive.Job, headsup.NotificationID, error)
 	Progress(ctx context.Context, n proactive.JobNumber, p proactive.Progress) (proactive.Job, error)
 
+	// Topics are those that were configured.
+	Topics() map[string]proactive.Topic
+
 	Schedules
 }
 
@@ -115,6 +118,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.webhooks(operations)
 	s.events(operations)
 	s.pauses(operations)
+	s.topics(operations)
 	s.keys(operations)
 	s.backups(operations)
 	describeActivities(operations)

@@ -132,11 +132,16 @@ func (s *Store) StrikeOut(
 	if !known {
 		return nil
 	}
+	e.reaches(r, cause, at)
+	return nil
+}
+
+// reaches notes whether a conversation can be reached.
+func (e *entry) reaches(r book.Reach, cause string, at time.Time) {
 	if e.Reach != r {
 		e.Reach, e.ReachAt = r, at
 	}
 	e.Cause, e.UpdatedAt = cause, at
-	return nil
 }
 
 // Conversation implements [book.Store].

@@ -75,6 +75,7 @@ type delivery struct {
 
 	replayed bool
 	sends    []outbox.Send // by ordinal
+	joins    int           // its place among those that it is said with
 	lost     int           // attempts in a row
 }
 

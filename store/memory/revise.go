@@ -116,7 +116,7 @@ func (s *Store) reschedule(d *delivery, due, at time.Time) {
 }
 
 // ReplayDelivery implements [outbox.Store].
-func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.Time) (outbox.Delivery, error) {
+func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, r outbox.Replay) (outbox.Delivery, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, known := s.queue.deliveries[id]
@@ -134,7 +134,7 @@ func (s *Store) ReplayDelivery(_ context.Context, id outbox.DeliveryID, at time.
 	if _, known := s.book.row(d.Conversation); !known {
 		return outbox.Delivery{}, book.ErrNotFound
 	}
-	s.replay(d, at)
+	s.replay(d, r)
 	return d.copy(), nil
 }
 
@@ -155,7 +155,11 @@ func (m *message) sayable() error {
 }
 
 // replay makes a delivery that has ended ready again. s.mu is held.
-func (s *Store) replay(d *delivery, at time.Time) {
+func (s *Store) replay(d *delivery, r outbox.Replay) {
+	at := r.At
+	if e, known := s.book.row(d.Conversation); known && r.Forbidden && e.Reach == book.ReachBlocked {
+		e.reaches(book.ReachActive, outbox.ReasonReplayed, at)
+	}
 	if d.place > 0 { // it was cancelled behind others, and is in their lane until it would be the head
 		l := s.queue.laneOf(d)
 		*l = slices.DeleteFunc(*l, func(o *delivery) bool { return o == d })
@@ -167,13 +171,13 @@ func (s *Store) replay(d *delivery, at time.Time) {
 }
 
 // ReplayDeliveries implements [outbox.Store].
-func (s *Store) ReplayDeliveries(_ context.Context, f outbox.DeliveryFilter, at time.Time) (int, error) {
+func (s *Store) ReplayDeliveries(_ context.Context, f outbox.DeliveryFilter, r outbox.Replay) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for _, d := range s.queue.byID() {
 		if _, known := s.book.row(d.Conversation); known && n < f.Limit && d.replayable() && d.matches(f) {
-			s.replay(d, at)
+			s.replay(d, r)
 			n++
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,7 +38,7 @@ func (t *tx) finishedByID(ctx context.Context, id outbox.DeliveryID) (h hot, err
 }
 
 // ReplayDelivery implements [outbox.Store].
-func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at time.Time) (outbox.Delivery, error) {
+func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, r outbox.Replay) (outbox.Delivery, error) {
 	if err := s.write(ctx, func(ctx context.Context, t *tx) error {
 		var where int64
 		err := t.QueryRow(ctx, "SELECT conversation FROM finished WHERE id = $1", int64(id)).Scan(&where)
@@ -73,7 +72,7 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 		if _, ok := there[h.conversation]; !ok {
 			return book.ErrNotFound
 		}
-		return t.replay(ctx, []hot{h}, there, at)
+		return t.replay(ctx, []hot{h}, there, r)
 	}); err != nil {
 		return outbox.Delivery{}, err
 	}
@@ -81,9 +80,22 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 }
 
 // replay brings deliveries back from the finished ones, in this order. Their conversations are locked; routes are theirs.
-func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, at time.Time) error {
+func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, r outbox.Replay) error {
 	if len(list) == 0 {
 		return nil
+	}
+	at := r.At
+	if r.Forbidden {
+		where := make([]int64, len(list))
+		for i := range list {
+			where[i] = int64(list[i].conversation)
+		}
+		// With a new version, nobody goes by what they remember of the conversation.
+		if _, err := t.Exec(ctx, `WITH tried AS (UPDATE conversations SET reach = $2, reach_cause = $3, reach_at = $4, updated_at = $4
+				WHERE id = ANY ($1) AND reach = $5 RETURNING id)
+			UPDATE turns SET version = version + 1 FROM tried WHERE turns.conversation = tried.id`, where, book.ReachActive, outbox.ReasonReplayed, exact(at), book.ReachBlocked); err != nil {
+			return err
+		}
 	}
 	ids, waits, lanes := make([]int64, len(list)), make([]int16, len(list)), make([]lane, len(list))
 	ways, ranks := make([]int64, len(list)), make([]int64, len(list))
@@ -129,7 +141,7 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 const replayAtOnce = 500
 
 // ReplayDeliveries implements [outbox.Store]. It takes several steps when there are many.
-func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, at time.Time) (int, error) {
+func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, r outbox.Replay) (int, error) {
 	if f.State != "" && (!f.State.Final() || f.State == outbox.StateDelivered) {
 		return 0, nil
 	}
@@ -138,7 +150,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, a
 		var n int
 		var last outbox.DeliveryID
 		if err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
-			n, last, more, err = t.replayNext(ctx, f, after, min(replayAtOnce, f.Limit-total), at)
+			n, last, more, err = t.replayNext(ctx, f, after, min(replayAtOnce, f.Limit-total), r)
 			return err
 		}); err != nil {
 			return total, err
@@ -154,7 +166,7 @@ const mayBeReplayed = ` AND d.state <> 5 AND (d.verb = 2 OR m.recalled_at IS NUL
 
 // replayNext replays some of those that match after one.
 func (t *tx) replayNext(
-	ctx context.Context, f outbox.DeliveryFilter, after outbox.DeliveryID, limit int, at time.Time,
+	ctx context.Context, f outbox.DeliveryFilter, after outbox.DeliveryID, limit int, r outbox.Replay,
 ) (n int, last outbox.DeliveryID, more bool, err error) {
 	queries, err := queriesOf(ctx, t, f, false, true)
 	if err != nil {
@@ -193,7 +205,7 @@ func (t *tx) replayNext(
 	if err != nil {
 		return 0, 0, false, err
 	}
-	return len(list), last, len(ids) == limit, t.replay(ctx, list, routes, at)
+	return len(list), last, len(ids) == limit, t.replay(ctx, list, routes, r)
 }
 
 // SettleDelivery implements [outbox.Store].

@@ -43,7 +43,7 @@ func (t *tx) endWithTurn(ctx context.Context, o outbox.Outcome) error {
 
 // sends are the activities that deliveries have begun to send.
 func (t *tx) sends(ctx context.Context, ids []outbox.DeliveryID) (map[outbox.DeliveryID][]outbox.Send, error) {
-	rows, err := t.Query(ctx, `SELECT delivery, ordinal, fence, taken, coalesce(activity_id, ''), at FROM sends
+	rows, err := t.Query(ctx, `SELECT delivery, ordinal, fence, taken, coalesce(activity_id, ''), at, coalesce(lead, 0) FROM sends
 		WHERE delivery = ANY ($1) ORDER BY delivery, ordinal`, numbers(ids))
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (t *tx) sends(ctx context.Context, ids []outbox.DeliveryID) (map[outbox.Del
 	all := make(map[outbox.DeliveryID][]outbox.Send)
 	var s outbox.Send
 	var given string
-	_, err = pgx.ForEachRow(rows, []any{(*int64)(&s.Delivery), &s.Ordinal, &s.Fence, &s.Taken, &given, &s.At}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{(*int64)(&s.Delivery), &s.Ordinal, &s.Fence, &s.Taken, &given, &s.At, (*int64)(&s.With)}, func() error {
 		s.Activity = activity.ID(given)
 		all[s.Delivery] = append(all[s.Delivery], s)
 		return nil

@@ -133,6 +133,54 @@ func TestRestoreHoldsWhatMayHaveBeenSaid(t *testing.T) {
 	}
 }
 
+// TestRestoreFinishesWhatWasBeingTakenBack: a cancellation of very many that was acknowledged, and not come to its end, when the
+// backup was made leaves nothing for people to look at.
+func TestRestoreFinishesWhatWasBeingTakenBack(t *testing.T) {
+	t.Parallel()
+	const crowd = 1200 // more than are changed in one step
+	s := openStore(t, t.TempDir())
+	rows := meet(t, s, crowd)
+	everyone := submissionTo(0)
+	everyone.Deliveries, everyone.Spread = nil, &outbox.Spread{Last: slices.Max(rows), Conversations: crowd}
+	if _, err := s.SubmitMessage(t.Context(), everyone, false); err != nil {
+		t.Fatal(err)
+	}
+	next := outbox.DeliveryID(1 << 40)
+	nextID := func() outbox.DeliveryID { next++; return next }
+	for more := true; more; {
+		var err error
+		if _, more, err = s.SpreadMessages(t.Context(), 500, time.Now(), nextID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.CancelMessage(t.Context(), everyone.Message.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.Message(t.Context(), everyone.Message.ID); err != nil || !m.Changing {
+		t.Fatalf("it is not being changed, so that this shows nothing: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	if err := s.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	into := filepath.Join(t.TempDir(), "restored")
+	if err := sqlite.Restore(t.Context(), sqlite.Restoration{
+		From: file, Config: sqlite.Config{Dir: into}, Prepare: func(ctx context.Context, s *sqlite.Store) error {
+			held, err := proactive.HoldRestored(ctx, s, time.Now())
+			if held != 0 {
+				t.Errorf("%d are held", held)
+			}
+			return err
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := openStore(t, into).MessageRecord(t.Context(), everyone.Message.ID, 0)
+	if err != nil || r.Message.Changing || r.Counts[outbox.StateCancelled] != crowd || len(r.Counts) != 1 {
+		t.Errorf("it is being changed: %v; it has %v, %v", r.Message.Changing, r.Counts, err)
+	}
+}
+
 func TestBackupOfADirectoryThatNobodyHasOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

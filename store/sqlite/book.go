@@ -292,18 +292,23 @@ func (s *Store) StrikeOut(
 		if known == nil || err != nil {
 			return err
 		}
-		next := *known
-		if next.conv.Reach != r {
-			next.conv.Reach, next.conv.ReachAt = r, at
-		}
-		next.conv.Cause, next.conv.UpdatedAt = cause, at
-		c := &next.conv
-		t.book.put(&next)
-		_, err = t.exec(
-			"UPDATE conversations SET reach = ?, reach_cause = ?, reach_at = ?, updated_at = ? WHERE id = ?",
-			text(c.Reach), text(c.Cause), c.ReachAt, at, int64(c.Row))
-		return err
+		return t.reaches(known, r, cause, at)
 	})
+}
+
+// reaches notes whether a conversation can be reached.
+func (t *tx) reaches(known *entry, r book.Reach, cause string, at time.Time) error {
+	next := *known
+	if next.conv.Reach != r {
+		next.conv.Reach, next.conv.ReachAt = r, at
+	}
+	next.conv.Cause, next.conv.UpdatedAt = cause, at
+	c := &next.conv
+	t.book.put(&next)
+	_, err := t.exec(
+		"UPDATE conversations SET reach = ?, reach_cause = ?, reach_at = ?, updated_at = ? WHERE id = ?",
+		text(c.Reach), text(c.Cause), c.ReachAt, at, int64(c.Row))
+	return err
 }
 
 // conversation is the entry with a row number, or [book.ErrNotFound].

@@ -419,7 +419,7 @@ func everythingAboutTheRest(t *testing.T, s *sqlite.Store, rows []book.Row) {
 	r, err := s.MessageRecord(ctx, alone.Message.ID, 100)
 	check(err)
 	last := r.Deliveries[len(r.Deliveries)-1].ID
-	_, err = s.ReplayDelivery(ctx, last, now)
+	_, err = s.ReplayDelivery(ctx, last, outbox.Replay{At: now})
 	check(err)
 	ended(outbox.StateUnknown)
 	_, err = s.SettleDelivery(ctx, last, outbox.Settlement{State: outbox.StateFailed, At: now})
@@ -430,7 +430,7 @@ func everythingAboutTheRest(t *testing.T, s *sqlite.Store, rows []book.Row) {
 				f.AppID, f.State, f.Reason, f.Limit = "app", state, reason, 10
 				_, err = s.ListDeliveries(ctx, f)
 				check(err)
-				_, err = s.ReplayDeliveries(ctx, f, now)
+				_, err = s.ReplayDeliveries(ctx, f, outbox.Replay{At: now})
 				check(err)
 			}
 		}

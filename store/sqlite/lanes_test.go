@@ -107,7 +107,7 @@ func (w *lanesWalk) change(t *testing.T) func() {
 		return func() { _ = w.store.ReviseMessage(t.Context(), rev) }
 	case 2:
 		return func() {
-			_, _ = w.store.ReplayDeliveries(t.Context(), outbox.DeliveryFilter{AppID: "app", Limit: 3}, at)
+			_, _ = w.store.ReplayDeliveries(t.Context(), outbox.DeliveryFilter{AppID: "app", Limit: 3}, outbox.Replay{At: at})
 		}
 	}
 	return func() { _ = w.store.RescheduleMessage(t.Context(), id, due, at) }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/store/internal/history"
 )
@@ -34,13 +35,13 @@ func (t *tx) finishedByID(id outbox.DeliveryID) (h hot, err error) {
 }
 
 // ReplayDelivery implements [outbox.Store].
-func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at time.Time) (outbox.Delivery, error) {
+func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, r outbox.Replay) (outbox.Delivery, error) {
 	if err := s.writer.do(ctx, func(t *tx) error {
 		h, err := t.finishedByID(id)
 		if err != nil {
 			return err
 		}
-		return t.replay(&h, at)
+		return t.replay(&h, r)
 	}); err != nil {
 		return outbox.Delivery{}, err
 	}
@@ -48,7 +49,8 @@ func (s *Store) ReplayDelivery(ctx context.Context, id outbox.DeliveryID, at tim
 }
 
 // replay brings a delivery back from the finished ones.
-func (t *tx) replay(h *hot, at time.Time) error {
+func (t *tx) replay(h *hot, how outbox.Replay) error {
+	at := how.At
 	if h.state == delivered {
 		return outbox.ErrState
 	}
@@ -60,6 +62,11 @@ func (t *tx) replay(h *hot, at time.Time) error {
 	r, err := t.routeIn(h.conversation)
 	if err != nil {
 		return err
+	}
+	if how.Forbidden {
+		if err := t.lift(h.conversation, at); err != nil {
+			return err
+		}
 	}
 	if err := t.forgetSends(h.id); err != nil {
 		return err
@@ -83,6 +90,15 @@ func (t *tx) replay(h *hot, at time.Time) error {
 		return err
 	}
 	return t.mayCollapseAgain(h)
+}
+
+// lift lets a conversation be tried that the channel has forbidden.
+func (t *tx) lift(r book.Row, at time.Time) error {
+	known, err := t.conversation(r)
+	if err != nil || known.conv.Reach != book.ReachBlocked {
+		return err
+	}
+	return t.reaches(known, book.ReachActive, outbox.ReasonReplayed, exact(at))
 }
 
 // sayable is nil when there is something that a message says, and nothing keeps it from being said.
@@ -123,14 +139,14 @@ func flag(yes bool) any {
 const replayAtOnce = 500
 
 // ReplayDeliveries implements [outbox.Store]. It takes several steps when there are many.
-func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, at time.Time) (int, error) {
+func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, r outbox.Replay) (int, error) {
 	total := 0
 	for after, more := outbox.DeliveryID(0), true; more && total < f.Limit; {
 		var n int
 		var last outbox.DeliveryID
 		if err := s.writer.do(ctx, func(t *tx) error {
 			var err error
-			n, last, more, err = t.replayNext(f, after, min(replayAtOnce, f.Limit-total), at)
+			n, last, more, err = t.replayNext(f, after, min(replayAtOnce, f.Limit-total), r)
 			return err
 		}); err != nil {
 			return total, err
@@ -143,7 +159,7 @@ func (s *Store) ReplayDeliveries(ctx context.Context, f outbox.DeliveryFilter, a
 
 // replayNext replays some of those that match after one.
 func (t *tx) replayNext(
-	f outbox.DeliveryFilter, after outbox.DeliveryID, limit int, at time.Time,
+	f outbox.DeliveryFilter, after outbox.DeliveryID, limit int, how outbox.Replay,
 ) (n int, last outbox.DeliveryID, more bool, err error) {
 	if f.State != "" && (!f.State.Final() || f.State == outbox.StateDelivered) {
 		return 0, 0, false, nil
@@ -169,7 +185,7 @@ func (t *tx) replayNext(
 	found = found[:min(limit, len(found))]
 	for i := range found {
 		last = found[i].id
-		if err := t.replay(&found[i], at); err != nil {
+		if err := t.replay(&found[i], how); err != nil {
 			return 0, 0, false, err
 		}
 	}

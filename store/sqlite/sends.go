@@ -35,9 +35,10 @@ func (t *tx) sends(id outbox.DeliveryID) (all []outbox.Send, err error) {
 	err = t.each(func(r row) error {
 		all = append(all, outbox.Send{
 			Delivery: id, Ordinal: int(r.int(0)), Fence: r.int(1), Taken: r.bool(2), Activity: activity.ID(r.text(3)), At: r.time(4),
+			With: outbox.DeliveryID(r.int(5)),
 		})
 		return nil
-	}, "SELECT ordinal, fence, taken, activity_id, at FROM sends WHERE delivery = ? ORDER BY ordinal", int64(id))
+	}, "SELECT ordinal, fence, taken, activity_id, at, lead FROM sends WHERE delivery = ? ORDER BY ordinal", int64(id))
 	return all, err
 }
 

@@ -454,7 +454,7 @@ func heldIsChanged(e *env) {
 	_, err = e.Park(e.ctx, e.start)
 	e.ok(err)
 	e.stands(parked, outbox.StateReady, outbox.StateHeld, outbox.StateUnknown)
-	_, err = e.ReplayDelivery(e.ctx, parked.Deliveries[0].ID, e.start)
+	_, err = e.ReplayDelivery(e.ctx, parked.Deliveries[0].ID, outbox.Replay{At: e.start})
 	e.ok(err)
 	e.claimsOnly(10, e.start)
 	e.stands(parked, outbox.StateReady, outbox.StateHeld, outbox.StateUnknown, outbox.StateReady, outbox.StateHeld)

@@ -128,7 +128,7 @@ func replayedMayBeReplaced(e *env) {
 	c := e.meet("a")
 	old, next := e.accept(e.status(c)), e.accept(e.status(c))
 	e.replaced(old)
-	_, err := e.ReplayDelivery(e.ctx, old.Deliveries[0].ID, e.start)
+	_, err := e.ReplayDelivery(e.ctx, old.Deliveries[0].ID, outbox.Replay{At: e.start})
 	e.ok(err)
 	e.stands(next, outbox.StateReady) // somebody wants both
 	e.accept(e.status(c))

@@ -119,7 +119,7 @@ func mayHaveArrivedIsRemembered(e *env) {
 	d := e.parked(s, outbox.ReasonCancelled)
 
 	// A new life does not make the old one known.
-	d, err = e.ReplayDelivery(e.ctx, d.ID, e.at(time.Hour))
+	d, err = e.ReplayDelivery(e.ctx, d.ID, outbox.Replay{At: e.at(time.Hour)})
 	e.ok(err)
 	if !d.MayHaveArrived {
 		e.Error("a replay made the attempts before it known")
@@ -131,7 +131,7 @@ func mayHaveArrivedIsRemembered(e *env) {
 	// Somebody who says that it did not arrive does.
 	_, err = e.SettleDelivery(e.ctx, d.ID, outbox.Settlement{State: outbox.StateFailed, At: e.at(time.Hour)})
 	e.ok(err)
-	d, err = e.ReplayDelivery(e.ctx, d.ID, e.at(time.Hour))
+	d, err = e.ReplayDelivery(e.ctx, d.ID, outbox.Replay{At: e.at(time.Hour)})
 	e.ok(err)
 	if d.MayHaveArrived {
 		e.Error("it may have arrived although somebody knows better")
@@ -291,7 +291,7 @@ func lostAgainIsPoison(e *env) {
 	}
 	e.ends(outcomeOf(e.claimsOnly(1, now, next)[0], now)) // the queue moves on
 
-	_, err := e.ReplayDelivery(e.ctx, d.ID, now) // which begins the count anew
+	_, err := e.ReplayDelivery(e.ctx, d.ID, outbox.Replay{At: now}) // which begins the count anew
 	e.ok(err)
 	e.loses(s, now)
 	if d := e.delivery(s); d.State != outbox.StateReady {
@@ -390,7 +390,7 @@ func partIsTakenBack(e *env) {
 		e.Errorf("the list counts %v, the record %v", got, want)
 	}
 	again := e.endsAs("b", outbox.StateFailed, outbox.ReasonPartial)
-	if d, err := e.ReplayDelivery(e.ctx, again.Deliveries[0].ID, e.start); err != nil || !d.MayHaveArrived {
+	if d, err := e.ReplayDelivery(e.ctx, again.Deliveries[0].ID, outbox.Replay{At: e.start}); err != nil || !d.MayHaveArrived {
 		e.Errorf("replayed, may have arrived is %v, %v", d.MayHaveArrived, err)
 	}
 }

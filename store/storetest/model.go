@@ -536,7 +536,7 @@ func (m *model) replay(t *rapid.T) {
 		t.Skip("nothing has ended")
 	}
 	d := pick(t, "delivery", over)
-	_, err := m.store.ReplayDelivery(m.w.ctx, d.id, m.now)
+	_, err := m.store.ReplayDelivery(m.w.ctx, d.id, outbox.Replay{At: m.now})
 	var want error
 	switch {
 	case d.state == outbox.StateDelivered:

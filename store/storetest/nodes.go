@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ import (
 
 // nodes checks what several processes see of each other's work.
 func (s suite) nodes(t *testing.T) {
-	for name, f := range map[string]func(each []*env){
+	promises := map[string]func(each []*env){
 		"BookIsOne":                       bookIsOne,
 		"WhatOneHasLearntTheOthersSee":    othersSee,
 		"EventsAreReadInOrderWithoutGaps": eventsWithoutGaps,
@@ -37,7 +38,9 @@ func (s suite) nodes(t *testing.T) {
 		"ForgettingAndSeeingGetAlong":     forgettingAndSeeing,
 		"WhatIsDueIsFiredOnce":            firedOnceByNodes,
 		"ScheduleIsListedToOne":           listedToOne,
-	} {
+	}
+	maps.Copy(promises, sweepRacesOfNodes())
+	for name, f := range promises {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			first := newEnv(t, s.Open(t))

@@ -65,7 +65,7 @@ func parkedIsReplayed(e *env) {
 	e.ends(outcomeOf(e.claimsOnly(10, e.start, fresh)[0], e.start))
 	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{
 		AppID: first.Message.AppID, State: outbox.StateUnknown, Reason: outbox.ReasonRestored, Limit: 1,
-	}, e.at(time.Hour))
+	}, outbox.Replay{At: e.at(time.Hour)})
 	if e.ok(err); n != 1 {
 		e.Errorf("%d are replayed, want 1", n)
 	}

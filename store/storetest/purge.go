@@ -51,9 +51,9 @@ func forgetsContent(e *env) {
 	if r := e.record(young); len(r.Message.Body) == 0 {
 		e.Error("what is young has lost its content")
 	}
-	_, err := e.ReplayDelivery(e.ctx, before.Deliveries[0].ID, e.at(time.Hour))
+	_, err := e.ReplayDelivery(e.ctx, before.Deliveries[0].ID, outbox.Replay{At: e.at(time.Hour)})
 	e.is(err, outbox.ErrPurged)
-	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: failed.Message.AppID, Limit: 10}, e.at(time.Hour))
+	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: failed.Message.AppID, Limit: 10}, outbox.Replay{At: e.at(time.Hour)})
 	if e.ok(err); n != 0 {
 		e.Errorf("%d are replayed", n)
 	}

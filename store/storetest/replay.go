@@ -16,6 +16,7 @@ func (s suite) replay(t *testing.T) {
 	s.promise(t, "RecalledIsNotReplayed", recalledNotReplayed)
 	s.promise(t, "ForgottenIsNeitherReplayedNorRevised", forgottenStays)
 	s.promise(t, "ReplayedByFilterOldestFirst", replayedByFilter)
+	s.promise(t, "ForbiddenIsTriedWhereSomethingIsReplayed", forbiddenTried)
 	s.promise(t, "OnlyUnknownIsSettled", onlyUnknownIsSettled)
 }
 
@@ -35,7 +36,7 @@ func newLife(e *env) {
 		s := e.endsAs("a", state, "why")
 		before := e.delivery(s)
 		e.quiet()
-		d, err := e.ReplayDelivery(e.ctx, before.ID, e.at(time.Minute))
+		d, err := e.ReplayDelivery(e.ctx, before.ID, outbox.Replay{At: e.at(time.Minute)})
 		e.ok(err)
 		e.woken()
 		want := before
@@ -62,11 +63,11 @@ func notReplayed(e *env) {
 	e.claimsOnly(1, e.start, sending)
 	for _, s := range []outbox.Submission{over, sending, e.say(c), e.sayIn(time.Minute, c)} {
 		before := e.record(s)
-		_, err := e.ReplayDelivery(e.ctx, before.Deliveries[0].ID, e.start)
+		_, err := e.ReplayDelivery(e.ctx, before.Deliveries[0].ID, outbox.Replay{At: e.start})
 		e.is(err, outbox.ErrState)
 		equal(e.T, "record", e.record(s), before)
 	}
-	_, err := e.ReplayDelivery(e.ctx, 4711, e.start)
+	_, err := e.ReplayDelivery(e.ctx, 4711, outbox.Replay{At: e.start})
 	e.is(err, outbox.ErrNoDelivery)
 }
 
@@ -76,7 +77,7 @@ func replayedDoesNotExpire(e *env) {
 	e.accept(s)
 	e.claimsOnly(1, e.at(time.Hour))
 	d := e.stands(s, outbox.StateReady, outbox.StateExpired)
-	_, err := e.ReplayDelivery(e.ctx, d.ID, e.at(time.Hour))
+	_, err := e.ReplayDelivery(e.ctx, d.ID, outbox.Replay{At: e.at(time.Hour)})
 	e.ok(err)
 	a := e.claimsOnly(1, e.at(time.Hour), s)[0]
 	if !a.ExpiresAt.IsZero() {
@@ -91,7 +92,7 @@ func replayedPlace(e *env) {
 	first, second, third := e.say(c), e.say(c), e.say(c)
 	err := e.CancelMessage(e.ctx, second.Message.ID, e.start) // while it is behind another
 	e.ok(err)
-	_, err = e.ReplayDelivery(e.ctx, second.Deliveries[0].ID, e.start)
+	_, err = e.ReplayDelivery(e.ctx, second.Deliveries[0].ID, outbox.Replay{At: e.start})
 	e.ok(err)
 	for _, s := range []outbox.Submission{first, third, second} {
 		e.ends(outcomeOf(e.claimsOnly(10, e.start, s)[0], e.start))
@@ -107,14 +108,14 @@ func recalledNotReplayed(e *env) {
 	o.State, o.Activity = outbox.StateFailed, ""
 	e.ends(o)
 	e.revises(s, nil, e.start)
-	_, err := e.ReplayDelivery(e.ctx, attempts[1].Delivery, e.start)
+	_, err := e.ReplayDelivery(e.ctx, attempts[1].Delivery, outbox.Replay{At: e.start})
 	e.is(err, outbox.ErrRecalled)
 
 	a := e.claimsOnly(10, e.start, s)[0]
 	o = outcomeOf(a, e.start)
 	o.State, o.Activity = outbox.StateFailed, ""
 	e.ends(o)
-	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 10}, e.start)
+	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 10}, outbox.Replay{At: e.start})
 	e.ok(err)
 	if n != 1 {
 		e.Errorf("replayed %d, want what takes back only", n)
@@ -132,9 +133,9 @@ func forgottenStays(e *env) {
 	}
 	failed := e.endsAs("a", outbox.StateFailed, "")
 	e.ok(e.Forget(e.ctx, a.Key, e.start))
-	_, err := e.ReplayDelivery(e.ctx, failed.Deliveries[0].ID, e.start)
+	_, err := e.ReplayDelivery(e.ctx, failed.Deliveries[0].ID, outbox.Replay{At: e.start})
 	e.is(err, book.ErrNotFound)
-	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 10}, e.start)
+	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 10}, outbox.Replay{At: e.start})
 	e.ok(err)
 	if n != 0 {
 		e.Errorf("replayed %d", n)
@@ -168,7 +169,7 @@ func replayedByFilter(e *env) {
 		if f.Limit == 0 {
 			f.Limit = 100
 		}
-		n, err := e.ReplayDeliveries(e.ctx, f, e.at(time.Minute))
+		n, err := e.ReplayDeliveries(e.ctx, f, outbox.Replay{At: e.at(time.Minute)})
 		e.ok(err)
 		if n != want {
 			e.Errorf("replayed %d, want %d", n, want)
@@ -183,6 +184,68 @@ func replayedByFilter(e *env) {
 	replays(1, outbox.DeliveryFilter{AppID: app})
 	replays(0, outbox.DeliveryFilter{AppID: app})
 	e.claimsOnly(10, e.at(time.Minute), said[0], said[4], said[2], said[5], said[1])
+}
+
+func forbiddenTried(e *env) {
+	reach := func(s outbox.Submission, want book.Reach) {
+		e.Helper()
+		c, err := e.Conversation(e.ctx, e.delivery(s).Key)
+		e.ok(err)
+		if c.Reach != want || want == book.ReachActive && (c.Cause != outbox.ReasonReplayed || !c.ReachAt.Equal(e.at(time.Minute))) {
+			e.Errorf("%s is %s since %v for %q, want %s", c.Key.Conversation, c.Reach, c.ReachAt, c.Cause, want)
+		}
+	}
+	var said []outbox.Submission
+	for i := range 6 {
+		s := e.endsAs(string(rune('a'+i)), outbox.StateFailed, "blocked")
+		as := book.ReachBlocked
+		if i == 4 {
+			as = book.ReachUninstalled
+		}
+		next := e.say(e.meet(string(rune('a' + i))))
+		e.ok(e.StrikeOut(e.ctx, e.delivery(s).Key, as, "blocked", e.start))
+		said = append(said, s)
+		a := e.claimsOnly(1, e.start, next)[0] // so that the store has seen it struck out
+		if a.Conversation.Reach != as {
+			e.Errorf("handed out as %s, want %s", a.Conversation.Reach, as)
+		}
+		e.ends(outcomeOf(a, e.start))
+	}
+	recalled, gone := said[0], said[4]
+	e.revises(recalled, nil, e.start)
+	_, err := e.ReplayDelivery(e.ctx, recalled.Deliveries[0].ID, outbox.Replay{At: e.at(time.Minute), Forbidden: true})
+	e.is(err, outbox.ErrRecalled)
+	reach(recalled, book.ReachBlocked)
+
+	n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Limit: 2}, outbox.Replay{At: e.at(time.Minute), Forbidden: true})
+	e.ok(err)
+	if n != 2 {
+		e.Errorf("replayed %d, want 2", n)
+	}
+	for i, want := range []book.Reach{book.ReachBlocked, book.ReachActive, book.ReachActive, book.ReachBlocked, book.ReachUninstalled, book.ReachBlocked} {
+		reach(said[i], want)
+	}
+	_, err = e.ReplayDelivery(e.ctx, said[3].Deliveries[0].ID, outbox.Replay{At: e.at(time.Minute)})
+	e.ok(err)
+	reach(said[3], book.ReachBlocked) // nobody has asked for it
+	for _, s := range []outbox.Submission{gone, said[5]} {
+		_, err = e.ReplayDelivery(e.ctx, s.Deliveries[0].ID, outbox.Replay{At: e.at(time.Minute), Forbidden: true})
+		e.ok(err)
+	}
+	reach(gone, book.ReachUninstalled) // which is not the channel's
+	reach(said[5], book.ReachActive)
+	for _, a := range e.claimsOnly(10, e.at(time.Minute), said[1], said[2], said[3], gone, said[5]) {
+		want := book.ReachActive
+		switch a.Delivery {
+		case said[3].Deliveries[0].ID:
+			want = book.ReachBlocked
+		case gone.Deliveries[0].ID:
+			want = book.ReachUninstalled
+		}
+		if a.Conversation.Reach != want {
+			e.Errorf("%s is handed out as %s, want %s", a.Conversation.Key.Conversation, a.Conversation.Reach, want)
+		}
+	}
 }
 
 func onlyUnknownIsSettled(e *env) {

@@ -74,7 +74,7 @@ func sendsComeAgain(e *env) {
 	failed := outcomeOf(a, e.start)
 	failed.State, failed.Activity = outbox.StateFailed, ""
 	e.ends(failed)
-	_, err := e.ReplayDelivery(e.ctx, a.Delivery, e.at(time.Hour))
+	_, err := e.ReplayDelivery(e.ctx, a.Delivery, outbox.Replay{At: e.at(time.Hour)})
 	e.ok(err)
 	if again := e.claimsOnly(1, e.at(time.Hour), m)[0]; len(again.Sends) != 0 {
 		e.Errorf("what was replayed comes with %v", again.Sends)

@@ -102,6 +102,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)
 	t.Run("Busy", s.busy)
+	t.Run("Digest", s.digest)
 	t.Run("Fair", s.fair)
 	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)

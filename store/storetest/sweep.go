@@ -21,6 +21,7 @@ func (s suite) sweep(t *testing.T) {
 	s.promise(t, "ManyAreEdited", manyAreEdited)
 	s.promise(t, "LaterChangesOfManyTakeTheirPlace", laterChangesOfMany)
 	s.promise(t, "WhatIsBeingChangedIsNotPurged", changingIsNotPurged)
+	s.sweepRaces(t)
 	if s.Durable {
 		s.promise(t, "ChangesOfManyGoOnAfterACrash", func(e *env) {
 			m := e.saysToMany()
@@ -152,9 +153,9 @@ func manyAreCancelled(e *env) {
 	e.ok(e.CancelMessage(e.ctx, m.Message.ID, e.at(time.Second))) // it may be repeated
 	changing := e.record(m).Message.Changing
 	if changing {
-		_, err := e.ReplayDelivery(e.ctx, running[0].Delivery, e.start)
+		_, err := e.ReplayDelivery(e.ctx, running[0].Delivery, outbox.Replay{At: e.start})
 		e.is(err, outbox.ErrChanging)
-		n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Message: m.Message.ID, Limit: 10}, e.start)
+		n, err := e.ReplayDeliveries(e.ctx, outbox.DeliveryFilter{AppID: app, Message: m.Message.ID, Limit: 10}, outbox.Replay{At: e.start})
 		e.ok(err)
 		if n != 0 {
 			e.Errorf("%d were replayed while it was being cancelled", n)

@@ -353,8 +353,11 @@ CREATE TABLE sends (
 	taken       boolean NOT NULL,
 	activity_id text COLLATE "C",
 	at          timestamptz NOT NULL,
+	lead        bigint,  -- the delivery that says this one together with others
+	place       integer, -- among these
 	PRIMARY KEY (delivery, ordinal)
 );
+CREATE INDEX sends_joined ON sends (lead, place) WHERE lead IS NOT NULL;
 
 -- What others are told of. Rows are written only when somebody wants them, and kept for some days. Ids are given after
 -- the commit, in the order in which events can be seen: readers go on after the last one that they know. Until then an

@@ -367,8 +367,11 @@ CREATE TABLE sends (
 	taken       INTEGER NOT NULL,
 	activity_id TEXT,
 	at          INTEGER NOT NULL,
+	lead        INTEGER,          -- the delivery that says this one together with others
+	place       INTEGER,          -- among these
 	PRIMARY KEY (delivery, ordinal)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sends_joined ON sends (lead, place) WHERE lead IS NOT NULL;
 
 CREATE TABLE jobs (
 	app_id          TEXT    NOT NULL,

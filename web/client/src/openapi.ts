@@ -704,6 +704,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what goes for topics
+         * @description Lists the topics of which the server's configuration says something, and what goes for their notifications that do not say so themselves. A notification shows what applies to it.
+         */
+        get: operations["list-topics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -966,6 +986,11 @@ export interface components {
              * @example 30s
              */
             quiet?: string;
+            /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
             /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
@@ -1680,6 +1705,11 @@ export interface components {
              */
             recipients?: number;
             /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
              */
@@ -1787,6 +1817,11 @@ export interface components {
              * @example 30s
              */
             quiet?: string;
+            /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
             /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
@@ -2250,6 +2285,11 @@ export interface components {
              */
             quiet?: string;
             /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
              * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
              * @example survey
              */
@@ -2421,6 +2461,69 @@ export interface components {
              * @example dl_ann
              */
             user?: string;
+        };
+        Topic: {
+            /**
+             * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
+             * @enum {string}
+             */
+            expects?: "reply";
+            /**
+             * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
+             * @example 30m
+             */
+            max_wait?: string;
+            /**
+             * @description What to do where something goes on in the conversation, a dialog or what a bot has flagged as busy. adhoc says it at once; wait holds it until nothing goes on; interrupt puts aside what goes on, says it, and resumes; cancel ends what goes on, and says it; drop does not say it. If not given, that of the topic, or adhoc.
+             * @enum {string}
+             */
+            policy?: "adhoc" | "wait" | "interrupt" | "cancel" | "drop";
+            /**
+             * Format: int64
+             * @description How pressing it is. What goes on with a smaller priority keeps it from nothing. Not with adhoc.
+             */
+            priority?: number;
+            /**
+             * @description The conversation also counts as busy until nobody has said anything in it for so long; at most 1h. Not with adhoc.
+             * @example 30s
+             */
+            quiet?: string;
+            /**
+             * @description With wait: how it is said when others of its topic wait with it. each, the default, says one after the other; digest says them as one message, a list of their texts. What is more than a text is said by itself.
+             * @enum {string}
+             */
+            release?: "each" | "digest";
+            /**
+             * @description With expects: the handler that gets the answer. If not given, it is left to webhooks and readers of events, as notification.answered.
+             * @example survey
+             */
+            reply_to?: string;
+            /**
+             * @description With expects: how long an answer is waited for, from the delivery on. 1h, if not given; at most 168h.
+             * @example 1h
+             */
+            reply_within?: string;
+            /**
+             * @description With wait: what is done when it has waited that long. adhoc, if not given.
+             * @enum {string}
+             */
+            then?: "adhoc" | "interrupt" | "cancel" | "drop";
+            /**
+             * @description The topic's name.
+             * @example news
+             */
+            topic: string;
+            /** @description Nothing of it is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it. */
+            urgent?: boolean;
+            /**
+             * @description With interrupt: the dialog or the handler that interrupts. If not given, the notification is said in between.
+             * @example survey
+             */
+            with?: string;
+        };
+        Topics: {
+            /** @description By name. Notifications may have any topic; these are those that the configuration says something of. */
+            topics: components["schemas"]["Topic"][];
         };
         Transcript: {
             /** @description In the order in which the channel took them in. */
@@ -7076,6 +7179,73 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Topics"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,13 @@
+package api
+
+// Topic is what the server's configuration says of a topic.
+type Topic struct {
+	Topic string `json:"topic" doc:"The topic's name." example:"news"`
+	Manners
+	Urgent bool `json:"urgent,omitempty" doc:"Nothing of it is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
+}
+
+// Topics are all that were configured, by name.
+type Topics struct {
+	Topics []Topic `json:"topics" doc:"By name. Notifications may have any topic; these are those that the configuration says something of."`
+}

@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/access"
+)
+
+type topicsAnswer struct {
+	Body api.Topics
+}
+
+func (s *service) topics(a huma.API) {
+	huma.Register(a, huma.Operation{
+		OperationID: "list-topics", Method: http.MethodGet, Path: "/v1/topics",
+		Summary: "See what goes for topics",
+		Description: "Lists the topics of which the server's configuration says something, and what goes for their notifications that do not " +
+			"say so themselves. A notification shows what applies to it.",
+		Tags:     []string{"topics"},
+		Security: needs(access.Read),
+		Errors:   []int{422},
+	}, s.listTopics)
+}
+
+func (s *service) listTopics(context.Context, *struct{}) (*topicsAnswer, error) {
+	all := s.cfg.Engine.Topics()
+	out := api.Topics{Topics: make([]api.Topic, 0, len(all))}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out.Topics = append(out.Topics, api.Topic{Topic: name, Manners: mannersOf(all[name].Policy), Urgent: all[name].Urgent})
+	}
+	return &topicsAnswer{Body: out}, nil
+}
