@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -32,11 +33,17 @@ type Busy struct {
 const (
 	// BusyFlag is the bot's own flag, which it sets with [Turn.Busy] or over HTTP.
 	BusyFlag = "flag"
-	// BusyDialog is a stack of dialogs that is not empty.
+	// BusyDialog is a stack of dialogs that is not empty, or begins its name where there may be several ([DialogBusy]).
 	BusyDialog = "dialog"
 	// BusyQuestion begins the names of notifications that wait for the person's reply.
 	BusyQuestion = "question:"
 )
+
+// DialogBusy reports whether somebody's name is that of a stack of dialogs.
+func DialogBusy(by string) bool {
+	rest, ok := strings.CutPrefix(by, BusyDialog)
+	return ok && (rest == "" || strings.ContainsRune(":@#", rune(rest[0])))
+}
 
 // Limits of [Busy].
 const (

@@ -176,6 +176,28 @@ func (t *Turn) dispatch(ctx context.Context, out *activity.Activity) (r activity
 	return r, err
 }
 
+// Said notes that something was said in this turn by other means than [Turn.Send], and under which id: by a bot in another
+// process, which calls the channel itself. In a turn that a notification runs it counts as what the notification has said.
+func (t *Turn) Said(ctx context.Context, id activity.ID) error {
+	t.work.calls()
+	if t.work.log != nil {
+		t.work.mu.Lock()
+		n := t.work.logged
+		t.work.logged++
+		t.work.mu.Unlock()
+		if _, err := t.work.log.Begin(ctx, n); err != nil {
+			return err
+		}
+		if err := t.work.log.Sent(ctx, n, id); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent++
+	return nil
+}
+
 // sendKey names a send for channels that store a repeat once: by the activity that is being handled, by how many sends
 // came before, and by what is said. A turn that runs again, because its end was lost, says nothing twice there; if it
 // comes to say something else, that is said.

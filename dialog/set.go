@@ -3,10 +3,12 @@ package dialog
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +25,7 @@ type Config struct {
 	Property string
 
 	// Scope says whose the stack is. Empty means [state.Conversation]; with [state.Private] each person in a group has one.
+	// Others are refused: a stack makes the conversation busy in which it stands. Sets of one bot have a Property each.
 	Scope state.Scope
 
 	// Start begins when somebody says something to the set's handler and no dialog is running. The zero value is nothing.
@@ -81,6 +84,8 @@ func (c Config) withDefaults() Config {
 
 func (c Config) validate() error {
 	switch {
+	case c.Scope != state.Conversation && c.Scope != state.Private:
+		return fmt.Errorf("Scope is %q; dialogs belong to a conversation, or to a person in one", c.Scope)
 	case c.MaxDepth < 1:
 		return fmt.Errorf("MaxDepth is %d; it must be positive", c.MaxDepth)
 	case c.MaxMoves < 1:
@@ -380,10 +385,27 @@ func (s *stack) outermost() string {
 
 // mark says that the conversation is busy with a dialog, or free of all. It is committed with the stack.
 func (s *Set) mark(t *headsup.Turn, dialog string) error {
+	by := s.busyName(t)
 	if dialog == "" {
-		return t.Free(headsup.BusyDialog)
+		return t.Free(by)
 	}
-	return t.Busy(headsup.Busy{By: headsup.BusyDialog, Reason: shorten(dialog, 255), Priority: s.cfg.Busy})
+	return t.Busy(headsup.Busy{By: by, Reason: shorten(dialog, 255), Priority: s.cfg.Busy})
+}
+
+// busyName is under which name the stack makes its conversation busy: there may be several, of other sets and persons, and
+// each keeps it busy for itself.
+func (s *Set) busyName(t *headsup.Turn) string {
+	by := headsup.BusyDialog
+	if name := s.cfg.Property; name != "" && name != defaultProperty && name != otherProperty {
+		by += ":" + name
+	}
+	if ref := t.Reference(); s.cfg.Scope == state.Private && ref.User != nil {
+		by += "@" + string(ref.User.ID)
+	}
+	if len(by) > 255 || !utf8.ValidString(by) {
+		by = fmt.Sprintf("%s#%x", headsup.BusyDialog, sha256.Sum256([]byte(by)))
+	}
+	return by
 }
 
 // lose ends all dialogs because they cannot go on, and tells the person.

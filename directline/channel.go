@@ -65,6 +65,10 @@ type Config struct {
 	// nobody.
 	Opened func(ctx context.Context, ref activity.Reference) error
 
+	// Said is told of what a bot in another process has said in a conversation or thread, before the bot is. Nil tells nobody.
+	// It must not block.
+	Said func(conversation activity.ConversationID, id activity.ID)
+
 	// BotTimeout is how long the bot has to take in what somebody said. Zero means 15 s.
 	BotTimeout time.Duration
 

@@ -162,6 +162,9 @@ func (c *Channel) botSends(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.cfg.Said != nil && a.Type != activity.TypeTyping {
+		c.cfg.Said(id, sent)
+	}
 	return reply(w, http.StatusOK, activity.ResourceResponse{ID: sent})
 }
 

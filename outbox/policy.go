@@ -119,7 +119,7 @@ func goingOn(p headsup.Policy, s Situation) (g going) {
 
 func reasonOf(b headsup.Busy) string {
 	switch {
-	case b.By == headsup.BusyDialog:
+	case headsup.DialogBusy(b.By):
 		return ReasonDialog
 	case strings.HasPrefix(b.By, headsup.BusyQuestion):
 		return ReasonQuestion

@@ -52,10 +52,25 @@ func (s *Server) converse(bot *headsup.Bot) error {
 	if t, ok := s.handles.(talker); ok {
 		dialogs = t.Dialogs()
 	}
+	if s.cfg.BotURL != "" || s.cfg.Bot != nil { // ours has nothing to decide
+		if err := s.engine.Handle(ownHandler, bot, nil); err != nil {
+			return err
+		}
+	}
 	if err := s.engine.Converse(bot, dialogs); err != nil {
 		return err
 	}
 	return topicErrors(s.engine.CheckTopics())
+}
+
+// ownHandler is the handler that stands for the bot's own: who names it leaves a notification to the bot.
+const ownHandler = "bot"
+
+// noteSaid lets the turn that waits for a bot in another process know what that has said meanwhile.
+func (s *Server) noteSaid(conversation activity.ConversationID, id activity.ID) {
+	if s.relay != nil {
+		s.relay.Said(conversation, id)
+	}
 }
 
 // noteOpened puts conversations that a bot in another process opens into the book, so that they can be continued from

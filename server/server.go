@@ -173,7 +173,7 @@ func (s *Server) wire(ctx context.Context) error {
 	development := !s.Exposed()
 	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID),
+		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID), Said: s.noteSaid,
 		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: development, AllowAnonymousBots: development, Logger: s.log,
 	})
 	if err != nil {

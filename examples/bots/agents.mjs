@@ -14,6 +14,14 @@ adapter.onTurnError = async (context, error) => {
   throw error; // the channel is answered with status 500
 };
 
+// Notifications that may wait are held while the bot is in the middle of something.
+const busy = ({ conversation, serviceUrl }, method, body) =>
+  fetch(new URL(`/v1/conversations/${encodeURIComponent(conversation.id)}/busy`, serviceUrl), {
+    method,
+    headers: { 'Content-Type': 'application/json' },
+    body: body && JSON.stringify(body),
+  });
+
 const references = new Map(); // where to speak first, by conversation
 const note = async (context, next) => {
   const reference = context.activity.getConversationReference();
@@ -57,8 +65,26 @@ agent.onMessage(async (context, next) => {
       await context.sendActivity(`Here is ${person.name}.`);
       break;
     }
+    case 'book':
+      await busy(activity, 'PUT', { reason: 'booking' });
+      await context.sendActivity('Where to?');
+      break;
+    case 'London':
+      await context.sendActivity('It is booked.');
+      await busy(activity, 'DELETE');
+      break;
     default:
       await context.sendActivity(activity.value ? `You chose ${activity.value.choice}.` : `You said: ${activity.text}`);
+  }
+  await next();
+});
+
+// A notification that is left to the bot (policy interrupt, with bot).
+agent.onUnrecognizedActivityType(async (context, next) => {
+  const { name, value } = context.activity;
+  if (name === 'ContinueConversation') {
+    await context.sendActivity(`By the way: ${value.activity.text}`);
+    if (value.busy) await context.sendActivity('Where to?');
   }
   await next();
 });

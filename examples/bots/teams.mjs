@@ -15,6 +15,14 @@ const app = new App({
   httpServerAdapter: new ExpressAdapter(http),
 });
 
+// Notifications that may wait are held while the bot is in the middle of something.
+const busy = ({ conversation, serviceUrl }, method, body) =>
+  fetch(new URL(`/v1/conversations/${encodeURIComponent(conversation.id)}/busy`, serviceUrl), {
+    method,
+    headers: { 'Content-Type': 'application/json' },
+    body: body && JSON.stringify(body),
+  });
+
 const conversations = new Set(); // where to speak first
 
 app.on('conversationUpdate', async ({ activity, send }) => {
@@ -49,9 +57,24 @@ app.on('message', async ({ activity, api, send }) => {
       await send(`Here are ${members.map(({ name }) => name).join(', ')}.`);
       break;
     }
+    case 'book':
+      await busy(activity, 'PUT', { reason: 'booking' });
+      await send('Where to?');
+      break;
+    case 'London':
+      await send('It is booked.');
+      await busy(activity, 'DELETE');
+      break;
     default:
       await send(activity.value ? `You chose ${activity.value.choice}.` : `You said: ${activity.text}`);
   }
+});
+
+// A notification that is left to the bot (policy interrupt, with bot).
+app.on('event', async ({ activity: { name, value }, send }) => {
+  if (name !== 'ContinueConversation') return;
+  await send(`By the way: ${value.activity.text}`);
+  if (value.busy) await send('Where to?');
 });
 
 const card = {

@@ -1,6 +1,7 @@
 // Package relay is a bot that runs in another process, in any language, as a handler in this one: what people say is
 // posted to its messaging endpoint, and what that answers is the turn's answer. What the bot says otherwise it says
-// itself, to the channel's Connector API.
+// itself, to the channel's Connector API. A notification that is left to the bot is posted there, too, as the event
+// ContinueConversation.
 //
 // [New] makes a [Bot]; its HandleTurn goes into a headsup.Bot, so that conversations are known here, too.
 package relay
@@ -41,6 +42,7 @@ type Config struct {
 type Bot struct {
 	url    string
 	client *http.Client
+	ears   ears
 }
 
 // CheckURL checks that a text is the URL of a messaging endpoint.
@@ -87,10 +89,10 @@ func (b *Bot) Close() { b.client.CloseIdleConnections() }
 const mostAnswer = 1 << 20
 
 // HandleTurn implements headsup.Handler. A bot that cannot be reached, or answers with a status that is no success, fails
-// the turn, except to an invoke, whose sender is told what the bot answered. Proactive turns are this process's own.
+// the turn, except to an invoke, whose sender is told what the bot answered. In a proactive turn the bot gets the event.
 func (b *Bot) HandleTurn(ctx context.Context, t *headsup.Turn) error {
 	if t.Proactive() {
-		return nil
+		return b.continues(ctx, t)
 	}
 	a := t.Activity()
 	status, answer, err := b.post(ctx, a)

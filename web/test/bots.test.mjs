@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { freePort, startBot } from './bot.mjs';
 import { loadDirectLine, Status } from './directline.mjs';
 import { startPlayground } from './server.mjs';
+import { until } from './until.mjs';
 
 const ann = { id: 'dl_ann', name: 'Ann' };
 const ben = { id: 'dl_ben', name: 'Ben' };
@@ -46,6 +47,27 @@ for (const name of ['botbuilder', 'agents', 'teams']) {
     await server.post('/v1/notifications', { to: { conversation: conversationId }, text: 'from the engine' });
     const engine = await line.says(/^from the engine$/);
     assert.equal(engine.from.id, hello.from.id);
+  });
+
+  test(`${name}: decides what to say in the middle of something, and has the rest wait`, async (t) => {
+    const { line, server, conversationId } = await setUp(t, name);
+    await line.says(/^Welcome/);
+    await line.post({ type: 'message', text: 'book' });
+    await line.says(/^Where to\?$/);
+    const to = { conversation: conversationId };
+    const waits = await server.post('/v1/notifications', { to, text: 'afterwards', policy: 'wait' });
+    const told = await server.post('/v1/notifications', { to, text: 'cheaper', policy: 'interrupt', with: 'bot' });
+    const said = await line.says(/^By the way: cheaper$/);
+    const states = ({ id }) => server.get(`/v1/notifications/${id}`);
+    await until('that it is delivered', async () => {
+      const { state, deliveries } = await states(told);
+      return state === 'delivered' && deliveries[0].activity_id === said.id;
+    });
+    assert.equal((await states(waits)).state, 'held');
+    await line.post({ type: 'message', text: 'London' });
+    await line.says(/^afterwards$/);
+    const texts = line.texts().filter((text) => !text.startsWith('Welcome'));
+    assert.deepEqual(texts.slice(-6), ['Where to?', 'By the way: cheaper', 'Where to?', 'London', 'It is booked.', 'afterwards']);
   });
 
   test(`${name}: updates and deletes what it said`, async (t) => {

@@ -95,6 +95,13 @@ class Server {
     return text === '' ? undefined : JSON.parse(text);
   }
 
+  /** Gets JSON. */
+  async get(path) {
+    const response = await fetch(this.origin + path);
+    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}`);
+    return response.json();
+  }
+
   /** A Direct Line token for one user, in a new conversation. */
   token(user) {
     return this.post('/playground/api/token', { user });
