@@ -99,6 +99,38 @@ func TestOutageIsWaitedForOneEventAtATime(t *testing.T) {
 	})
 }
 
+// TestReceiverThatFailsSlowlyIsLeftAlone: one that takes its time to answer 500 is asked as seldom as one that is away; one that
+// answers at once is asked for every event.
+func TestReceiverThatFailsSlowlyIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	for _, c := range []struct {
+		takes       time.Duration
+		least, most int // tries in a minute
+	}{{0, n, 10 * n}, {8 * time.Second, 1, 20}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.hook(hookURL)
+			w.run()
+			w.answers(func(visit) (int, http.Header, error) {
+				time.Sleep(c.takes)
+				return 500, nil, nil
+			})
+			for i := range n {
+				w.says(fmt.Sprint("c", i), fmt.Sprint(i))
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if tries := len(w.visits()); tries < c.least || tries > c.most {
+				t.Errorf("an answer takes %v, and it was asked %d times in a minute, want %d to %d", c.takes, tries, c.least, c.most)
+			}
+			w.answers(ok)
+			time.Sleep(7 * time.Minute)
+			synctest.Wait()
+		})
+	}
+}
+
 func TestEventThatHangsDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
