@@ -49,7 +49,7 @@ func (c *Client) CompleteJob(ctx context.Context, number int64, r api.JobComplet
 	return j, nil
 }
 
-// JobsPage returns a page of jobs, by number. The first page has an empty cursor; each names the next one's, the last
+// JobsPage returns a page of jobs, newest first. The first page has an empty cursor; each names the next one's, the last
 // one none. A limit of 0 leaves the size to the server.
 func (c *Client) JobsPage(ctx context.Context, cursor string, limit int) (api.Jobs, error) {
 	page, err := ask(ctx, c, http.MethodGet, jobs+parameters("cursor", cursor, "limit", positive(limit)), func(p api.Jobs) bool { return p.Jobs != nil })
@@ -59,7 +59,7 @@ func (c *Client) JobsPage(ctx context.Context, cursor string, limit int) (api.Jo
 	return page, nil
 }
 
-// Jobs goes over all jobs by number, asking for a page at a time. It ends with the first error.
+// Jobs goes over all jobs, newest first, asking for a page at a time. It ends with the first error.
 func (c *Client) Jobs(ctx context.Context) iter.Seq2[api.Job, error] {
 	return all(func(cursor string) ([]api.Job, string, error) {
 		page, err := c.JobsPage(ctx, cursor, largestPage)

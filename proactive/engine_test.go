@@ -450,7 +450,7 @@ func TestJobsOfOneTurnAreDifferentJobs(t *testing.T) {
 			t.Errorf("the turn that ran again has jobs %v, want 1 and 2", numbers)
 		}
 		jobs, err := f.engine.Jobs(t.Context(), 0, 10)
-		if err != nil || len(jobs) != 2 || jobs[1].Name != "b" {
+		if err != nil || len(jobs) != 2 || jobs[0].Name != "b" {
 			t.Errorf("jobs %+v, %v", jobs, err)
 		}
 	})

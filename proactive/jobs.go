@@ -193,7 +193,7 @@ func (e *Engine) Job(ctx context.Context, n JobNumber) (Job, error) {
 	return e.cfg.Store.Job(ctx, e.cfg.AppID, n)
 }
 
-// Jobs lists jobs by number, those after a number, at most limit.
-func (e *Engine) Jobs(ctx context.Context, after JobNumber, limit int) ([]Job, error) {
-	return e.cfg.Store.Jobs(ctx, e.cfg.AppID, after, limit)
+// Jobs lists jobs, newest first, at most limit: all, or, unless it is 0, those before a number.
+func (e *Engine) Jobs(ctx context.Context, before JobNumber, limit int) ([]Job, error) {
+	return e.cfg.Store.Jobs(ctx, e.cfg.AppID, before, limit)
 }

@@ -122,6 +122,6 @@ type JobStore interface {
 	ProgressJob(ctx context.Context, p JobProgress) (Job, error)
 	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, appID string, n JobNumber) (Job, error)
-	// Jobs lists jobs by number, those after a number, at most limit.
-	Jobs(ctx context.Context, appID string, after JobNumber, limit int) ([]Job, error)
+	// Jobs lists jobs, those with the highest numbers first, at most limit: all, or, unless it is 0, those before a number.
+	Jobs(ctx context.Context, appID string, before JobNumber, limit int) ([]Job, error)
 }

@@ -235,7 +235,7 @@ func TestRecallTakesBackAllThatAnInterruptionHasSaid(t *testing.T) {
 }
 
 // TestWhatATurnHasSaidIsNotSaidAgain: a process stops after the channel has taken what its turn says, and before that is recorded;
-// when somebody else takes it up, what was to be interrupted is over.
+// when somebody else takes it up, what was to be ended is over.
 func TestWhatATurnHasSaidIsNotSaidAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,11 +246,11 @@ func TestWhatATurnHasSaidIsNotSaidAgain(t *testing.T) {
 		f.hear(t, inbound("1", "c", "ann", "book"))
 		stop()
 		wait()
-		id := f.notify(t, headsup.Notification{To: toAnnAlone(), Text: "news", Policy: headsup.Policy{Name: headsup.PolicyInterrupt}}).ID
+		id := f.notify(t, headsup.Notification{To: toAnnAlone(), Text: "news", Policy: headsup.Policy{Name: headsup.PolicyCancel}}).ID
 
 		// The process that stops:
 		claimed, err := f.store.Claim(t.Context(), 10, time.Now())
-		if err != nil || len(claimed.Attempts) != 1 || claimed.Attempts[0].As != headsup.PolicyInterrupt {
+		if err != nil || len(claimed.Attempts) != 1 || claimed.Attempts[0].As != headsup.PolicyCancel {
 			t.Fatalf("handed out are %+v, %v", claimed.Attempts, err)
 		}
 		a := claimed.Attempts[0]

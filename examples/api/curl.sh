@@ -7,6 +7,11 @@
 # is said once, however often this runs.
 set -eu
 
+if [ $# -ne 2 ]; then
+	echo 'usage: sh curl.sh USER TEXT' >&2
+	exit 2
+fi
+
 url=${HEADSUP_URL:-http://127.0.0.1:3978}
 key=${KEY:-curl-$(date +%s)-$$}
 user=$1

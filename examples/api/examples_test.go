@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -126,6 +127,20 @@ func programs(t *testing.T) map[string][]string {
 	return map[string][]string{
 		"curl.sh": {"sh", "curl.sh"}, "notify.py": {"python3", "notify.py"}, "notify.mjs": {"node", "notify.mjs"},
 		"notify/main.go": {build(t, "./notify")},
+	}
+}
+
+// TestExamplesSayHowTheyAreUsed: each program that is given nothing prints one line, and ends with 2.
+func TestExamplesSayHowTheyAreUsed(t *testing.T) {
+	t.Parallel()
+	for file, command := range programs(t) {
+		var stderr bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Stderr = &stderr
+		failure, failed := errors.AsType[*exec.ExitError](cmd.Run())
+		if !failed || failure.ExitCode() != 2 || !strings.HasPrefix(stderr.String(), "usage: ") || strings.Count(stderr.String(), "\n") != 1 {
+			t.Errorf("%s: %v, %q", file, failure, stderr.String())
+		}
 	}
 }
 

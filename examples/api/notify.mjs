@@ -28,6 +28,10 @@ async function call(method, path, body, key) {
 }
 
 const [user, text] = process.argv.slice(2);
+if (process.argv.length !== 4) {
+  console.error('usage: node notify.mjs USER TEXT');
+  process.exit(2);
+}
 let said = await call('POST', '/v1/notifications', { to: { user }, text }, process.env.KEY ?? randomUUID());
 while (open.has(said.state)) {
   await sleep(200);

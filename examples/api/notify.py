@@ -46,4 +46,7 @@ def main(user, text):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print("usage: python3 notify.py USER TEXT", file=sys.stderr)
+        sys.exit(2)
     sys.exit(main(sys.argv[1], sys.argv[2]))

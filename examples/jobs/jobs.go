@@ -96,21 +96,21 @@ func (b *bot) show(ctx context.Context, t *headsup.Turn) error {
 	return err
 }
 
-// newest returns the last n jobs, and how many there are.
+// newest returns the last n jobs, the newest at the end, and how many there are.
 func (b *bot) newest(ctx context.Context, n int) (last []proactive.Job, all int, err error) {
 	const page = 1000
-	for after := proactive.JobNumber(0); ; {
-		jobs, err := b.engine.Jobs(ctx, after, page)
+	for before := proactive.JobNumber(0); ; {
+		jobs, err := b.engine.Jobs(ctx, before, page)
 		if err != nil {
 			return nil, 0, err
 		}
 		all += len(jobs)
-		last = append(last, jobs...)
-		last = slices.Clone(last[max(0, len(last)-n):])
+		last = append(last, jobs[:min(len(jobs), n-len(last))]...)
 		if len(jobs) < page {
+			slices.Reverse(last)
 			return last, all, nil
 		}
-		after = jobs[len(jobs)-1].Number
+		before = jobs[len(jobs)-1].Number
 	}
 }
 

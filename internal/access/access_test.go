@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/headsup-bot/headsup/internal/access"
@@ -273,90 +272,6 @@ func TestLocalSecretIsGoodOnThisMachineOnly(t *testing.T) {
 	}
 }
 
-func TestWrongKeysAreLimitedPerAddress(t *testing.T) {
-	t.Parallel()
-	r := newRing(t)
-	_, good := r.create(access.NewKey{})
-	wrong := func(from string) *access.Refusal {
-		t.Helper()
-		_, refused := r.enter("hup_wrong", from)
-		if refused == nil {
-			t.Fatal("a wrong key is let in")
-		}
-		return refused
-	}
-	for i := range 10_000 {
-		if refused := wrong(fmt.Sprintf("192.0.2.7:%d", i+1)); refused.Limited() != (i >= 30) {
-			t.Fatalf("try %d: %+v", i+1, refused)
-		}
-	}
-	if wait := wrong(far).RetryAfter; wait <= 0 || wait > time.Minute {
-		t.Errorf("is to wait %v", wait)
-	}
-	for _, from := range []string{far, "192.0.2.8:1"} {
-		if _, refused := r.enter(good, from); refused != nil {
-			t.Errorf("a good key from %s: %v", from, refused)
-		}
-	}
-	if wrong("192.0.2.8:1").Limited() || wrong("[::ffff:192.0.2.9]:1").Limited() {
-		t.Error("another address waits too")
-	}
-	if !wrong("[::ffff:192.0.2.7]:1").Limited() {
-		t.Error("the address in another notation may go on")
-	}
-	r.clock.add(time.Minute)
-	if wrong(far).Limited() || !wrong(far).Limited() {
-		t.Error("a minute is not good for one more try")
-	}
-	r.clock.add(24 * time.Hour)
-	for i := range 31 {
-		if refused := wrong(far); refused.Limited() != (i >= 30) {
-			t.Fatalf("try %d after a day: %+v", i+1, refused)
-		}
-	}
-	for i := range 31 { // one after another in one /64
-		if refused := wrong(fmt.Sprintf("[2001:db8:0:1::%x]:1", i+1)); refused.Limited() != (i >= 30) {
-			t.Fatalf("try %d by IPv6: %+v", i+1, refused)
-		}
-	}
-	if wrong("[2001:db8:0:2::1]:1").Limited() {
-		t.Error("another network waits too")
-	}
-}
-
-func TestManyAddressesAreNotRememberedForEver(t *testing.T) {
-	t.Parallel()
-	r := newRing(t)
-	for i := range 25_000 {
-		if _, refused := r.enter("hup_wrong", fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)); refused == nil || refused.Limited() {
-			t.Fatalf("address %d: %+v", i, refused)
-		}
-	}
-}
-
-func TestRatePerKey(t *testing.T) {
-	t.Parallel()
-	r := newRing(t)
-	_, slow := r.create(access.NewKey{RatePerMinute: 6})
-	_, other := r.create(access.NewKey{RatePerMinute: 6})
-	for i := range 6 {
-		if _, refused := r.enter(slow, far); refused != nil {
-			t.Fatalf("request %d: %v", i+1, refused)
-		}
-	}
-	_, refused := r.enter(slow, "192.0.2.8:1")
-	if refused == nil || !refused.Limited() || refused.Invalid || refused.RetryAfter > 10*time.Second {
-		t.Fatalf("the seventh in a minute: %+v", refused)
-	}
-	if _, refused := r.enter(other, far); refused != nil {
-		t.Errorf("another key: %v", refused)
-	}
-	r.clock.add(refused.RetryAfter)
-	if _, refused := r.enter(slow, far); refused != nil {
-		t.Errorf("after the wait: %v", refused)
-	}
-}
-
 func TestKeysEndInTime(t *testing.T) {
 	t.Parallel()
 	r := newRing(t)
@@ -379,85 +294,6 @@ func TestKeysEndInTime(t *testing.T) {
 	}
 	if _, err := r.Revoke(t.Context(), admin, "none"); !errors.Is(err, access.ErrNotFound) {
 		t.Errorf("revoking none: %v", err)
-	}
-}
-
-func TestRevokedElsewhereWithinFiveSeconds(t *testing.T) {
-	t.Parallel()
-	r := newRing(t)
-	k, secret := r.create(access.NewKey{})
-	if _, refused := r.enter(secret, far); refused != nil {
-		t.Fatal(refused)
-	}
-	if _, err := r.store.RevokeAPIKey(t.Context(), "app", k.ID, r.clock.Now()); err != nil { // by another node
-		t.Fatal(err)
-	}
-	r.clock.add(5 * time.Second)
-	if _, refused := r.enter(secret, far); refused == nil {
-		t.Error("the key is still good")
-	}
-}
-
-// slowStore holds a look-up back after it has read.
-type slowStore struct {
-	*memory.Store
-	read, answer chan struct{}
-}
-
-func (s slowStore) APIKey(ctx context.Context, appID, id string) (access.Key, error) {
-	k, err := s.Store.APIKey(ctx, appID, id)
-	select {
-	case s.read <- struct{}{}:
-		<-s.answer
-	default:
-	}
-	return k, err
-}
-
-func TestLookUpDuringRevocationDoesNotBringTheKeyBack(t *testing.T) {
-	t.Parallel()
-	slow := slowStore{read: make(chan struct{}), answer: make(chan struct{})}
-	r := newRing(t, func(c *access.Config) {
-		slow.Store = memory.New()
-		c.Store = slow
-	})
-	k, secret := r.create(access.NewKey{})
-	done := make(chan *access.Refusal)
-	go func() {
-		_, refused := r.enter(secret, far)
-		done <- refused
-	}()
-	<-slow.read
-	if _, err := r.Revoke(t.Context(), admin, k.ID); err != nil {
-		t.Fatal(err)
-	}
-	close(slow.answer)
-	if refused := <-done; refused == nil {
-		t.Error("let in by what was read before")
-	}
-	if _, refused := r.enter(secret, far); refused == nil {
-		t.Error("what was read before is remembered")
-	}
-}
-
-type brokenStore struct{ access.Store }
-
-func (brokenStore) APIKey(context.Context, string, string) (access.Key, error) {
-	return access.Key{}, errors.New("the disk is gone")
-}
-
-func TestNobodyIsRefusedForTheDisk(t *testing.T) {
-	t.Parallel()
-	k, err := access.New(access.Config{AppID: "app", Store: brokenStore{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-	_, secret := newRing(t).create(access.NewKey{})
-	req.Header.Set("Authorization", "Bearer "+secret)
-	who, err := k.Enter(req)
-	if _, refused := errors.AsType[*access.Refusal](err); err == nil || refused || who != (access.Identity{}) {
-		t.Errorf("%+v, %v", who, err)
 	}
 }
 
@@ -516,86 +352,6 @@ func TestWishesThatCannotBe(t *testing.T) {
 			}
 		}
 	}
-}
-
-// countingStore counts writes of last uses.
-type countingStore struct {
-	*memory.Store
-	mu      sync.Mutex
-	touches int  // guarded by mu
-	broken  bool // guarded by mu
-}
-
-func (s *countingStore) TouchAPIKeys(ctx context.Context, appID string, used map[string]time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.touches++
-	if s.broken {
-		return errors.New("the disk is full")
-	}
-	return s.Store.TouchAPIKeys(ctx, appID, used)
-}
-
-func TestLastUseIsKeptWithoutAWritePerRequest(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		store := &countingStore{Store: memory.New()}
-		r := newRing(t, func(c *access.Config) { c.Store, c.Now = store, nil })
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { r.Run(ctx); close(done) }()
-		k, secret := r.create(access.NewKey{})
-		touches := func() int {
-			store.mu.Lock()
-			defer store.mu.Unlock()
-			return store.touches
-		}
-		stored := func() time.Time {
-			kept, err := store.APIKey(t.Context(), "app", k.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kept.LastUsedAt
-		}
-		use := func() time.Time {
-			if _, refused := r.enter(secret, far); refused != nil {
-				t.Fatal(refused)
-			}
-			return time.Now()
-		}
-		var last time.Time
-		for range 1000 {
-			last = use()
-			time.Sleep(time.Millisecond)
-		}
-		if shown, err := r.Key(t.Context(), k.ID); err != nil || !shown.LastUsedAt.Equal(last) || !stored().IsZero() {
-			t.Errorf("shown as used at %v, stored as %v, %v", shown.LastUsedAt, stored(), err)
-		}
-		if listed, err := r.Keys(t.Context(), 0, 10); err != nil || !listed[0].LastUsedAt.Equal(last) {
-			t.Errorf("listed %+v, %v", listed, err)
-		}
-		time.Sleep(time.Minute)
-		if touches() != 1 || !stored().Equal(last) {
-			t.Errorf("%d writes for 1000 requests, stored %v, want %v", touches(), stored(), last)
-		}
-		time.Sleep(time.Hour)
-		if touches() != 1 {
-			t.Errorf("%d writes without a request", touches())
-		}
-		store.mu.Lock()
-		store.broken = true
-		store.mu.Unlock()
-		last = use()
-		time.Sleep(2 * time.Minute)
-		store.mu.Lock()
-		store.broken = false
-		store.mu.Unlock()
-		stop()
-		<-done
-		if !stored().Equal(last) {
-			t.Errorf("at the end %v is stored, want %v", stored(), last)
-		}
-	})
 }
 
 func TestSecretsPrintAsRedacted(t *testing.T) {

@@ -84,7 +84,7 @@ func (listJobs) Help() string {
 With --json, every job is one line.`
 }
 
-// Run lists jobs by number.
+// Run lists jobs, newest first.
 func (c *listJobs) Run(ctx context.Context, s streams) error {
 	server, err := c.client()
 	if err != nil {

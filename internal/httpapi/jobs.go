@@ -64,7 +64,7 @@ func (s *service) jobs(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
 		Summary:     "See the jobs",
-		Description: "Lists jobs by number, a page at a time.",
+		Description: "Lists jobs, newest first, a page at a time.",
 		Security:    needs(access.Read),
 		Tags:        tags,
 		Errors:      []int{422, 503},
@@ -116,8 +116,8 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 }
 
 func (s *service) listJobs(ctx context.Context, r *Paging) (*jobsAnswer, error) {
-	found, next, err := page(ctx, s, listJobs, *r, func(after int64, limit int) ([]proactive.Job, error) {
-		return s.cfg.Engine.Jobs(ctx, proactive.JobNumber(after), limit)
+	found, next, err := page(ctx, s, listJobs, *r, func(before int64, limit int) ([]proactive.Job, error) {
+		return s.cfg.Engine.Jobs(ctx, proactive.JobNumber(before), limit)
 	}, func(j proactive.Job) int64 { return int64(j.Number) })
 	if err != nil {
 		return nil, err

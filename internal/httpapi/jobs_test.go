@@ -133,7 +133,7 @@ func TestJobsAreListedPageByPage(t *testing.T) {
 			break
 		}
 	}
-	if got := strings.Join(pages, " "); got != "[1 2] [3 4] [5]" {
+	if got := strings.Join(pages, " "); got != "[5 4] [3 2] [1]" {
 		t.Errorf("pages %s", got)
 	}
 	if p := decode[api.Jobs](t, f.call(t, "GET", "/v1/jobs?limit=5", "")); len(p.Jobs) != 5 || p.NextCursor != "" {

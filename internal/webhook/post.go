@@ -38,17 +38,22 @@ const (
 // longestAnswer is how much of an answer is read, so that its connection can be used again. It is not looked at.
 const longestAnswer = 64 << 10
 
+// slowPart is the part of the timeout, as its divisor, from which on a failure is slow.
+const slowPart = 3
+
 // answer is what came of a request.
 type answer struct {
 	event.Attempt
 	retryAfter time.Duration
+	// slow: it took long to say that it is out of order, so that to ask it for every event would hold up all of them.
+	slow bool
 }
 
 // away reports whether the answer, or its absence, tells that it is better to post nothing there for a while.
 func (a answer) away() bool {
 	switch a.Error {
 	case "", wrongGone, wrongRedirect, wrongRefused:
-		return false
+		return a.slow
 	}
 	return true
 }
@@ -67,6 +72,7 @@ func (s *Service) post(ctx context.Context, w *event.Webhook, id string, body []
 	case status < 200, status >= 300:
 		a.Error = wordOfStatus(status)
 		a.retryAfter = backoff.RetryAfter(header, s.cfg.Now())
+		a.slow = status >= http.StatusInternalServerError && time.Since(began) >= s.cfg.Timeout/slowPart
 	}
 	return a
 }

@@ -159,14 +159,16 @@ func (s *Store) Job(_ context.Context, appID string, n proactive.JobNumber) (pro
 
 // Jobs implements [proactive.JobStore].
 func (s *Store) Jobs(
-	_ context.Context, appID string, after proactive.JobNumber, limit int,
+	_ context.Context, appID string, before proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jobs := s.jobs.byApp[appID]
-	rest := jobs[min(max(0, int(after)), len(jobs)):]
-	found := make([]proactive.Job, 0, min(limit, len(rest)))
-	for _, j := range rest[:min(limit, len(rest))] {
+	if before > 0 { // the number of jobs[i] is i + 1
+		jobs = jobs[:min(int(before)-1, len(jobs))]
+	}
+	found := make([]proactive.Job, 0, min(limit, len(jobs)))
+	for _, j := range slices.Backward(jobs[max(0, len(jobs)-limit):]) {
 		found = append(found, j.copy())
 	}
 	return found, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -229,9 +230,12 @@ func (s *Store) Job(ctx context.Context, appID string, n proactive.JobNumber) (p
 
 // Jobs implements [proactive.JobStore].
 func (s *Store) Jobs(
-	ctx context.Context, appID string, after proactive.JobNumber, limit int,
+	ctx context.Context, appID string, before proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
-	return s.jobs(ctx, selectJob+"WHERE app_id = $1 AND number > $2 ORDER BY number LIMIT $3", appID, int64(after), limit)
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	return s.jobs(ctx, selectJob+"WHERE app_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3", appID, int64(before), limit)
 }
 
 func (s *Store) jobs(ctx context.Context, query string, args ...any) (found []proactive.Job, err error) {

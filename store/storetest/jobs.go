@@ -272,10 +272,11 @@ func jobsAreListed(e *env) {
 	done, err := e.CompleteJob(e.ctx, proactive.JobEnd{AppID: app, Number: 3, At: e.start})
 	e.ok(err)
 	want[2] = done
+	slices.Reverse(want)
 	for _, limit := range []int{1, 3, n, n + 1} {
 		var got []proactive.Job
-		for after := proactive.JobNumber(0); ; after = got[len(got)-1].Number {
-			page, err := e.Jobs(e.ctx, app, after, limit)
+		for before := proactive.JobNumber(0); ; before = got[len(got)-1].Number {
+			page, err := e.Jobs(e.ctx, app, before, limit)
 			e.ok(err)
 			if len(page) > limit {
 				e.Fatalf("a page of %d has %d jobs", limit, len(page))

@@ -245,7 +245,7 @@ export interface paths {
         };
         /**
          * See the jobs
-         * @description Lists jobs by number, a page at a time.
+         * @description Lists jobs, newest first, a page at a time.
          */
         get: operations["list-jobs"];
         put?: never;
