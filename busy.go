@@ -129,7 +129,9 @@ func (m Mark) Apply(all []Busy) []Busy {
 }
 
 // oldest is where the first is that is not a dialog's: nobody would say again that a dialog goes on.
-func oldest(all []Busy) int { return max(0, slices.IndexFunc(all, func(b Busy) bool { return b.By != BusyDialog })) }
+func oldest(all []Busy) int {
+	return max(0, slices.IndexFunc(all, func(b Busy) bool { return !DialogBusy(b.By) }))
+}
 
 // Busy says, when the turn commits, that its conversation is in the middle of something: what can wait is not said until
 // [Turn.Free], or until it has run out. It replaces what was said under the same name, and later calls of the turn replace

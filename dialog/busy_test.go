@@ -1,6 +1,7 @@
 package dialog_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -82,6 +83,23 @@ func TestEachSetKeepsItsConversationBusy(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.busy(ann, []int{1, 2, 1, 0}[i])
+	}
+}
+
+// TestForgottenDialogsKeepNothingBusy: a bot that starts over does not leave its conversation busy for good.
+func TestForgottenDialogsKeepNothingBusy(t *testing.T) {
+	t.Parallel()
+	mux := newMux(newSet(t, dialog.Config{}, all()...))
+	mux.Text(headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		return state.Forget(ctx, t, state.Conversation)
+	}), "start over")
+	g := newGroup(t, mux)
+	ann := &bottest.Chat{Bot: g.bot, Recorder: g.rec}
+	for i, says := range []string{"book", "start over"} {
+		if _, err := ann.Say(t.Context(), says); err != nil {
+			t.Fatal(err)
+		}
+		g.busy(ann, 1-i)
 	}
 }
 

@@ -39,13 +39,17 @@ func Middleware(store Store) headsup.Middleware {
 	}
 }
 
-// Forget removes everything that a scope's document holds. It is saved when the turn commits.
+// Forget removes everything that a scope's document holds. It is saved when the turn commits. The dialogs that
+// [Conversation] holds go with it, so that the conversation is no longer busy with them.
 func Forget(ctx context.Context, t *headsup.Turn, s Scope) error {
-	return with(ctx, t, s, func(d *document) error {
+	if err := with(ctx, t, s, func(d *document) error {
 		d.changed = d.changed || len(d.members) > 0
 		clear(d.members)
 		return nil
-	})
+	}); err != nil || s != Conversation {
+		return err
+	}
+	return t.Free(headsup.BusyDialog)
 }
 
 type cacheKey struct{}
