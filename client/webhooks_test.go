@@ -76,10 +76,10 @@ func anEvent(n int) string {
 
 func TestEventsGoOnWhereTheyWereCutOff(t *testing.T) {
 	t.Parallel()
-	var asked []string
+	var asked journal
 	note := func(h http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			asked = append(asked, r.Header.Get("Last-Event-ID")+" "+r.URL.RawQuery)
+			asked.add(r.Header.Get("Last-Event-ID") + " " + r.URL.RawQuery)
 			h(w, r)
 		}
 	}
@@ -103,8 +103,8 @@ func TestEventsGoOnWhereTheyWereCutOff(t *testing.T) {
 	}
 	const query = " types=message.received%2Cx"
 	want := strings.Join([]string{query, "evt_1" + query, "evt_1" + query, "evt_1" + query, "evt_2" + query}, "|")
-	if strings.Join(asked, "|") != want {
-		t.Errorf("asked %q, want %q", asked, want)
+	if calls := strings.Join(asked.all(), "|"); calls != want {
+		t.Errorf("asked %q, want %q", calls, want)
 	}
 }
 

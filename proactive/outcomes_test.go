@@ -245,9 +245,9 @@ func TestOnlyWhatIsReplayedIsTried(t *testing.T) {
 // TestUnreachedChannelIsTriedUntilTheMessageExpires (F18, F19): that a name or a certificate is wanting says nothing of a
 // message, so that it is not given up for it while it is wanted.
 func TestUnreachedChannelIsTriedUntilTheMessageExpires(t *testing.T) {
-	reached := false
+	var reached atomic.Bool
 	ch := &bottest.Recorder{Fail: func(context.Context, headsup.Outgoing) error {
-		if reached {
+		if reached.Load() {
 			return nil
 		}
 		return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "unreachable", Unreached: true}
@@ -284,7 +284,7 @@ func TestUnreachedChannelIsTriedUntilTheMessageExpires(t *testing.T) {
 		if s := f.status(t, without); s.State() != outbox.StateReady {
 			t.Errorf("replayed, it is %s (%s) after five hours", s.State(), s.Deliveries[0].Reason)
 		}
-		reached = true
+		reached.Store(true)
 		time.Sleep(time.Hour)
 		if s := f.status(t, long); s.State() != outbox.StateDelivered {
 			t.Errorf("what was wanted for longer is %s", s.State())

@@ -334,7 +334,7 @@ func TestReadersOutliveADiskThatFailsToSync(t *testing.T) {
 		}
 		return sync(log)
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	reading, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
