@@ -14,5 +14,5 @@ const (
 
 	crowd         = 3000
 	crowdPause    = 100 * time.Millisecond
-	crowdPatience = time.Minute
+	crowdPatience = 5 * time.Minute
 )
