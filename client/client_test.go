@@ -148,10 +148,13 @@ func TestWaitReturnsTheOutcomeOrWhatWasSeenLast(t *testing.T) {
 	if n, err := c.Wait(t.Context(), "ntf_1"); err != nil || n.State != "failed" {
 		t.Errorf("%+v, %v", n, err)
 	}
-	c, _ = serve(t, sending)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if n, err := c.Wait(ctx, "ntf_1"); !errors.Is(err, context.DeadlineExceeded) || n.State != "sending" {
+	c, _ = serve(t, sending, func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		sending(w, r)
+	})
+	if n, err := c.Wait(ctx, "ntf_1"); !errors.Is(err, context.Canceled) || n.State != "sending" {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
