@@ -212,8 +212,8 @@ func TestActions(t *testing.T) {
 				client := clientOf(t, s, version.http)
 				seen := func() bool { return len(s.Ledger().Conversation(test.rule.Conversation).Messages) == 1 }
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				switch test.rule.Do {
-				case fakechannel.HangBefore, fakechannel.HangAfter, fakechannel.Drip: // which last until the caller has had enough
+				lasting := []fakechannel.Action{fakechannel.HangBefore, fakechannel.HangAfter, fakechannel.Drip}
+				if slices.Contains(lasting, test.rule.Do) { // until the caller has had enough
 					go func() {
 						defer cancel()
 						for ctx.Err() == nil && (s.Report().Faults[test.rule.Do] == 0 || seen() != test.kept) {
