@@ -159,6 +159,31 @@ func TestWaitReturnsTheOutcomeOrWhatWasSeenLast(t *testing.T) {
 	}
 }
 
+// TestManyAreFollowedByTheirCounts: while a broadcast goes on, its deliveries are not asked for again and again.
+func TestManyAreFollowedByTheirCounts(t *testing.T) {
+	t.Parallel()
+	var asked journal
+	answers := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			asked.add(r.URL.RequestURI())
+			says(200, "application/json", body)(w, r)
+		}
+	}
+	c, _ := serve(t,
+		answers(`{"id":"ntf_1","state":"ready","more_deliveries":true,"deliveries":[{"id":"dlv_1"}]}`),
+		answers(`{"id":"ntf_1","state":"sending","more_deliveries":true,"deliveries":[]}`),
+		answers(`{"id":"ntf_1","state":"delivered","more_deliveries":true,"deliveries":[]}`),
+		answers(`{"id":"ntf_1","state":"delivered","more_deliveries":true,"deliveries":[{"id":"dlv_1"}]}`))
+	n, err := c.Wait(t.Context(), "ntf_1")
+	if err != nil || n.State != "delivered" || len(n.Deliveries) != 1 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	const path = "/v1/notifications/ntf_1"
+	if got, want := asked.all(), []string{path, path + "?deliveries=0", path + "?deliveries=0", path}; !slices.Equal(got, want) {
+		t.Errorf("asked %q, want %q", got, want)
+	}
+}
+
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"localhost:3978", "ftp://x", "http://", "http://u:p@x", "http://x?q", "http://x/#f", "::"} {

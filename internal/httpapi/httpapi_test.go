@@ -333,7 +333,7 @@ func TestOtherRoutesAndMethodsAreProblems(t *testing.T) {
 // broken is an engine that accepts and cannot read.
 type broken struct{ httpapi.Engine }
 
-func (broken) Status(context.Context, headsup.NotificationID) (proactive.Status, error) {
+func (broken) StatusWith(context.Context, headsup.NotificationID, int) (proactive.Status, error) {
 	return proactive.Status{}, errors.New("the disk is gone")
 }
 
