@@ -12,6 +12,9 @@ const (
 	outage       = 3 * time.Second
 	memoryEnds   = 3
 
+	sockets = 100
+	falls   = 2
+
 	crowd         = 3000
 	crowdPause    = 100 * time.Millisecond
 	crowdPatience = 5 * time.Minute
