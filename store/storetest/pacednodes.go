@@ -116,7 +116,7 @@ func tenantOfNodes(each []*paced) {
 // shortWindowOfNodes: who was first does not keep it all.
 func shortWindowOfNodes(each []*paced) {
 	each[0].say(each[0].people(tenant, 60)...)
-	each[0].sends(present(), each[0].handed(6, patience)...)
+	each[0].sends(present(), each[0].handed(6, 5*time.Second)...)
 	had := make([]int, len(each))
 	each[0].soon("each node has a part", func() bool {
 		for i, e := range each {
@@ -132,7 +132,7 @@ func shortWindowOfNodes(each []*paced) {
 func oneCallOfNodes(each []*paced) {
 	x := each[0].people(tenant, 100)
 	each[0].say(x...)
-	each[0].sends(present(), each[0].handed(3, patience)...)
+	each[0].sends(present(), each[0].handed(3, 5*time.Second)...)
 	answered := make(chan error, 1)
 	go func() {
 		p, err := each[1].limits.Wait(each[1].ctx, each[1].route(x[0]), "asks", pace.Reply)
