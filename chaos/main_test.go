@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "headsup")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/headsup")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/headsup")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
 	code := 1
 	if out, err := build.CombinedOutput(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/goleak"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
@@ -66,16 +68,40 @@ type program struct {
 	cmd    *exec.Cmd
 }
 
+// shipped is the binary, which is built once for all tests, as it is shipped.
+var shipped struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
 func build(t *testing.T) *program {
 	t.Helper()
-	dir := t.TempDir()
-	p := &program{t: t, binary: filepath.Join(dir, "headsup"), data: filepath.Join(dir, "data"), listen: "127.0.0.1:0"}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", p.binary, "../cmd/headsup").CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+	shipped.once.Do(func() {
+		if shipped.dir, shipped.err = os.MkdirTemp("", "headsup-server-"); shipped.err != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-trimpath", "-o", shipped.dir, "../cmd/headsup")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			shipped.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if shipped.err != nil {
+		t.Fatal(shipped.err)
 	}
+	p := &program{t: t, binary: filepath.Join(shipped.dir, "headsup"), data: filepath.Join(t.TempDir(), "data"), listen: "127.0.0.1:0"}
 	t.Cleanup(p.kill)
 	return p
+}
+
+// tidy is tests that remove what they have built.
+type tidy struct{ goleak.TestingM }
+
+// Run runs them.
+func (m tidy) Run() int {
+	defer func() { _ = os.RemoveAll(shipped.dir) }()
+	return m.TestingM.Run()
 }
 
 func (p *program) start() {

@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(withDatabase(m), goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
+	goleak.VerifyTestMain(tidy{withDatabase(m)}, goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
 }
 
 // running starts a server that ends with the test.

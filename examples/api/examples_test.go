@@ -66,8 +66,9 @@ func (c *channel) times(text string) (n int) {
 func build(t *testing.T, path string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), filepath.Base(path))
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, path).CombinedOutput()
-	if err != nil {
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, path)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return binary
