@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"pace":                   0,
 	"auth":                   1,
 	"connector":              1,
+	"credential":             1,
 	"":                       2,
 	"state":                  3,
 	"book":                   3,
