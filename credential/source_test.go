@@ -60,6 +60,13 @@ func (r rig) token(t *testing.T) string {
 	return token
 }
 
+func (r rig) rules(t *testing.T, list ...fakechannel.Rule) {
+	t.Helper()
+	if err := r.entra.SetRules(list...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (r rig) asked() int64 { return int64(r.entra.Report().Tokens) }
 
 // TestManyWhoWaitShareOneFetch, and keep its token.
@@ -121,7 +128,7 @@ func TestATokenOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	first := r.token(t)
-	r.entra.SetRules(fakechannel.Rule{Op: fakechannel.OpToken, Do: fakechannel.Answer, Status: 503})
+	r.rules(t, fakechannel.Rule{Op: fakechannel.OpToken, Do: fakechannel.Answer, Status: 503})
 	r.clock.advance(56 * time.Minute)
 	for range 100 {
 		if r.token(t) != first {
@@ -137,7 +144,7 @@ func TestATokenOutlivesAnOutage(t *testing.T) {
 	if n := r.entra.Report().Faults[fakechannel.Answer]; n < 1 || n > 4 {
 		t.Errorf("in the outage tokens were asked for %d times", n)
 	}
-	r.entra.SetRules()
+	r.rules(t)
 	r.clock.advance(2 * time.Minute)
 	if r.token(t) == first {
 		t.Error("the old token came back")
@@ -216,7 +223,7 @@ func TestWhatEntraSaysIsExplained(t *testing.T) {
 		}
 	}
 	r := newRig(t, nil)
-	r.entra.SetRules(fakechannel.Rule{Op: fakechannel.OpToken, Do: fakechannel.Answer, Status: http.StatusBadGateway})
+	r.rules(t, fakechannel.Rule{Op: fakechannel.OpToken, Do: fakechannel.Answer, Status: http.StatusBadGateway})
 	if _, err := r.Token(t.Context()); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an outage: %v", err)
 	}
