@@ -184,7 +184,7 @@ func (s *Source) Run(ctx context.Context) {
 // next fetches a token if one is due, and returns how long nothing has to be done.
 func (s *Source) next() time.Duration {
 	const idle = time.Hour
-	s.look()
+	_, _, _ = s.look()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight != nil {
