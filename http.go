@@ -113,10 +113,16 @@ func refusal(err error) (status int, code, message string) {
 		return http.StatusBadRequest, "BadSyntax", e.Error()
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && !handled {
-		if e.Status == http.StatusForbidden {
+		switch e.Status {
+		case http.StatusForbidden:
 			return e.Status, "Forbidden", http.StatusText(e.Status)
+		case http.StatusBadRequest:
+			return e.Status, "BadArgument", "the activity does not say what its token is checked against"
 		}
 		return http.StatusUnauthorized, "Unauthorized", http.StatusText(http.StatusUnauthorized)
+	}
+	if errors.Is(err, auth.ErrKeysUnavailable) && !handled {
+		return http.StatusServiceUnavailable, "ServiceError", "try again later"
 	}
 	if errors.Is(err, errTurnTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		return http.StatusServiceUnavailable, "ServiceError", "the turn took too long"
