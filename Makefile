@@ -85,6 +85,7 @@ race: ## the tests that "make unit" runs without the race detector, with it
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
 	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
+	$(GO) test -run '^$$' -fuzz FuzzVerify -fuzztime $(or $(FUZZTIME),1m) ./auth
 
 .PHONY: chaos
 chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests, KILLS=1000 makes storms longer)

@@ -107,6 +107,7 @@ func (m tidy) Run() int {
 func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.CommandContext(context.Background(), p.binary, "serve", "--listen", p.listen, "--data", p.data, "--log-level", "error")
+	p.cmd.Env = append(os.Environ(), p.env...)
 	var stderr bytes.Buffer
 	p.cmd.Stderr = &stderr
 	out, err := p.cmd.StdoutPipe()
