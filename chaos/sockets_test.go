@@ -159,7 +159,7 @@ func (w *watcher) watch(ctx context.Context) {
 
 // follow reads one socket to its end.
 func (w *watcher) follow(ctx context.Context, url string) error {
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: w.http})
+	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return err
 	}
