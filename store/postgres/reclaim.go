@@ -49,52 +49,58 @@ const past = " <= CASE WHEN $1 THEN $2 ELSE clock_timestamp() END"
 const lookLater = time.Second
 
 func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err error) {
-	handed, count, err := t.lookedFor(ctx, now)
+	handed, rows, err := t.lookedFor(ctx, now)
+	more = rows == reclaimAtOnce
 	if err != nil || len(handed) == 0 {
-		return 0, count == reclaimAtOnce, err
+		return 0, more, err
 	}
-	rows, err := t.Query(ctx, "SELECT d.id, d.conversation, d.lease_until"+past+" FROM deliveries d WHERE d.id = ANY ($3) AND d.state = 4",
-		t.store.callersTime, now, handed)
+	sent, late, err := t.stillSent(ctx, handed, now)
 	if err != nil {
 		return 0, false, err
 	}
-	var left []int64 // that are being sent
-	var conversations []book.Row
-	var id int64
-	var where book.Row
-	var late bool
-	if _, err := pgx.ForEachRow(rows, []any{&id, &where, &late}, func() error {
-		left = append(left, id)
-		if late {
-			conversations = append(conversations, where)
-		}
-		return nil
-	}); err != nil {
-		return 0, false, err
-	}
 	var list []*verdict
-	if len(conversations) > 0 {
-		if _, err := t.lock(ctx, conversations); err != nil {
+	if len(late) > 0 {
+		if _, err := t.lock(ctx, late); err != nil {
 			return 0, false, err
 		}
-		if list, err = t.overdue(ctx, left, numbers(conversations), now); err != nil {
+		if list, err = t.overdue(ctx, sent, numbers(late), now); err != nil {
 			return 0, false, err
 		}
 	}
+	lost := make(map[int64]bool, len(list))
 	for _, v := range list {
-		left = slices.DeleteFunc(left, func(id int64) bool { return id == int64(v.id) })
+		lost[int64(v.id)] = true
 	}
-	if len(left) > 0 {
+	if kept := slices.DeleteFunc(sent, func(id int64) bool { return lost[id] }); len(kept) > 0 {
 		t.last.Queue(`INSERT INTO handed (until, deliveries)
 			SELECT greatest(min(d.lease_until), CASE WHEN $1 THEN $2 ELSE clock_timestamp() + $4::interval END), $3::bigint[]
-			FROM deliveries d WHERE d.id = ANY ($3) AND d.state = 4 HAVING count(*) > 0`, t.store.callersTime, now, left, lookLater)
+			FROM deliveries d WHERE d.id = ANY ($3) AND d.state = 4 HAVING count(*) > 0`, t.store.callersTime, now, kept, lookLater)
 	}
 	if len(list) == 0 {
-		return 0, count == reclaimAtOnce, nil
+		return 0, more, nil
 	}
 	var b pgx.Batch
 	t.queueGiveBack(&b, list)
-	return len(list), count == reclaimAtOnce, t.conclude(ctx, &b, list)
+	return len(list), more, t.conclude(ctx, &b, list)
+}
+
+// stillSent tells which deliveries are being sent, and the conversations of those whose lease has run out.
+func (t *tx) stillSent(ctx context.Context, deliveries []int64, now time.Time) (sent []int64, late []book.Row, err error) {
+	rows, err := t.Query(ctx, "SELECT d.id, d.conversation, d.lease_until"+past+" FROM deliveries d WHERE d.id = ANY ($3) AND d.state = 4",
+		t.store.callersTime, now, deliveries)
+	if err != nil {
+		return nil, nil, err
+	}
+	var id int64
+	var where book.Row
+	var over bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &where, &over}, func() error {
+		if sent = append(sent, id); over {
+			late = append(late, where)
+		}
+		return nil
+	})
+	return sent, late, err
 }
 
 // lookedFor takes rows that name what was handed out whose time has come, and tells the deliveries and how many rows there
