@@ -23,7 +23,7 @@ func expansion(ctx context.Context, o options) error {
 		return err
 	}
 	var rates []float64
-	var waits []time.Duration
+	var costs, costsThere, waits []time.Duration
 	for range o.pairs {
 		stop, ended := make(chan struct{}), make(chan error, 1)
 		go func() {
@@ -42,7 +42,7 @@ func expansion(ctx context.Context, o options) error {
 				waits = append(waits, time.Since(start))
 			}
 		}()
-		start := time.Now()
+		start, used, usedThere := time.Now(), processorTime(), databaseTime(p.server)
 		stopProfile, err := o.profiled()
 		if err != nil {
 			return err
@@ -53,12 +53,16 @@ func expansion(ctx context.Context, o options) error {
 			return err
 		}
 		rates = append(rates, float64(p.known)/time.Since(start).Seconds())
+		each := time.Duration(p.known)
+		costs = append(costs, (processorTime()-used)/each)
+		costsThere = append(costsThere, (databaseTime(p.server)-usedThere)/each)
 		close(stop)
 		if err := <-ended; err != nil {
 			return err
 		}
 	}
-	fmt.Printf("  to %d conversations, %s: %.0f rows/s; another write meanwhile waits p50 %v, p99 %v\n", p.known, p.place.what,
-		median(rates), quantile(waits, 0.5), quantile(waits, 0.99))
+	cost := rate{each: median(costs), database: median(costsThere)}
+	fmt.Printf("  to %d conversations, %s: %.0f rows/s (%v of processor time each%s); another write meanwhile waits p50 %v, p99 %v\n",
+		p.known, p.place.what, median(rates), cost.each.Round(100*time.Nanosecond), cost.andDatabase(), quantile(waits, 0.5), quantile(waits, 0.99))
 	return nil
 }

@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -181,7 +182,7 @@ func (o options) profiled() (stop func(), err error) {
 	}, nil
 }
 
-func median(all []float64) float64 {
+func median[T cmp.Ordered](all []T) T {
 	slices.Sort(all)
 	return all[len(all)/2]
 }

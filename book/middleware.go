@@ -84,7 +84,7 @@ func source(id auth.Identity, now time.Time) (Source, time.Time) {
 		return SourceClaim, now
 	case auth.KindEmbedded, auth.KindSelf:
 		return SourceConfig, now
-	case auth.KindDevelopment, auth.KindEmulator, auth.KindAgent: // no channel vouches for them
+	case auth.KindDevelopment, auth.KindEmulator, auth.KindAgent: // no channel vouches for the URL
 	}
 	return SourceDev, time.Time{}
 }

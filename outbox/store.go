@@ -66,9 +66,10 @@ type Store interface {
 	// SpreadMessages makes deliveries of messages that were accepted with a [Spread]: for up to n conversations of one of
 	// them, in the order of their rows, and notes in the same step how far that one has come, so that each conversation
 	// gets one delivery however often the process is killed. The message is one of the most pressing lane, and among
-	// these the one for which the fewest were made, so that a short one does not wait for a long one. nextID makes the
-	// ids; it may be called more often than it is needed. Several callers may work at once. It returns how many
-	// deliveries it made, and whether there may be more to make. CancelMessage and a recall end a spread;
+	// these the one for which the fewest were made, so that a short one does not wait for a long one. A driver that can
+	// take several steps at once takes a few, each of up to n, of several messages or, where one goes to thousands, of several
+	// stretches of the book. nextID makes the ids, one at a time; it may be called more often than it is needed. Several
+	// callers may work at once. It returns how many deliveries it made, and whether there may be more to make. CancelMessage and a recall end a spread;
 	// RescheduleMessage changes its time.
 	SpreadMessages(ctx context.Context, n int, at time.Time, nextID func() DeliveryID) (made int, more bool, err error)
 

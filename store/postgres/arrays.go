@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -150,7 +149,7 @@ func (a *deliveryArrays) queue(t *tx) {
 	t.last.Queue(`INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits, wanted_at, due_at,
 			lease_until, fence, claims, failures, verb, revises, collapse, created_at, updated_at, history)
 		SELECT id, message, conversation, lane, alone, route, rank, CASE WHEN state <> 1 THEN nextval('places') END, state, waits, wanted_at,
-			due_at, CASE WHEN waits = 3 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END, fence, claims, 0, verb, revises, collapse,
+			due_at, CASE WHEN state = 4 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END, fence, claims, 0, verb, revises, collapse,
 			at, at, history
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::boolean[], $6::smallint[], $7::smallint[],
 			$8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::smallint[], $13::bigint[], $14::timestamptz[],
@@ -159,47 +158,4 @@ func (a *deliveryArrays) queue(t *tx) {
 		a.id, a.message, a.conversation, a.lane, a.alone, a.state, a.waits, []pgtype.Timestamptz(a.wantedAt),
 		[]pgtype.Timestamptz(a.dueAt), a.fence, a.claims, []pgtype.Int8(a.verb), []pgtype.Int8(a.revises),
 		[]pgtype.Timestamptz(a.at), t.store.callersTime, t.store.leaseTime, a.history, []pgtype.Int8(a.collapse), a.route, a.rank)
-}
-
-// deliveryColumns are those that are filled when a delivery is made.
-var deliveryColumns = []string{
-	"id", "message", "conversation", "lane", "alone", "route", "rank", "seq", "state", "waits", "wanted_at", "due_at", "fence",
-	"claims", "failures", "verb", "revises", "collapse", "created_at", "updated_at", "history",
-}
-
-// copy inserts very many rows at once, none of which is handed out: COPY takes a quarter less time than a statement over
-// arrays.
-func (a *deliveryArrays) copy(ctx context.Context, t *tx) error {
-	placed := 0
-	for _, s := range a.state {
-		if s != int16(scheduled) {
-			placed++
-		}
-	}
-	var places []int64
-	if placed > 0 {
-		var err error
-		if places, err = t.places(ctx, placed); err != nil {
-			return err
-		}
-	}
-	if err := t.flush(ctx); err != nil {
-		return err
-	}
-	row := make([]any, len(deliveryColumns))
-	next := 0
-	_, err := t.conn.CopyFrom(ctx, pgx.Identifier{"deliveries"}, deliveryColumns, pgx.CopyFromSlice(len(a.id), func(i int) ([]any, error) {
-		var seq any
-		if a.state[i] != int16(scheduled) {
-			seq = places[next]
-			next++
-		}
-		copy(row, []any{
-			a.id[i], a.message[i], a.conversation[i], a.lane[i], a.alone[i], a.route[i], a.rank[i], seq, a.state[i], a.waits[i],
-			a.wantedAt[i], a.dueAt[i], a.fence[i], a.claims[i], int32(0), a.verb[i], a.revises[i], a.collapse[i], a.at[i], a.at[i],
-			a.history[i],
-		})
-		return row, nil
-	}))
-	return err
 }

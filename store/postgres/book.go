@@ -332,8 +332,11 @@ func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activit
 			SELECT $1, $2, $3, u.id, $5, $5 FROM unnest($4::text[]) WITH ORDINALITY u (id, place)
 			ORDER BY u.place ON CONFLICT DO NOTHING`,
 			c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
-		b.Queue(`SELECT id, user_id FROM people WHERE app_id = $1 AND tenant_id = $2 AND channel_id = $3 AND user_id = ANY ($4)
-			ORDER BY id + 0 FOR NO KEY UPDATE`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
+		// A join, and no list to be compared with: for an empty table the planner takes it to be cheapest to find all people of
+		// the app by the index and to compare each with the list, and it remembers that while the table grows.
+		b.Queue(`SELECT p.id, p.user_id FROM unnest($4::text[]) AS u (id)
+			JOIN people p ON p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id
+			ORDER BY p.id + 0 FOR NO KEY UPDATE OF p`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
 			clear(there)
 			var row int64
 			var id activity.AccountID

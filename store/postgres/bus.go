@@ -111,7 +111,7 @@ func (s *Store) notify(ctx context.Context, payloads []string) error {
 	}
 	defer c.Release()
 	var b pgx.Batch
-	queueBegin(&b)
+	queueBegin(&b, c.Conn())
 	b.Queue("SET LOCAL synchronous_commit = off")
 	b.Queue("SELECT pg_notify($1, p) FROM unnest($2::text[]) p", busName, payloads)
 	b.Queue("COMMIT")

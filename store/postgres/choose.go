@@ -135,7 +135,7 @@ func (t *tx) putOff(ctx context.Context, late []*head) error {
 	_, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
 			SELECT n.id, n.due FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (id, conversation, due)
 			JOIN turns t ON t.conversation = n.conversation FOR NO KEY UPDATE OF t SKIP LOCKED)
-		UPDATE deliveries d SET waits = 2, due_at = l.due FROM locked l WHERE d.id = l.id AND d.waits = 1`,
+		UPDATE deliveries d SET waits = 2, due_at = l.due FROM locked l WHERE d.id = l.id AND d.waits = 1 AND d.state = 2`,
 		ids, where, []pgtype.Timestamptz(due))
 	return err
 }

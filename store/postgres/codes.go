@@ -44,7 +44,6 @@ const (
 	waitsNothing int64 = iota
 	waitsClaim
 	waitsTime
-	waitsLease
 )
 
 // What deliveries do.

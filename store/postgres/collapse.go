@@ -40,7 +40,7 @@ func (t *tx) collapse(ctx context.Context, m *outbox.Message, in []book.Row, at 
 	}
 	// One that is spreading locks a conversation before it looks here, and this one is locked.
 	t.last.Queue(`INSERT INTO outdone (message, conversation)
-		SELECT s.message, c FROM spreads s JOIN messages m ON m.id = s.message CROSS JOIN unnest($1::bigint[]) AS c
+		SELECT s.message, c FROM spreads s JOIN messages m ON m.id = s.message JOIN unnest($1::bigint[]) AS c ON c > s.after AND c <= s.last
 		WHERE s.message < $2 AND m.collapse_key = $3 AND m.app_id = $4 AND m.tenant_id = $5 ON CONFLICT DO NOTHING`,
 		numbers(in), int64(m.ID), m.CollapseKey, m.AppID, string(m.Tenant))
 	return t.flush(ctx)

@@ -16,7 +16,7 @@ const maxBatch = 512
 // that share what comes in would cost the database twice as much, and be done no earlier. But none waits longer than
 // batchPatience for others: the transaction that runs may be one that waits for a lock.
 const (
-	leastBatch    = 48
+	leastBatch    = 96
 	batchPatience = 5 * time.Millisecond
 )
 

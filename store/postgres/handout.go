@@ -139,10 +139,10 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 // the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
 // that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
-	return `UPDATE deliveries d SET state = 4, waits = 3, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
+	return `UPDATE deliveries d SET state = 4, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
 			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
-		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND m.id = d.message` + condition + `
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND d.state = 2 AND m.id = d.message` + condition + `
 		RETURNING ` + candidateColumns
 }
 
@@ -191,8 +191,16 @@ func (t *tx) hand(
 		}
 		found = append(found, c)
 	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
 	t.count(ready, sending, int64(len(found)))
-	return found, rows.Err()
+	list := make([]int64, len(found))
+	for i, c := range found {
+		list[i] = int64(c.id)
+	}
+	t.noteHanded(list, now)
+	return found, nil
 }
 
 // handRest is for the heads that were not simply handed out: they revise something, or are not to be sent any more, or

@@ -61,11 +61,23 @@ func collectHot(rows pgx.Rows, err error) (found []hot, _ error) {
 	return found, rows.Err()
 }
 
-// ended is a delivery that has become final in the transaction: how it was before, its state, and its last change.
+// ended is a delivery that has become final in the transaction: how it was before, as far as somebody wants to know, its
+// state, and its last change.
 type ended struct {
 	hot
 	to     int64
 	change outbox.Change
+}
+
+const endedColumns = `d.id, d.message, d.conversation, d.lane, coalesce(d.seq, 0), d.state, d.fence, d.claims, d.wanted_at,
+	coalesce(d.verb, 0), coalesce(d.revises, 0), d.to_state, coalesce(d.said, '')`
+
+// endedFields are where a row of endedColumns goes.
+func (e *ended) endedFields() []any {
+	return []any{
+		(*int64)(&e.id), (*int64)(&e.message), (*int64)(&e.conversation), &e.lane, &e.seq, &e.state, &e.fence, &e.claims,
+		&e.wantedAt, &e.verb, (*int64)(&e.revises), &e.to, (*string)(&e.activity),
+	}
 }
 
 // endOf is the rest of a line of the history in SQL, with the number of the attempt, which is often known to the database

@@ -40,7 +40,7 @@ func (t *tx) judge(
 	ctx context.Context, ids []outbox.DeliveryID, heads map[outbox.DeliveryID]*head, now time.Time,
 ) (revise map[outbox.DeliveryID]activity.ID, hold []holding, stay []over, err error) {
 	rows, err := t.Query(ctx, "SELECT "+candidateColumns+` FROM deliveries d JOIN messages m ON m.id = d.message
-		WHERE d.id = ANY ($1) AND d.waits = 1 ORDER BY d.id`, numbers(ids))
+		WHERE d.id = ANY ($1) AND d.waits = 1 AND d.state = 2 ORDER BY d.id`, numbers(ids))
 	if err != nil {
 		return nil, nil, nil, err
 	}

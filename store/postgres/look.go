@@ -109,12 +109,12 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 func heads(more, from string) string {
 	return `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
 	FROM (
-		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.route = n.route AND w.lane = n.lane) AS any
+		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.state = 2 AND w.route = n.route AND w.lane = n.lane) AS any
 		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
 		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
 			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
-		WHERE h.waits = 1 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
+		WHERE h.waits = 1 AND h.state = 2 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
 	ORDER BY d.rank, d.id`
 }
 

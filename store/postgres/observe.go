@@ -70,7 +70,7 @@ func (s *Store) Counts(ctx context.Context) (map[outbox.State]int64, error) {
 // OldestDue implements [outbox.Store].
 func (s *Store) OldestDue(ctx context.Context, now time.Time) (oldest time.Time, err error) {
 	const lane = `SELECT min(since) FROM (SELECT coalesce(due_at, updated_at) AS since FROM deliveries
-		WHERE waits = 1 AND lane = $1 ORDER BY seq LIMIT 100) AS heads`
+		WHERE waits = 1 AND state = 2 AND lane = $1 ORDER BY seq LIMIT 100) AS heads`
 	err = s.read(ctx, func(ctx context.Context, q querier) error {
 		oldest = time.Time{}
 		var b pgx.Batch

@@ -147,7 +147,7 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Timeouts. Those of statements and locks are set in each transaction; a caller whose context ends earlier cancels.
+// Timeouts. Those of statements and locks are set in each transaction, or once where a session is ours; a caller whose context ends earlier cancels.
 const (
 	connectTimeout   = 3 * time.Second
 	statementTimeout = "30s"

@@ -12,7 +12,6 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
-	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/store/internal/history"
 )
@@ -264,18 +263,16 @@ var moveToFinished = `WITH gone AS (
 			revises, created_at, updated_at, reason, activity_id, history)
 		SELECT id, message, conversation, fence, lane, alone, to_state, claims, failures + failed, verb, replayed,
 			revises, created_at, ended_at, why, said, whole FROM gone)
-	SELECT ` + hotColumns + `, d.to_state, coalesce(d.said, '') FROM gone d`
+	SELECT ` + endedColumns + ` FROM gone d`
 
 func (a *endings) queue(b *pgx.Batch, each func(ended)) {
 	b.Queue(moveToFinished, a.id, a.fence, a.to, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
 		[]pgtype.Timestamptz(a.at), a.line).Query(func(r pgx.Rows) error {
 		for r.Next() {
 			var e ended
-			var said string
-			if err := r.Scan(append(e.fields(), &e.to, &said)...); err != nil {
+			if err := r.Scan(e.endedFields()...); err != nil {
 				return err
 			}
-			e.activity = activity.ID(said)
 			each(e)
 		}
 		return r.Err()
@@ -425,75 +422,6 @@ func (s *Store) Extend(
 		}
 	}
 	return lost, nil
-}
-
-// reclaimAtOnce bounds one step of taking attempts back.
-const reclaimAtOnce = 500
-
-// ReclaimExpired implements [outbox.Store]. Whether a lease has run out is a question to the database's clock.
-func (s *Store) ReclaimExpired(ctx context.Context, now time.Time) (total int, err error) {
-	for more := true; more; {
-		n := 0
-		if err := s.write(ctx, func(ctx context.Context, t *tx) (err error) {
-			n, more, err = t.reclaim(ctx, now)
-			return err
-		}); err != nil {
-			return total, err
-		}
-		total += n
-	}
-	return total, nil
-}
-
-const overdue = `d.waits = 3 AND d.lease_until <= CASE WHEN $1 THEN $2 ELSE clock_timestamp() END`
-
-func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err error) {
-	virtual := t.store.callersTime
-	rows, err := t.Query(ctx, "SELECT d.conversation FROM deliveries d WHERE "+overdue+" ORDER BY d.lease_until LIMIT $3",
-		virtual, now, reclaimAtOnce)
-	if err != nil {
-		return 0, false, err
-	}
-	where, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(where) == 0 {
-		return 0, false, err
-	}
-	conversations := make([]book.Row, len(where))
-	for i, c := range where {
-		conversations[i] = book.Row(c)
-	}
-	if _, err := t.lock(ctx, conversations); err != nil {
-		return 0, false, err
-	}
-	list, err := t.overdue(ctx, where, now)
-	if err != nil || len(list) == 0 {
-		return 0, len(where) == reclaimAtOnce, err
-	}
-	var b pgx.Batch
-	t.queueGiveBack(&b, list)
-	return len(list), len(where) == reclaimAtOnce, t.conclude(ctx, &b, list)
-}
-
-// overdue lists the attempts in locked conversations whose lease has run out, in the order of their deliveries.
-func (t *tx) overdue(ctx context.Context, conversations []int64, now time.Time) ([]*verdict, error) {
-	rows, err := t.Query(ctx, `SELECT d.id, d.fence, d.claims, coalesce(d.lost, 0), m.on_unknown = 2 AND d.verb IS NULL
-		FROM deliveries d JOIN messages m ON m.id = d.message
-		WHERE `+overdue+` AND d.conversation = ANY ($3) ORDER BY d.id LIMIT $4`,
-		t.store.callersTime, now, conversations, reclaimAtOnce)
-	if err != nil {
-		return nil, err
-	}
-	var list []*verdict
-	var id, fence, claims, lost int64
-	var hold bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &claims, &lost, &hold}, func() error {
-		c := outbox.Change{At: now, Attempt: int(claims), Reason: outbox.ReasonLeaseLost}
-		list = append(list, &verdict{
-			id: outbox.DeliveryID(id), fence: fence, told: outbox.AfterLoss(c, int(lost)+1, hold), unsure: true, lost: lost + 1,
-		})
-		return nil
-	})
-	return list, err
 }
 
 // hotByID reads deliveries that are not final.

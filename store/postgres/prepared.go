@@ -58,8 +58,15 @@ func settleIn(ctx context.Context, c *pgx.Conn) error {
 		return errPooled
 	}
 	c.PgConn().CustomData()[planned] = plans{at: time.Now(), good: shortestPlan}
-	_, err = c.Exec(ctx, "SET enable_seqscan = off; SET jit = off", pgx.QueryExecModeSimpleProtocol)
+	_, err = c.Exec(ctx, "SET enable_seqscan = off; SET jit = off; SET statement_timeout = '"+statementTimeout+
+		"'; SET lock_timeout = '"+lockTimeout+"'; SET idle_in_transaction_session_timeout = '"+idleTimeout+"'", pgx.QueryExecModeSimpleProtocol)
 	return err
+}
+
+// settledIn reports whether a connection is one that settleIn has made settings for.
+func settledIn(c *pgx.Conn) bool {
+	_, ok := c.PgConn().CustomData()[planned].(plans)
+	return ok
 }
 
 // Plans are kept with prepared statements, also those that were made while a table was almost empty, until somebody

@@ -108,7 +108,11 @@ func (s *Store) takeAllBack(ctx context.Context) error {
 		if _, err := t.Exec(ctx, "UPDATE turns SET until = '-infinity' WHERE until > clock_timestamp()"); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, "UPDATE deliveries SET lease_until = '-infinity' WHERE waits = $1", waitsLease)
+		if _, err := t.Exec(ctx, `UPDATE deliveries d SET lease_until = '-infinity'
+			FROM handed h CROSS JOIN LATERAL unnest(h.deliveries) AS n (id) WHERE d.id = n.id AND d.state = 4`); err != nil {
+			return err
+		}
+		_, err := t.Exec(ctx, "UPDATE handed SET until = '-infinity'")
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,19 +14,35 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 )
 
-// spread is a message whose deliveries are being made, as it is in the database.
+// spread is a stretch of the book for which deliveries of a message are being made, as it is in the database.
 type spread struct {
 	message outbox.Message // id, app, tenant, lane and collapse key
 	outbox.Spread
-	after book.Row
+	stretch int16
+	before  book.Row // the stretch begins after it
+	after   book.Row // it has come to
 }
+
+const (
+	// spreaders is how many transactions make deliveries at once in this process, if each is to make as many as perSpreader.
+	spreaders   = 3
+	perSpreader = 200
+	// A message to more conversations than this is made in stretches, mostStretches at most, each with about as many rows of
+	// the book.
+	perStretch    = 2000
+	mostStretches = 8
+)
 
 func queueSpread(b *pgx.Batch, sub *outbox.Submission) {
 	p, f := sub.Spread, sub.Spread.Filter
-	b.Queue(`INSERT INTO spreads (message, lane, kind, channel, reach, tag, user_id, external_id, last, after, made, due_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)`,
+	n := min(max(1, p.Conversations/perStretch), mostStretches)
+	b.Queue(`INSERT INTO spreads (message, stretch, stretches, lane, kind, channel, reach, tag, user_id, external_id, last, before,
+			after, made, due_at)
+		SELECT $1, i, $11, $2, $3, $4, $5, $6, $7, $8, $9::bigint * i / $11, $9::bigint * (i - 1) / $11,
+			$9::bigint * (i - 1) / $11, 0, $10
+		FROM generate_series(1, $11::smallint) AS i`,
 		int64(sub.Message.ID), int16(sub.Message.Lane), optionalText(f.Kind), optionalText(f.Channel), optionalText(f.Reach),
-		optionalText(f.Tag), optionalText(f.User), optionalText(f.ExternalID), int64(p.Last), optionalTime(p.DueAt))
+		optionalText(f.Tag), optionalText(f.User), optionalText(f.ExternalID), int64(p.Last), optionalTime(p.DueAt), int16(n))
 }
 
 // endSpread makes no more deliveries of a message.
@@ -33,30 +52,62 @@ func (t *tx) endSpread(ctx context.Context, id outbox.MessageID) error {
 	return err
 }
 
+// queueEndOfStretch makes no more deliveries in a stretch.
+func queueEndOfStretch(b *pgx.Batch, p *spread) {
+	b.Queue("DELETE FROM spreads WHERE message = $1 AND stretch = $2", int64(p.message.ID), p.stretch)
+	if p.message.CollapseKey != "" {
+		b.Queue("DELETE FROM outdone WHERE message = $1 AND conversation > $2 AND conversation <= $3",
+			int64(p.message.ID), int64(p.before), int64(p.Last))
+	}
+}
+
 // delaySpread makes what is not made yet due at another time.
 func (t *tx) delaySpread(ctx context.Context, id outbox.MessageID, due time.Time) error {
 	_, err := t.Exec(ctx, "UPDATE spreads SET due_at = $2 WHERE message = $1", int64(id), optionalTime(due))
 	return err
 }
 
-// SpreadMessages implements [outbox.Store]. Several nodes spread several messages at once, and one message one at a time.
+// SpreadMessages implements [outbox.Store]. Several transactions, of this node and of others, each work at a stretch of a
+// message.
 func (s *Store) SpreadMessages(
 	ctx context.Context, n int, at time.Time, nextID func() outbox.DeliveryID,
 ) (made int, more bool, err error) {
-	found := false
+	found := 0
 	if err := s.read(ctx, func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM spreads)").Scan(&found)
-	}); err != nil || !found {
+		return q.QueryRow(ctx, "SELECT count(*) FROM (SELECT FROM spreads LIMIT $1) AS s", min(spreaders, 1+n/perSpreader)).Scan(&found)
+	}); err != nil || found == 0 {
 		return 0, false, err
 	}
-	err = s.writeFor(ctx, n, func(ctx context.Context, t *tx) (err error) {
-		made, more, err = t.spread(ctx, n, at, nextID)
-		return err
-	})
-	if err != nil {
-		return 0, false, err
+	var naming sync.Mutex
+	one := func() outbox.DeliveryID {
+		naming.Lock()
+		defer naming.Unlock()
+		return nextID()
 	}
-	return made, more, nil
+	type result struct {
+		made int
+		more bool
+		err  error
+	}
+	results := make(chan result, found)
+	for range found {
+		go func() {
+			var r result
+			r.err = s.writeFor(ctx, n, func(ctx context.Context, t *tx) (err error) {
+				r.made, r.more, err = t.spread(ctx, n, at, one)
+				return err
+			})
+			results <- r
+		}()
+	}
+	for range found {
+		r := <-results
+		err = errors.Join(err, r.err)
+		if r.err == nil {
+			made, more = made+r.made, more || r.more
+		}
+	}
+	return made, more || err != nil, err
 }
 
 func (t *tx) spread(
@@ -66,20 +117,20 @@ func (t *tx) spread(
 	if p == nil || err != nil {
 		return 0, others, err
 	}
-	rows, err := t.reached(ctx, p, n)
+	to, err := t.reach(ctx, p, n)
 	if err != nil {
 		return 0, false, err
 	}
-	made, err = t.spreadTo(ctx, p, rows, at, nextID)
-	switch {
-	case err != nil:
+	if made, err = t.spreadTo(ctx, p, to.routes, at, nextID); err != nil {
 		return 0, false, err
-	case len(rows) < n:
-		return made, others, t.endSpread(ctx, p.message.ID)
 	}
-	_, err = t.Exec(ctx, "UPDATE spreads SET after = $2, made = made + $3 WHERE message = $1",
-		int64(p.message.ID), int64(rows[len(rows)-1]), made)
-	return made, true, err
+	if to.found < n {
+		queueEndOfStretch(&t.last, p)
+		return made, others, nil
+	}
+	t.last.Queue("UPDATE spreads SET after = $3, made = made + $4 WHERE message = $1 AND stretch = $2",
+		int64(p.message.ID), p.stretch, int64(to.last), made)
+	return made, true, nil
 }
 
 // nextSpread locks the one whose turn it is, and tells whether there are others. Nil when all are being worked at.
@@ -87,40 +138,74 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 	var p spread
 	f, m := &p.Filter, &p.message
 	var left int64
-	err := t.QueryRow(ctx, `SELECT s.message, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id,
-			s.last, s.after, s.due_at, m.tenant_id, m.collapse_key, (SELECT count(*) FROM spreads) - 1
+	var b pgx.Batch
+	b.Queue("SELECT count(*) FROM spreads").QueryRow(func(r pgx.Row) error { return r.Scan(&left) })
+	b.Queue(`SELECT s.message, s.stretch, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id,
+			s.before, s.last, s.after, s.due_at, m.tenant_id, m.collapse_key
 		FROM spreads s JOIN messages m ON m.id = s.message
-		ORDER BY s.lane, s.made, s.message LIMIT 1 FOR UPDATE OF s SKIP LOCKED`).Scan(
-		(*int64)(&m.ID), &m.Lane, &m.AppID, (*optionalText)(&f.Kind), (*optionalText)(&f.Channel), (*optionalText)(&f.Reach),
-		(*optionalText)(&f.Tag), (*optionalText)(&f.User), (*optionalText)(&f.ExternalID), (*int64)(&p.Last), (*int64)(&p.after),
-		(*optionalTime)(&p.DueAt), (*string)(&m.Tenant), (*optionalText)(&m.CollapseKey), &left)
+		ORDER BY s.lane, s.made * s.stretches, s.message, s.stretch LIMIT 1 FOR UPDATE OF s SKIP LOCKED`).QueryRow(func(r pgx.Row) error {
+		return r.Scan(
+			(*int64)(&m.ID), &p.stretch, &m.Lane, &m.AppID, (*optionalText)(&f.Kind), (*optionalText)(&f.Channel), (*optionalText)(&f.Reach),
+			(*optionalText)(&f.Tag), (*optionalText)(&f.User), (*optionalText)(&f.ExternalID), (*int64)(&p.before), (*int64)(&p.Last), (*int64)(&p.after),
+			(*optionalTime)(&p.DueAt), (*string)(&m.Tenant), (*optionalText)(&m.CollapseKey))
+	})
+	err := t.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
-		err := t.QueryRow(ctx, "SELECT count(*) FROM spreads").Scan(&left)
-		return nil, left > 0, err
+		return nil, left > 0, nil
 	}
-	return &p, left > 0, err
+	return &p, left > 1, err
 }
 
-// reached lists the next conversations that a spread comes to.
-func (t *tx) reached(ctx context.Context, p *spread, n int) ([]book.Row, error) {
+// reachedPage are the next conversations that a spread comes to.
+type reachedPage struct {
+	found  int
+	last   book.Row
+	routes map[book.Row]int64 // of those that are still there, which are locked
+}
+
+// reach finds and locks them.
+func (t *tx) reach(ctx context.Context, p *spread, n int) (to reachedPage, err error) {
 	where, by, known := fitting(p.message.AppID, p.Filter, p.after)
 	args := arguments(known)
-	found, err := t.Query(ctx, "SELECT "+by+" "+where+" AND "+by+" <= "+args.add(int64(p.Last))+
-		" ORDER BY "+by+" LIMIT "+args.add(n), args...)
+	page := "SELECT " + by + " AS id " + where + " AND " + by + " <= " + args.add(int64(p.Last)) +
+		" ORDER BY " + by + " LIMIT " + args.add(n)
+	rows, err := t.Query(ctx, "WITH page AS MATERIALIZED ("+page+`)
+		SELECT t.conversation, coalesce(t.route, 0), (SELECT count(*) FROM page), (SELECT max(id) FROM page)
+		FROM turns t WHERE t.conversation IN (SELECT id FROM page) ORDER BY t.key FOR NO KEY UPDATE OF t`, args...)
 	if err != nil {
-		return nil, err
+		return to, err
 	}
-	return pgx.CollectRows(found, pgx.RowTo[book.Row])
+	to.routes = make(map[book.Row]int64, n)
+	var ways []int64
+	var c, route int64
+	if _, err = pgx.ForEachRow(rows, []any{&c, &route, &to.found, (*int64)(&to.last)}, func() error {
+		to.routes[book.Row(c)] = route
+		if len(ways) == 0 || ways[len(ways)-1] != route {
+			ways = append(ways, route)
+		}
+		return nil
+	}); err != nil {
+		return to, err
+	}
+	if len(to.routes) == 0 { // there is none, or those that are there were removed in this moment
+		rows, err := t.Query(ctx, page, args...)
+		if err != nil {
+			return to, err
+		}
+		list, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if to.found = len(list); to.found > 0 {
+			to.last = book.Row(list[to.found-1])
+		}
+		return to, err
+	}
+	return to, t.learnRoutes(ctx, ways)
 }
 
-// spreadTo makes one delivery for each conversation that is still there.
+// spreadTo makes one delivery for each of these conversations, which are locked.
 func (t *tx) spreadTo(
-	ctx context.Context, p *spread, rows []book.Row, at time.Time, nextID func() outbox.DeliveryID,
+	ctx context.Context, p *spread, routes map[book.Row]int64, at time.Time, nextID func() outbox.DeliveryID,
 ) (made int, err error) {
-	locked, err := t.lock(ctx, rows)
-	if err != nil {
-		return 0, err
-	}
+	rows := slices.Sorted(maps.Keys(routes))
 	lanes := make([]lane, len(rows))
 	for i, r := range rows {
 		lanes[i] = lane{r, p.message.Lane}
@@ -141,10 +226,7 @@ func (t *tx) spreadTo(
 	var a deliveryArrays
 	var over []outbox.DeliveryID
 	for i, r := range rows {
-		route, there := locked[r]
-		if !there {
-			continue
-		}
+		route := routes[r]
 		d := newDelivery{
 			id: nextID(), message: p.message.ID, conversation: r, lane: p.message.Lane, state: ready, wantedAt: at, at: at,
 			route:    route,

@@ -103,7 +103,7 @@ func (t *tx) acceptSome(ctx context.Context, list []*accept) error {
 	if err := k.collapse(ctx, t, list[0]); err != nil {
 		return err
 	}
-	w := &acceptWrite{}
+	w := &acceptWrite{at: list[0].sub.At}
 	for _, a := range list {
 		if a.receipt, a.err = k.decide(t, a, w); a.err != nil {
 			a.receipt = outbox.Receipt{}
@@ -337,7 +337,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	}
 	turn.free = false
 	t.store.routes.had(d.route, d.lane, d.rank)
-	d.state, d.waits, d.fence, d.claims = sending, waitsLease, k.fence, 1
+	d.state, d.waits, d.fence, d.claims = sending, waitsClaim, k.fence, 1
 	t.count(0, sending, 1)
 	w.deliveries.add(d)
 	e := k.entries[nd.Conversation]
@@ -350,6 +350,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)
 	attempt.Conversation.Busy, _ = outbox.DecodeBusy(string(turn.busy)) // nothing is judged by it
 	w.taken, w.fence = append(w.taken, int64(nd.Conversation)), k.fence
+	w.handed = append(w.handed, int64(nd.ID))
 	return attempt
 }
 
@@ -382,6 +383,8 @@ type acceptWrite struct {
 	messages   messageArrays
 	deliveries deliveryArrays
 	taken      []int64 // conversations of what is handed out
+	at         time.Time
+	handed     []int64
 	fence      int64
 }
 
@@ -396,5 +399,6 @@ func (w *acceptWrite) queue(t *tx) {
 	if len(w.taken) > 0 {
 		t.last.Queue(`UPDATE turns SET fence = $2, until = clock_timestamp() + $3::interval WHERE conversation = ANY ($1)`,
 			w.taken, w.fence, t.store.leaseTime)
+		t.noteHanded(w.handed, w.at)
 	}
 }

@@ -43,7 +43,7 @@ type tx struct {
 // begin begins the transaction together with its first statements, and returns the results of these.
 func (t *tx) begin(ctx context.Context, first *pgx.Batch) pgx.BatchResults {
 	var b pgx.Batch
-	queueBegin(&b)
+	queueBegin(&b, t.conn)
 	n := len(b.QueuedQueries)
 	b.QueuedQueries = append(b.QueuedQueries, first.QueuedQueries...)
 	t.begun = true
@@ -341,14 +341,22 @@ func (w *writing) on(ctx context.Context, c *pgxpool.Conn) error {
 // setLocal sets what a session would have, for one transaction. What writes here goes to few rows, and by an index; the
 // planner is told so, since what it knows of tables that grow and shrink fast is often long past, and a plan that reads a
 // whole table where one row was meant is slower by orders of magnitude.
-const setLocal = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
-	set_config('idle_in_transaction_session_timeout', $3, true), set_config('enable_seqscan', 'off', true),
-	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true),
-	set_config('plan_cache_mode', 'force_generic_plan', true)`
+const (
+	setLocal = setPlans + `, set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
+		set_config('idle_in_transaction_session_timeout', $3, true), set_config('enable_seqscan', 'off', true),
+		set_config('jit', 'off', true)`
+	// setPlans is what is left where the session has the others (see settleIn): what is only read may be joined otherwise.
+	setPlans = `SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+		set_config('plan_cache_mode', 'force_generic_plan', true)`
+)
 
-func queueBegin(b *pgx.Batch) {
+func queueBegin(b *pgx.Batch, c *pgx.Conn) {
 	b.Queue("BEGIN")
-	b.Queue(setLocal, statementTimeout, lockTimeout, idleTimeout)
+	if settledIn(c) {
+		b.Queue(setPlans)
+	} else {
+		b.Queue(setLocal, statementTimeout, lockTimeout, idleTimeout)
+	}
 }
 
 // commit is not given up when the caller's context ends: then nobody would know what has happened.

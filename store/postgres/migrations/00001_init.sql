@@ -244,9 +244,12 @@ CREATE TABLE messages (
 );
 CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
 
--- Messages whose deliveries are being made, page by page.
+-- Messages whose deliveries are being made, page by page. One to very many is made in several stretches of the book, so
+-- that several transactions may work at it.
 CREATE TABLE spreads (
-	message     bigint PRIMARY KEY,
+	message     bigint NOT NULL,
+	stretch     smallint NOT NULL,
+	stretches   smallint NOT NULL, -- how many there were at first
 	lane        smallint NOT NULL,
 	kind        text COLLATE "C", -- the filter, NULL for any
 	channel     text COLLATE "C",
@@ -254,10 +257,12 @@ CREATE TABLE spreads (
 	tag         text COLLATE "C",
 	user_id     text COLLATE "C",
 	external_id text COLLATE "C",
+	before      bigint NOT NULL, -- the stretch begins after this row of the book
 	last        bigint NOT NULL, -- row of the last conversation that it goes to
 	after       bigint NOT NULL, -- and of the last that it has come to
 	made        bigint NOT NULL, -- how many deliveries
-	due_at      timestamptz
+	due_at      timestamptz,
+	PRIMARY KEY (message, stretch)
 ) WITH (fillfactor = 70);
 
 -- Changes of messages with very many deliveries, made page by page.
@@ -279,8 +284,8 @@ CREATE TABLE outdone (
 
 -- The hot table: deliveries that are not final. Heads are handed out by rank, in their lane of their route. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
--- could give, 1 to be claimed, 2 for due_at, 3 for lease_until. Only heads and scheduled ones have 1 or 2, and only those
--- that are being sent have 3. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
+-- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have 1 or 2. One that is being sent keeps its 1:
+-- so no index has a column that a claim changes, and the row is written anew within its page, which has room for that. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
 -- an attempt may have arrived; of final ones that is what unknown means. lost: so many attempts in a row were lost. collapse
 -- is a hash of the message's collapse key.
 CREATE TABLE deliveries (
@@ -297,9 +302,9 @@ CREATE TABLE deliveries (
 	wanted_at    timestamptz NOT NULL, -- when it was to be delivered at first
 	due_at       timestamptz,          -- when it could be handed out, if not when it became ready
 	lease_until  timestamptz,
-	fence        bigint NOT NULL,
-	claims       integer NOT NULL,
-	failures     integer NOT NULL,
+	fence        bigint NOT NULL DEFAULT 0,
+	claims       integer NOT NULL DEFAULT 0,
+	failures     integer NOT NULL DEFAULT 0,
 	verb         smallint,
 	lost         smallint,
 	replayed     boolean,
@@ -311,14 +316,21 @@ CREATE TABLE deliveries (
 	reason       text COLLATE "C",
 	activity_id  text COLLATE "C",
 	history      text COLLATE "C" NOT NULL -- one JSON object a line
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.05);
+) WITH (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX deliveries_claimable ON deliveries (route, lane, rank, id) WHERE waits = 1;
 CREATE INDEX deliveries_timed ON deliveries (due_at) WHERE waits = 2;
-CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE waits = 3;
 CREATE INDEX deliveries_lane ON deliveries (conversation, lane, seq) WHERE seq IS NOT NULL;
 CREATE INDEX deliveries_unplaced ON deliveries (conversation) WHERE seq IS NULL;
 CREATE INDEX deliveries_message ON deliveries (message, id) WHERE NOT alone;
 CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE collapse IS NOT NULL;
+
+-- What was handed out together, to be looked at when the leases run out. Most of it is over by then.
+CREATE TABLE handed (
+	id         bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+	until      timestamptz NOT NULL,
+	deliveries bigint[] NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.01);
+CREATE INDEX handed_until ON handed (until);
 
 -- Deliveries that are final.
 CREATE TABLE finished (
