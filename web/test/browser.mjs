@@ -95,6 +95,7 @@ export async function screenshot(page, name) {
     ),
   );
   await until('notices to be gone', async () => (await page.locator('.fui-Toast').count()) === 0);
+  await page.mouse.move(0, 0); // nothing is pointed at
   await settled(page);
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });

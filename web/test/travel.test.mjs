@@ -89,7 +89,6 @@ for (const [policy, script] of Object.entries(conversations))
     }
     await ann.hasSaid(said);
     assert.deepEqual(await ann.transcript(), said); // and nothing twice
-    await screenshot(page, `travel-${policy}`);
     assertQuiet(page);
   });
 
