@@ -27,9 +27,9 @@ class Chat {
     await box.press('Enter');
   }
 
-  /** Sends what could not be sent once more. */
+  /** Sends what could not be sent last once more. */
   async retry() {
-    await this.card.getByRole('button', { name: 'Retry' }).click();
+    await this.card.getByRole('button', { name: 'Retry' }).last().click();
   }
 
   /** Resolves when the chat of that title is in front and connected. */
