@@ -205,7 +205,9 @@ func (t *Turn) sendKey(out *activity.Activity) (string, error) {
 	if t.nobodyAsked || t.activity.ID == "" || !t.bot.cfg.Channel.Capabilities(t.ref).Once {
 		return "", nil
 	}
-	raw, err := activity.Encode(out)
+	said := *out
+	said.ServiceURL = "" // it may be another one when the turn runs again
+	raw, err := activity.Encode(&said)
 	if err != nil {
 		return "", err
 	}

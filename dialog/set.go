@@ -3,12 +3,10 @@ package dialog
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -385,27 +383,20 @@ func (s *stack) outermost() string {
 
 // mark says that the conversation is busy with a dialog, or free of all. It is committed with the stack.
 func (s *Set) mark(t *headsup.Turn, dialog string) error {
-	by := s.busyName(t)
+	by := s.BusyName(t)
 	if dialog == "" {
 		return t.Free(by)
 	}
 	return t.Busy(headsup.Busy{By: by, Reason: shorten(dialog, 255), Priority: s.cfg.Busy})
 }
 
-// busyName is under which name the stack makes its conversation busy: there may be several, of other sets and persons, and
-// each keeps it busy for itself.
-func (s *Set) busyName(t *headsup.Turn) string {
-	by := headsup.BusyDialog
-	if name := s.cfg.Property; name != "" && name != defaultProperty && name != otherProperty {
-		by += ":" + name
+// BusyName is under which name the set's dialogs make the turn's conversation busy.
+func (s *Set) BusyName(t *headsup.Turn) string {
+	user := activity.AccountID("")
+	if ref := t.Reference(); ref.User != nil {
+		user = ref.User.ID
 	}
-	if ref := t.Reference(); s.cfg.Scope == state.Private && ref.User != nil {
-		by += "@" + string(ref.User.ID)
-	}
-	if len(by) > 255 || !utf8.ValidString(by) {
-		by = fmt.Sprintf("%s#%x", headsup.BusyDialog, sha256.Sum256([]byte(by)))
-	}
-	return by
+	return state.BusyName(s.cfg.Scope, s.cfg.Property, user)
 }
 
 // lose ends all dialogs because they cannot go on, and tells the person.

@@ -90,6 +90,13 @@ func (c *Channel) keepInOrder(ctx context.Context, who caller, conv Conversation
 	if err != nil {
 		return kept{}, nil, err
 	}
+	toBot := c.asHeard(conv, a, seq, root)
+	return kept{toBot, seq}, c.lines.enter(toBot.Conversation.ID), nil
+}
+
+// asHeard is what a client said as the bot hears it: seq is its number, 0 when it is not stored, and root the message that
+// its thread begins with, if it is an answer in one.
+func (c *Channel) asHeard(conv Conversation, a *activity.Activity, seq int64, root activity.ID) *activity.Activity {
 	toBot := a.Clone()
 	toBot.ID, toBot.ServiceURL, toBot.Recipient = passingID(conv.ID), c.publicURL(), new(c.botAccount())
 	if seq > 0 {
@@ -105,7 +112,7 @@ func (c *Channel) keepInOrder(ctx context.Context, who caller, conv Conversation
 	}
 	toBot.Conversation = conv.account(root)
 	toBot.ChannelData = conv.channelData(toBot.ChannelData)
-	return kept{toBot, seq}, c.lines.enter(toBot.Conversation.ID), nil
+	return toBot
 }
 
 // keep stores what is shown and lets those who are connected see what is shown and not kept.

@@ -128,7 +128,7 @@ func (c *Channel) catchUp(ctx context.Context, s *socket) (ended bool, err error
 // pump sends everything after a number, and goes on with what is new, until there is a reason to stop.
 func (c *Channel) pump(ctx context.Context, conn *websocket.Conn, s *socket, after int64) ending {
 	send := func(frame []byte) error { return c.write(ctx, conn, frame) }
-	caughtUp, over := false, false
+	caughtUp, over, began := false, false, false
 	for {
 		shown, ended := c.hub.take(s)
 		var err error
@@ -150,7 +150,10 @@ func (c *Channel) pump(ctx context.Context, conn *websocket.Conn, s *socket, aft
 		} else if ended || over {
 			return finished
 		}
-		c.hub.reached(s, after)
+		if c.hub.reached(s, after); !began && err == nil {
+			began = true
+			c.again(context.WithoutCancel(ctx), s.conversation, after)
+		}
 		for _, p := range shown {
 			if p.at != 0 && p.at < after {
 				continue // something was said since: the typing is over

@@ -165,7 +165,7 @@ func (c *conversing) talk(ctx context.Context, t *headsup.Turn) error {
 		if err := dialogs.CancelAll(ctx, t); err != nil {
 			return fmt.Errorf("cancel the dialogs: %w", err)
 		}
-		t.Stage(headsup.Mark{Free: true, All: true, At: c.cfg.Now()})
+		c.overrule(t)
 	}
 	if c.said != nil {
 		if _, err := t.Send(ctx, c.said); err != nil {
@@ -184,6 +184,21 @@ func (c *conversing) talk(ctx context.Context, t *headsup.Turn) error {
 		return dialogs.Resume(ctx, t) // with a reply to come, after that
 	}
 	return nil
+}
+
+// overrule takes down what makes the conversation busy, but the dialogs that CancelAll has not ended: in a group, those of
+// other people go on.
+func (c *conversing) overrule(t *headsup.Turn) {
+	ended, now := headsup.BusyDialog, c.cfg.Now()
+	if n, ok := c.sender.talk.interrupter.(named); ok {
+		ended = n.BusyName(t)
+	}
+	t.Stage(headsup.Mark{Free: true, All: true, At: now})
+	for _, b := range headsup.StillBusy(c.at.Conversation.Busy, now) {
+		if headsup.DialogBusy(b.By) && b.By != ended {
+			t.Stage(headsup.Mark{Busy: b, At: now})
+		}
+	}
 }
 
 // question is what is kept while somebody waits for a reply.

@@ -49,6 +49,12 @@ func (e *Engine) Converse(bot *headsup.Bot, i Interrupter) error {
 	return nil
 }
 
+// named is an [Interrupter] that may have several stacks of dialogs, and says under which name that of a turn keeps the
+// conversation busy. Without it that is [headsup.BusyDialog].
+type named interface {
+	BusyName(t *headsup.Turn) string
+}
+
 // noDialogs is for a bot without dialogs.
 type noDialogs struct{}
 

@@ -135,9 +135,13 @@ func (p *program) kill() {
 	}
 }
 
-// post returns the status and body, or 0 when there was no answer.
 func (p *program) post(path, body string, header ...string) (int, []byte) {
-	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, "http://"+p.listen+path, strings.NewReader(body))
+	return p.call(http.MethodPost, path, body, header...)
+}
+
+// call returns the status and body, or 0 when there was no answer.
+func (p *program) call(method, path, body string, header ...string) (int, []byte) {
+	r, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.listen+path, strings.NewReader(body))
 	if err != nil {
 		p.t.Error(err)
 		return 0, nil

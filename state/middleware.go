@@ -39,17 +39,19 @@ func Middleware(store Store) headsup.Middleware {
 	}
 }
 
-// Forget removes everything that a scope's document holds. It is saved when the turn commits. The dialogs that
-// [Conversation] holds go with it, so that the conversation is no longer busy with them.
+// Forget removes everything that a scope's document holds. It is saved when the turn commits. Dialogs that it holds go with
+// it, so that the conversation is no longer busy with them.
 func Forget(ctx context.Context, t *headsup.Turn, s Scope) error {
-	if err := with(ctx, t, s, func(d *document) error {
+	return with(ctx, t, s, func(d *document) error {
+		for name, was := range d.members {
+			if err := free(t, s, name, was); err != nil {
+				return err
+			}
+		}
 		d.changed = d.changed || len(d.members) > 0
 		clear(d.members)
 		return nil
-	}); err != nil || s != Conversation {
-		return err
-	}
-	return t.Free(headsup.BusyDialog)
+	})
 }
 
 type cacheKey struct{}

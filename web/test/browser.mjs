@@ -83,7 +83,7 @@ export function assertQuiet(...pages) {
   );
 }
 
-/** Keeps a picture of the page when $SCREENSHOTS names a folder: of the page at rest, with every chat at its end. */
+/** Keeps a picture of the page when $SCREENSHOTS names a folder: of the page at rest, with every chat at its end and no notice. */
 export async function screenshot(page, name) {
   const folder = process.env.SCREENSHOTS;
   if (!folder) return;
@@ -95,6 +95,8 @@ export async function screenshot(page, name) {
       ),
     ),
   );
+  await until('notices to be gone', async () => (await page.locator('.fui-Toast').count()) === 0);
+  await page.mouse.move(0, 0); // nothing is pointed at
   await settled(page);
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });

@@ -27,6 +27,11 @@ class Chat {
     await box.press('Enter');
   }
 
+  /** Sends what could not be sent last once more. */
+  async retry() {
+    await this.card.getByRole('button', { name: 'Retry' }).last().click();
+  }
+
   /** Resolves when the chat of that title is in front and connected. */
   async inFront(title) {
     await this.card.getByRole('tab', { name: title, exact: true }).click();
@@ -64,9 +69,22 @@ class Chat {
     assert.equal(await this.count(pattern), 1, `messages like ${pattern}`);
   }
 
+  /** All that the transcript shows, in its order: what the person has said begins with "> ", what the bot has with "< ". */
+  async transcript() {
+    const names = await this.#said(/^(You|Bot) said: /).evaluateAll((all) => all.map((said) => said.textContent));
+    return names.map((name) => name.replace(/^You said: /, '> ').replace(/^Bot said: /, '< '));
+  }
+
+  /** Resolves when the transcript begins with those lines. */
+  async hasSaid(lines) {
+    let now;
+    const begun = async () => (now = (await this.transcript()).slice(0, lines.length)).join('\n') === lines.join('\n');
+    await until('the transcript', begun).catch(() => assert.deepEqual(now, lines));
+  }
+
   /** How many messages of the bot the transcript shows. */
   fromBot() {
-    return this.card.getByRole('feed').getByRole('article', { name: /^Bot said/ }).count();
+    return this.#said(/^Bot said/).count();
   }
 
   /** Resolves when the bot has said more than it had. */
@@ -95,6 +113,10 @@ class Chat {
   /** The chats' tabs: there are some as soon as there is more than one. */
   tabs() {
     return this.card.getByRole('tab');
+  }
+
+  #said(name) {
+    return this.card.getByRole('feed').getByRole('article', { name });
   }
 
   #messages(pattern) {

@@ -105,6 +105,15 @@ class Server {
     return response.json();
   }
 
+  /** What was said, by either side, in the first conversation of one user, as the server has it. */
+  async stored(userId) {
+    const [{ id }] = await this.conversations(userId);
+    const { token } = await this.post('/playground/api/token', { user: { id: userId }, conversationId: id });
+    const response = await fetch(`${this.origin}/v3/directline/conversations/${id}/activities`, { headers: { Authorization: `Bearer ${token}` } });
+    if (!response.ok) throw new Error(`GET activities answered ${response.status}`);
+    return (await response.json()).activities.map(({ text }) => text);
+  }
+
   /** A Direct Line token for one user, in a new conversation. */
   token(user) {
     return this.post('/playground/api/token', { user });

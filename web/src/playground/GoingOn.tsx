@@ -10,6 +10,7 @@ import { until, useNow } from './queue';
 
 const useStyles = makeStyles({
   end: { marginLeft: 'auto' },
+  next: { marginTop: tokens.spacingVerticalS },
   stack: { margin: 0, padding: `${tokens.spacingVerticalXXS} 0 0 ${tokens.spacingHorizontalXXL}` },
   waits: { fontWeight: tokens.fontWeightSemibold, color: tokens.colorNeutralForeground1 },
   buttons: { display: 'flex', flexWrap: 'wrap', gap: tokens.spacingHorizontalXS, paddingTop: tokens.spacingVerticalXS },
@@ -62,8 +63,8 @@ function Row({ place, busy, dialogs, now }: Going & { place: Place; now: number 
     }, 'What was held for it is said');
   return (
     <li className={panel.item}>
-      {busy.map((mark) => (
-        <div key={mark.by}>
+      {busy.map((mark, index) => (
+        <div key={mark.by} className={index > 0 ? styles.next : undefined}>
           <div className={panel.facts}>
             <Badge appearance="tint" size="small" color="warning">
               {byWhom(mark)}
@@ -110,5 +111,6 @@ function Stack({ dialogs }: { dialogs: Dialog[] }) {
 
 function byWhom({ by }: Busy): string {
   if (by.startsWith('question:')) return 'question';
+  if (/^dialog[:@#]/.test(by)) return 'dialog'; // of one of several people, or of one of several stacks
   return by === 'flag' ? 'busy' : by;
 }

@@ -92,7 +92,7 @@ function Row({ delivery, now }: { delivery: Delivery; now: number }) {
   const queries = useQueryClient();
   const [open, setOpen] = useState(false);
   const { data: notification } = useNotification(delivery.notification);
-  const said = notification ? summary(notification.activity as Activity) : '…';
+  const said = notification ? saying(notification) : '…';
   const can = possible(delivery);
   const name = `“${said}” in ${placeOf(delivery.conversation)}`;
   const doing = (work: () => Promise<unknown>, done: string) =>
@@ -209,12 +209,18 @@ function possible({ state, verb, due_at }: Delivery) {
   const waits = isWaiting(state) && due_at !== undefined;
   const stuck = state === 'unknown' && !waits;
   return {
-    hurry: waits && Date.parse(due_at) > Date.now(),
+    hurry: waits && state !== 'held' && Date.parse(due_at) > Date.now(), // what is held would be held again; its cause can be released
     cancel: ['scheduled', 'ready', 'held'].includes(state),
     settle: stuck,
     replay: stuck || ['failed', 'expired', 'suppressed', 'cancelled'].includes(state),
     recall: state === 'delivered' && verb === 'send',
   };
+}
+
+/** What a notification says, or who interrupts in its place. */
+function saying({ activity, policy, with: name }: Notification): string {
+  const said = activity as Activity;
+  return said.type === 'event' && policy === 'interrupt' && name ? `“${name}” interrupts` : summary(said);
 }
 
 /** How a notification that is held goes on. */
@@ -233,9 +239,17 @@ function short(duration: string): string {
   return duration.replace(/(?<=[hm])0s$/, '').replace(/(?<=h)0m$/, '');
 }
 
+/** A time of day, with the day if that is another one. */
+function near(at: string, now: number): string {
+  const day = new Date(at);
+  const today = day.toDateString() === new Date(now).toDateString();
+  const time = clock(at).slice(0, 8);
+  return today ? time : `${day.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })}, ${time}`;
+}
+
 function when({ state, due_at, updated_at, attempts }: Delivery, now: number): string {
   const tries = attempts > 0 ? `tried ${attempts === 1 ? 'once' : `${attempts} times`}, ` : '';
-  if (due_at && state === 'held') return `until ${clock(due_at).slice(0, 8)} at the latest`;
+  if (due_at && state === 'held') return `until ${near(due_at, now)} at the latest`;
   if (due_at && isWaiting(state)) {
     if (Date.parse(due_at) <= now) return `${tries}due now`;
     return attempts > 0 ? `${tries}next try in ${until(due_at, now)}` : `in ${until(due_at, now)}`;
