@@ -3,6 +3,7 @@ package headsup_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -262,6 +263,43 @@ func TestUnverifiedIdentityIsRefused(t *testing.T) {
 	_, err := f.bot.Process(t.Context(), auth.Identity{}, inbound("1", "c", "x"))
 	if refused, ok := errors.AsType[*auth.Error](err); !ok || refused.Status != http.StatusUnauthorized {
 		t.Errorf("error %v, want a 401", err)
+	}
+}
+
+// refusing is a verifier that lets nobody in.
+type refusing struct{ err error }
+
+func (v refusing) Verify(context.Context, []string, *activity.Activity) (auth.Identity, error) {
+	return auth.Identity{Kind: auth.KindChannel}, v.err
+}
+
+// TestWhoeverIsRefusedIsToldLittle: the status and the same few words, whatever was wrong, and nothing is stored.
+func TestWhoeverIsRefusedIsToldLittle(t *testing.T) {
+	t.Parallel()
+	const secret = "why_it_was_refused"
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		header string
+		value  string
+	}{
+		"not proven":       {&auth.Error{Status: http.StatusUnauthorized, Reason: secret}, 401, "WWW-Authenticate", "Bearer"},
+		"not allowed":      {&auth.Error{Status: http.StatusForbidden, Reason: secret}, 403, "WWW-Authenticate", ""},
+		"nothing to check": {&auth.Error{Status: http.StatusBadRequest, Reason: secret}, 400, "WWW-Authenticate", ""},
+		"nobody knows":     {fmt.Errorf("%w: %s", auth.ErrKeysUnavailable, secret), 503, "Retry-After", "1"},
+	} {
+		f := fixture{channel: &bottest.Recorder{}, store: memory.New()}
+		bot, err := headsup.New(headsup.Config{
+			AppID: "app", Verifier: refusing{c.err}, Channel: f.channel, Turns: f.store,
+		}, headsup.HandlerFunc(func(context.Context, *headsup.Turn) error { t.Error("the handler ran"); return nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.bot = bot
+		w := f.post(t, encode(t, inbound("1", "c", "x")))
+		if w.Code != c.status || w.Header().Get(c.header) != c.value || w.Body.Len() > 200 || strings.Contains(w.Body.String(), secret) {
+			t.Errorf("%s: %d %v %s", name, w.Code, w.Header(), w.Body)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"pace":                   0,
 	"auth":                   1,
 	"connector":              1,
+	"credential":             1,
 	"":                       2,
 	"state":                  3,
 	"book":                   3,
@@ -57,6 +58,7 @@ var floors = map[string]int{
 	"internal/cli":           9,
 	"cmd/headsup":            10,
 	"bottest":                11,
+	"bottest/fakelogin":      11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
 	"bottest/fakechannel": 0,
 	"chaos":               11,
@@ -79,7 +81,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
+var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

@@ -78,8 +78,9 @@ func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, 
 // refuse answers a request that did not become a finished turn. Only what the caller can mend is told in words.
 func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, message := refusal(err)
-	if status == http.StatusUnauthorized || status == http.StatusForbidden {
-		b.refused(err)
+	stranger, _ := errors.AsType[*auth.Error](err)
+	if status < http.StatusInternalServerError && stranger != nil {
+		b.refused(stranger)
 	}
 	switch status {
 	case http.StatusUnauthorized:
@@ -87,9 +88,14 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
-	if status >= 500 {
+	switch {
+	case errors.Is(err, auth.ErrKeysUnavailable):
+		b.cfg.Logger.WarnContext(r.Context(), "nobody can be let in", "error", err.Error())
+	case status >= http.StatusInternalServerError:
 		b.cfg.Logger.ErrorContext(r.Context(), "turn failed", "error", err.Error())
-	} else {
+	case stranger != nil:
+		b.cfg.Logger.InfoContext(r.Context(), "activity refused", "status", status, "reason", stranger.Reason)
+	default:
 		b.cfg.Logger.DebugContext(r.Context(), "activity refused", "status", status, "error", err.Error())
 	}
 	var body struct {
@@ -113,10 +119,16 @@ func refusal(err error) (status int, code, message string) {
 		return http.StatusBadRequest, "BadSyntax", e.Error()
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && !handled {
-		if e.Status == http.StatusForbidden {
+		switch e.Status {
+		case http.StatusForbidden:
 			return e.Status, "Forbidden", http.StatusText(e.Status)
+		case http.StatusBadRequest:
+			return e.Status, "BadArgument", "the activity does not say what its token is checked against"
 		}
 		return http.StatusUnauthorized, "Unauthorized", http.StatusText(http.StatusUnauthorized)
+	}
+	if errors.Is(err, auth.ErrKeysUnavailable) && !handled {
+		return http.StatusServiceUnavailable, "ServiceError", "try again later"
 	}
 	if errors.Is(err, errTurnTimeout) || errors.Is(err, context.DeadlineExceeded) {
 		return http.StatusServiceUnavailable, "ServiceError", "the turn took too long"

@@ -101,11 +101,8 @@ func outcomeOf(repeated bool, err error) TurnOutcome {
 }
 
 // refused tells of a sender that was not let in.
-func (b *Bot) refused(err error) {
-	if b.cfg.Observer == nil {
-		return
-	}
-	if e, ok := errors.AsType[*auth.Error](err); ok {
+func (b *Bot) refused(e *auth.Error) {
+	if b.cfg.Observer != nil {
 		b.cfg.Observer.Refused(e.Reason)
 	}
 }

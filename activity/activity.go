@@ -158,6 +158,17 @@ func (a *Activity) TenantID() TenantID {
 	if a.Conversation != nil && a.Conversation.TenantID != "" {
 		return a.Conversation.TenantID
 	}
+	return a.channelTenant()
+}
+
+// AgreedTenantID is TenantID, and reports false when conversation and channel data name different tenants.
+func (a *Activity) AgreedTenantID() (TenantID, bool) {
+	id, other := a.TenantID(), a.channelTenant()
+	return id, other == "" || strings.EqualFold(string(id), string(other))
+}
+
+// channelTenant is the tenant that Teams' channel data names, if any.
+func (a *Activity) channelTenant() TenantID {
 	tenant, _ := Member(a.ChannelData, "tenant")
 	raw, _ := Member(tenant, "id")
 	var id TenantID

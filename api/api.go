@@ -220,6 +220,8 @@ type User struct {
 // ConversationUpdate changes what you have noted of a conversation. A member that is left out stays as it is.
 type ConversationUpdate struct {
 	Tags       []string `json:"tags,omitzero" maxItems:"50" doc:"Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once." example:"[\"on-call\"]"`
+	AddTags    []string `json:"add_tags,omitzero" maxItems:"50" doc:"Adds tags to those that are there, of which there may be 50. One that is there already is no mistake." example:"[\"on-call\"]"`
+	RemoveTags []string `json:"remove_tags,omitzero" maxItems:"50" doc:"Removes tags, after others were added. One that is not there is no mistake." example:"[\"holiday\"]"`
 	ExternalID *string  `json:"external_id,omitzero" nullable:"false" maxLength:"255" doc:"The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations." example:"employee-4711"`
 }
 

@@ -24,6 +24,11 @@ type Kind string
 const (
 	// KindChannel is a channel whose signed token was verified.
 	KindChannel Kind = "channel"
+	// KindEmulator is a caller that has shown the bot's own secret, as the Bot Framework Emulator does. No channel vouches for
+	// what it says.
+	KindEmulator Kind = "emulator"
+	// KindAgent is another bot or agent, with a token that Microsoft Entra has issued to it.
+	KindAgent Kind = "agent"
 	// KindEmbedded is a channel that runs inside this process.
 	KindEmbedded Kind = "embedded"
 	// KindDevelopment is an unauthenticated caller that development mode lets in. What it says is not believed beyond
@@ -40,6 +45,9 @@ type Identity struct {
 
 	// ServiceURL is the service URL that the sender's token names; empty when no token named one.
 	ServiceURL string
+
+	// App is the app id of an emulator or agent.
+	App string
 }
 
 // Verified reports whether anybody vouches for the sender, development mode included.
@@ -53,7 +61,8 @@ type Verifier interface {
 
 // Error refuses a caller. Its text is for the log; the caller only sees the status.
 type Error struct {
-	// Status is 401 when the identity is not proven, 403 when it is proven and not allowed.
+	// Status is 401 when the identity is not proven, 403 when it is proven and not allowed, 400 when the activity lacks what
+	// it is checked against.
 	Status int
 	// Reason is a stable snake_case word for logs and counters.
 	Reason string
@@ -67,16 +76,29 @@ type Development struct{}
 
 // Verify implements [Verifier].
 func (Development) Verify(_ context.Context, authorization []string, _ *activity.Activity) (Identity, error) {
-	switch len(authorization) {
-	case 0:
-		return Identity{Kind: KindDevelopment}, nil
-	case 1:
-	default:
-		return Identity{}, &Error{Status: http.StatusUnauthorized, Reason: "several_authorization_headers"}
-	}
-	scheme, token, found := strings.Cut(authorization[0], " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" || strings.Contains(token, " ") {
-		return Identity{}, &Error{Status: http.StatusUnauthorized, Reason: "not_a_bearer_token"}
+	if _, err := bearer(authorization); err != nil {
+		return Identity{}, err
 	}
 	return Identity{Kind: KindDevelopment}, nil
 }
+
+// bearer returns the token of a request's Authorization headers (RFC 6750 section 2.1); empty if there is no header. The
+// scheme's letters may have any case (RFC 9110 section 11.1).
+func bearer(authorization []string) (string, error) {
+	switch len(authorization) {
+	case 0:
+		return "", nil
+	case 1:
+	default:
+		return "", unproven("several_authorization_headers")
+	}
+	scheme, token, found := strings.Cut(authorization[0], " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+		return "", unproven("not_a_bearer_token")
+	}
+	return token, nil
+}
+
+func unproven(reason string) error  { return &Error{Status: http.StatusUnauthorized, Reason: reason} }
+func forbidden(reason string) error { return &Error{Status: http.StatusForbidden, Reason: reason} }
+func malformed(reason string) error { return &Error{Status: http.StatusBadRequest, Reason: reason} }

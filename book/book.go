@@ -127,7 +127,7 @@ type Store interface {
 	// Details returns what the book keeps beside entries. An entry that it does not have is left out.
 	Details(ctx context.Context, rows []Row) (map[Row]Details, error)
 	// Label changes what the operator has noted of a conversation, durably; all of it or nothing. ErrNotFound, and
-	// ErrNoPerson for an external id where there is no one person. It is not a sighting.
+	// ErrNoPerson for an external id where there is no one person, and ErrTooManyTags. It is not a sighting.
 	Label(ctx context.Context, key headsup.ConversationKey, l Labels, at time.Time) error
 }
 
@@ -163,10 +163,19 @@ type Person struct {
 	ExternalID string
 }
 
+// MaxTags is how many tags one conversation may have.
+const MaxTags = 50
+
+// ErrTooManyTags: a conversation would have more than [MaxTags] tags.
+var ErrTooManyTags = errors.New("book: the conversation would have too many tags")
+
 // Labels is a change of what the operator has noted of a conversation. A nil member stays as it is.
 type Labels struct {
 	// Tags replaces all tags. Repeats count once; an empty slice removes all.
 	Tags *[]string
+	// AddTags and RemoveTags change the tags that are there, after Tags has replaced them, and removing comes last. A tag
+	// that is there already, or is not, is no mistake. More than [MaxTags] in the end are refused with [ErrTooManyTags].
+	AddTags, RemoveTags []string
 	// ExternalID is the id of a personal conversation's person in the operator's own system; empty removes it.
 	ExternalID *string
 }

@@ -39,6 +39,7 @@ type load struct {
 	// statuses counts answers; 0 for none.
 	statuses map[int]int // guarded by mu
 	next     atomic.Int64
+	accepted atomic.Int64
 }
 
 // asked is one notification as its client knows it. It belongs to its client until the load has ended.
@@ -136,6 +137,17 @@ func (l *load) run(clients int, stop <-chan struct{}) (wait func()) {
 	return l.count(clients, math.MaxInt64, stop)
 }
 
+// more waits until so many more have been accepted.
+func (l *load) more(n int64) {
+	l.t.Helper()
+	most := l.accepted.Load() + n
+	for deadline := time.Now().Add(3 * time.Minute); l.accepted.Load() < most; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d of %d were accepted in three minutes", l.accepted.Load(), most)
+		}
+	}
+}
+
 // count is run for no more than most notifications.
 func (l *load) count(clients int, most int64, stop <-chan struct{}) (wait func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -189,6 +201,7 @@ func (l *load) one(ctx context.Context, n int64) {
 	switch {
 	case status == http.StatusAccepted:
 		a.id = idOf(l.t, answer)
+		l.accepted.Add(1)
 	case status/100 == 4 && n%50 == 49:
 		a.never = true
 		return

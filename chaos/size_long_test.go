@@ -23,7 +23,11 @@ const (
 	terminations = 100
 	pause        = time.Minute
 	outage       = time.Minute
+	pinned       = 4 * time.Minute
 	memoryEnds   = 30
+
+	sockets = 5000
+	falls   = 5
 
 	crowdPause    = 5 * time.Second
 	crowdPatience = 30 * time.Minute

@@ -12,7 +12,10 @@ const (
 	outage       = 3 * time.Second
 	memoryEnds   = 3
 
+	sockets = 100
+	falls   = 2
+
 	crowd         = 3000
 	crowdPause    = 100 * time.Millisecond
-	crowdPatience = time.Minute
+	crowdPatience = 5 * time.Minute
 )

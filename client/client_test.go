@@ -148,11 +148,39 @@ func TestWaitReturnsTheOutcomeOrWhatWasSeenLast(t *testing.T) {
 	if n, err := c.Wait(t.Context(), "ntf_1"); err != nil || n.State != "failed" {
 		t.Errorf("%+v, %v", n, err)
 	}
-	c, _ = serve(t, sending)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if n, err := c.Wait(ctx, "ntf_1"); !errors.Is(err, context.DeadlineExceeded) || n.State != "sending" {
+	c, _ = serve(t, sending, func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		sending(w, r)
+	})
+	if n, err := c.Wait(ctx, "ntf_1"); !errors.Is(err, context.Canceled) || n.State != "sending" {
 		t.Errorf("%+v, %v", n, err)
+	}
+}
+
+// TestManyAreFollowedByTheirCounts: while a broadcast goes on, its deliveries are not asked for again and again.
+func TestManyAreFollowedByTheirCounts(t *testing.T) {
+	t.Parallel()
+	var asked journal
+	answers := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			asked.add(r.URL.RequestURI())
+			says(200, "application/json", body)(w, r)
+		}
+	}
+	c, _ := serve(t,
+		answers(`{"id":"ntf_1","state":"ready","more_deliveries":true,"deliveries":[{"id":"dlv_1"}]}`),
+		answers(`{"id":"ntf_1","state":"sending","more_deliveries":true,"deliveries":[]}`),
+		answers(`{"id":"ntf_1","state":"delivered","more_deliveries":true,"deliveries":[]}`),
+		answers(`{"id":"ntf_1","state":"delivered","more_deliveries":true,"deliveries":[{"id":"dlv_1"}]}`))
+	n, err := c.Wait(t.Context(), "ntf_1")
+	if err != nil || n.State != "delivered" || len(n.Deliveries) != 1 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	const path = "/v1/notifications/ntf_1"
+	if got, want := asked.all(), []string{path, path + "?deliveries=0", path + "?deliveries=0", path}; !slices.Equal(got, want) {
+		t.Errorf("asked %q, want %q", got, want)
 	}
 }
 

@@ -46,6 +46,12 @@ func (c *Client) Notification(ctx context.Context, id string) (api.Notification,
 	return c.notification(ctx, http.MethodGet, id, "", nil)
 }
 
+// Progress is [Client.Notification] without deliveries: how many of them are in which state, which is all that changes of one
+// to very many.
+func (c *Client) Progress(ctx context.Context, id string) (api.Notification, error) {
+	return c.notification(ctx, http.MethodGet, id, "?deliveries=0", nil)
+}
+
 // Cancel cancels what is not being sent yet.
 func (c *Client) Cancel(ctx context.Context, id string) (api.Notification, error) {
 	return c.notification(ctx, http.MethodPost, id, "/cancel", nil)
@@ -122,13 +128,22 @@ func (c *Client) Wait(ctx context.Context, id string) (api.Notification, error) 
 }
 
 // Watch goes over what becomes of a notification: it asks again and again, up to every 2 s, and ends when every delivery
-// has an outcome, which is seen last. When ctx ends or a call fails, it ends with the error.
+// has an outcome, which is seen last. Of one with more deliveries than a notification shows, those that it does show are seen
+// first and last only. When ctx ends or a call fails, it ends with the error.
 func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[api.Notification, error] {
 	return func(yield func(api.Notification, error) bool) {
+		ask := c.Notification
 		for pause := firstPoll; ; pause = min(2*pause, slowestPoll) {
-			n, err := c.Notification(ctx, id)
-			if !yield(n, err) || err != nil || Settled(n.State) && !n.Changing {
+			n, err := ask(ctx, id)
+			over := Settled(n.State) && !n.Changing
+			if err == nil && over && len(n.Deliveries) == 0 {
+				n, err = c.Notification(ctx, id)
+			}
+			if !yield(n, err) || err != nil || over {
 				return
+			}
+			if n.More {
+				ask = c.Progress
 			}
 			if err := sleep(ctx, pause); err != nil {
 				yield(api.Notification{}, fmt.Errorf("notification %s is %s: %w", id, n.State, err))

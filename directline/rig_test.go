@@ -117,7 +117,7 @@ func (r *rig) start(h headsup.HandlerFunc, options ...option) {
 }
 
 func (r *rig) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := r.ch.Close(ctx); err != nil {
 		r.t.Errorf("close the channel: %v", err)
@@ -330,7 +330,7 @@ func (r *rig) connect(streamURL string) *socket {
 
 // frame reads the next frame that is no keep-alive.
 func (s *socket) frame() (activitySet, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		kind, data, err := s.conn.Read(ctx)
@@ -385,10 +385,10 @@ func (s *socket) closed() websocket.CloseError {
 // eventually waits until something is true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

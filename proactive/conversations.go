@@ -10,13 +10,8 @@ import (
 	"github.com/headsup-bot/headsup/book"
 )
 
-// Limits of tags.
-const (
-	// MaxTag is the longest tag in bytes.
-	MaxTag = 64
-	// MaxTags is how many tags one conversation may have.
-	MaxTags = 50
-)
+// MaxTag is the longest tag in bytes. How many a conversation may have is [book.MaxTags].
+const MaxTag = 64
 
 // Conversation returns the reference book's entry for a conversation by its id on the channel, or [book.ErrNotFound].
 // Several channels may use one id: the entry that was sighted last is returned, whether or not it can be written to.
@@ -56,14 +51,20 @@ func (e *Engine) Details(ctx context.Context, of ...book.Conversation) (map[book
 }
 
 // Label changes the tags of a conversation, and the external id of its person. The error is a [*FieldError] for what
-// cannot be a tag or an id, [book.ErrNotFound], or [book.ErrNoPerson].
+// cannot be a tag or an id, [book.ErrNotFound], [book.ErrTooManyTags] or [book.ErrNoPerson].
 func (e *Engine) Label(ctx context.Context, key headsup.ConversationKey, l book.Labels) error {
 	if l.Tags != nil {
 		tags := slices.Compact(slices.Sorted(slices.Values(*l.Tags)))
-		if err := checkTags(tags); err != nil {
+		if err := checkTags("tags", tags); err != nil {
 			return err
 		}
 		l.Tags = &tags
+	}
+	if err := checkTags("add_tags", l.AddTags); err != nil {
+		return err
+	}
+	if err := checkTags("remove_tags", l.RemoveTags); err != nil {
+		return err
 	}
 	if l.ExternalID != nil {
 		if err := checkName("external_id", *l.ExternalID); err != nil {
@@ -73,18 +74,18 @@ func (e *Engine) Label(ctx context.Context, key headsup.ConversationKey, l book.
 	return e.cfg.Store.Label(ctx, key, l, e.cfg.Now())
 }
 
-func checkTags(tags []string) error {
-	if len(tags) > MaxTags {
-		return &FieldError{"tags", fmt.Sprintf("are more than %d", MaxTags)}
+func checkTags(field string, tags []string) error {
+	if len(tags) > book.MaxTags {
+		return &FieldError{field, fmt.Sprintf("are more than %d", book.MaxTags)}
 	}
 	for _, tag := range tags {
 		switch {
 		case tag == "":
-			return &FieldError{"tags", "has an empty one"}
+			return &FieldError{field, "has an empty one"}
 		case len(tag) > MaxTag:
-			return &FieldError{"tags", fmt.Sprintf("has one longer than %d bytes", MaxTag)}
+			return &FieldError{field, fmt.Sprintf("has one longer than %d bytes", MaxTag)}
 		}
-		if err := checkName("tags", tag); err != nil {
+		if err := checkName(field, tag); err != nil {
 			return err
 		}
 	}

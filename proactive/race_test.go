@@ -231,7 +231,7 @@ func race(t *testing.T, times int, stores ...raceStore) {
 		})
 	}
 	playing.Wait()
-	deadline, cancel := context.WithTimeout(ctx, time.Minute)
+	deadline, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	// What people have passed on has no id here.
 	if !ch.Await(deadline, func(sent []headsup.Outgoing) bool { return len(sent) >= people*(times+passes(times)) }) {
@@ -291,7 +291,7 @@ func (r *racing) both(ctx context.Context, i int) {
 	if n.Policy.Name == headsup.PolicyWait || r.t.Failed() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	if !r.ch.Await(ctx, func(sent []headsup.Outgoing) bool {
 		return slices.ContainsFunc(sent[max(0, len(sent)-recent):], func(o headsup.Outgoing) bool {
@@ -308,7 +308,7 @@ const recent = 1000
 // finish answers what is asked and ends what has begun until everything was said, and returns when what was held was
 // released, the last time.
 func (r *racing) finish(ctx context.Context, store raceStore) map[int]time.Time {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	released := make(map[int]time.Time)
 	for i, n := 0, 0; i < len(r.ids) && !r.t.Failed(); {

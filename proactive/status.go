@@ -60,11 +60,17 @@ func DeliveryText(id outbox.DeliveryID) string { return ident.Text("dlv", int64(
 
 // Status returns a notification, or [ErrNotFound].
 func (e *Engine) Status(ctx context.Context, id headsup.NotificationID) (Status, error) {
+	return e.StatusWith(ctx, id, MaxShown)
+}
+
+// StatusWith is [Engine.Status] with no more than so many deliveries, which is at most [MaxShown]: who only wants to know how
+// far it has come needs none, since counts are of all.
+func (e *Engine) StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (Status, error) {
 	n, err := messageID(id)
 	if err != nil {
 		return Status{}, err
 	}
-	r, err := e.cfg.Store.MessageRecord(ctx, n, MaxShown)
+	r, err := e.cfg.Store.MessageRecord(ctx, n, max(0, min(deliveries, MaxShown)))
 	switch {
 	case err != nil:
 		return Status{}, err

@@ -53,6 +53,9 @@ type Config struct {
 	// TLS makes the server speak TLS. The zero value is plain HTTP.
 	TLS TLS
 
+	// Azure is the bot's registration. The zero value is none.
+	Azure Azure
+
 	// Admin is the listener for operators. The zero value has none.
 	Admin Admin
 
@@ -157,7 +160,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.validatePace(), c.validateDatabase())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,7 @@ func build(t *testing.T) *program {
 func (p *program) start() {
 	p.t.Helper()
 	p.cmd = exec.CommandContext(context.Background(), p.binary, "serve", "--listen", p.listen, "--data", p.data, "--log-level", "error")
+	p.cmd.Env = append(os.Environ(), p.env...)
 	var stderr bytes.Buffer
 	p.cmd.Stderr = &stderr
 	out, err := p.cmd.StdoutPipe()

@@ -80,7 +80,7 @@ func (r *process) note(line []byte) {
 // says waits for a message in the log.
 func (r *process) says(message string) map[string]any {
 	r.t.Helper()
-	for patience := time.After(20 * time.Second); ; {
+	for patience := time.After(time.Minute); ; {
 		r.mu.Lock()
 		for _, line := range r.lines {
 			if line["msg"] == message {
@@ -119,14 +119,14 @@ func (r *process) signal() {
 }
 
 // exit waits for the end of the process.
-func (r *process) exit(limit time.Duration) error {
+func (r *process) exit() error {
 	r.t.Helper()
 	select {
 	case err := <-r.ended:
 		r.cmd = nil
 		return err
-	case <-time.After(limit):
-		r.t.Fatalf("it goes on %v after it was asked to stop", limit)
+	case <-time.After(time.Minute):
+		r.t.Fatal("it goes on a minute after it was asked to stop")
 		return nil
 	}
 }
@@ -214,7 +214,7 @@ func (r *process) learn(channel *hangs, conversations ...string) {
 func TestDrainLosesNothing(t *testing.T) {
 	t.Parallel()
 	channel, binary := newHangs(t), build(t)
-	r := launch(t, binary, "--drain-delay", "1s", "--drain-timeout", "15s")
+	r := launch(t, binary, "--drain-delay", "4s", "--drain-timeout", "1m")
 	for _, key := range []string{"address", "version", "data", "mode"} {
 		if r.says("started")[key] == "" {
 			t.Errorf("the log does not tell the %s at the start", key)
@@ -247,7 +247,7 @@ func TestDrainLosesNothing(t *testing.T) {
 		}
 		return errors.Is(err, syscall.ECONNREFUSED)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !refused(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !refused(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it goes on taking connections")
 		}
@@ -259,7 +259,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	if status := <-answered; status != http.StatusOK {
 		t.Errorf("the request that ran was answered %d", status)
 	}
-	if err := r.exit(15 * time.Second); err != nil {
+	if err := r.exit(); err != nil {
 		t.Errorf("it exits with %v", err)
 	}
 	if ended := r.says("drain ended"); ended["clean"] != true {
@@ -276,7 +276,7 @@ func TestDrainLosesNothing(t *testing.T) {
 		t.Errorf("%d calls too many", left)
 	}
 	r.signal()
-	if err := r.exit(15 * time.Second); err != nil {
+	if err := r.exit(); err != nil {
 		t.Errorf("it exits with %v", err)
 	}
 }
@@ -289,20 +289,17 @@ func TestDrainEndsWithItsLimit(t *testing.T) {
 	id := r.accept("slow-c")
 	<-channel.arrived
 	r.signal()
-	began := time.Now()
-	if err := r.exit(8 * time.Second); err != nil {
+	if err := r.exit(); err != nil {
 		t.Errorf("it exits with %v", err)
-	}
-	if took := time.Since(began); took < time.Second {
-		t.Errorf("it waited only %v for the attempt", took)
 	}
 	r = launch(t, binary)
 	d := r.notification(id).Deliveries[0]
-	if last := d.History[len(d.History)-1]; d.State != "ready" || last.Reason != "no_answer" {
+	// An attempt would end by itself after 10 s.
+	if last := d.History[len(d.History)-1]; d.State != "ready" || last.Reason != "no_answer" || !strings.Contains(last.Detail, "shutting down") {
 		t.Errorf("%s (%s), want the outcome recorded, which nobody knows: %+v", d.State, last.Reason, d.History)
 	}
 	r.signal()
-	if err := r.exit(15 * time.Second); err != nil {
+	if err := r.exit(); err != nil {
 		t.Errorf("it exits with %v", err)
 	}
 }
@@ -317,7 +314,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	r.signal()
 	r.says("drain begun")
 	r.signal()
-	err := r.exit(3 * time.Second)
+	err := r.exit()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("it ends with %v, want by the signal", err)
@@ -332,7 +329,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	}
 	channel.let()
 	r.signal()
-	if err := r.exit(15 * time.Second); err != nil {
+	if err := r.exit(); err != nil {
 		t.Errorf("it exits with %v", err)
 	}
 }

@@ -45,7 +45,7 @@ func settled(t *testing.T, s *server.Server, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	n, err := c.Wait(ctx, id)
 	if err != nil {
@@ -104,7 +104,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 
 	_, _ = request(t, http.MethodPost, s.URL()+"/v1/schedules", `{"rule":{"in":"1ms"},"notification":{"to":{"conversation":"nobody"},"text":"x"}}`)
 	const occurred = `headsup_schedule_occurrences_total{reason="nobody",result="skipped"}`
-	for end := time.Now().Add(10 * time.Second); scrape(t, s)[occurred] == "" && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); scrape(t, s)[occurred] == "" && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 
@@ -220,7 +220,7 @@ func TestNothingThatIsSentBecomesALabel(t *testing.T) {
 		probe+`","from":{"id":"`+probe+`"},"recipient":{"id":"b"},"conversation":{"id":"`+probe+`"}}`)
 	_, _ = request(t, http.MethodPost, s.URL()+"/v1/notifications", `{"to":{"conversation":"`+probe+`"},"text":"`+probe+`","topic":"`+probe+`"}`)
 	_, _ = request(t, http.MethodPost, s.URL()+"/api/messages", "{}", "Authorization", probe)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for scrape(t, s)[`headsup_attempts_total{channel="other",verdict="transient"}`] == "" {
 		if time.Now().After(deadline) {
 			t.Fatal("the attempt is not counted")
@@ -248,7 +248,7 @@ func TestSocketsAreCounted(t *testing.T) {
 	}
 	_ = socket.Close(websocket.StatusNormalClosure, "")
 	const ended = `headsup_http_requests_total{method="GET",route="/v3/directline/conversations/{id}/stream",status="101"}`
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		got := scrape(t, s)
 		if got["headsup_directline_sockets"] == "0" && got[ended] == "1" {
 			return

@@ -143,7 +143,7 @@ func (p *chatter) connect() {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		err := p.dial()
 		if err == nil {
 			return
@@ -182,7 +182,7 @@ func (p *chatter) says(text string) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		resp, body := request(p.t, http.MethodPost, p.path()+"/activities", fmt.Sprintf(`{"type":"message","from":{"id":"dl_ann"},"text":%q}`, text),
 			"Authorization", "Bearer "+p.token)
 		if resp.StatusCode == http.StatusOK {
@@ -197,7 +197,7 @@ func (p *chatter) says(text string) {
 // shows reads the stream until it has shown a text; it connects anew when the stream ends.
 func (p *chatter) shows(text string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	for !slices.Contains(p.texts, text) {
 		_, frame, err := p.stream.Read(ctx)
@@ -271,7 +271,7 @@ func TestDirectLineOverNodes(t *testing.T) {
 	first := p.stream
 	p.stream = nil
 	p.connect()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for err = nil; err == nil; {
 		_, _, err = first.Read(ctx)
@@ -286,7 +286,7 @@ func delivered(t *testing.T, url, id string) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 		n, err := clientOf(t, url).Notification(t.Context(), id)
 		if err == nil && n.State == "delivered" {
 			return
@@ -432,7 +432,7 @@ func TestNodesDie(t *testing.T) {
 		want = append(want, text)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		for deadline := time.Now().Add(time.Minute); ; <-tick.C {
 			resp, body := request(t, http.MethodPost, b.URL+"/v1/notifications",
 				fmt.Sprintf(`{"to":{"user":"dl_ann"},"text":%q}`, text), "Idempotency-Key", text)
 			if resp.StatusCode == http.StatusAccepted {

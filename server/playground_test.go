@@ -329,7 +329,7 @@ func TestBotURLIsChecked(t *testing.T) {
 
 // listen takes an address that was in use a moment ago.
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	deadline := time.Now().Add(2 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err == nil || time.Now().After(deadline) {

@@ -117,10 +117,10 @@ func (c seat) sees(texts ...string) {
 
 func eventually(t *testing.T, what func() string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what())
+			t.Fatalf("not within a minute: %s", what())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

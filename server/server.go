@@ -28,8 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
-	"github.com/headsup-bot/headsup/auth"
-	"github.com/headsup-bot/headsup/connector"
+	"github.com/headsup-bot/headsup/credential"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
@@ -61,8 +60,9 @@ type Server struct {
 	channel  *directline.Channel
 	webhooks *webhook.Service
 	limits   *pace.Limiter
-	handles  headsup.Handler // the bot's
-	relay    *relay.Bot      // nil unless the bot runs in another process
+	handles  headsup.Handler    // the bot's
+	relay    *relay.Bot         // nil unless the bot runs in another process
+	tokens   *credential.Source // nil unless the bot is registered in Azure
 	listener net.Listener
 	admin    net.Listener // may be nil
 	plain    net.Listener // for TLS.HTTPListen; may be nil
@@ -159,9 +159,9 @@ func (s *Server) Pages() bool { return web.Built(s.cfg.pages()) }
 
 // wire puts the parts together.
 func (s *Server) wire(ctx context.Context) error {
-	appID, err := s.store.SetSettingOnce(ctx, "app_id", placeholderAppID())
+	appID, err := s.ownAppID(ctx)
 	if err != nil {
-		return fmt.Errorf("app id: %w", err)
+		return err
 	}
 	secret, err := s.store.SetSettingOnce(ctx, "directline_key", rand.Text()+rand.Text())
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Server) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := connector.New(connector.Config{AllowLoopback: development, Logger: s.log})
+	verifier, client, err := s.register()
 	if err != nil {
 		return err
 	}
@@ -206,10 +206,6 @@ func (s *Server) wire(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
-	}
-	var verifier auth.Verifier // none lets nobody in: channels need credentials
-	if development {
-		verifier = auth.Development{}
 	}
 	if s.handles, err = s.handler(appID, wire); err != nil {
 		return err
@@ -277,6 +273,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer endKeeping()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
+	if s.tokens != nil {
+		keeping.Go(func() { s.tokens.Run(keep) })
+	}
 	hearing := make(chan error, 1)
 	go func() { hearing <- s.channel.Run(keep) }()
 	served := make(chan error, 1)

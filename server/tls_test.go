@@ -88,7 +88,7 @@ func TestServesTLSAndTakesUpRenewedCertificates(t *testing.T) {
 	}
 	until := func(want string) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); serves() != want; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); serves() != want; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it serves the certificate %q, want %q", serves(), want)
 			}

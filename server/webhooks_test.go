@@ -91,7 +91,7 @@ func (r *receiver) events() []api.Event {
 // await waits until an event of a type has arrived for which is returns true.
 func (r *receiver) await(typ string, is func(api.Event) bool) api.Event {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		for _, e := range r.events() {
 			if e.Type == typ && is(e) {
 				return e

@@ -19,7 +19,7 @@ import (
 // wireOf reads the wire log until an entry fits.
 func (p page) wireOf(fits func(map[string]jsontext.Value) bool) map[string]jsontext.Value {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, "GET", p.url+"/playground/api/wire", nil)
 	if err != nil {

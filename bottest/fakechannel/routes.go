@@ -42,6 +42,9 @@ func (s *Server) routes() http.Handler {
 		case strings.HasSuffix(path, "/oauth2/v2.0/token") && r.Method == http.MethodPost:
 			s.beside(w, r, call{op: OpToken}, s.token)
 			return
+		case strings.HasSuffix(path, discoveryPath):
+			s.beside(w, r, call{op: OpToken}, s.discovery)
+			return
 		case strings.HasSuffix(path, "/openidconfiguration"), strings.HasSuffix(path, "/openid-configuration"):
 			s.beside(w, r, call{op: OpKeys}, s.metadata)
 			return

@@ -57,6 +57,18 @@ func (s *Server) TokenURL(tenant string) string {
 	return s.URL() + "/" + pathEscape(tenant) + "/oauth2/v2.0/token"
 }
 
+// discoveryPath ends the address where a tenant's token endpoint can be looked up.
+const discoveryPath = "/v2.0/.well-known/openid-configuration"
+
+// discovery answers with the OpenID metadata of a tenant (OpenID Connect Discovery 1.0 section 3).
+func (s *Server) discovery(w http.ResponseWriter, r *http.Request) {
+	of := s.URL() + strings.TrimSuffix(r.URL.EscapedPath(), discoveryPath)
+	s.answer(w, http.StatusOK, map[string]any{
+		"issuer": of + "/v2.0", "token_endpoint": of + "/oauth2/v2.0/token", "authorization_endpoint": of + "/oauth2/v2.0/authorize",
+		"jwks_uri": of + "/discovery/v2.0/keys",
+	})
+}
+
 // token answers the token endpoint.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)

@@ -131,6 +131,13 @@ func serverConfig(c config.Loaded) server.Config {
 			Listen: c.Admin.Listen, Optional: c.Origin("admin.listen").Source == config.SourceDefault,
 			AllowRemote: c.Admin.AllowRemote, Pprof: c.Admin.Pprof,
 		},
+		Azure: server.Azure{
+			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(),
+			CertificateFile: c.Azure.CertificateFile, CertificateChain: c.Azure.CertificateChain, TokenFile: c.Azure.TokenFile,
+			ManagedIdentity: c.Azure.ManagedIdentity, Tenants: c.Azure.Tenants, Callers: c.Azure.Callers, Emulator: c.Azure.Emulator,
+			ServiceHosts: c.Azure.ServiceHosts, LoginURL: c.Azure.LoginURL, MetadataURL: c.Azure.MetadataURL,
+			EntraMetadataURL: c.Azure.EntraMetadataURL, RootsFile: c.Azure.RootsFile,
+		},
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}

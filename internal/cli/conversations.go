@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -165,7 +164,7 @@ func (tagConversation) Help() string {
 
 // Run adds the tags.
 func (c *tagConversation) Run(ctx context.Context, s streams) error {
-	return c.retag(ctx, s, c.conversationName, func(old []string) []string { return append(old, c.Tags...) })
+	return c.retag(ctx, s, c.conversationName, api.ConversationUpdate{AddTags: c.Tags})
 }
 
 type untagConversation struct {
@@ -185,23 +184,16 @@ A tag that it does not have is no mistake.`
 
 // Run removes the tags.
 func (c *untagConversation) Run(ctx context.Context, s streams) error {
-	return c.retag(ctx, s, c.conversationName, func(old []string) []string {
-		return slices.DeleteFunc(old, func(tag string) bool { return slices.Contains(c.Tags, tag) })
-	})
+	return c.retag(ctx, s, c.conversationName, api.ConversationUpdate{RemoveTags: c.Tags})
 }
 
-// retag replaces a conversation's tags by others made from them.
-func (r *remote) retag(ctx context.Context, s streams, name conversationName, change func([]string) []string) error {
+// retag changes a conversation's tags.
+func (r *remote) retag(ctx context.Context, s streams, name conversationName, change api.ConversationUpdate) error {
 	server, err := r.client()
 	if err != nil {
 		return err
 	}
-	v, err := server.Conversation(ctx, name.Channel, name.ID)
-	if err != nil {
-		return r.explain(err)
-	}
-	tags := append([]string{}, change(v.Tags)...)
-	v, err = server.UpdateConversation(ctx, v.Channel, v.ID, api.ConversationUpdate{Tags: tags})
+	v, err := server.UpdateConversation(ctx, name.Channel, name.ID, change)
 	if err != nil {
 		return r.explain(err)
 	}

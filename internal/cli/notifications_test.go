@@ -64,7 +64,7 @@ func TestNotificationsAreListedAndChanged(t *testing.T) {
 // awaited asks for a notification until it is in a state.
 func awaited(t *testing.T, url, id, state string) (out string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		out = called(t, url, "notifications", "get", id, "--json")
 		if notified(t, out).State == state {
 			return out

@@ -81,18 +81,22 @@ func TestPatienceIsForWhatDoesNotMove(t *testing.T) {
 	t.Run("Nothing", func(t *testing.T) {
 		t.Parallel()
 		url := telling(t, "ready ready", "delivered sending")
-		code, out, stderr := pipe(t, "", "send", "--everyone", "--patience", "300ms", "--server", url, "x")
+		code, out, stderr := pipe(t, "", "send", "--everyone", "--patience", "3s", "--server", url, "x")
 		if code != 0 || out != "delivered to 1 of 2 conversations so far; see: headsup notifications get ntf_1\n" {
 			t.Errorf("exit code %d, %q, %q", code, out, stderr)
 		}
 	})
 	t.Run("OneAfterTheOther", func(t *testing.T) {
 		t.Parallel()
-		// The client asks after 50, 100, 200, 400 and 800 ms: longer in all than patience lasts, but each time something moved.
-		url := telling(t, "ready ready ready ready", "ready ready ready ready", "delivered ready ready ready", "delivered delivered ready ready",
-			"delivered delivered delivered ready", "delivered delivered delivered delivered")
-		code, out, stderr := pipe(t, "", "send", "--everyone", "--patience", "700ms", "--server", url, "x")
-		if code != 0 || out != "delivered to 4 conversations\n" {
+		// The client asks after 50, 100, 200 … ms and then every 2 s: longer in all than patience lasts, but each time something
+		// moved.
+		const n = 9
+		var then []string
+		for done := range n + 1 {
+			then = append(then, strings.Repeat("delivered ", done)+strings.Repeat("ready ", n-done))
+		}
+		code, out, stderr := pipe(t, "", "send", "--everyone", "--patience", "6s", "--server", telling(t, then[0], then...), "x")
+		if code != 0 || out != "delivered to 9 conversations\n" {
 			t.Errorf("exit code %d, %q, %q", code, out, stderr)
 		}
 	})

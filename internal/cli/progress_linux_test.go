@@ -50,7 +50,7 @@ func seen(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	_ = screen.Close()
 	select {
 	case stderr = <-text:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the terminal does not end")
 	}
 	return code, out.String(), stderr

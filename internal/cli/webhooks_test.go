@@ -50,7 +50,7 @@ func listening(t *testing.T, args ...string) <-chan string {
 // there yet is told of a later thing.
 func line(t *testing.T, url string, lines <-chan string, text string) string {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		if code, _, stderr := pipe(t, "", "send", "--server", url, "--everyone", "look up"); code != 0 {
 			t.Fatalf("send: %s", stderr)

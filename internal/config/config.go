@@ -45,6 +45,7 @@ type Serve struct {
 	Retention Retention `embed:"" prefix:"retention-" name:"retention"`
 	Schedule  Schedule  `embed:"" prefix:"schedule-" name:"schedule"`
 
+	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
@@ -63,6 +64,27 @@ type Retention struct {
 type Schedule struct {
 	MinInterval time.Duration `name:"min-interval" default:"10s" placeholder:"DURATION" help:"How near two occurrences of a schedule may be to each other; at least 1s."`
 	Max         int64         `default:"1000000" placeholder:"N" help:"How many schedules there may be."`
+}
+
+// Azure is the bot's registration in Azure. Without an app id it is registered nowhere.
+type Azure struct {
+	AppID            string   `name:"app-id" placeholder:"GUID" help:"The bot's app id in Azure (\"Microsoft App ID\"). With it, channels have to prove who they are, and calls to them carry tokens."`
+	Tenant           string   `placeholder:"GUID" help:"Tenant that the bot belongs to. Not given for a bot that was registered for all tenants."`
+	Cloud            string   `default:"public" enum:"public,usgov,china" placeholder:"CLOUD" help:"Cloud in which the bot is registered."`
+	Secret           Secret   `kong:"-" help:"Client secret of the app registration: its value, not its id."`
+	SecretFile       string   `name:"secret-file" placeholder:"FILE" help:"File that holds the client secret; only its owner may have access to it."`
+	CertificateFile  string   `name:"certificate-file" placeholder:"FILE" help:"Certificate of the app registration with its private key, as PEM, in place of a secret."`
+	CertificateChain bool     `name:"certificate-chain" help:"Send the certificate's whole chain, for a registration that trusts its subject and issuer."`
+	TokenFile        string   `name:"token-file" placeholder:"FILE" help:"File with a token that the app registration trusts (workload identity federation), in place of a secret. Read again for each token."`
+	ManagedIdentity  bool     `name:"managed-identity" help:"The bot is a user-assigned managed identity, and this is a machine in Azure that has it."`
+	Tenants          []string `placeholder:"GUID" help:"Tenants whose people are heard. All, if not given."`
+	Callers          []string `placeholder:"GUID" help:"App ids of agents that may call with tokens of Microsoft Entra, from the tenant that the bot belongs to. None, if not given; * alone is any of them."`
+	Emulator         bool     `help:"Let in the Bot Framework Emulator, which has the bot's own secret."`
+	ServiceHosts     []string `name:"service-hosts" placeholder:"HOST" help:"Hosts, with their port if it is not 443, to which tokens are sent beside Microsoft's own."`
+	LoginURL         string   `name:"login-url" placeholder:"URL" help:"Where tokens are fetched, for a cloud of one's own. That of the cloud, if not given."`
+	MetadataURL      string   `name:"metadata-url" placeholder:"URL" help:"OpenID metadata of the channels' tokens, for a cloud of one's own. That of the cloud, if not given."`
+	EntraMetadataURL string   `name:"entra-metadata-url" placeholder:"URL" help:"OpenID metadata of Entra's tokens, for a cloud of one's own. That of the cloud, if not given."`
+	RootsFile        string   `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for these addresses and service hosts, such as a company's own."`
 }
 
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.

@@ -18,7 +18,7 @@ func percent() uint64 {
 // until collects until the percentage is right; it is set a little after each collection.
 func until(t *testing.T, what string, right func(uint64) bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !right(percent()); {
+	for end := time.Now().Add(time.Minute); !right(percent()); {
 		if time.Now().After(end) {
 			t.Fatalf("%s: the percentage is %d", what, percent())
 		}

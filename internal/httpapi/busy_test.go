@@ -11,7 +11,7 @@ import (
 // becomes polls until a notification is in a state.
 func (f fixture) becomes(t *testing.T, id, state string) api.Notification {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		n := decode[api.Notification](t, f.call(t, "GET", "/v1/notifications/"+id, ""))
 		if n.State == state {
 			return n

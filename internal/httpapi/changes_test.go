@@ -18,7 +18,7 @@ import (
 // eventually asks again until what is answered is as it should be.
 func eventually[T any](t *testing.T, f fixture, path string, ok func(T) bool) T {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		w := f.call(t, "GET", path, "")
 		v := decode[T](t, w)
 		if w.Code == http.StatusOK && ok(v) {

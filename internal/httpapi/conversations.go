@@ -4,6 +4,7 @@ import (
 	"context"
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -94,7 +95,7 @@ func (s *service) conversations(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "update-conversation", Method: http.MethodPatch, Path: path,
 		Summary:      "File a conversation under your own words",
-		Description:  "Sets the tags of a conversation, and the id that its person has in your own system. Both can be targets of notifications.",
+		Description:  "Sets the tags of a conversation, or adds and removes some, and the id that its person has in your own system. Both can be targets of notifications.",
 		Security:     needs(access.Manage),
 		Tags:         tags,
 		MaxBodyBytes: maxBody,
@@ -173,7 +174,7 @@ func (s *service) updateConversation(ctx context.Context, r *updateConversationR
 	if err != nil {
 		return nil, err
 	}
-	labels := book.Labels{ExternalID: r.Body.ExternalID}
+	labels := book.Labels{ExternalID: r.Body.ExternalID, AddTags: r.Body.AddTags, RemoveTags: r.Body.RemoveTags}
 	if r.Body.Tags != nil {
 		labels.Tags = &r.Body.Tags
 	}
@@ -232,6 +233,9 @@ func bookProblem(err error) error {
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "the reference book has no such conversation")
 	case errors.Is(err, book.ErrNoPerson):
 		f := api.ProblemField{Field: "body.external_id", Message: "is for conversations with one person"}
+		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
+	case errors.Is(err, book.ErrTooManyTags):
+		f := api.ProblemField{Field: "body.add_tags", Message: fmt.Sprintf("would make more than %d", book.MaxTags)}
 		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
 	case errors.Is(err, directline.ErrNotFound):
 		return noTranscript()

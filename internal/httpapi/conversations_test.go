@@ -221,6 +221,17 @@ func TestConversationIsFiled(t *testing.T) {
 			t.Errorf("%s made it %+v", nothing, c)
 		}
 	}
+	if c = f.update(t, "c", `{"add_tags":["c","a"],"remove_tags":["b","nothing"]}`); fmt.Sprint(c.Tags) != "[a c]" || c.ExternalID != "4711" {
+		t.Errorf("changed to %+v", c)
+	}
+	var more []string
+	for i := range book.MaxTags - 1 {
+		more = append(more, fmt.Sprintf("%q", fmt.Sprint("more ", i)))
+	}
+	w := f.call(t, "PATCH", "/v1/conversations/c", `{"add_tags":[`+strings.Join(more, ",")+`]}`)
+	if p := decode[api.Problem](t, w); w.Code != 422 || p.Code != api.CodeInvalidField || len(p.Errors) != 1 || p.Errors[0].Field != "body.add_tags" {
+		t.Errorf("one tag too many: %d %+v", w.Code, p)
+	}
 	if c = f.update(t, "c", `{"tags":[]}`); len(c.Tags) != 0 || c.ExternalID != "4711" {
 		t.Errorf("no tags made it %+v", c)
 	}
@@ -339,6 +350,8 @@ func TestWrongConversationUpdates(t *testing.T) {
 		"empty tag":             refused(`{"tags":[""]}`, "body.tags"),
 		"long tag":              refused(`{"tags":["`+strings.Repeat("x", 65)+`"]}`, "body.tags"),
 		"many tags":             refused(`{"tags":[`+many+`]}`, "body.tags"),
+		"empty tag to add":      refused(`{"add_tags":[""]}`, "body.add_tags"),
+		"long tag to remove":    refused(`{"remove_tags":["`+strings.Repeat("x", 65)+`"]}`, "body.remove_tags"),
 		"control in a tag":      refused(`{"tags":["a\nb"]}`, "body.tags"),
 		"NUL in the id":         refused(`{"external_id":"a\u0000"}`, "body.external_id"),
 		"unknown reach":         {"GET", "/v1/conversations?reach=maybe", "", nil, 422, api.CodeInvalidField, "query.reach"},

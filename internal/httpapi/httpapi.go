@@ -32,7 +32,7 @@ import (
 // Engine is what the API needs of the engine; *proactive.Engine implements it.
 type Engine interface {
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
-	Status(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+	StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
 	NotifyAll(ctx context.Context, all []headsup.Notification) ([]proactive.Result, error)
 	Notifications(ctx context.Context, f proactive.NotificationFilter) (proactive.NotificationPage, error)

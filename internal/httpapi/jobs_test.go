@@ -15,7 +15,7 @@ import (
 // said waits until the bot has said n things in conversation c, and returns them.
 func (f fixture) said(t *testing.T, n int) []string {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	f.channel.Await(ctx, func(sent []headsup.Outgoing) bool { return len(sent) >= n })
 	got := f.channel.Texts("c")

@@ -34,6 +34,11 @@ type one struct {
 	ID string `path:"id" maxLength:"64" doc:"The notification's id."`
 }
 
+type shown struct {
+	ID         string `path:"id" maxLength:"64" doc:"The notification's id."`
+	Deliveries int    `query:"deliveries" default:"100" minimum:"0" maximum:"100" doc:"How many deliveries to show at most. To follow a notification to very many, 0 is enough: counts are of all."`
+}
+
 type answer struct {
 	Body api.Notification
 }
@@ -84,7 +89,7 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 	c := &created{Location: "/v1/notifications/" + string(accepted.ID)}
 	if accepted.Status != nil {
 		c.Body = render(*accepted.Status)
-	} else if status, err := s.cfg.Engine.Status(ctx, accepted.ID); err == nil {
+	} else if status, err := s.cfg.Engine.StatusWith(ctx, accepted.ID, proactive.MaxShown); err == nil {
 		c.Body = render(status)
 	} else { // an error would make the caller ask again for what will be delivered
 		s.cfg.Logger.ErrorContext(ctx, "accepted notification not readable", "notification_id", string(accepted.ID), "error", err.Error())
@@ -96,8 +101,8 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 	return c, nil
 }
 
-func (s *service) get(ctx context.Context, r *one) (*answer, error) {
-	status, err := s.cfg.Engine.Status(ctx, headsup.NotificationID(r.ID))
+func (s *service) get(ctx context.Context, r *shown) (*answer, error) {
+	status, err := s.cfg.Engine.StatusWith(ctx, headsup.NotificationID(r.ID), r.Deliveries)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

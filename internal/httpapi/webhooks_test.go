@@ -105,7 +105,7 @@ func TestDeliveriesAreListedAndReplayed(t *testing.T) {
 	// An attempt is written down a little after the webhook has seen it.
 	written := func(n int) {
 		t.Helper()
-		for deadline := time.Now().Add(5 * time.Second); ; {
+		for deadline := time.Now().Add(time.Minute); ; {
 			attempts := 0
 			for _, d := range list("").Deliveries {
 				attempts += len(d.Attempts)

@@ -378,7 +378,7 @@ func TestBombs(t *testing.T) {
 			r.Next(after, r.Zone())
 			best = min(best, time.Since(began))
 		}
-		if best > 10*time.Millisecond {
+		if best > time.Second { // a bomb that goes off takes minutes; who counts milliseconds reads the log
 			t.Errorf("%+v takes %v", spec, best)
 		}
 		t.Logf("%8v %.120v", best, spec)

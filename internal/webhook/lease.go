@@ -16,6 +16,9 @@ const (
 	leaseTime = 15 * time.Second
 	// leaseLate is how long after the end of another's lease to ask for it.
 	leaseLate = 100 * time.Millisecond
+	// idleLease is how long at most the holder of a lease waits when there is nothing to post. It looks again before the lease
+	// runs out, which would else wander from node to node, and leave the connection to the receiver behind.
+	idleLease = leaseTime * 2 / 3
 	// lookForOthers is how often to look for webhooks that were made at another process.
 	lookForOthers = 5 * time.Second
 	// leaveTimeout bounds giving a lease back.
@@ -54,7 +57,7 @@ func (s *Service) turn(ctx context.Context, id event.WebhookID) (wait time.Durat
 	}
 	lost(nil)
 	keeping.Wait()
-	return wait, err
+	return min(wait, idleLease), err
 }
 
 // errLeaseLost: another process may post to the webhook.

@@ -177,6 +177,25 @@ func TestWebhookGoesToAnotherNode(t *testing.T) {
 	}
 }
 
+// TestWebhookStaysWithItsNode: while nothing happens the lease does not wander.
+func TestWebhookStaysWithItsNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ns := newNodes(t, 3)
+		ns.hook(hookURL)
+		ns.says("c", "first")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for i, holder := 0, ns.holder(); i < 30; i++ {
+			time.Sleep(21 * time.Second)
+			synctest.Wait()
+			if now := ns.holder(); now != holder {
+				t.Fatalf("node %d has it, after node %d", now, holder)
+			}
+		}
+	})
+}
+
 // TestLeaseThatIsLostEndsTheRound: what was not posted yet is left to the other node.
 func TestLeaseThatIsLostEndsTheRound(t *testing.T) {
 	t.Parallel()

@@ -114,23 +114,20 @@ func TestRealReceivers(t *testing.T) {
 		}, 0, "connection_failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the caller is gone
 				c.answer(w, r)
 			}))
 			defer srv.Close()
-			s := networked(t, webhook.Config{Timeout: 300 * time.Millisecond})
+			s := networked(t, webhook.Config{Timeout: 3 * time.Second})
 			hook, err := s.Create(t.Context(), webhook.Request{URL: srv.URL, Types: event.Types()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
 			a, err := s.Test(t.Context(), hook.ID)
 			if err != nil || a.Status != c.status || a.Error != c.word {
 				t.Errorf("%+v, %v, want %d %q", a, err, c.status, c.word)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %v", took)
 			}
 		})
 	}

@@ -46,6 +46,16 @@ func (s *Store) Label(_ context.Context, key headsup.ConversationKey, l book.Lab
 	if !known {
 		return book.ErrNotFound
 	}
+	tags := e.tags
+	if l.Tags != nil {
+		tags = *l.Tags
+	}
+	tags = slices.Concat(tags, l.AddTags)
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return slices.Contains(l.RemoveTags, tag) })
+	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
+	if len(tags) > book.MaxTags {
+		return book.ErrTooManyTags
+	}
 	if l.ExternalID != nil {
 		p := e.people[e.Person()]
 		if p == nil {
@@ -53,9 +63,6 @@ func (s *Store) Label(_ context.Context, key headsup.ConversationKey, l book.Lab
 		}
 		p.ExternalID = *l.ExternalID
 	}
-	if l.Tags != nil {
-		e.tags = slices.Compact(slices.Sorted(slices.Values(*l.Tags)))
-	}
-	e.UpdatedAt = at
+	e.tags, e.UpdatedAt = tags, at
 	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -229,7 +230,7 @@ func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.L
 		if err := t.name(ctx, known, l.ExternalID, at); err != nil {
 			return err
 		}
-		if err := t.tag(ctx, known.conv.Row, l.Tags); err != nil {
+		if err := t.tag(ctx, known.conv.Row, l); err != nil {
 			return err
 		}
 		_, err = t.Exec(ctx, "UPDATE conversations SET updated_at = $2 WHERE id = $1", known.conv.Row, at)
@@ -253,17 +254,37 @@ func (t *tx) name(ctx context.Context, e *entry, externalID *string, at time.Tim
 	return err
 }
 
-// tag replaces the tags of a conversation; nil leaves them.
-func (t *tx) tag(ctx context.Context, r book.Row, tags *[]string) error {
-	if tags == nil {
+// tag changes the tags of a conversation.
+func (t *tx) tag(ctx context.Context, r book.Row, l book.Labels) error {
+	add := l.AddTags
+	if l.Tags != nil {
+		add = slices.Concat(*l.Tags, add)
+		if _, err := t.Exec(ctx, "DELETE FROM tags WHERE conversation = $1", r); err != nil {
+			return err
+		}
+	}
+	if len(add) > 0 {
+		if _, err := t.Exec(ctx, "INSERT INTO tags (tag, conversation) SELECT tag, $2 FROM unnest($1::text[]) u (tag) ON CONFLICT DO NOTHING",
+			add, r); err != nil {
+			return err
+		}
+	}
+	if len(l.RemoveTags) > 0 {
+		if _, err := t.Exec(ctx, "DELETE FROM tags WHERE conversation = $1 AND tag = ANY ($2)", r, l.RemoveTags); err != nil {
+			return err
+		}
+	}
+	if len(add) == 0 {
 		return nil
 	}
-	if _, err := t.Exec(ctx, "DELETE FROM tags WHERE conversation = $1", r); err != nil {
+	var n int
+	if err := t.QueryRow(ctx, "SELECT count(*) FROM tags WHERE conversation = $1", r).Scan(&n); err != nil {
 		return err
 	}
-	_, err := t.Exec(ctx, "INSERT INTO tags (tag, conversation) SELECT tag, $2 FROM unnest($1::text[]) u (tag) ON CONFLICT DO NOTHING",
-		*tags, r)
-	return err
+	if n > book.MaxTags {
+		return book.ErrTooManyTags
+	}
+	return nil
 }
 
 // notThere is what a query for one row says when there is none.

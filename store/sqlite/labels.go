@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -59,7 +60,7 @@ func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.L
 		if err := t.name(known, l.ExternalID, at); err != nil {
 			return err
 		}
-		if err := t.tag(known.conv.Row, l.Tags); err != nil {
+		if err := t.tag(known.conv.Row, l); err != nil {
 			return err
 		}
 		next := *known
@@ -86,18 +87,34 @@ func (t *tx) name(e *entry, externalID *string, at time.Time) error {
 	return err
 }
 
-// tag replaces the tags of a conversation; nil leaves them.
-func (t *tx) tag(r book.Row, tags *[]string) error {
-	if tags == nil {
-		return nil
+// tag changes the tags of a conversation.
+func (t *tx) tag(r book.Row, l book.Labels) error {
+	add := l.AddTags
+	if l.Tags != nil {
+		add = slices.Concat(*l.Tags, add)
+		if _, err := t.exec("DELETE FROM tags WHERE conversation = ?", int64(r)); err != nil {
+			return err
+		}
 	}
-	if _, err := t.exec("DELETE FROM tags WHERE conversation = ?", int64(r)); err != nil {
-		return err
-	}
-	for _, tag := range *tags {
+	for _, tag := range add {
 		if _, err := t.exec("INSERT OR IGNORE INTO tags (tag, conversation) VALUES (?, ?)", text(tag), int64(r)); err != nil {
 			return err
 		}
+	}
+	for _, tag := range l.RemoveTags {
+		if _, err := t.exec("DELETE FROM tags WHERE tag = ? AND conversation = ?", text(tag), int64(r)); err != nil {
+			return err
+		}
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	var n int64
+	if _, err := t.one(func(r row) { n = r.int(0) }, "SELECT count(*) FROM tags WHERE conversation = ?", int64(r)); err != nil {
+		return err
+	}
+	if n > book.MaxTags {
+		return book.ErrTooManyTags
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // waitQueued waits until n operations wait for the writer, which is blocked.
 func waitQueued(t *testing.T, s *sqlite.Store, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); s.Queued() < n; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); s.Queued() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d operations are queued, want %d", s.Queued(), n)
 		}
@@ -212,7 +212,7 @@ func TestManyThatGiveUpHoldUpNobody(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nobody serves the call behind them")
 	}
 }

@@ -28,6 +28,7 @@ func (s suite) book(t *testing.T) {
 	s.promise(t, "UnknownMembersOfReferencesSurvive", unknownMembersSurvive)
 	s.promise(t, "ListedByFilter", listedByFilter)
 	s.promise(t, "TagsAreReplacedAndFound", tagsAreReplaced)
+	s.promise(t, "TagsAreAddedAndRemoved", tagsAreAdded)
 	s.promise(t, "ExternalIDIsThePersons", externalIDs)
 	s.promise(t, "LabelsThatCannotBeChangeNothing", labelsRefused)
 	s.promise(t, "PeopleAreTold", peopleAreTold)

@@ -104,6 +104,37 @@ func tagsAreReplaced(e *env) {
 	}
 }
 
+func tagsAreAdded(e *env) {
+	a := e.meet("a")
+	change := func(l book.Labels, want ...string) {
+		e.Helper()
+		e.ok(e.Label(e.ctx, a.Key, l, e.start))
+		equal(e.T, "tags", e.details(a).Tags, want)
+	}
+	change(book.Labels{AddTags: []string{"two", "one", "two"}}, "one", "two")
+	change(book.Labels{AddTags: []string{"one", "three"}, RemoveTags: []string{"two", "nothing"}}, "one", "three")
+	change(book.Labels{RemoveTags: []string{"three"}}, "one")
+	change(book.Labels{Tags: &[]string{"x", "y"}, AddTags: []string{"z"}, RemoveTags: []string{"y"}}, "x", "z")
+	e.listed(book.Filter{Tag: "z"}, a)
+	e.listed(book.Filter{Tag: "one"})
+
+	many := make([]string, book.MaxTags-1)
+	for i := range many {
+		many[i] = fmt.Sprintf("tag %02d", i)
+	}
+	e.is(e.Label(e.ctx, a.Key, book.Labels{AddTags: many}, e.start), book.ErrTooManyTags)
+	equal(e.T, "tags", e.details(a).Tags, []string{"x", "z"})
+	change(book.Labels{AddTags: many, RemoveTags: []string{"x"}}, append(many, "z")...)
+
+	b := e.meet("b")
+	together(book.MaxTags, func(i int) { // which would lose some if each wrote what it had read
+		e.ok(e.Label(e.ctx, b.Key, book.Labels{AddTags: []string{fmt.Sprint(i)}}, e.start))
+	})
+	if n := len(e.details(b).Tags); n != book.MaxTags {
+		e.Errorf("of %d tags that were added at once %d are there", book.MaxTags, n)
+	}
+}
+
 func externalIDs(e *env) {
 	see := func(id string, at time.Duration, change func(*book.Sighting)) book.Conversation {
 		s := sightingOf(keyOf(id), e.at(at))

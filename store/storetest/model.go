@@ -217,7 +217,7 @@ func (m *model) compare(t *rapid.T, ds []*expected) {
 }
 
 // wokenWithin is how soon: a lease that is given back over the network is free a moment later.
-const wokenWithin = 2 * time.Second
+const wokenWithin = 20 * time.Second
 
 // checkWakeups: a worker that found no more, and now sleeps until the time that it was told, must be woken when there is
 // something to claim without that time coming, or when the time has become an earlier one.

@@ -359,7 +359,7 @@ func (e *paced) sendsAll(n int, to book.Conversation) {
 	e.Helper()
 	for range n {
 		e.say(to)
-		got := e.handed(1, 5*time.Second)
+		got := e.handed(1, patience)
 		if len(got) != 1 {
 			e.Fatal("nothing is handed out")
 		}
@@ -372,7 +372,7 @@ func (e *paced) left(to book.Conversation) (n int) {
 	e.Helper()
 	for {
 		s := e.say(to)
-		got := e.handed(1, 300*time.Millisecond)
+		got := e.handed(1, time.Second)
 		if len(got) == 0 {
 			err := e.CancelMessage(e.ctx, s.Message.ID, present())
 			e.ok(err)
@@ -424,13 +424,13 @@ func repliesCount(e *paced, again func()) {
 func shortWindow(e *paced, again func()) {
 	to := e.people(tenant, 5)
 	e.say(to...)
-	if n := len(e.handed(5, 5*time.Second)); n != 5 {
+	if n := len(e.handed(5, patience)); n != 5 {
 		e.Fatalf("%d are handed out, want 5", n)
 	}
 	again()
 	opened := present()
 	e.say(to...)
-	if len(e.handed(1, 30*time.Second)) == 0 {
+	if len(e.handed(1, patience)) == 0 {
 		e.Fatal("nothing is handed out")
 	}
 	if took := present().Sub(opened); took < 250*time.Millisecond {

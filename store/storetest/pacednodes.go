@@ -43,9 +43,9 @@ func (s suite) pacedNodes(t *testing.T) {
 }
 
 // handed claims at a node until so many are handed out, or nobody would be for a while.
-func (e *paced) handed(n int, patience time.Duration) (got []outbox.Attempt) {
+func (e *paced) handed(n int, within time.Duration) (got []outbox.Attempt) {
 	e.Helper()
-	for end := present().Add(patience); len(got) < n && present().Before(end); {
+	for end := present().Add(within); len(got) < n && present().Before(end); {
 		got = append(got, e.claims(n-len(got), present()).Attempts...)
 		select {
 		case <-e.Wakeups():
@@ -55,14 +55,18 @@ func (e *paced) handed(n int, patience time.Duration) (got []outbox.Attempt) {
 	return got
 }
 
-// delivers hands out what there is at all nodes, one after the other, until there is no room, and counts it.
-func delivers(each []*paced, patience time.Duration) (n int) {
+// delivers hands out what there is at all nodes, one after the other, until there were so many and then for a while more, and
+// counts it.
+func delivers(each []*paced, least int, more time.Duration) (n int) {
 	each[0].Helper()
-	for end := present().Add(patience); present().Before(end); {
+	given, end := present().Add(patience), present().Add(more)
+	for present().Before(end) || n < least && present().Before(given) {
 		for _, e := range each {
 			got := e.handed(1, 10*time.Millisecond)
 			e.sends(present(), got...)
-			n += len(got)
+			if n += len(got); len(got) > 0 {
+				end = present().Add(more)
+			}
 		}
 	}
 	return n
@@ -79,7 +83,7 @@ func conversationOfNodes(each []*paced) {
 	a, b := each[0].meet("a"), each[0].meet("b")
 	each[0].sayTimes(12, a)
 	each[0].sayTimes(2, b)
-	if n := delivers(each, time.Second); n != 5+2 {
+	if n := delivers(each, 5+2, time.Second); n != 5+2 {
 		each[0].Errorf("%d were handed out, want 5 and 2", n)
 	}
 }
@@ -92,7 +96,7 @@ func repliesOfNodes(each []*paced) {
 		p.Done(present())
 	}
 	each[0].sayTimes(5, a)
-	if n := delivers(each, time.Second); n != 2 {
+	if n := delivers(each, 2, time.Second); n != 2 {
 		each[0].Errorf("%d were handed out after 3 replies of 5 calls", n)
 	}
 }
@@ -101,10 +105,10 @@ func tenantOfNodes(each []*paced) {
 	each[0].say(each[0].people(tenant, 12)...)
 	n := 0
 	each[0].soon("all of the window is used", func() bool {
-		n += delivers(each, 100*time.Millisecond)
+		n += delivers(each, 0, 100*time.Millisecond)
 		return n >= 7
 	})
-	if n += delivers(each, 500*time.Millisecond); n != 7 {
+	if n += delivers(each, 0, 500*time.Millisecond); n != 7 {
 		each[0].Errorf("%d were handed out, want 7", n)
 	}
 }
@@ -176,7 +180,7 @@ func pauseEndsAtAll(each []*paced) {
 	for _, e := range each {
 		e.soon("it is over everywhere", func() bool { return len(e.limits.Pauses()) == 0 })
 	}
-	if n := len(each[0].handed(3, 5*time.Second)); n != 3 {
+	if n := len(each[0].handed(3, patience)); n != 3 {
 		each[0].Errorf("%d were handed out", n)
 	}
 }
@@ -211,7 +215,8 @@ func oneNodeTries(each []*paced) {
 	each[0].say(x...)
 	var probe []outbox.Attempt
 	var by *paced
-	for end := present().Add(3 * time.Second); present().Before(end); {
+	began := present()
+	for present().Before(began.Add(3*time.Second)) || len(probe) == 0 && present().Before(began.Add(patience)) {
 		for _, e := range each {
 			if got := e.handed(1, 5*time.Millisecond); len(got) > 0 {
 				probe, by = append(probe, got...), e
@@ -224,7 +229,7 @@ func oneNodeTries(each []*paced) {
 	by.sends(present(), probe...)
 	n := 1
 	each[0].soon("the others go", func() bool {
-		n += delivers(each, 50*time.Millisecond)
+		n += delivers(each, 0, 50*time.Millisecond)
 		return n == len(x)
 	})
 }

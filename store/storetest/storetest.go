@@ -168,7 +168,7 @@ func (s suite) expiring(t *testing.T, name string, f func(e *env)) {
 
 // patience is how long the suite waits for something that must happen. It is only ever used up by a driver that is
 // broken, so it is generous.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // within returns a context that ends the test's patience.
 func within(t *testing.T) context.Context {

@@ -53,7 +53,7 @@ func sweepRacesOfNodes() map[string]func(each []*env) {
 func changedAtOnce(each []*env, first, second func(*changers, *env) error, holds func(*changers)) {
 	const rounds = 2
 	e := each[0]
-	ctx, cancel := context.WithTimeout(e.Context(), 5*patience) // they wait for each other
+	ctx, cancel := context.WithTimeout(e.Context(), 3*patience) // they wait for each other
 	defer cancel()
 	for _, node := range each {
 		node.ctx = ctx

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const startLimit = 30_000; // milliseconds until a bot must listen
+const startLimit = 60_000; // milliseconds until a bot must listen
 
 /** A port that was free a moment ago, for programs that need to know each other's before either runs. */
 export async function freePort() {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { freePort, startBot } from './bot.mjs';
 import { loadDirectLine, Status } from './directline.mjs';
 import { startPlayground } from './server.mjs';
-import { until } from './until.mjs';
+import { patience, until } from './until.mjs';
 
 const ann = { id: 'dl_ann', name: 'Ann' };
 const ben = { id: 'dl_ben', name: 'Ben' };
@@ -39,7 +39,7 @@ for (const name of ['botbuilder', 'agents', 'teams']) {
     const { line, bot, server, conversationId } = await setUp(t, name);
     await line.says(/^Welcome/);
 
-    const response = await fetch(`${bot.origin}/api/notify`);
+    const response = await fetch(`${bot.origin}/api/notify`, { signal: patience() });
     assert.equal(response.status, 200, await response.text());
     const hello = await line.says(/^proactive hello$/);
     assert.equal(hello.from.role, 'bot');
@@ -146,6 +146,7 @@ async function deliver(server, line, text) {
   const url = `${server.origin}/v3/directline/conversations/${line.conversationId}/activities`;
   const response = await fetch(url, {
     method: 'POST',
+    signal: patience(),
     headers: { Authorization: `Bearer ${line.token}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ type: 'message', text }),
   });
@@ -157,19 +158,17 @@ async function history(server, token, fits) {
   const { conversationId } = await server.post('/v3/directline/tokens/refresh', undefined, token);
   const url = `${server.origin}/v3/directline/conversations/${conversationId}/activities`;
   let texts;
-  const deadline = Date.now() + 10_000;
-  do {
-    const response = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
+  const asked = until('the history', async () => {
+    const response = await fetch(url, { signal: patience(), headers: { Authorization: `Bearer ${token}` } });
     texts = (await response.json()).activities.map(({ text }) => text);
-    if (fits(texts)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  } while (Date.now() < deadline);
-  assert.fail(`the history has ${JSON.stringify(texts)}`);
+    return fits(texts);
+  });
+  await asked.catch(() => assert.fail(`the history has ${JSON.stringify(texts)}`));
 }
 
 /** Resolves with the first entry of the wire log that fits. */
 async function wire(server, fits) {
-  const response = await fetch(`${server.origin}/playground/api/wire`, { signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(`${server.origin}/playground/api/wire`, { signal: patience() });
   let text = '';
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
     text += chunk;

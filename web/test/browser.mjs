@@ -39,6 +39,7 @@ export async function openBrowser(t) {
 export async function openPage(browser, origin, { viewport = desktop, colorScheme = 'light' } = {}) {
   const permissions = ['clipboard-read', 'clipboard-write'];
   const context = await browser.newContext({ viewport, colorScheme, permissions });
+  context.setDefaultTimeout(60_000); // what a slow machine needs
   const page = await context.newPage();
   const found = [];
   let away = false;

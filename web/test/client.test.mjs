@@ -59,7 +59,7 @@ test('a key is used once, and a request that is repeated says nothing twice', as
 
   const first = await headsup.notify({ to: { user: 'dl_ann' }, text: 'once' });
   assert.equal(lost, 2);
-  await headsup.wait(first.id, { signal: AbortSignal.timeout(10_000) });
+  await headsup.wait(first.id, { signal: AbortSignal.timeout(60_000) });
   const keyed = () => headsup.notify({ to: { user: 'dl_ann' }, text: 'keyed' }, { key: 'release-7' });
   assert.equal((await keyed()).id, (await keyed()).id);
   const other = await headsup.notify({ to: { user: 'dl_ann' }, text: 'another' }, { key: 'release-7' }).catch((error) => error);

@@ -1,7 +1,7 @@
 // The official Direct Line client, unmodified, in Node: jsdom lends it a browser's requests, sockets and forms.
 import { JSDOM } from 'jsdom';
 
-import { until } from './until.mjs';
+import { until, within } from './until.mjs';
 
 /** What the client calls the states of its connection. */
 export const Status = { Online: 2, Ended: 5 };
@@ -55,9 +55,10 @@ class Line {
 
   /** Posts an activity, and resolves with the id that the server gave it. */
   post(activity) {
-    return new Promise((resolve, reject) => {
+    const posted = new Promise((resolve, reject) => {
       this.client.postActivity({ from: { id: '' }, ...activity }).subscribe(resolve, reject);
     });
+    return within(`the answer to ${activity.text ?? activity.type}`, posted);
   }
 
   /** Resolves with the first activity that fits, which may be there already. */
@@ -92,12 +93,13 @@ class Line {
 
   /** Changes the token for a fresh one, as the client itself does every fifteen minutes. */
   refresh() {
-    return new Promise((resolve, reject) => {
+    const refreshed = new Promise((resolve, reject) => {
       this.client.refreshToken().subscribe((token) => {
         this.client.token = token;
         resolve(token);
       }, reject);
     });
+    return within('a fresh token', refreshed);
   }
 
   /** Closes the connection, not the conversation. */

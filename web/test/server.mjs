@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const startLimit = 20_000; // milliseconds until the program must listen
+import { patience } from './until.mjs';
+
+const startLimit = 60_000; // milliseconds until the program must listen
 
 /** Starts `$HEADSUP_BIN serve --demo`, with the bot of that name, on a free port with data of its own; both are gone when the test ends. */
 export function startServer(t, demo = 'jobs') {
@@ -75,7 +77,7 @@ class Server {
 
   /** The conversations of one user, as the page learns them. */
   async conversations(userId) {
-    const response = await fetch(`${this.origin}/playground/api/conversations?user=${userId}`);
+    const response = await fetch(`${this.origin}/playground/api/conversations?user=${userId}`, { signal: patience() });
     if (!response.ok) throw new Error(`GET conversations answered ${response.status}`);
     return (await response.json()).conversations;
   }
@@ -87,6 +89,7 @@ class Server {
   async post(path, body, token) {
     const response = await fetch(this.origin + path, {
       method: 'POST',
+      signal: patience(),
       headers: { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -97,7 +100,7 @@ class Server {
 
   /** Gets JSON. */
   async get(path) {
-    const response = await fetch(this.origin + path);
+    const response = await fetch(this.origin + path, { signal: patience() });
     if (!response.ok) throw new Error(`GET ${path} answered ${response.status}`);
     return response.json();
   }

@@ -67,7 +67,7 @@ export interface paths {
         head?: never;
         /**
          * File a conversation under your own words
-         * @description Sets the tags of a conversation, and the id that its person has in your own system. Both can be targets of notifications.
+         * @description Sets the tags of a conversation, or adds and removes some, and the id that its person has in your own system. Both can be targets of notifications.
          */
         patch: operations["update-conversation"];
         trace?: never;
@@ -1214,10 +1214,24 @@ export interface components {
         };
         ConversationUpdate: {
             /**
+             * @description Adds tags to those that are there, of which there may be 50. One that is there already is no mistake.
+             * @example [
+             *       "on-call"
+             *     ]
+             */
+            add_tags?: string[];
+            /**
              * @description The id of the conversation's person in your own system; empty removes it. It is noted of the person, in all conversations of that channel. Only for personal conversations.
              * @example employee-4711
              */
             external_id?: string;
+            /**
+             * @description Removes tags, after others were added. One that is not there is no mistake.
+             * @example [
+             *       "holiday"
+             *     ]
+             */
+            remove_tags?: string[];
             /**
              * @description Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once.
              * @example [
@@ -5302,7 +5316,10 @@ export interface operations {
     };
     "get-notification": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many deliveries to show at most. To follow a notification to very many, 0 is enough: counts are of all. */
+                deliveries?: number;
+            };
             header?: never;
             path: {
                 /** @description The notification's id. */
