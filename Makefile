@@ -4,6 +4,9 @@ GO      ?= go
 BIN     := bin/headsup
 TOOLS   := $(CURDIR)/.tools
 LINT    := $(TOOLS)/golangci-lint-2.15.0
+# What the compiler is told of where the time goes. It is not called default.pgo: then every "go vet ./..." and "go test ./..."
+# would compile all packages once more for this program.
+PGO     := cmd/headsup/headsup.pgo
 
 # SQLite is C translated to Go, with locks of its own: to watch it takes most of the time and finds nothing of ours.
 RACE    := -race '-gcflags=modernc.org/...=-race=false'
@@ -20,7 +23,7 @@ run: build ## build everything and start the demo
 
 .PHONY: build
 build: pages ## build the binary with its pages
-	$(GO) build -trimpath -o $(BIN) ./cmd/headsup
+	$(GO) build -trimpath -pgo=$(PGO) -o $(BIN) ./cmd/headsup
 
 .PHONY: test
 test: vet lint unit browser ## everything that must hold, on a machine with Go, Node, make and apt
@@ -94,7 +97,14 @@ chaos: ## break the server in every way we know, for a long time (root, strace; 
 
 .PHONY: bench
 bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md; BENCH_DATABASE=temporary for PostgreSQL)
-	$(GO) run ./bench $(if $(BENCH_DATABASE),-database "$(BENCH_DATABASE)")
+	$(GO) run -pgo=$(PGO) ./bench $(if $(BENCH_DATABASE),-database "$(BENCH_DATABASE)")
+
+.PHONY: profile
+profile: ## measure anew where the time goes, for the compiler (cmd/headsup/headsup.pgo)
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(GO) build -trimpath -o "$$dir/bench" ./bench && \
+	for m in drain deliver accept; do \
+		"$$dir/bench" -run $$m -pairs 1 -conversations 50000 -cpuprofile "$$dir/$$m.cpu" || exit; \
+	done && $(GO) tool pprof -proto "$$dir"/*.cpu.* > "$$dir/merged" && mv "$$dir/merged" $(PGO)
 
 .PHONY: clean
 clean: ## remove what was built and installed

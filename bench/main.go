@@ -36,6 +36,7 @@ type options struct {
 	profile                                   string
 	database                                  string // the URL of a PostgreSQL; empty for SQLite
 	server                                    int    // its process id, if that is known
+	instructions                              bool   // are counted
 }
 
 // A measurement has a name, one line that says what it measures, and prints what it finds.
@@ -74,6 +75,7 @@ func main() {
 	flag.IntVar(&o.waiting, "waiting", 1_000_000, "the most rows that wait; 5000000 takes some minutes more, and 3 GB of disk")
 	flag.IntVar(&o.inFlight, "in-flight", 4_000, "attempts at once on the slow channel")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of what is measured to this file, with a number after it")
+	flag.BoolVar(&o.instructions, "instructions", false, "count instructions in drain, deliver and accept (on Linux, where the machine lets us: as root, or with a low kernel.perf_event_paranoid)")
 	flag.StringVar(&o.database, "database", "", "measure PostgreSQL: the URL of one whose role may make databases, or \"temporary\" to start one")
 	flag.IntVar(&o.server, "server", 0, "the process id of the database (used by the bench itself)")
 	sink := flag.Bool("sink", false, "be the sink (used by the bench itself)")
@@ -91,7 +93,7 @@ func main() {
 	case *post != "":
 		err = postThere(ctx, o, *post, *roots)
 	case *serve != "":
-		err = serveData(ctx, *serve, o.database)
+		err = serveData(ctx, *serve, o)
 	case *list:
 		for _, m := range measurements {
 			fmt.Printf("%-10s%s\n", m.name, m.what)

@@ -41,6 +41,7 @@ type pipeline struct {
 	next      atomic.Int64 // the next that is told something
 	delivered int64        // as the store had counted last
 	profiled  func() (stop func(), err error)
+	counted   func(n int) (count func() instructions, err error)
 
 	engine *proactive.Engine
 	cancel context.CancelFunc
@@ -56,7 +57,7 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server, profiled: o.profiled}
+	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server, profiled: o.profiled, counted: o.counting(os.Getpid())}
 	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}

@@ -22,11 +22,16 @@ import (
 )
 
 // serveData is a server as headsup serve runs it.
-func serveData(ctx context.Context, dir, database string) error {
+func serveData(ctx context.Context, dir string, o options) error {
 	likeTheBinary()
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	s, err := server.New(ctx, server.Config{Listen: "127.0.0.1:0", DataDir: dir, Database: database})
+	written, err := o.profiled()
+	if err != nil {
+		return err
+	}
+	defer written()
+	s, err := server.New(ctx, server.Config{Listen: "127.0.0.1:0", DataDir: dir, Database: o.database})
 	if err != nil {
 		return err
 	}
@@ -39,6 +44,7 @@ type serverProcess struct {
 	url    string
 	client *http.Client
 	known  int
+	pid    int
 	stop   func()
 }
 
@@ -51,7 +57,11 @@ func startServer(ctx context.Context, o options, s *sinkProcess, conversations i
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", p.dir, "-database", p.database)
+	args := []string{"-serve", p.dir, "-database", p.database}
+	if o.profile != "" {
+		args = append(args, "-cpuprofile", o.profile+".server")
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -68,6 +78,7 @@ func startServer(ctx context.Context, o options, s *sinkProcess, conversations i
 		url:    strings.TrimSpace(url),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 		known:  conversations,
+		pid:    cmd.Process.Pid,
 		stop: func() {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			_ = cmd.Wait()
@@ -144,19 +155,18 @@ func accepts(ctx context.Context, o options) error {
 	}
 	defer h.stop()
 	fmt.Printf("  %d clients, texts of %d bytes, one or %d in a request; synced before the answer, delivered later\n", clients, len(text(0)), atOnce)
-	var one, many, bare []float64
+	count := o.counting(h.pid)
+	rates := make([][]float64, 3)
 	for range o.pairs {
-		for _, m := range []struct {
-			rates *[]float64
-			n     int // requests
-			each  int
-			send  func(i int) error
+		for k, m := range []struct {
+			n, each int // requests, and notifications in each
+			send    func(i int) error
 		}{
-			{&bare, o.deliveries, 1, func(i int) error { return s.post(ctx, text(i)) }},
-			{&one, o.deliveries, 1, func(i int) error {
+			{o.deliveries, 1, func(i int) error { return s.post(ctx, text(i)) }},
+			{o.deliveries, 1, func(i int) error {
 				return h.notify(ctx, api.NotificationRequest{To: h.to(i), Text: text(i), In: "40000h"})
 			}},
-			{&many, 2 * o.deliveries / atOnce, atOnce, func(i int) error {
+			{2 * o.deliveries / atOnce, atOnce, func(i int) error {
 				all := make([]api.NotificationRequest, atOnce)
 				for k := range all {
 					all[k] = api.NotificationRequest{To: h.to(i*atOnce + k), Text: text(i), In: "40000h"}
@@ -164,13 +174,23 @@ func accepts(ctx context.Context, o options) error {
 				return h.notifyAll(ctx, all)
 			}},
 		} {
-			start := time.Now()
+			counted, err := count(m.n * m.each)
+			if err != nil {
+				return err
+			}
+			start, used, usedThere := time.Now(), processorTime(), databaseTime(h.pid)
 			if err := each(clients, m.n, m.send); err != nil {
 				return err
 			}
-			*m.rates = append(*m.rates, float64(m.n*m.each)/time.Since(start).Seconds())
+			n, took := m.n*m.each, time.Since(start)
+			rates[k] = append(rates[k], float64(n)/took.Seconds())
+			if k > 0 {
+				fmt.Printf("  %6d in a request: %6.0f/s (%v of processor time each%s; %v in the clients)\n", m.each, float64(n)/took.Seconds(),
+					perEach(databaseTime(h.pid)-usedThere, n), counted(), perEach(processorTime()-used, n))
+			}
 		}
 	}
+	bare, one, many := rates[0], rates[1], rates[2]
 	against := make([]float64, len(one))
 	for i := range one {
 		against[i] = one[i] / bare[i]
@@ -178,4 +198,8 @@ func accepts(ctx context.Context, o options) error {
 	fmt.Printf("  one in a request %.0f/s, %.2f of bare posts to the sink (%.0f/s)\n  %d in a request %.0f/s\n", median(one), median(against),
 		median(bare), atOnce, median(many))
 	return nil
+}
+
+func perEach(d time.Duration, n int) time.Duration {
+	return (d / time.Duration(n)).Round(100 * time.Nanosecond)
 }

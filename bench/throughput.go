@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -40,6 +41,7 @@ func whileAccepting(ctx context.Context, o options) error {
 type rate struct {
 	perSecond      float64
 	each, database time.Duration
+	counted        instructions
 }
 
 // andDatabase tells what the database has used, if that is known.
@@ -82,8 +84,9 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		}
 		ratios = append(ratios, got.perSecond/alone.perSecond)
 		costs = append(costs, float64(got.each)/float64(alone.each))
-		fmt.Printf("  %6.0f/s (%v of processor time each%s), HTTP client alone %6.0f/s (%v), ratio %.2f\n", got.perSecond,
-			got.each.Round(100*time.Nanosecond), got.andDatabase(), alone.perSecond, alone.each.Round(100*time.Nanosecond), got.perSecond/alone.perSecond)
+		fmt.Printf("  %6.0f/s (%v of processor time each%s%s), HTTP client alone %6.0f/s (%v%s), ratio %.2f\n", got.perSecond,
+			got.each.Round(100*time.Nanosecond), got.andDatabase(), got.counted, alone.perSecond, alone.each.Round(100*time.Nanosecond),
+			alone.counted, got.perSecond/alone.perSecond)
 	}
 	fmt.Printf("  median ratio %.2f; processor time %.1f times that of the HTTP client\n", median(ratios), median(costs))
 	return nil
@@ -96,6 +99,10 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 		return rate{}, err
 	}
 	defer stop()
+	count, err := p.counted(n)
+	if err != nil {
+		return rate{}, err
+	}
 	want := p.delivered + int64(n)
 	start, used, usedThere := time.Now(), processorTime(), databaseTime(p.server)
 	if err := begin(); err != nil {
@@ -112,7 +119,9 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 		if p.delivered = counts["delivered"]; p.delivered >= want {
 			took := time.Since(start)
 			each := time.Duration(n)
-			return rate{float64(n) / took.Seconds(), (processorTime() - used) / each, (databaseTime(p.server) - usedThere) / each}, nil
+			return rate{
+				float64(n) / took.Seconds(), (processorTime() - used) / each, (databaseTime(p.server) - usedThere) / each, count(),
+			}, nil
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -126,9 +135,16 @@ func baseline(ctx context.Context, o options, s *sinkProcess) (rate, error) {
 	if err := s.reset(ctx); err != nil {
 		return rate{}, err
 	}
+	count, err := o.counting(os.Getpid())(o.deliveries)
+	if err != nil {
+		return rate{}, err
+	}
 	start, used := time.Now(), processorTime()
-	err := each(o.connections, o.deliveries, func(i int) error { return s.post(ctx, text(i)) })
-	return rate{perSecond: float64(o.deliveries) / time.Since(start).Seconds(), each: (processorTime() - used) / time.Duration(o.deliveries)}, err
+	err = each(o.connections, o.deliveries, func(i int) error { return s.post(ctx, text(i)) })
+	took, cost := time.Since(start), processorTime()-used
+	return rate{
+		perSecond: float64(o.deliveries) / took.Seconds(), each: cost / time.Duration(o.deliveries), counted: count(),
+	}, err
 }
 
 // each calls f for 0 to n-1 from so many goroutines.

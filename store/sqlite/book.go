@@ -259,6 +259,7 @@ func (t *tx) writeConversation(e *entry) error {
 		text(c.Kind), text(c.Reference.ServiceURL), e.route, text(c.Source), c.VerifiedAt, e.reference, text(user),
 		text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
 		c.UpdatedAt, c.CreatedAt, c.UpdatedAt)
+	t.after(func() { t.store.cache.bears(c.Key) })
 	return err
 }
 

@@ -78,6 +78,15 @@ func readConversations(c *conn, query string, args ...any) (found []book.Convers
 	return found, err
 }
 
+func readEntries(c *conn, query string, args ...any) (found []*entry, err error) {
+	err = c.each(func(r row) error {
+		e, err := scanConversation(r)
+		found = append(found, e)
+		return err
+	}, query, args...)
+	return found, err
+}
+
 // Conversation implements [book.Store]. What it returns may not be synced yet; whatever is written because of it is synced
 // after it.
 func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (book.Conversation, error) {
@@ -85,9 +94,9 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 		return book.Conversation{}, err
 	}
 	if e, ok := s.cache.key(key); ok {
-		return e.copy(), nil
+		return e.conv, nil
 	}
-	age := s.cache.now()
+	age, _ := s.cache.now()
 	var found *entry
 	var bad error
 	err := s.peek(ctx, func(c *conn) error {
@@ -101,15 +110,36 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 		return book.Conversation{}, book.ErrNotFound
 	}
 	s.cache.offer(found, age)
-	return found.copy(), nil
+	return found.conv, nil
 }
 
-// ConversationsByID implements [book.Store], as Conversation does.
+// ConversationsByID implements [book.Store], as Conversation does. That there is only one with an id, as nearly always, is
+// remembered.
 func (s *Store) ConversationsByID(
 	ctx context.Context, appID string, id activity.ConversationID,
-) ([]book.Conversation, error) {
-	return s.addressed(ctx, selectConversation+
-		"WHERE c.app_id = ? AND c.conversation_id = ? ORDER BY c.seen_at DESC, c.id DESC", text(appID), text(id))
+) (all []book.Conversation, err error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	if e, ok := s.cache.named(name{appID, id}); ok {
+		return []book.Conversation{e.conv}, nil
+	}
+	age, born := s.cache.now()
+	var found []*entry
+	if err := s.peek(ctx, func(c *conn) (err error) {
+		found, err = readEntries(c, selectConversation+
+			"WHERE c.app_id = ? AND c.conversation_id = ? ORDER BY c.seen_at DESC, c.id DESC", text(appID), text(id))
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if len(found) == 1 {
+		s.cache.offerNamed(found[0], age, born)
+	}
+	for _, e := range found {
+		all = append(all, e.conv)
+	}
+	return all, nil
 }
 
 // ConversationsByUser implements [book.Store], as Conversation does.

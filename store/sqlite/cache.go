@@ -75,19 +75,32 @@ type cache struct {
 	mu         sync.Mutex
 	young, old packs // guarded by mu
 	age        int   // how often something has left it; guarded by mu
+	born       int   // how often a conversation was made; guarded by mu
 }
 
-// packs are packed entries, which are found by a hash of their key, too.
+// packs are packed entries, which are found by a hash of their key, too. Those that are known to be the only one of
+// their app with their id are found by a hash of that.
 type packs struct {
-	byRow map[book.Row]packed
-	byKey map[uint64]book.Row
-	bytes int
+	byRow  map[book.Row]packed
+	byKey  map[uint64]book.Row
+	byName map[uint64]book.Row
+	bytes  int
 }
 
 var keySeed = maphash.MakeSeed()
 
+// name is what a conversation is called in an app; another channel or bot may have one that is called the same.
+type name struct {
+	app string
+	id  activity.ConversationID
+}
+
+func nameOf(k headsup.ConversationKey) name { return name{k.AppID, k.Conversation} }
+
+func (n name) hash() uint64 { return maphash.Comparable(keySeed, n) }
+
 func newPacks() packs {
-	return packs{byRow: make(map[book.Row]packed), byKey: make(map[uint64]book.Row)}
+	return packs{byRow: make(map[book.Row]packed), byKey: make(map[uint64]book.Row), byName: make(map[uint64]book.Row)}
 }
 
 func (p *packs) put(r book.Row, key uint64, e packed) {
@@ -143,6 +156,64 @@ func (c *cache) key(k headsup.ConversationKey) (*entry, bool) {
 	return e, true
 }
 
+// named finds the only conversation of an app with an id, if it is known to be the only one.
+func (c *cache) named(n name) (*entry, bool) {
+	hash := n.hash()
+	c.mu.Lock()
+	r, young := c.young.byName[hash]
+	ok := young
+	if !young {
+		r, ok = c.old.byName[hash]
+	}
+	age, born := c.age, c.born
+	c.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	e, ok := c.row(r)
+	if !ok || nameOf(e.conv.Key) != n {
+		return nil, false
+	}
+	if !young {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.call(hash, r, age, born)
+	}
+	return e, true
+}
+
+// offerNamed is offer for an entry that was found to be the only one with its name since what now has told.
+func (c *cache) offerNamed(e *entry, age, born int) {
+	c.offer(e, age)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.call(nameOf(e.conv.Key).hash(), e.conv.Row, age, born)
+}
+
+// call notes that an entry was the only one with its name, unless something has left since age or was made since born.
+// c.mu is held.
+func (c *cache) call(name uint64, r book.Row, age, born int) {
+	if age != c.age || born != c.born {
+		return
+	}
+	for _, p := range [...]packs{c.young, c.old} {
+		if _, ok := p.byRow[r]; ok {
+			p.byName[name] = r
+			return
+		}
+	}
+}
+
+// bears notes that a conversation was made, which may be called as another one is.
+func (c *cache) bears(k headsup.ConversationKey) {
+	hash := nameOf(k).hash()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.born++
+	delete(c.young.byName, hash)
+	delete(c.old.byName, hash)
+}
+
 // keep puts into the young generation what was found in the old one at age, unless there is a newer one.
 func (c *cache) keep(r book.Row, key uint64, e packed, age int) {
 	c.mu.Lock()
@@ -162,19 +233,21 @@ func (c *cache) put(e *entry) {
 
 // remove forgets an entry.
 func (c *cache) remove(e *entry) {
-	hash := maphash.Comparable(keySeed, e.conv.Key)
+	hash, name := maphash.Comparable(keySeed, e.conv.Key), nameOf(e.conv.Key).hash()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.age++
 	c.young.remove(e.conv.Row, hash)
 	c.old.remove(e.conv.Row, hash)
+	delete(c.young.byName, name)
+	delete(c.old.byName, name)
 }
 
-// now is what offer wants to know of the time before the entry was read.
-func (c *cache) now() (age int) {
+// now is what offer and offerNamed want to know of the time before the entry was read.
+func (c *cache) now() (age, born int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.age
+	return c.age, c.born
 }
 
 // offer puts in an entry that somebody has read from the database since age, unless there is one, which may be newer, or

@@ -153,10 +153,10 @@ func (t *tx) insertScheduled(h *hot, dueAt, at time.Time) error {
 	h.change(outbox.Change{At: at, State: outbox.StateScheduled})
 	t.count(0, scheduled, 1)
 	t.wake = true
-	_, err = t.exec("INSERT INTO deliveries "+deliveryColumns+
+	_, err = t.execValues("INSERT INTO deliveries "+deliveryColumns+
 		" VALUES (?, ?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?)",
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id,
-		scheduled, waitsTime, h.wantedAt, dueAt, h.createdAt, at, h.history)
+		number(h.id), number(h.message), number(h.conversation), number(h.lane), truth(h.alone), number(r.id),
+		number(scheduled), number(waitsTime), instant(h.wantedAt), instant(dueAt), instant(h.createdAt), instant(at), stored(h.history))
 	return err
 }
 

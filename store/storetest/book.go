@@ -22,6 +22,7 @@ func (s suite) book(t *testing.T) {
 	s.promise(t, "DevDoesNotReplaceClaimsURL", devKeepsClaim)
 	s.promise(t, "StruckOutUntilSeenAgain", struckOut)
 	s.promise(t, "FoundByID", foundByID)
+	s.promise(t, "FoundByIDAsItIsNow", foundByIDAsItIsNow)
 	s.promise(t, "FoundByUser", foundByUser)
 	s.promise(t, "ListedByRowWithoutGapsOrRepeats", listedByRow)
 	s.promise(t, "UnknownMembersOfReferencesSurvive", unknownMembersSurvive)
@@ -245,6 +246,42 @@ func foundByID(e *env) {
 	if len(got) != 0 {
 		e.Errorf("found %v", got)
 	}
+}
+
+// foundByIDAsItIsNow looks again after each change: a store may remember what it has found.
+func foundByIDAsItIsNow(e *env) {
+	found := func(want ...book.Conversation) {
+		e.Helper()
+		for range 2 {
+			got, err := e.ConversationsByID(e.ctx, app, "a")
+			e.ok(err)
+			equal(e.T, "found by id", got, want)
+		}
+	}
+	see := func(channel activity.ChannelID, at time.Duration) book.Conversation {
+		key := keyOf("a")
+		key.Channel = channel
+		return e.sight(sightingOf(key, e.at(at)))
+	}
+	found()
+	line := see("line", 1*time.Minute)
+	found(line)
+	e.ok(e.StrikeOut(e.ctx, line.Key, book.ReachBlocked, "gone", e.at(2*time.Minute)))
+	line.Reach, line.Cause, line.ReachAt, line.UpdatedAt = book.ReachBlocked, "gone", e.at(2*time.Minute), e.at(2*time.Minute)
+	found(line)
+	line = see("line", 3*time.Minute)
+	found(line)
+	line = see("line", 4*time.Minute) // which tells nothing but its time
+	found(line)
+	slack := see("slack", 5*time.Minute)
+	found(slack, line)
+	e.forgets(line)
+	found(slack)
+	line = see("line", 6*time.Minute)
+	found(line, slack)
+	e.forgets(line)
+	e.forgets(slack)
+	found()
 }
 
 func foundByUser(e *env) {
