@@ -18,7 +18,7 @@ func slowChannel(ctx context.Context, o options) error {
 		return err
 	}
 	defer s.stop()
-	o.deliveries, o.connections = max(o.deliveries, 10*o.inFlight), o.inFlight
+	o.deliveries, o.connections, o.slots = max(o.deliveries, 10*o.inFlight), o.inFlight, o.inFlight
 	p, err := newPipeline(ctx, o, s)
 	if err != nil {
 		return err

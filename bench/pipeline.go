@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -57,7 +56,7 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: cmp.Or(o.slots, o.connections), server: o.server, profiled: o.profiled, counted: o.counting(os.Getpid())}
+	p = &pipeline{sink: s, slots: o.slots, server: o.server, profiled: o.profiled, counted: o.counting(os.Getpid())}
 	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		return err
 	}
 	fmt.Printf("  %d deliveries of about 700 bytes to %d conversations, accepted by library from %d goroutines, pace off, %s;\n"+
-		"  %d connections and slots\n", o.deliveries, o.conversations, accepters, p.place.what, o.connections)
+		"  %d connections, and %d slots of the engine\n", o.deliveries, o.conversations, accepters, p.place.what, o.connections, p.slots)
 	var ratios, costs []float64
 	for range o.pairs {
 		alone, err := baseline(ctx, o, s)
