@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -76,9 +78,9 @@ func (a Azure) validate() error {
 	if _, known := clouds[a.Cloud]; !known {
 		errs = append(errs, wrong("azure.cloud", "%q is not public, usgov or china", a.Cloud))
 	}
-	if proofs := a.proofs(); len(proofs) != 1 {
+	if n := a.proofs(); n != 1 {
 		errs = append(errs, wrong("azure.secret", "exactly one of azure.secret, azure.certificate_file, azure.token_file and "+
-			"azure.managed_identity is needed; there are %d", len(proofs)))
+			"azure.managed_identity is needed; there are %d", n))
 	}
 	for _, host := range a.ServiceHosts {
 		if !properHost(host) {
@@ -88,10 +90,10 @@ func (a Azure) validate() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if _, err := a.verifier(Config{}.withDefaults()); err != nil {
+	if _, err := a.verifier(nil); err != nil {
 		return err
 	}
-	_, err := a.tokens(Config{}.withDefaults())
+	_, err := a.tokens(nil)
 	return err
 }
 
@@ -106,25 +108,21 @@ func properHost(host string) bool {
 
 // validateNone looks for settings that do nothing without an app id.
 func (a Azure) validateNone() error {
-	a.Cloud = ""
-	if len(a.proofs()) > 0 || a.Tenant != "" || len(a.Tenants)+len(a.Callers)+len(a.ServiceHosts) > 0 || a.Emulator || a.CertificateChain ||
+	if a.proofs() > 0 || a.Tenant != "" || len(a.Tenants)+len(a.Callers)+len(a.ServiceHosts) > 0 || a.Emulator || a.CertificateChain ||
 		a.LoginURL != "" || a.MetadataURL != "" || a.EntraMetadataURL != "" || a.RootsFile != "" {
 		return wrong("azure.app_id", "is needed with other settings of azure: without it nobody's tokens are looked at, and none are sent")
 	}
 	return nil
 }
 
-// proofs are the settings by which the bot can prove who it is.
-func (a Azure) proofs() (set []string) {
-	for name, given := range map[string]bool{
-		"azure.secret": a.Secret != "", "azure.certificate_file": a.CertificateFile != "", "azure.token_file": a.TokenFile != "",
-		"azure.managed_identity": a.ManagedIdentity,
-	} {
+// proofs is how many ways there are for the bot to prove who it is.
+func (a Azure) proofs() (n int) {
+	for _, given := range []bool{a.Secret != "", a.CertificateFile != "", a.TokenFile != "", a.ManagedIdentity} {
 		if given {
-			set = append(set, name)
+			n++
 		}
 	}
-	return set
+	return n
 }
 
 func (a Azure) proof() (credential.Proof, error) {
@@ -167,14 +165,14 @@ func (a Azure) roots() (*x509.CertPool, error) {
 }
 
 // verifier says who is let in at /api/messages.
-func (a Azure) verifier(cfg Config) (auth.Verifier, error) {
+func (a Azure) verifier(log *slog.Logger) (auth.Verifier, error) {
 	roots, err := a.roots()
 	if err != nil {
 		return nil, err
 	}
-	c := auth.Config{AppID: a.AppID, Cloud: clouds[a.Cloud].in, RootCAs: roots, Logger: cfg.Logger}
-	c.Cloud.ChannelMetadata = orElse(a.MetadataURL, c.Cloud.ChannelMetadata)
-	c.Cloud.EntraMetadata = orElse(a.EntraMetadataURL, c.Cloud.EntraMetadata)
+	c := auth.Config{AppID: a.AppID, Cloud: clouds[a.Cloud].in, RootCAs: roots, Logger: log}
+	c.Cloud.ChannelMetadata = cmp.Or(a.MetadataURL, c.Cloud.ChannelMetadata)
+	c.Cloud.EntraMetadata = cmp.Or(a.EntraMetadataURL, c.Cloud.EntraMetadata)
 	for _, t := range a.Tenants {
 		c.Tenants = append(c.Tenants, activity.TenantID(t))
 	}
@@ -192,7 +190,7 @@ func (a Azure) verifier(cfg Config) (auth.Verifier, error) {
 }
 
 // tokens are what channels are called with.
-func (a Azure) tokens(cfg Config) (*credential.Source, error) {
+func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) {
 	roots, err := a.roots()
 	if err != nil {
 		return nil, err
@@ -202,23 +200,16 @@ func (a Azure) tokens(cfg Config) (*credential.Source, error) {
 		return nil, err
 	}
 	c := clouds[a.Cloud].out
-	c.Login = orElse(a.LoginURL, c.Login)
+	c.Login = cmp.Or(a.LoginURL, c.Login)
 	login, err := url.Parse(c.Login)
 	s, err := credential.New(credential.Config{
-		AppID: a.AppID, Tenant: a.Tenant, Proof: proof, Cloud: c, RootCAs: roots, Logger: cfg.Logger,
+		AppID: a.AppID, Tenant: a.Tenant, Proof: proof, Cloud: c, RootCAs: roots, Logger: log,
 		AllowLoopback: err == nil && netguard.Loopback(login.Hostname()),
 	})
 	if err != nil {
 		return nil, &ConfigError{"azure", err}
 	}
 	return s, nil
-}
-
-func orElse(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // mayHaveToken reports whether a host gets tokens: Microsoft's own, exactly, and those that the operator has named.
@@ -253,10 +244,10 @@ func (s *Server) register() (verifier auth.Verifier, client *connector.Client, e
 		client, err = connector.New(connector.Config{AllowLoopback: development, Logger: s.log})
 		return verifier, client, err
 	}
-	if verifier, err = a.verifier(s.cfg); err != nil {
+	if verifier, err = a.verifier(s.log); err != nil {
 		return nil, nil, err
 	}
-	if s.tokens, err = a.tokens(s.cfg); err != nil {
+	if s.tokens, err = a.tokens(s.log); err != nil {
 		return nil, nil, err
 	}
 	roots, err := a.roots()
