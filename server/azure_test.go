@@ -102,6 +102,11 @@ func TestRegisteredBotTalksWithItsChannels(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.StatusCode, answer)
 		}
 	}
+	elsewhere := strings.Replace(body, "a:1", "a:2", 1)
+	bare := strings.TrimPrefix(token, "Bearer ")
+	if r, answer := request(t, http.MethodPost, s.URL()+"/api/messages?access_token="+bare, elsewhere, "Cookie", "access_token="+bare); r.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a token in the query and a cookie: %d %s", r.StatusCode, answer)
+	}
 	notify(t, s.URL(), "a:1", "first")
 	a.awaits(t, "first")
 	if r, answer := request(t, http.MethodPost, s.URL()+"/v1/notifications", `{"to":{"conversation":"a:2"},"text":"x"}`); r.StatusCode == http.StatusAccepted {
