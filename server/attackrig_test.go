@@ -97,6 +97,12 @@ func besiege(t *testing.T, change func(*server.Azure), args ...string) *besieged
 
 func besiegeAt(t *testing.T, a azure, change func(*server.Azure), args ...string) *besieged {
 	t.Helper()
+	return besiegeOn(t, a, build(t), change, args...)
+}
+
+// besiegeOn does so with the data of a program.
+func besiegeOn(t *testing.T, a azure, p *program, change func(*server.Azure), args ...string) *besieged {
+	t.Helper()
 	b := &besieged{azure: a, canary: newCanary(t), forger: forgers().At(a.channel.ServiceURL(azureTenant) + "/")}
 	b.forger.Publish(a.login)
 	cfg := a.config()
@@ -104,7 +110,6 @@ func besiegeAt(t *testing.T, a azure, change func(*server.Azure), args ...string
 	if change != nil {
 		change(&cfg)
 	}
-	p := build(t)
 	proxy := "http://" + b.canary.address()
 	p.env = append(environment(cfg), "HTTP_PROXY="+proxy, "HTTPS_PROXY="+proxy, "http_proxy="+proxy, "https_proxy="+proxy,
 		"ALL_PROXY="+proxy, "NO_PROXY=", "no_proxy=")
@@ -372,6 +377,7 @@ func (p *program) tries(args ...string) (said string, up bool) {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	var lines strings.Builder
 	drained := make(chan struct{})
 	p.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -389,7 +395,7 @@ func (p *program) tries(args ...string) (said string, up bool) {
 				listening <- line.Listen
 				continue
 			}
-			said += in.Text() + "\n"
+			lines.WriteString(in.Text() + "\n")
 		}
 		_ = cmd.Wait()
 	}()
@@ -401,5 +407,53 @@ func (p *program) tries(args ...string) (said string, up bool) {
 	if cmd.ProcessState.Success() {
 		p.t.Error("it ends as if all was well")
 	}
-	return said, false
+	return lines.String(), false
+}
+
+// api calls the API with a key.
+func (b *besieged) api(key, method, path, body string, header ...string) (status int, answer string) {
+	b.t.Helper()
+	resp, answer := request(b.t, method, "http://"+b.listen+path, body, append(header, "Authorization", "Bearer "+key)...)
+	return resp.StatusCode, answer
+}
+
+// newKey makes a key with a scope.
+func (b *besieged) newKey(scope string) (id, secret string) {
+	b.t.Helper()
+	var made struct{ ID, Secret string }
+	status, answer := b.api(b.key, http.MethodPost, "/v1/keys", fmt.Sprintf(`{"name":%q,"scopes":[%q]}`, scope, scope))
+	if err := json.Unmarshal([]byte(answer), &made, json.MatchCaseInsensitiveNames(true)); err != nil || status != http.StatusCreated {
+		b.t.Fatalf("%d %s %v", status, answer, err)
+	}
+	return made.ID, made.Secret
+}
+
+// over waits until a notification has come to its end, and returns its state and reason.
+func (b *besieged) over(id string) (state, reason string) {
+	b.t.Helper()
+	var n struct {
+		State      string
+		Deliveries []struct{ Reason string }
+	}
+	eventually(b.t, func() string { return fmt.Sprintf("%s is %+v", id, n) }, func() bool {
+		_, answer := b.api(b.key, http.MethodGet, "/v1/notifications/"+id, "")
+		if err := json.Unmarshal([]byte(answer), &n, json.MatchCaseInsensitiveNames(true)); err != nil {
+			b.t.Fatal(err)
+		}
+		return !slices.Contains([]string{"scheduled", "ready", "held", "sending"}, n.State)
+	})
+	if len(n.Deliveries) > 0 {
+		reason = n.Deliveries[0].Reason
+	}
+	return n.State, reason
+}
+
+// secretFile is a file that only its owner can read.
+func secretFile(t *testing.T, secret string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
