@@ -73,14 +73,36 @@ func (s *Store) keepPace() error {
 	if s.cfg.Pace == nil {
 		return nil
 	}
-	kept, err := json.Marshal(s.cfg.Pace.Export(s.cfg.Now()))
-	if err != nil {
-		return fmt.Errorf("sqlite: what channels were called: %w", err)
-	}
+	known := s.cfg.Pace.Export(s.cfg.Now())
 	return s.writer.do(context.Background(), func(t *tx) error {
-		_, err := t.exec("INSERT OR REPLACE INTO settings VALUES (?, ?)", paceSetting, string(kept))
+		if err := t.dropUnknown(&known); err != nil {
+			return err
+		}
+		kept, err := json.Marshal(known)
+		if err != nil {
+			return fmt.Errorf("sqlite: what channels were called: %w", err)
+		}
+		_, err = t.exec("INSERT OR REPLACE INTO settings VALUES (?, ?)", paceSetting, string(kept))
 		return err
 	})
+}
+
+// dropUnknown leaves out conversations that are not in the book, such as those of people who were erased: their ids are not
+// to come back.
+func (t *tx) dropUnknown(known *pace.Snapshot) error {
+	var failed error
+	unknown := func(s pace.Scope) bool {
+		if s.Conversation == "" || failed != nil {
+			return false
+		}
+		found := false
+		_, failed = t.one(func(r row) { found = r.bool(0) },
+			"SELECT EXISTS (SELECT 1 FROM conversations WHERE app_id = ? AND conversation_id = ?)", text(s.App), text(s.Conversation))
+		return !found
+	}
+	known.Gates = slices.DeleteFunc(known.Gates, func(g pace.Gate) bool { return unknown(g.Scope) })
+	known.Pauses = slices.DeleteFunc(known.Pauses, func(p pace.Pause) bool { return unknown(p.Scope) })
+	return failed
 }
 
 // keepPauses is how long pauses are kept that have ended: so long a scope is tried carefully.
