@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 )
 
@@ -103,7 +104,12 @@ func (e *env) seed(name string) Somebody {
 	job := e.jobIn("talk-" + name)
 	job.Once, job.Job.Name, job.Job.Value = "once-"+name, "job-"+name, jsontext.Value(`{"v":"value-`+name+`"}`)
 	job.Job.Reference = c.Reference
-	e.starts(job)
+	running := e.starts(job)
+	report := e.progressOf(running, c, "progress-"+name, true, e.start)
+	_, err := e.ProgressJob(e.ctx, report)
+	e.ok(err)
+	_, err = e.CompleteJob(e.ctx, proactive.JobEnd{AppID: app, Number: running.Number, At: e.start, Once: "end-" + name})
+	e.ok(err)
 	elsewhere := e.jobIn("everybody")
 	elsewhere.Job.Reference.User = account.Clone()
 	e.starts(elsewhere)
@@ -306,7 +312,7 @@ func foundByEveryKey(e *env, p privacy.Store) {
 
 // recordTypes are what a person may have.
 var recordTypes = map[string]int{
-	"person": 1, "conversation": 1, "shared_conversation": 1, "removed_conversation": 1, "tag": 1, "delivery": 10, "answer": 1, "state": 4, "job": 2, "schedule": 4,
+	"person": 1, "conversation": 1, "shared_conversation": 1, "removed_conversation": 1, "tag": 1, "delivery": 11, "answer": 1, "state": 4, "job": 2, "schedule": 4,
 	"event": 0, "line": 3, "line_member": 1, "activity": 5, "file": 2,
 }
 
@@ -357,7 +363,7 @@ func exportTellsManyPages(e *env, _ privacy.Store) {
 func erasureLeavesNothing(e *env, p privacy.Store) {
 	ann := e.seed("ann")
 	x := e.erase(ann.Who)
-	if x.Counts["delivery"] != 10 || x.Counts["schedule"] != 4 || x.Counts["conversation"] != 2 || x.Counts["file"] != 2 {
+	if x.Counts["delivery"] != 11 || x.Counts["schedule"] != 4 || x.Counts["conversation"] != 2 || x.Counts["file"] != 2 {
 		e.Errorf("erased %v", x.Counts)
 	}
 	if found, err := p.People(e.ctx, ann.Who); err != nil || len(found) != 0 {
