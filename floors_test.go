@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"internal/netguard":       0,
 	"internal/recognise":      0,
 	"internal/recur":          0,
+	"internal/secretfile":     0,
 	"internal/signed":         0,
 	"internal/turnlock":       0,
 	"internal/trunk":          0,
