@@ -11,6 +11,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/postgres"
@@ -25,6 +26,7 @@ type database interface {
 	directline.Store
 	event.Store
 	access.Store
+	privacy.Store
 
 	// SetSettingOnce keeps what an installation makes up once, for all its nodes.
 	SetSettingOnce(ctx context.Context, name, value string) (stored string, err error)

@@ -134,7 +134,7 @@ type Store interface {
 	Silence(ctx context.Context, id ErasureID, at time.Time) (more bool, err error)
 
 	// Erase erases some of what is left, about n rows, and notes in the same step how far it has come. It reports whether
-	// there may be more. It does nothing before SilentAt, and nothing while another node does it.
+	// there may be more. It does nothing before SilentAt, nor while another node is at it, when there is more.
 	Erase(ctx context.Context, id ErasureID, n int) (more bool, err error)
 
 	// FinishErasure overwrites what the database has kept of deleted rows, as far as it is a store's affair, and notes

@@ -110,14 +110,18 @@ func (b Books) erasures(ctx context.Context, which string, args ...any) (found [
 	return found, err
 }
 
-// load locks an erasure that is not done. When another node is at it there is none.
-func (e Eraser) load(ctx context.Context, id privacy.ErasureID) (x privacy.Erasure, p progress, found bool, err error) {
-	err = e.Each(ctx, func(r Row) error {
+// load locks an erasure of which something is left to do. When another node is at it, it is busy.
+func (e Eraser) load(ctx context.Context, id privacy.ErasureID) (x privacy.Erasure, p progress, found, busy bool, err error) {
+	const open = erasureColumns + "WHERE x.id = $1 AND x.entries IS NOT NULL"
+	if err = e.Each(ctx, func(r Row) error {
 		found = true
 		x, p, err = scanErasure(r)
 		return err
-	}, erasureColumns+"WHERE x.id = $1 AND x.entries IS NOT NULL"+e.Lock, int64(id))
-	return x, p, found, err
+	}, open+e.Lock, int64(id)); err != nil || found {
+		return x, p, found, false, err
+	}
+	busy, err = one(ctx, e, func(Row) {}, open, int64(id))
+	return x, p, false, busy, err
 }
 
 // Next is what Silence is to do next: to take a conversation out of the book, which is the person's own or not; or, if
@@ -193,9 +197,9 @@ func (e Eraser) LeaveShared(ctx context.Context, entry privacy.Entry, key headsu
 
 // Silent notes that nothing is said to the person any more, unless one of the entries is in a conversation again.
 func (e Eraser) Silent(ctx context.Context, id privacy.ErasureID, at time.Time) (more bool, err error) {
-	x, _, found, err := e.load(ctx, id)
+	x, _, found, busy, err := e.load(ctx, id)
 	if err != nil || !found || !x.SilentAt.IsZero() {
-		return false, err
+		return busy, err
 	}
 	for _, entry := range x.Entries {
 		if err := e.EndLines(ctx, entry, ""); err != nil {
@@ -230,9 +234,9 @@ func (e Eraser) eraseMemories(ctx context.Context, entry privacy.Entry) error {
 
 // Erase is what [privacy.Store] says.
 func (e Eraser) Erase(ctx context.Context, id privacy.ErasureID, n int) (more bool, err error) {
-	x, p, found, err := e.load(ctx, id)
+	x, p, found, busy, err := e.load(ctx, id)
 	if err != nil || !found || x.SilentAt.IsZero() || p.Entry >= len(x.Entries) {
-		return false, err
+		return busy, err
 	}
 	s := &step{progress: p, began: x.StartedAt}
 	if s.own, err = e.books().own(ctx, x.Entries[p.Entry]); err != nil {
