@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/store/internal/personal"
@@ -108,6 +109,9 @@ func (e erasing) Exec(ctx context.Context, sql string, args ...any) (int64, erro
 
 // Count implements [personal.Tx].
 func (e erasing) Count(state, n int64) { e.count(state, 0, n) }
+
+// Forgotten implements [personal.Tx]. Nothing outlives the node's process that knows conversations by their ids.
+func (e erasing) Forgotten(activity.ConversationID) {}
 
 func (s *Store) books() personal.Books { return personal.Books{Reader: reads{s}, Dialect: dialect} }
 

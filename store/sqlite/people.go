@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/store/internal/personal"
@@ -73,6 +74,11 @@ func (e erasing) Exec(_ context.Context, sql string, args ...any) (int64, error)
 
 // Count implements [personal.Tx].
 func (e erasing) Count(state, n int64) { e.count(state, 0, n) }
+
+// Forgotten implements [personal.Tx].
+func (e erasing) Forgotten(id activity.ConversationID) {
+	e.after(func() { e.store.erased.Store(id, struct{}{}) })
+}
 
 func (s *Store) books() personal.Books { return personal.Books{Reader: reads{s}, Dialect: dialect} }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/pace"
 )
 
@@ -74,35 +75,25 @@ func (s *Store) keepPace() error {
 		return nil
 	}
 	known := s.cfg.Pace.Export(s.cfg.Now())
+	s.leaveOut(&known)
+	kept, err := json.Marshal(known)
+	if err != nil {
+		return fmt.Errorf("sqlite: what channels were called: %w", err)
+	}
 	return s.writer.do(context.Background(), func(t *tx) error {
-		if err := t.dropUnknown(&known); err != nil {
-			return err
-		}
-		kept, err := json.Marshal(known)
-		if err != nil {
-			return fmt.Errorf("sqlite: what channels were called: %w", err)
-		}
-		_, err = t.exec("INSERT OR REPLACE INTO settings VALUES (?, ?)", paceSetting, string(kept))
+		_, err := t.exec("INSERT OR REPLACE INTO settings VALUES (?, ?)", paceSetting, string(kept))
 		return err
 	})
 }
 
-// dropUnknown leaves out conversations that are not in the book, such as those of people who were erased: their ids are not
-// to come back.
-func (t *tx) dropUnknown(known *pace.Snapshot) error {
-	var failed error
-	unknown := func(s pace.Scope) bool {
-		if s.Conversation == "" || failed != nil {
-			return false
-		}
-		found := false
-		_, failed = t.one(func(r row) { found = r.bool(0) },
-			"SELECT EXISTS (SELECT 1 FROM conversations WHERE app_id = ? AND conversation_id = ?)", text(s.App), text(s.Conversation))
-		return !found
+// leaveOut leaves out the conversations of people who were erased: their ids are not to come back.
+func (s *Store) leaveOut(known *pace.Snapshot) {
+	erased := func(scope pace.Scope) bool {
+		_, gone := s.erased.Load(activity.ConversationID(scope.Conversation))
+		return gone && scope.Conversation != ""
 	}
-	known.Gates = slices.DeleteFunc(known.Gates, func(g pace.Gate) bool { return unknown(g.Scope) })
-	known.Pauses = slices.DeleteFunc(known.Pauses, func(p pace.Pause) bool { return unknown(p.Scope) })
-	return failed
+	known.Gates = slices.DeleteFunc(known.Gates, func(g pace.Gate) bool { return erased(g.Scope) })
+	known.Pauses = slices.DeleteFunc(known.Pauses, func(p pace.Pause) bool { return erased(p.Scope) })
 }
 
 // keepPauses is how long pauses are kept that have ended: so long a scope is tried carefully.

@@ -39,6 +39,8 @@ type Tx interface {
 	Exec(ctx context.Context, sql string, args ...any) (int64, error)
 	// Count notes that n deliveries that were in a state are not there any more.
 	Count(state, n int64)
+	// Forgotten notes that nothing is to be kept of a conversation's id.
+	Forgotten(id activity.ConversationID)
 }
 
 // Dialect says where the tables and the language of a database differ.

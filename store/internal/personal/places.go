@@ -33,6 +33,7 @@ func (e Eraser) erasePlaces(ctx context.Context, s *step, n int) (over bool, err
 			return false, err
 		}
 	}
+	e.Forgotten(p.key.Conversation)
 	s.count("conversation", 1)
 	return false, nil
 }
