@@ -9,6 +9,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/internal/privacy"
@@ -27,6 +28,7 @@ type database interface {
 	event.Store
 	access.Store
 	privacy.Store
+	audit.Store
 
 	// SetSettingOnce keeps what an installation makes up once, for all its nodes.
 	SetSettingOnce(ctx context.Context, name, value string) (stored string, err error)
