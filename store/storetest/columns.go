@@ -54,6 +54,8 @@ var impersonal = map[string]string{
 	"schedule_counts": "an app",
 	"spreads":         "to whom a broadcast goes: tags, kinds and channels; the engine never spreads to one person",
 	"nodes":           "the operator's machines",
+	"audit":           "acts and keyed hashes of whom they concern",
+	"audit_ends":      "hashes",
 
 	"conversations.lease_owner": "a process", "conversations.kind": "a word", "conversations.url_source": "a word",
 	"conversations.reach": "a word", "conversations.reach_cause": "a word of the channel's", "conversations.service_url": "a channel's address",
