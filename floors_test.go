@@ -18,6 +18,7 @@ var floors = map[string]int{
 	"api":                    0,
 	"examples/api":           0,
 	"internal/access":        0,
+	"internal/audit":         0,
 	"internal/backoff":       0,
 	"internal/fair":          0,
 	"internal/headroom":      0,
