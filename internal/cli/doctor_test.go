@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,9 +48,12 @@ type clinic struct {
 	args     []string
 }
 
+// clinicKey signs for all clinics: to make one takes a while.
+var clinicKey = sync.OnceValue(func() *fakelogin.Key { return fakelogin.NewKey("k1", "msteams", "webchat") })
+
 func newClinic(t *testing.T, cfg fakechannel.Config) *clinic {
 	t.Helper()
-	c := &clinic{t: t, dir: t.TempDir(), key: fakelogin.NewKey("k1", "msteams", "webchat")}
+	c := &clinic{t: t, dir: t.TempDir(), key: clinicKey()}
 	var err error
 	if c.login, err = fakelogin.New(); err != nil {
 		t.Fatal(err)

@@ -158,7 +158,8 @@ func (i *Inspection) Writable(ctx context.Context) error {
 	var may bool
 	err := i.conn.QueryRow(ctx, `SELECT CASE WHEN to_regclass('conversations') IS NULL
 		THEN has_schema_privilege(current_schema(), 'CREATE')
-		ELSE has_table_privilege('conversations', 'SELECT, INSERT, UPDATE, DELETE') END`).Scan(&may)
+		ELSE has_table_privilege('conversations', 'SELECT') AND has_table_privilege('conversations', 'INSERT')
+			AND has_table_privilege('conversations', 'UPDATE') AND has_table_privilege('conversations', 'DELETE') END`).Scan(&may)
 	switch {
 	case err != nil:
 		return explain(err)
