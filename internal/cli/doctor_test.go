@@ -553,7 +553,7 @@ func TestDoctorTellsInPlainLines(t *testing.T) {
 		t.Errorf("it ends with %q", last)
 	}
 	for _, want := range []string{
-		"ok    config.settings        ", "warn  config.address         ", "FAIL  identity.credential    ", "FAIL  identity.token         AADSTS7000222: ",
+		"ok    config.settings        ", "warn  config.address         ", "FAIL  identity.credential    ", "FAIL  identity.token         Entra gives no token: AADSTS7000222",
 		"skip  server.running         ", "                             do: ",
 	} {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) }) {

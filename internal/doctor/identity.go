@@ -255,7 +255,7 @@ func checkToken(ctx context.Context, p *patient) []Result {
 	if failed != nil {
 		for _, f := range entraFaults {
 			if f.code == failed.Code {
-				return p.fault(f.word, f.code+": "+failed.Advice)
+				return p.fault(f.word, "Entra gives no token: "+f.code)
 			}
 		}
 	}

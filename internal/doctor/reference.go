@@ -17,7 +17,7 @@ $ sudo -u headsup headsup doctor --config /etc/headsup/headsup.yaml
 ok    config.settings        7 settings, from headsup.yaml
 ok    database.open          /var/lib/headsup/headsup.db
 ok    identity.registration  a single-tenant bot of 0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d, in the public cloud
-FAIL  identity.token         AADSTS7000222: the client secret has expired: make a new one in the app registration
+FAIL  identity.token         Entra gives no token: AADSTS7000222
                              do: the client secret has expired: make a new one in the app registration
 skip  identity.claims        there is no token
 …
