@@ -93,7 +93,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
-		Observer: s.metrics, TracerProvider: s.tracing,
+		Observer: s.metrics, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "",
 	})
 	if err != nil {
 		return err
