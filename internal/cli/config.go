@@ -138,6 +138,7 @@ func serverConfig(c config.Loaded) server.Config {
 			ServiceHosts: c.Azure.ServiceHosts, LoginURL: c.Azure.LoginURL, MetadataURL: c.Azure.MetadataURL,
 			EntraMetadataURL: c.Azure.EntraMetadataURL, RootsFile: c.Azure.RootsFile,
 		},
+		Audit:   server.Audit{Key: c.Audit.Key.Reveal(), Retention: c.Audit.Retention},
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}
