@@ -125,7 +125,7 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	r.kill()
 	close(stop)
 	telling.Wait()
-	<-r.ended
+	_ = <-r.ended
 	first := r.raw
 	r = launch(t, p, "--log-level", "info", "--pace", "off")
 	waitErased(p, erasures...)
