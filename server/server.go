@@ -194,8 +194,8 @@ func (s *Server) Run(ctx context.Context) error {
 	defer endKeeping()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
-	keeping.Go(func() { s.people.Run(keep) })
 	keeping.Go(func() { s.audit.Run(keep) })
+	keeping.Go(func() { s.people.Run(keep) })
 	if s.tokens != nil {
 		keeping.Go(func() { s.tokens.Run(keep) })
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/audit"
+	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -51,15 +52,15 @@ var acts = map[string]act{
 	"end-pause":               {action: audit.PauseEnd},
 	"update-conversation":     {action: audit.ConversationChange, hides: true},
 	"delete-conversation":     {action: audit.ConversationForget, hides: true},
-	"get-backup":              {action: audit.BackupMake},
 	"export-person":           {action: audit.PersonExport},
 	"erase-person":            {action: audit.PersonErase},
+	"get-backup":              {action: audit.BackupMake},
 }
 
 // noActs are the operations that could change something and do not stand in the audit log, each with its reason.
 var noActs = map[string]string{
 	"preview-schedule":    "it changes nothing",
-	"find-person":         "it tells what the list of conversations tells, and changes nothing",
+	"find-person":         "it changes nothing, and tells no more than the reference book",
 	"test-webhook":        "it posts an event that was made up, to an address that is in the log, and changes nothing",
 	"create-job":          "a program says what it does for one person",
 	"report-job-progress": "a program says what it does for one person",
@@ -206,6 +207,13 @@ func auditTargets(ctx context.Context, to ...headsup.Target) {
 	default:
 		p.Note("to", "tag")
 		p.Note("tag", t.Tag)
+	}
+}
+
+// notePeople tells the audit log whom the request is about.
+func (s *service) notePeople(ctx context.Context, entries []privacy.Entry) {
+	for _, e := range entries {
+		audit.FromContext(ctx).Made(s.cfg.Audit.Person("person", string(e.Channel), string(e.Tenant), string(e.User)))
 	}
 }
 

@@ -149,16 +149,6 @@ func (s *service) named(ctx context.Context, k api.PersonKey) ([]privacy.Entry, 
 	return entries, nil
 }
 
-// concerns notes in the audit log whom a request is about: keyed hashes, which stay when the person is erased.
-func (s *service) concerns(ctx context.Context, entries []privacy.Entry) {
-	all := each(entries, s.hashOf)
-	p := audit.FromContext(ctx)
-	p.About(all[0])
-	if len(all) > 1 {
-		p.Note("also", all[1:])
-	}
-}
-
 // hashOf is what the audit log knows a person by.
 func (s *service) hashOf(e privacy.Entry) string {
 	return s.cfg.Audit.Person("person", string(e.Channel), string(e.Tenant), string(e.User))
@@ -226,7 +216,7 @@ func (s *service) exportPerson(ctx context.Context, r *personRequest) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	s.concerns(ctx, entries)
+	s.notePeople(ctx, entries)
 	if err := s.before(ctx); err != nil { // it is told from the first line on
 		return nil, err
 	}
@@ -303,7 +293,7 @@ func (s *service) erasePerson(ctx context.Context, r *personRequest) (*begunEras
 	if err != nil {
 		return nil, err
 	}
-	s.concerns(ctx, entries)
+	s.notePeople(ctx, entries)
 	x, err := s.cfg.People.Erase(ctx, entries)
 	if err != nil {
 		return nil, s.problemOfPerson(ctx, err)
