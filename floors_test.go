@@ -81,6 +81,9 @@ var floors = map[string]int{
 var sameFloor = map[string]string{
 	"internal/httpapi → internal/webhook": "the API is how webhooks are managed",
 
+	"internal/access → internal/audit": "a key's id is made where the key is, and its entry in the log names it",
+	"internal/audit → api":             "an entry is verified as the API and exports have it",
+
 	"outbox → book":     "an attempt carries the conversation that it goes to",
 	"schedule → outbox": "what an occurrence tells is accepted in the transaction that makes it a row",
 }

@@ -139,6 +139,7 @@ func serverConfig(c config.Loaded) server.Config {
 			EntraMetadataURL: c.Azure.EntraMetadataURL, RootsFile: c.Azure.RootsFile,
 		},
 		BotURL: c.Bot.URL, BotAuth: botAuth(c.Bot),
+		Audit:   server.Audit{Key: c.Audit.Key.Reveal(), Retention: c.Audit.Retention},
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}

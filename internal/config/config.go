@@ -45,6 +45,7 @@ type Serve struct {
 
 	Retention Retention `embed:"" prefix:"retention-" name:"retention"`
 	Schedule  Schedule  `embed:"" prefix:"schedule-" name:"schedule"`
+	Audit     Audit     `embed:"" prefix:"audit-" name:"audit"`
 
 	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
 	Bot   Bot   `embed:"" prefix:"bot-" name:"bot"`
@@ -60,6 +61,13 @@ type Serve struct {
 type Retention struct {
 	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted; what is under way keeps it. 0s keeps it for ever."`
 	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
+}
+
+// Audit says how the log of who did what is kept.
+type Audit struct {
+	Key       Secret        `kong:"-" help:"Key that seals the entries of the audit log, of at least 32 random bytes, so that whoever can write the database cannot make them up. All servers over a database have the same one."`
+	KeyFile   string        `name:"key-file" placeholder:"FILE" help:"File that holds the key of the audit log; only its owner may have access to it."`
+	Retention time.Duration `default:"9600h" placeholder:"DURATION" help:"How long entries of the audit log are kept, at least 24h. 0s keeps them for ever."`
 }
 
 // Schedule bounds what schedules may ask for.
