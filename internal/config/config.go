@@ -59,8 +59,8 @@ type Serve struct {
 
 // Retention says how long what is over is kept.
 type Retention struct {
-	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted; what is under way keeps it. 0s keeps it for ever."`
-	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
+	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted, and what was said on the embedded channel with its files; what is under way keeps it. 0s keeps it for ever."`
+	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys, and on the embedded channel that something was said; at least 24h. 0s keeps them for ever."`
 }
 
 // Audit says how the log of who did what is kept.
