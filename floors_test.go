@@ -60,8 +60,9 @@ var floors = map[string]int{
 	"internal/config":         7,
 	"web":                     7,
 	"server":                  8,
-	"internal/cli":            9,
-	"cmd/headsup":             10,
+	"internal/doctor":         9,
+	"internal/cli":            10,
+	"cmd/headsup":             11,
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.

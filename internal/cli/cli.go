@@ -43,6 +43,7 @@ type commands struct {
 	Restore       restore              `cmd:"" help:"Make a data directory from a backup."`
 	Simulate      simulate             `cmd:"" help:"Tell many people something on a channel that only pretends, and see how it went."`
 	FakeChannel   fakeChannel          `cmd:"" name:"fake-channel" help:"Be a channel that only pretends, for tests of bots."`
+	Doctor        doctorCommand        `cmd:"" help:"Say what is wrong with the installation, and what to do."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
 	Version       version              `cmd:"" help:"Print the version."`

@@ -82,6 +82,7 @@ type Azure struct {
 	Cloud            string   `default:"public" enum:"public,usgov,china" placeholder:"CLOUD" help:"Cloud in which the bot is registered."`
 	Secret           Secret   `kong:"-" help:"Client secret of the app registration: its value, not its id."`
 	SecretFile       string   `name:"secret-file" placeholder:"FILE" help:"File that holds the client secret; only its owner may have access to it."`
+	SecretEnds       string   `name:"secret-ends" placeholder:"DATE" help:"Day on which the client secret expires, such as 2027-05-31, as Azure shows it. Only \"headsup doctor\" looks at it: it warns 30 days before."`
 	CertificateFile  string   `name:"certificate-file" placeholder:"FILE" help:"Certificate of the app registration with its private key, as PEM, in place of a secret; only its owner may have access to it."`
 	CertificateChain bool     `name:"certificate-chain" help:"Send the certificate's whole chain, for a registration that trusts its subject and issuer."`
 	TokenFile        string   `name:"token-file" placeholder:"FILE" help:"File with a token that the app registration trusts (workload identity federation), in place of a secret; only its owner may have access to it. Read again for each token."`
