@@ -19,7 +19,12 @@ func (t *tx) choose(p *page) {
 	for _, l := range p.routes {
 		byRoute[l.route] = l
 		for i := range l.lanes {
-			if in := &l.lanes[i]; in.asked > 0 && !in.any {
+			switch in := &l.lanes[i]; {
+			case in.asked == 0:
+			case in.any:
+				l.lows[i].found(in.first)
+			default:
+				l.lows[i].found(nowhere)
 				rs.empty(l.route, outbox.Lane(i), in.seen)
 			}
 		}
@@ -131,6 +136,7 @@ func (t *tx) putOff(ctx context.Context, late []*head) error {
 	for i, h := range late {
 		ids[i], where[i] = int64(h.id), int64(h.conversation)
 		due.add(h.until)
+		t.later(h.until)
 	}
 	_, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
 			SELECT n.id, n.due FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (id, conversation, due)

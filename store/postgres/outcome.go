@@ -150,8 +150,10 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 		back.queue(b, func(a attempt, in offer, waits int64) {
 			known[a].done = true
 			t.count(sending, ready, 1)
-			if t.wake = true; waits == waitsClaim {
-				t.offer(in.route, in.lane)
+			if waits == waitsClaim {
+				t.offer(in.route, in.lane, in.rank)
+			} else {
+				t.later(known[a].change.RetryAt)
 			}
 		})
 	}
@@ -282,7 +284,7 @@ func (a *endings) queue(b *pgx.Batch, each func(ended)) {
 // finished does what follows from deliveries having ended.
 func (t *tx) finished(ctx context.Context, list []ended) error {
 	var left []lane
-	seen := make(map[lane]bool, len(list))
+	seen, first := make(map[lane]bool, len(list)), make(map[lane]int64, len(list))
 	for i := range list {
 		e := &list[i]
 		t.count(e.state, e.to, 1)
@@ -291,8 +293,12 @@ func (t *tx) finished(ctx context.Context, list []ended) error {
 			seen[l] = true
 			left = append(left, l)
 		}
+		if e.state == sending { // only heads are
+			l := lane{e.conversation, e.lane}
+			first[l] = max(first[l], e.seq)
+		}
 	}
-	t.vacate(left)
+	t.vacate(left, first)
 	return t.tellOutcomes(ctx, list)
 }
 
@@ -364,14 +370,14 @@ var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.du
 	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
 		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
 		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
-	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.waits`
+	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.rank, d.waits`
 
 func (a *returns) queue(b *pgx.Batch, each func(attempt, offer, int64)) {
 	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
 		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
 		var id, fence, waits int64
 		var in offer
-		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &waits}, func() error {
+		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &in.rank, &waits}, func() error {
 			each(attempt{outbox.DeliveryID(id), fence}, in, waits)
 			return nil
 		})

@@ -161,7 +161,7 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 			}
 			return r.Err()
 		})
-		b.Queue(occupied, laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
+		b.Queue(occupied, t.laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
 			k.occupied, err = collectLanes(r, nil)
 			return err
 		})
@@ -275,7 +275,7 @@ func (k *known) collapse(ctx context.Context, t *tx, a *accept) error {
 	}
 	_, lanes, _ := goals([]*accept{a})
 	var err error
-	k.occupied, err = collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...))
+	k.occupied, err = collectLanes(t.Query(ctx, occupied, t.laneArrays(lanes)...))
 	return err
 }
 
@@ -313,7 +313,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	if nd.DueAt.After(at) {
 		d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, nd.DueAt, nd.DueAt
 		t.count(0, scheduled, 1)
-		t.wake = true
+		t.later(nd.DueAt)
 		w.deliveries.add(d)
 		return nil
 	}
@@ -329,7 +329,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	if !take {
 		if !behind {
 			d.waits = waitsClaim
-			t.offer(d.route, d.lane)
+			t.offer(d.route, d.lane, d.rank)
 		}
 		t.count(0, ready, 1)
 		w.deliveries.add(d)
