@@ -40,11 +40,18 @@ func (t *tx) choose(p *page) {
 	})
 	for _, l := range p.routes {
 		for i := range l.lanes {
-			in := &l.lanes[i]
+			in, passed := &l.lanes[i], l.passed[i]
+			if in.asked > 0 {
+				l.passed[i] = in.passed
+			}
+			if in.passed > 0 {
+				t.store.blocked.Store(true)
+			}
 			switch {
 			case in.next < len(in.heads):
 			case in.asked > 0 && len(in.heads) == in.asked:
-				p.more = true // those who follow were not looked at
+				// Those who follow were not looked at. Those who were passed over are looked at again with the next.
+				p.more = p.more || len(p.chosen) > 0 || len(p.late) > 0 || in.passed > passed
 			case in.any:
 				t.store.blocked.Store(true) // there may be some whose conversations are not free
 			}
@@ -91,6 +98,9 @@ func (c *choosing) take(l *looked, in *laneHeads, n int) (had int) {
 		h := in.heads[in.next]
 		switch {
 		case c.busy[h.conversation]: // it says something else first
+			continue
+		case c.store.handed.sends(h.conversation): // in another lane
+			in.passed++
 			continue
 		case h.over:
 			c.busy[h.conversation] = true

@@ -34,12 +34,13 @@ type looked struct {
 
 // laneHeads are the first heads of a lane that may be handed out.
 type laneHeads struct {
-	asked int // 0: it was not looked into
-	seen  int // the lane's offers when it was
-	heads []*head
-	any   bool  // there is somebody, perhaps in a conversation that is not free
-	first int64 // the rank of the first of these
-	next  int   // the first that was not chosen
+	asked  int // 0: it was not looked into
+	seen   int // the lane's offers when it was
+	heads  []*head
+	any    bool  // there is somebody, perhaps in a conversation that is not free
+	first  int64 // the rank of the first of these
+	next   int   // the first that was not chosen
+	passed int   // how many were passed over since others of their conversations are being sent
 }
 
 // head is a delivery that may be handed out.
@@ -98,8 +99,9 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32, lows []i
 			if !r.may[i] {
 				continue
 			}
-			l.lanes[i] = laneHeads{asked: limit, seen: r.offers[i]}
-			ids, lanes, limits = append(ids, r.id), append(lanes, int16(i)), append(limits, int32(limit)) //nolint:gosec // they are small
+			asked := limit + r.passed[i]
+			l.lanes[i] = laneHeads{asked: asked, seen: r.offers[i]}
+			ids, lanes, limits = append(ids, r.id), append(lanes, int16(i)), append(limits, int32(asked)) //nolint:gosec // they are small
 			lows = append(lows, r.lows[i].look())
 		}
 	})

@@ -188,7 +188,7 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize, cacheBytes), handed: newHanded(), lows: newLows(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		cache: newCache(cacheSize, cacheBytes), handed: newHanded(leaseTime), lows: newLows(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}

@@ -63,27 +63,24 @@ type verdict struct {
 	done   bool          // the attempt was the delivery's present one
 }
 
-// lockAttempts locks the conversations of deliveries; unless somebody has it already it also gives back the leases that
-// were taken for the attempts. All of it is one statement, which comes first.
-const lockAttempts = `WITH locked AS MATERIALIZED (
-		SELECT t.key, a.fence FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence)
-		JOIN deliveries d ON d.id = a.id JOIN turns t ON t.conversation = d.conversation
-		ORDER BY t.key FOR NO KEY UPDATE OF t)
-	UPDATE turns t SET fence = 0, until = '-infinity' FROM locked l WHERE t.key = l.key AND t.fence = l.fence
-	RETURNING t.key`
-
-// queueGiveBack adds what locks the conversations of attempts and gives them back.
-func (t *tx) queueGiveBack(b *pgx.Batch, list []*verdict) {
-	if keys, fences, ok := t.store.handed.turns(list); ok {
-		b.Queue(giveBack, keys, fences).Query(t.gaveBack)
-		t.after(func() { t.store.handed.forget(list) })
+// queueLock adds what locks the conversations of attempts. These are free when the deliveries are not being sent any more.
+func (t *tx) queueLock(b *pgx.Batch, list []*verdict) {
+	t.after(func() {
+		for _, v := range list {
+			t.store.handed.forget(attempt{v.id, v.fence})
+		}
+	})
+	if keys, ok := t.store.handed.turns(list); ok {
+		b.Queue("SELECT FROM turns WHERE key = ANY ($1) ORDER BY key FOR NO KEY UPDATE", keys)
+		t.after(func() { t.store.freed(keys) })
 		return
 	}
-	ids, fences := make([]int64, len(list)), make([]int64, len(list))
+	ids := make([]int64, len(list))
 	for i, v := range list {
-		ids[i], fences[i] = int64(v.id), v.fence
+		ids[i] = int64(v.id)
 	}
-	b.Queue(lockAttempts, ids, fences).Query(t.released)
+	b.Queue(`SELECT t.key FROM deliveries d JOIN turns t ON t.conversation = d.conversation
+		WHERE d.id = ANY ($1) ORDER BY t.key FOR NO KEY UPDATE OF t`, ids).Query(t.released)
 }
 
 // released reads the keys of turns that are given back, and tells who waits for them when that is committed.
@@ -100,7 +97,7 @@ func (t *tx) record(ctx context.Context, list []*verdict) error {
 		again = again || v.told.State != outbox.StateDelivered
 	}
 	var b pgx.Batch
-	t.queueGiveBack(&b, list)
+	t.queueLock(&b, list)
 	if again {
 		if err := t.SendBatch(ctx, &b).Close(); err != nil {
 			return err
@@ -402,9 +399,10 @@ func (s *Store) Extend(
 		var b pgx.Batch
 		b.Queue(`SELECT FROM unnest($1::bigint[]) AS a (id) JOIN deliveries d ON d.id = a.id
 			JOIN turns t ON t.conversation = d.conversation ORDER BY t.key FOR NO KEY UPDATE OF t`, ids)
-		b.Queue(`UPDATE deliveries d SET lease_until = CASE WHEN $3 THEN $4 ELSE clock_timestamp() + $5::interval END
-			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), turns t
-			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence
+		b.Queue(`UPDATE deliveries d SET lease_until = CASE WHEN $3 THEN $4 ELSE clock_timestamp() + $5::interval END,
+				turn_until = clock_timestamp() + $5::interval
+			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence)
+			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND d.turn_until > clock_timestamp()
 			RETURNING d.id`, ids, fences, s.callersTime, until, s.leaseTime).Query(func(r pgx.Rows) error {
 			var id int64
 			_, err := pgx.ForEachRow(r, []any{&id}, func() error {
@@ -413,10 +411,6 @@ func (s *Store) Extend(
 			})
 			return err
 		})
-		b.Queue(`UPDATE turns t SET until = clock_timestamp() + $3::interval
-			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), deliveries d
-			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence`,
-			ids, fences, s.leaseTime)
 		return t.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
@@ -425,6 +419,8 @@ func (s *Store) Extend(
 	for _, a := range attempts {
 		if !kept[int64(a.Delivery)] {
 			lost = append(lost, a.Delivery)
+		} else {
+			s.handed.lasts(attempt{a.Delivery, a.Fence})
 		}
 	}
 	return lost, nil

@@ -28,6 +28,7 @@ type route struct {
 	may    [laneCount]bool // lanes that may have heads to be claimed
 	offers [laneCount]int  // how often they were told to
 	lows   [laneCount]low  // below these ranks nothing is to be claimed
+	passed [laneCount]int  // how many heads the last look has found that waited for others of their conversations
 	turn   fair.Member[*route]
 	lanes  fair.Lanes
 	clock  [laneCount]fair.Clock
