@@ -66,7 +66,7 @@ func main() {
 	var o options
 	only := flag.String("run", "", "measure only these, by name, separated by commas")
 	list := flag.Bool("list", false, "list what can be measured")
-	flag.IntVar(&o.deliveries, "n", 20_000, "deliveries per measurement")
+	flag.IntVar(&o.deliveries, "n", 20_000, "deliveries per measurement; a drain has at least one for each conversation")
 	flag.IntVar(&o.conversations, "conversations", 100_000, "conversations in the book")
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs that a median is taken of")
 	flag.IntVar(&o.singles, "singles", 500, "single notifications, and single timers")

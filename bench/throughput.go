@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// backlog measures how fast what was accepted before is delivered.
+// backlog measures how fast what was accepted before is delivered: a message for each conversation, or more.
 func backlog(ctx context.Context, o options) error {
+	o.deliveries = max(o.deliveries, o.conversations)
 	return pairs(ctx, o, func(ctx context.Context, p *pipeline) (rate, error) {
 		if err := p.accept(ctx, o.deliveries); err != nil {
 			return rate{}, err

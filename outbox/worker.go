@@ -136,10 +136,17 @@ type claimed struct {
 	since    time.Time
 }
 
-// running is an attempt that is being made, and what stops it.
+// running is an attempt that is being made, or whose outcome is being recorded, and the slot that makes it.
 type running struct {
 	*Attempt
-	stop context.CancelCauseFunc
+	slot *slot
+}
+
+// slot makes attempts, one after another. Its context outlives them: it is made anew only after one was stopped.
+type slot struct {
+	attempt *Attempt // guarded by Worker.mu
+	ctx     context.Context
+	stop    context.CancelCauseFunc
 }
 
 // NewWorker makes a worker; [Worker.Run] makes it work.
@@ -190,8 +197,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	var attempts, helpers sync.WaitGroup
 	for range w.cfg.Slots {
 		attempts.Go(func() {
+			var s slot
 			for a := range todo {
-				w.attempt(work, a)
+				w.attempt(work, &s, a)
 			}
 		})
 	}
@@ -330,7 +338,9 @@ func (w *Worker) extend(ctx context.Context) {
 	for _, id := range lost {
 		if r, ok := w.running[id]; ok && r.Fence == fences[id] { // it has not ended meanwhile
 			w.cfg.Logger.WarnContext(ctx, "attempt has lost its lease", "delivery_id", int64(id))
-			r.stop(headsup.ErrLeaseLost)
+			if r.slot.attempt == r.Attempt { // else the channel has answered
+				r.slot.stop(headsup.ErrLeaseLost)
+			}
 		}
 	}
 }
@@ -338,11 +348,9 @@ func (w *Worker) extend(ctx context.Context) {
 // attempt delivers once and has the outcome recorded, which it does not wait for. The slot is free as soon as the channel
 // has answered, so that the next attempt is claimed in the transaction that records this one, or, when too many outcomes
 // are being recorded already, when that is done.
-func (w *Worker) attempt(work context.Context, c claimed) {
+func (w *Worker) attempt(work context.Context, s *slot, c claimed) {
 	a := c.Attempt
-	ctx, stop := context.WithCancelCause(work)
-	defer stop(nil)
-	w.begins(a, stop)
+	ctx := w.begins(work, s, a)
 	if time.Since(c.since) > w.patience() && !w.renew(ctx, a) {
 		a.Permit.Cancel()
 		w.ends(a)
@@ -371,11 +379,16 @@ func (w *Worker) attempt(work context.Context, c claimed) {
 	w.recorder.RecordLater(rec.outcome, rec.told)
 }
 
-// begins and ends note which attempts run.
-func (w *Worker) begins(a *Attempt, stop context.CancelCauseFunc) {
+// begins and ends note which attempts run. An attempt's context ends when it is stopped, or all are.
+func (w *Worker) begins(work context.Context, s *slot, a *Attempt) context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running[a.Delivery] = running{a, stop}
+	if s.ctx == nil || s.ctx.Err() != nil {
+		s.ctx, s.stop = context.WithCancelCause(work)
+	}
+	s.attempt = a
+	w.running[a.Delivery] = running{a, s}
+	return s.ctx
 }
 
 func (w *Worker) ends(a *Attempt) {

@@ -45,6 +45,9 @@ func (a Admin) validate(listen string) error {
 		return wrong("admin.listen", "%q has no port from 0 to 65535", a.Listen)
 	case !loopback(host) && !a.AllowRemote:
 		return wrong("admin.listen", "%q can be reached by others, and has no password; admin.allow_remote allows it all the same", a.Listen)
+	case !loopback(host) && a.Pprof:
+		return wrong("admin.pprof", "shows what is in memory, and %q can be reached by others: with profiles the admin listener must be on "+
+			"loopback, even with admin.allow_remote", a.Listen)
 	case a.Listen == listen && port != "0":
 		return wrong("admin.listen", "%q is the address of listen", a.Listen)
 	}

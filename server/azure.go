@@ -82,6 +82,7 @@ func (a Azure) validate() error {
 		errs = append(errs, wrong("azure.secret", "exactly one of azure.secret, azure.certificate_file, azure.token_file and "+
 			"azure.managed_identity is needed; there are %d", n))
 	}
+	errs = append(errs, a.validateIDs(), closedFile("azure.certificate_file", a.CertificateFile), closedFile("azure.token_file", a.TokenFile))
 	for _, host := range a.ServiceHosts {
 		if !properHost(host) {
 			errs = append(errs, wrong("azure.service_hosts", "%q is not a host, in lower case, or host:port", host))
@@ -234,11 +235,11 @@ func (s tokenSource) Token(ctx context.Context, _ connector.TokenRequest) (strin
 }
 
 // register makes what needs the registration: who is let in, and how channels are called. Without one, development mode lets
-// in everybody on this machine, and any other server nobody; calls carry no tokens then.
+// in everybody on this machine, and any other server nobody, nor one that is for Direct Line only; calls carry no tokens then.
 func (s *Server) register() (verifier auth.Verifier, client *connector.Client, err error) {
 	a, development := s.cfg.Azure, !s.Exposed()
 	if a.AppID == "" {
-		if development {
+		if development && !s.cfg.DirectLineOnly {
 			verifier = auth.Development{}
 		}
 		client, err = connector.New(connector.Config{AllowLoopback: development, Logger: s.log})

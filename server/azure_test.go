@@ -200,16 +200,22 @@ func TestMistakesInARegistrationAreNamed(t *testing.T) {
 	t.Parallel()
 	a := newAzure(t)
 	for want, change := range map[string]func(*server.Azure){
-		"azure.app_id":           func(c *server.Azure) { c.AppID = "" },
-		"azure.cloud":            func(c *server.Azure) { c.Cloud = "moon" },
-		"there are 0":            func(c *server.Azure) { c.Secret = "" },
-		"there are 2":            func(c *server.Azure) { c.ManagedIdentity = true },
-		"azure.certificate_file": func(c *server.Azure) { c.Secret, c.CertificateFile = "", "none.pem" },
-		"azure.service_hosts":    func(c *server.Azure) { c.ServiceHosts = []string{"https://x.example"} },
-		"azure.roots_file":       func(c *server.Azure) { c.RootsFile = "none.pem" },
-		"https":                  func(c *server.Azure) { c.MetadataURL = "http://login.example/" },
-		"by https only":          func(c *server.Azure) { c.LoginURL = "http://login.example/" },
-		"Tenants is empty":       func(c *server.Azure) { c.Tenant, c.Callers = "", []string{"x"} },
+		"azure.app_id":                      func(c *server.Azure) { c.AppID = "" },
+		"azure.cloud":                       func(c *server.Azure) { c.Cloud = "moon" },
+		"there are 0":                       func(c *server.Azure) { c.Secret = "" },
+		"there are 2":                       func(c *server.Azure) { c.ManagedIdentity = true },
+		"azure.certificate_file":            func(c *server.Azure) { c.Secret, c.CertificateFile = "", "none.pem" },
+		"azure.service_hosts":               func(c *server.Azure) { c.ServiceHosts = []string{"https://x.example"} },
+		"azure.roots_file":                  func(c *server.Azure) { c.RootsFile = "none.pem" },
+		"https":                             func(c *server.Azure) { c.MetadataURL = "http://login.example/" },
+		"by https only":                     func(c *server.Azure) { c.LoginURL = "http://login.example/" },
+		"Tenants is empty":                  func(c *server.Azure) { c.Tenant, c.Callers = "", []string{azureTenant} },
+		"azure.app_id: \"x\" is not a GUID": func(c *server.Azure) { c.AppID = "x" },
+		"neither a GUID nor a domain":       func(c *server.Azure) { c.Tenant = "our tenant" },
+		"must be the tenant's id":           func(c *server.Azure) { c.Tenant, c.Emulator = "example.onmicrosoft.com", true },
+		"azure.tenants: \"y\"":              func(c *server.Azure) { c.Tenants = []string{azureTenant, "y"} },
+		"azure.callers: \"z\"":              func(c *server.Azure) { c.Callers = []string{"z"} },
+		"azure.token_file":                  func(c *server.Azure) { c.Secret, c.TokenFile = "", "none.token" },
 	} {
 		cfg := a.config()
 		change(&cfg)

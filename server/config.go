@@ -23,8 +23,8 @@ import (
 // Config makes a [Server].
 type Config struct {
 	// Listen is the address to listen on. Empty means 127.0.0.1:3978; port 0 picks a free one. On loopback the server runs
-	// in development mode. On any other address, or with a PublicURL that is not this machine's own, it asks for API keys
-	// and has no playground; see [Server.Exposed].
+	// in development mode. On any other address, or with a PublicURL that is not this machine's own, it asks for API keys,
+	// has no playground, and needs Azure or DirectLineOnly; see [Server.Exposed].
 	Listen string
 
 	// DataDir is where everything is kept. Empty means ./headsup-data. It is created if it is missing.
@@ -39,9 +39,13 @@ type Config struct {
 	DatabasePassword string
 
 	// PublicURL is the address by which others reach the server. Empty means the address that it listens on, which must be
-	// loopback then. Others must reach it by https, unless InsecureHTTP allows http too.
+	// loopback then. Others must reach it by https, unless InsecureHTTP allows http too, in a private network.
 	PublicURL    string
 	InsecureHTTP bool
+
+	// DirectLineOnly lets others reach a server without a registration in Azure. The embedded channel is the only way to the
+	// bot then: /api/messages lets nobody in, and channels elsewhere are not called with tokens.
+	DirectLineOnly bool
 
 	// RequireKey makes the HTTP API ask for API keys in development mode too.
 	RequireKey bool
@@ -159,7 +163,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.validatePace(), c.validateDatabase())
 }
 
@@ -263,11 +267,8 @@ func (c Config) validatePublicURL() error {
 		return wrong("public_url", "%q is not an http or https URL", c.PublicURL)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
 		return wrong("public_url", "%q must be scheme and host only", c.PublicURL)
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.InsecureHTTP:
-		return wrong("public_url", "%q is not https: keys and messages could be read on their way. Have the server speak TLS, or a "+
-			"reverse proxy before it; insecure_http allows it all the same", c.PublicURL)
 	}
-	return nil
+	return c.validateInsecure(u)
 }
 
 func (c Config) validateWebDir() error {

@@ -9,6 +9,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/proactive"
@@ -25,6 +26,7 @@ type database interface {
 	directline.Store
 	event.Store
 	access.Store
+	audit.Store
 
 	// SetSettingOnce keeps what an installation makes up once, for all its nodes.
 	SetSettingOnce(ctx context.Context, name, value string) (stored string, err error)

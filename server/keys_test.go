@@ -39,6 +39,9 @@ func startNode(t *testing.T, cfg server.Config) *node {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
 	}
+	if strings.HasPrefix(cfg.PublicURL, public) && cfg.Azure.AppID == "" {
+		cfg.DirectLineOnly = true
+	}
 	s, err := server.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -393,10 +396,18 @@ func TestWhatIsSaidOfReach(t *testing.T) {
 	}{
 		"loopback":                       {server.Config{}, ""},
 		"loopback, own name":             {server.Config{PublicURL: "http://localhost:3978"}, ""},
-		"loopback behind a proxy":        {server.Config{PublicURL: public}, ""},
-		"everywhere":                     {server.Config{Listen: ":3978", PublicURL: public}, ""},
-		"a container's port, local only": {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978"}, ""},
-		"http all the same":              {server.Config{Listen: ":80", PublicURL: "http://bot.lan", InsecureHTTP: true}, ""},
+		"loopback behind a proxy":        {server.Config{PublicURL: public, DirectLineOnly: true}, ""},
+		"everywhere":                     {server.Config{Listen: ":3978", PublicURL: public, DirectLineOnly: true}, ""},
+		"a container's port, local only": {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978", DirectLineOnly: true}, ""},
+		"http all the same":              {server.Config{Listen: ":80", PublicURL: "http://bot.lan", InsecureHTTP: true, DirectLineOnly: true}, ""},
+		"http at a private address":      {server.Config{Listen: ":80", PublicURL: "http://10.1.2.3", InsecureHTTP: true, DirectLineOnly: true}, ""},
+		"http in public all the same":    {server.Config{Listen: ":80", PublicURL: "http://bot.example.com", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
+		"http at a public address":       {server.Config{Listen: ":80", PublicURL: "http://192.88.98.7", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
+		"nobody is let in or kept out":   {server.Config{Listen: ":3978", PublicURL: public}, "azure.app_id"},
+		"the same behind a proxy":        {server.Config{PublicURL: public}, "azure.app_id"},
+		"the same on a local port":       {server.Config{Listen: "0.0.0.0:3978", PublicURL: "http://localhost:3978"}, "azure.app_id"},
+		"an app id without a credential": {server.Config{PublicURL: public, Azure: server.Azure{AppID: azureApp}}, "azure.secret"},
+		"an app id and none":             {server.Config{PublicURL: public, DirectLineOnly: true, Azure: server.Azure{AppID: azureApp, Secret: azureSecret}}, "directline_only"},
 		"nobody knows where":             {server.Config{Listen: ":3978"}, "listen"},
 		"by name, nobody knows where":    {server.Config{Listen: "bot.lan:3978"}, "listen"},
 		"http":                           {server.Config{Listen: ":80", PublicURL: "http://bot.lan"}, "public_url"},

@@ -408,7 +408,7 @@ func TestNodesDie(t *testing.T) {
 		p := *built
 		p.data, p.cmd = filepath.Join(t.TempDir(), "data"), nil
 		p.env = []string{"HEADSUP_DIRECTLINE_SECRET=" + nodesSecret}
-		n := launch(t, &p, "--database", database, "--public-url", b.URL)
+		n := launch(t, &p, "--database", database, "--public-url", b.URL, "--directline-only")
 		t.Cleanup(func() {
 			if n.cmd != nil {
 				_ = n.cmd.Process.Kill() // it may have ended

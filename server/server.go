@@ -32,13 +32,10 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
-	"github.com/headsup-bot/headsup/internal/console"
-	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
-	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/web"
 )
 
@@ -110,7 +107,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if cfg.TracerProvider != nil {
 		s.tracing = cfg.TracerProvider
 	}
-	return s, s.wire(ctx)
+	return s, s.assemble(ctx)
 }
 
 // listen opens the sockets, and finds out where the server is reached.
@@ -156,89 +153,6 @@ func (s *Server) AdminURL() string {
 
 // Pages reports whether there are pages to open, not only the APIs.
 func (s *Server) Pages() bool { return web.Built(s.cfg.pages()) }
-
-// wire puts the parts together.
-func (s *Server) wire(ctx context.Context) error {
-	appID, err := s.ownAppID(ctx)
-	if err != nil {
-		return err
-	}
-	secret, err := s.store.SetSettingOnce(ctx, "directline_key", rand.Text()+rand.Text())
-	if err != nil {
-		return fmt.Errorf("direct line key: %w", err)
-	}
-	if err := s.openKeyring(appID); err != nil {
-		return err
-	}
-	development := !s.Exposed()
-	account := s.botAccount()
-	s.channel, err = directline.New(directline.Config{
-		AppID: appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL, Opened: s.noteOpened(appID), Said: s.noteSaid,
-		Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret, Development: development, AllowAnonymousBots: development, Logger: s.log,
-	})
-	if err != nil {
-		return err
-	}
-	verifier, client, err := s.register()
-	if err != nil {
-		return err
-	}
-	var ways headsup.Switch
-	ways.Way(s.channel.Takes, s.channel)
-	ways.Otherwise(s.connectorChannel(client, appID))
-	wire, faults := &console.Wire{}, &console.Faults{}
-	var out headsup.Channel = &ways
-	if development { // the wire keeps messages in memory, for the playground
-		out = wire.Tap(faults.Around(out), s.url)
-	}
-
-	s.engine, err = proactive.New(proactive.Config{
-		AppID: appID, Store: s.store, Channel: out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
-		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
-		Observer: s.metrics, TracerProvider: s.tracing,
-	})
-	if err != nil {
-		return err
-	}
-	s.webhooks, err = webhook.New(webhook.Config{
-		AppID: appID, Store: s.store, Private: s.cfg.WebhookPrivate || development, Retention: s.cfg.WebhookRetention,
-		UserAgent: "Headsup/" + strings.Trim(s.cfg.Version, "()"), Logger: s.log,
-	})
-	if err != nil {
-		return err
-	}
-	if s.handles, err = s.handler(appID, wire); err != nil {
-		return err
-	}
-	bot, err := headsup.New(headsup.Config{
-		AppID: appID, Verifier: verifier, Channel: out, Turns: s.store, Notifier: s.engine, Logger: s.log,
-		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Replies()},
-	}, s.handles)
-	if err != nil {
-		return err
-	}
-	if err := s.converse(bot); err != nil {
-		return err
-	}
-	if s.relay != nil || !development { // its transport is tapped
-		s.channel.Serve(bot)
-	} else {
-		s.channel.Serve(wire.Hear(bot, s.url+"/api/messages"))
-	}
-	s.metrics.watch(s.store, s.channel)
-	s.metrics.registry.MustRegister(newPaceGauges(s.limits))
-	pages := s.cfg.pages()
-	routes := s.routes(bot, appID, wire, faults, console.Pages(pages, web.Built(pages), s.url))
-	s.http = &http.Server{
-		Handler: s.proxies.handler(traced(s.metrics.count(headers(s.guard(routes))))),
-		// Bodies are small; streams lift the write limit for themselves.
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	return nil
-}
 
 // placeholderAppID is a GUID for a bot that is registered nowhere.
 func placeholderAppID() string {

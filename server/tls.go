@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -86,12 +85,8 @@ func (t TLS) validate(publicURL string) error {
 }
 
 func (t TLS) validateFiles() error {
-	info, err := os.Stat(t.KeyFile)
-	switch {
-	case err != nil:
-		return wrong("tls.key_file", "%w", err)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0:
-		return wrong("tls.key_file", "%s: everybody has access to it; it must be its owner's or group's alone (chmod 600)", t.KeyFile)
+	if err := closedFile("tls.key_file", t.KeyFile); err != nil {
+		return err
 	}
 	if _, err := os.Stat(t.CertFile); err != nil {
 		return wrong("tls.cert_file", "%w", err)

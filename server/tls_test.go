@@ -135,9 +135,12 @@ func TestPlainHTTPLeadsToThePublicURL(t *testing.T) {
 
 func TestKeyFileThatEverybodyMayReadIsRefused(t *testing.T) {
 	t.Parallel()
-	cert, key, _ := certificate(t, t.TempDir(), "x")
-	if err := os.Chmod(key, 0o644); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	cert, key, _ := certificate(t, dir, "x")
+	for path, mode := range map[string]os.FileMode{key: 0o644, dir: 0o755, filepath.Dir(dir): 0o755} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 	err := server.Config{TLS: server.TLS{CertFile: cert, KeyFile: key}}.Validate()
 	if err == nil || !strings.Contains(err.Error(), "tls.key_file: ") || !strings.Contains(err.Error(), "chmod 600") {

@@ -104,7 +104,7 @@ func loadServer(l *config.Loader) (config.Loaded, error) {
 	found := loaded.Explain(serverConfig(loaded).Validate())
 	more, _ := config.ProblemsOf(found)
 	for _, p := range more {
-		if !problems.About(p.Path) { // a value that could not be read is not judged again
+		if !problems.About(p.Path) && !problems.About(p.Path+"_file") { // a value that could not be read is not judged again
 			problems = append(problems, p)
 		}
 	}
@@ -117,7 +117,7 @@ func loadServer(l *config.Loader) (config.Loaded, error) {
 // serverConfig is the part of the configuration that the server understands.
 func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
-		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
+		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, DirectLineOnly: c.DirectLineOnly, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
 		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics),
 		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,

@@ -22,7 +22,7 @@ import (
 func guarded(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
-	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: dir, PublicURL: "https://bot.example.com"})
+	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: dir, PublicURL: "https://bot.example.com", DirectLineOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,12 @@ import "time"
 // flag, which every user of the machine could read; it comes from the environment, the file, or a file of its own, which
 // the setting with _file after its name tells.
 type Serve struct {
-	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. On others than loopback the server asks for API keys, needs public_url, and has no playground."`
+	Listen         string        `default:"127.0.0.1:3978" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one. On others than loopback the server asks for API keys, needs public_url, and azure.app_id with a credential or directline_only, and has no playground."`
 	Data           string        `default:"./headsup-data" placeholder:"DIR" help:"Directory that everything is kept in; created if missing. With a database, only what is this server's own: the secret for commands on this machine, and certificates."`
 	Database       string        `placeholder:"URL" help:"PostgreSQL database to keep everything in, as postgres://user@host/name, in place of a file in the data directory. Any number of servers may share it. Several hosts may be named (host1,host2): the one that takes writes is used. A password goes into database_password."`
 	PublicURL      string        `name:"public-url" placeholder:"URL" help:"Address by which others reach the server, scheme and host only. The listening address, if not given."`
-	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http, where keys and messages can be read on their way."`
+	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http in a private network, where keys and messages can be read on their way. It is refused with a public address."`
+	DirectLineOnly bool          `name:"directline-only" help:"Let others reach the server without a registration in Azure: people reach the bot over the embedded Direct Line channel only, and /api/messages lets nobody in. Without azure.app_id and without this the server does not start where others can reach it."`
 	RequireKey     bool          `name:"require-key" help:"Ask for API keys on loopback too. Anywhere else they are always asked for."`
 	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are."`
 	DrainTimeout   time.Duration `name:"drain-timeout" default:"10s" placeholder:"DURATION" help:"How long requests and deliveries that run may go on when the server is asked to stop."`
@@ -69,13 +70,13 @@ type Schedule struct {
 // Azure is the bot's registration in Azure. Without an app id it is registered nowhere.
 type Azure struct {
 	AppID            string   `name:"app-id" placeholder:"GUID" help:"The bot's app id in Azure (\"Microsoft App ID\"). With it, channels have to prove who they are, and calls to them carry tokens."`
-	Tenant           string   `placeholder:"GUID" help:"Tenant that the bot belongs to. Not given for a bot that was registered for all tenants."`
+	Tenant           string   `placeholder:"GUID" help:"Tenant that the bot belongs to, by its id or one of its domains. Not given for a bot that was registered for all tenants."`
 	Cloud            string   `default:"public" enum:"public,usgov,china" placeholder:"CLOUD" help:"Cloud in which the bot is registered."`
 	Secret           Secret   `kong:"-" help:"Client secret of the app registration: its value, not its id."`
 	SecretFile       string   `name:"secret-file" placeholder:"FILE" help:"File that holds the client secret; only its owner may have access to it."`
-	CertificateFile  string   `name:"certificate-file" placeholder:"FILE" help:"Certificate of the app registration with its private key, as PEM, in place of a secret."`
+	CertificateFile  string   `name:"certificate-file" placeholder:"FILE" help:"Certificate of the app registration with its private key, as PEM, in place of a secret; only its owner may have access to it."`
 	CertificateChain bool     `name:"certificate-chain" help:"Send the certificate's whole chain, for a registration that trusts its subject and issuer."`
-	TokenFile        string   `name:"token-file" placeholder:"FILE" help:"File with a token that the app registration trusts (workload identity federation), in place of a secret. Read again for each token."`
+	TokenFile        string   `name:"token-file" placeholder:"FILE" help:"File with a token that the app registration trusts (workload identity federation), in place of a secret; only its owner may have access to it. Read again for each token."`
 	ManagedIdentity  bool     `name:"managed-identity" help:"The bot is a user-assigned managed identity, and this is a machine in Azure that has it."`
 	Tenants          []string `placeholder:"GUID" help:"Tenants whose people are heard. All, if not given."`
 	Callers          []string `placeholder:"GUID" help:"App ids of agents that may call with tokens of Microsoft Entra, from the tenant that the bot belongs to. None, if not given; * alone is any of them."`
@@ -90,7 +91,7 @@ type Azure struct {
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.
 type TLS struct {
 	CertFile      string `name:"cert-file" placeholder:"FILE" help:"Certificate chain, as PEM. Read again when it changes."`
-	KeyFile       string `name:"key-file" placeholder:"FILE" help:"The certificate's private key, as PEM."`
+	KeyFile       string `name:"key-file" placeholder:"FILE" help:"The certificate's private key, as PEM; only its owner may have access to it."`
 	ACME          bool   `name:"acme" help:"Get certificates for the public URL's host from a certificate authority by ACME, such as Let's Encrypt, and accept its terms of service. They are kept in the data directory."`
 	ACMEEmail     string `name:"acme-email" placeholder:"ADDRESS" help:"Where the authority may write to about the certificates."`
 	ACMEDirectory string `name:"acme-directory" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" help:"The authority."`

@@ -52,6 +52,18 @@ func write(t *testing.T, name, content string, mode os.FileMode) string {
 	return path
 }
 
+// exposed is a file that everybody on the machine can read.
+func exposed(t *testing.T, name, content string) string {
+	t.Helper()
+	path := write(t, name, content, 0o644)
+	for _, dir := range []string{filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
 func TestFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
 	t.Parallel()
 	file := "listen: file:1\ndata: file\nlog_level: warn\nadmin:\n  listen: file:2\ntrusted_proxies: [10.0.0.0/8, '::1']\ndemo: yes\ndrain_timeout: 3s\n"
@@ -119,6 +131,22 @@ func TestAllProblemsComeAtOnceWithTheirPlaces(t *testing.T) {
 	}
 }
 
+// TestASettingOutsideOfItsGroupIsFound, in the file and in the environment.
+func TestASettingOutsideOfItsGroupIsFound(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, nil, []string{"HEADSUP_APP_ID=x", "HEADSUP_FILE=x"}, "app_id: x\ncert_file: y\ndata: z\nservice: {app_id: w}\n")
+	want := []string{
+		"HEADSUP_APP_ID: no setting has this name; did you mean HEADSUP_AZURE_APP_ID?",
+		"HEADSUP_FILE: no setting has this name",
+		"headsup.yaml:4: service: must be a single value or a list of values",
+		"headsup.yaml:1: app_id: unknown setting; did you mean azure.app_id?",
+		"headsup.yaml:2: cert_file: unknown setting; did you mean tls.cert_file?",
+	}
+	if err == nil || err.Error() != strings.Join(want, "\n") {
+		t.Errorf("says\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
 func TestFilesThatAreNoConfiguration(t *testing.T) {
 	t.Parallel()
 	for file, says := range map[string]string{
@@ -144,7 +172,7 @@ func TestFilesThatAreNoConfiguration(t *testing.T) {
 
 func TestSecretsComeFromClosedFilesOrTheEnvironment(t *testing.T) {
 	t.Parallel()
-	closed, open := write(t, "closed", "hunter2\n", 0o600), write(t, "open", "hunter2\n", 0o644)
+	closed, open := write(t, "closed", "hunter2\n", 0o600), exposed(t, "open", "hunter2\n")
 	c, err := load(t, []string{"--directline-secret-file", closed}, nil, "")
 	if err != nil || c.DirectLineSecret.Reveal() != "hunter2" {
 		t.Errorf("from a file: %q, %v", c.DirectLineSecret.Reveal(), err)
@@ -158,10 +186,10 @@ func TestSecretsComeFromClosedFilesOrTheEnvironment(t *testing.T) {
 		t.Errorf("from a closed configuration: %q, %v", c.DirectLineSecret.Reveal(), err)
 	}
 	for says, args := range map[string][]string{
-		"others have access": {"--directline-secret-file", open},
-		"no such file":       {"--directline-secret-file", "/none"},
-		"is empty":           {"--directline-secret-file", write(t, "empty", "\n", 0o600)},
-		"closed to others":   {"--config", write(t, "h.yaml", "directline_secret: hunter2\n", 0o644)},
+		"everybody has access to it (mode 0644)": {"--directline-secret-file", open},
+		"no such file":                           {"--directline-secret-file", "/none"},
+		"is empty":                               {"--directline-secret-file", write(t, "empty", "\n", 0o600)},
+		"closed to others":                       {"--config", exposed(t, "h.yaml", "directline_secret: hunter2\n")},
 	} {
 		if _, err := load(t, args, nil, ""); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v: %v, want %q", args, err, says)
@@ -170,6 +198,26 @@ func TestSecretsComeFromClosedFilesOrTheEnvironment(t *testing.T) {
 	_, err = load(t, []string{"--directline-secret-file", closed}, []string{"HEADSUP_DIRECTLINE_SECRET=x"}, "")
 	if err == nil || !strings.Contains(err.Error(), "not both") {
 		t.Errorf("both: %v", err)
+	}
+}
+
+// TestPasswordsInURLsAreNotPrinted, though none belongs there.
+func TestPasswordsInURLsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"https://ann:hunter2@collector.example/v1/traces": "https://ann:[redacted]@collector.example/v1/traces",
+		"https://ann:hunter%zz2@collector.example":        "https://[redacted]@collector.example",
+		"https://ann@collector.example":                   "https://ann@collector.example",
+	} {
+		c, err := load(t, []string{"--trace-endpoint", given}, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range c.Values() {
+			if v.Path == "trace.endpoint" && v.Value != want {
+				t.Errorf("%s is printed as %s", given, v.Value)
+			}
+		}
 	}
 }
 

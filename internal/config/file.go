@@ -9,6 +9,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/headsup-bot/headsup/internal/secretfile"
 )
 
 // maxFile bounds a configuration file, in bytes.
@@ -24,7 +26,7 @@ type entry struct {
 // file is a configuration file as it was read.
 type file struct {
 	name     string
-	private  bool // nobody but its owner has access to it
+	closed   error // why it may hold no secrets: others have access to it
 	entries  []entry
 	topics   []fileTopic
 	problems Problems
@@ -39,7 +41,7 @@ func readFile(path string) *file {
 	}
 	var raw []byte
 	if err == nil {
-		f.private = private(info)
+		f.closed = secretfile.Check(path)
 		raw, err = os.ReadFile(path)
 	}
 	if err != nil {

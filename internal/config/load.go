@@ -1,14 +1,14 @@
 package config
 
 import (
-	"fmt"
 	"net/url"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/headsup-bot/headsup/internal/secretfile"
 )
 
 // Flags are the flags of a command that takes the configuration.
@@ -160,8 +160,8 @@ func (l *Loader) Load() (Loaded, error) {
 				text, origin = e.text, Origin{SourceFile, f.name, e.line}
 			}
 		}
-		if origin.Source == SourceFile && s.secret && !f.private {
-			problems = append(problems, Problem{s.path, origin, "a file with a secret in it must be closed to others (chmod 600)"})
+		if origin.Source == SourceFile && s.secret && f.closed != nil {
+			problems = append(problems, Problem{s.path, origin, "a file with a secret in it must be closed to others: " + f.closed.Error()})
 		}
 		if value, set := environment[s.env()]; set {
 			text, origin = value, Origin{Source: SourceEnvironment, Name: s.env()}
@@ -222,7 +222,7 @@ func (l *Loaded) readSecrets(all []setting) (problems Problems) {
 			problems = append(problems, Problem{f.path, l.Origin(f.path), "give " + s.path + " or " + f.path + ", not both"})
 			continue
 		}
-		text, err := readSecret(f.value.String())
+		text, err := secretfile.Read(f.value.String())
 		if err != nil {
 			problems = append(problems, Problem{f.path, l.Origin(f.path), err.Error()})
 			continue
@@ -233,36 +233,14 @@ func (l *Loaded) readSecrets(all []setting) (problems Problems) {
 	return problems
 }
 
-// maxSecret bounds a secret, in bytes.
-const maxSecret = 64 << 10
-
-// readSecret reads a file that holds a secret and perhaps a line's end.
-func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s: %s", path, reason(err))
-	case !private(info):
-		return "", fmt.Errorf("%s: others have access to it; it must be its owner's alone (chmod 600)", path)
-	case info.Size() > maxSecret:
-		return "", fmt.Errorf("%s: is too large for a secret", path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %s", path, reason(err))
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
-		return "", fmt.Errorf("%s: is empty", path)
-	}
-	return secret, nil
-}
+// variablePrefix begins the variables that are ours.
+const variablePrefix = "HEADSUP_"
 
 // environment is what of the environment is ours. An empty variable is like one that is not there.
 func (l *Loader) environment() map[string]string {
 	ours := make(map[string]string)
 	for _, pair := range l.environ {
-		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "HEADSUP_") && value != "" {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, variablePrefix) && value != "" {
 			ours[name] = value
 		}
 	}
@@ -303,15 +281,29 @@ func unknownSetting(path string, all []setting) string {
 	return "unknown setting"
 }
 
-// nearest is the name that is one or two keystrokes away; empty for none.
+// nearest is the name that is one or two keystrokes away, or that lacks the name of its group; empty for none.
 func nearest(name string, names map[string]bool) string {
 	best, least := "", 3
 	for candidate := range names {
-		if d := distance(name, candidate); d < least || d == least && candidate < best {
+		if d := min(distance(name, candidate), misplaced(name, candidate)); d < least || d == least && candidate < best {
 			best, least = candidate, d
 		}
 	}
 	return best
+}
+
+// misplaced is 2 for a name that is that of a setting in a group, elsewhere: app_id for azure.app_id, or HEADSUP_APP_ID for
+// HEADSUP_AZURE_APP_ID. For any other it is more than counts.
+func misplaced(name, candidate string) int {
+	const far = 3
+	leaf := name[strings.LastIndex(name, ".")+1:]
+	if _, last, grouped := strings.Cut(candidate, "."); grouped && last == leaf {
+		return 2
+	}
+	if rest, ours := strings.CutPrefix(name, variablePrefix); ours && len(rest) > 4 && strings.HasSuffix(candidate, "_"+rest) {
+		return 2
+	}
+	return far
 }
 
 // distance counts the letters to change, add or leave out between two names.

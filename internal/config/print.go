@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // Value is a setting's value in effect and where it came from. Secrets are redacted.
 type Value struct {
@@ -14,9 +17,27 @@ func (l Loaded) Values() []Value {
 	all := settings(&l.Serve)
 	values := make([]Value, len(all))
 	for i, s := range all {
-		values[i] = Value{s.path, s.text(), l.Origin(s.path)}
+		values[i] = Value{s.path, withoutPassword(s.text()), l.Origin(s.path)}
 	}
 	return append(values, l.topicValues()...)
+}
+
+// withoutPassword redacts the password that somebody has put into a URL, whatever setting it is for.
+func withoutPassword(value string) string {
+	if !strings.Contains(value, "@") {
+		return value
+	}
+	if u, err := url.Parse(value); err == nil {
+		if _, has := u.User.Password(); has {
+			u.User = url.User(u.User.Username())
+			return strings.Replace(u.String(), "@", ":"+redacted+"@", 1)
+		}
+		return value
+	}
+	if before, after, ok := strings.Cut(value, "://"); ok && strings.Contains(after, "@") { // a password that breaks the URL
+		return before + "://" + redacted + after[strings.LastIndex(after, "@"):]
+	}
+	return value
 }
 
 // Sample is a configuration file with every setting in it, commented out and at its default.

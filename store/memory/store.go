@@ -63,7 +63,8 @@ type Store struct {
 	line    lineTables
 	jobs    jobTables
 	events  eventTables
-	apiKeys []access.Key // row n is at n-1
+	apiKeys []access.Key         // row n is at n-1
+	audits  map[string]*auditLog // by app
 
 	schedules scheduleTables
 }

@@ -94,6 +94,7 @@ func (s *Store) CreateSchedule(
 ) (kept schedule.Schedule, replayed bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) (err error) {
 		kept, replayed, err = t.createSchedule(ctx, n, most)
+		t.idle = replayed
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
 )
@@ -23,10 +25,23 @@ func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take b
 		}
 	}
 	a := &accept{sub: &sub, take: take}
+	if audit.FromContext(ctx).Open() { // it goes into the log with its submission
+		err := s.acceptTogether(ctx, []*accept{a})
+		return a.receipt, cmp.Or(err, a.err)
+	}
 	if err := s.accepts.do(ctx, a); err != nil {
 		return outbox.Receipt{}, err
 	}
 	return a.receipt, a.err
+}
+
+// acceptTogether accepts submissions in a transaction of their own.
+func (s *Store) acceptTogether(ctx context.Context, list []*accept) error {
+	return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error {
+		err := t.accept(ctx, list)
+		t.idle = !slices.ContainsFunc(list, func(a *accept) bool { return a.err == nil && !a.receipt.Replayed })
+		return err
+	})
 }
 
 // SubmitMessages implements [outbox.Store].
@@ -35,7 +50,7 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 	for i := range subs {
 		list[i] = &accept{sub: &subs[i]}
 	}
-	if err := s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error { return t.accept(ctx, list) }); err != nil {
+	if err := s.acceptTogether(ctx, list); err != nil {
 		return nil, err
 	}
 	results := make([]outbox.SubmitResult, len(subs))

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/headsup-bot/headsup/internal/audit"
 )
 
 // querier is what statements are run with: a transaction, or a connection for a single statement.
@@ -38,6 +40,7 @@ type tx struct {
 	due      int64   // from when on something that was added is due, as a place
 	wake     bool    // there may be something to claim
 	news     bool    // there are events
+	idle     bool    // it was found that nothing is to be done
 	facts    []fact
 }
 
@@ -225,12 +228,17 @@ func (s *Store) readOnce(
 // it first, which waits for the old transaction should it still run, and finds it taken if that one was committed. So
 // write neither does anything twice nor reports a failure of what has happened, unless the database stays away
 // ([ErrUnknownCommit]).
+//
+// An act that is open in ctx is written in the same transaction.
 func (s *Store) write(ctx context.Context, f func(context.Context, *tx) error) error {
 	return s.writeFor(ctx, 1, f)
 }
 
 // writeFor is write for several operations that share the transaction.
 func (s *Store) writeFor(ctx context.Context, operations int, f func(context.Context, *tx) error) error {
+	if p := audit.FromContext(ctx); p.Open() {
+		f = audited(p, f)
+	}
 	w := writing{store: s, token: rand.Int64N(1<<63-1) + 1, operations: operations, run: f}
 	var give context.Context // when an unknown commit is given up
 	for try := 1; ; try++ {

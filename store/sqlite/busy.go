@@ -121,10 +121,11 @@ func (t *tx) enterAgain(h *hot, c outbox.Change) error {
 	}
 	t.wake = true
 	t.count(held, ready, 1)
-	t.enters(h.conversation, h.lane)
+	seq := t.nextSeq()
+	t.enters(h.conversation, h.lane, seq)
 	t.store.routes.offers(r, h.lane)
 	_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 		", due_at = 0, reason = ?, updated_at = ?, history = history || ? WHERE id = ?",
-		t.rank(r, h), t.nextSeq(), int64(h.conversation), int64(h.lane), c.Reason, c.At, history.Line(c), int64(h.id))
+		t.rank(r, h), seq, int64(h.conversation), int64(h.lane), c.Reason, c.At, history.Line(c), int64(h.id))
 	return err
 }

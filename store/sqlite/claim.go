@@ -193,10 +193,11 @@ func (t *tx) promoteDue(now time.Time) (promoted int, err error) {
 		t.store.routes.offers(r, d.lane)
 		if d.state == scheduled {
 			t.count(scheduled, ready, 1)
-			t.enters(d.conversation, d.lane)
+			seq := t.nextSeq()
+			t.enters(d.conversation, d.lane, seq)
 			_, err = t.exec("UPDATE deliveries SET state = 2, rank = ?, seq = ?, waits = NOT "+laneTaken+
 				", updated_at = ?, history = history || ? WHERE id = ?",
-				t.rank(r, d), t.nextSeq(), int64(d.conversation), int64(d.lane), now, line, int64(d.id))
+				t.rank(r, d), seq, int64(d.conversation), int64(d.lane), now, line, int64(d.id))
 		} else {
 			_, err = t.exec("UPDATE deliveries SET waits = 1 WHERE id = ?", int64(d.id))
 		}

@@ -126,10 +126,16 @@ func (t *tx) finish(h *hot, c outbox.Change) error {
 
 // vacates lets the next of a lane come forward when h is not in it any more.
 func (t *tx) vacates(h *hot) error {
-	if h.seq == 0 || !t.store.lanes.behind(h.conversation, h.lane, h.seq) {
+	c, l := h.conversation, h.lane
+	switch lanes := &t.store.lanes; {
+	case h.seq == 0:
 		return nil
+	case lanes.behind(c, l, h.seq):
+		return t.promoteHead(c, l)
+	case h.state == sending && lanes.last(c, l, h.seq): // it was the first, too
+		t.after(func() { t.leaves(c, l) })
 	}
-	return t.promoteHead(h.conversation, h.lane)
+	return nil
 }
 
 // promoteHead lets the first of a lane be claimed, if there is one that nobody has let before.
@@ -164,11 +170,11 @@ func (t *tx) leaves(c book.Row, l outbox.Lane) {
 	}
 }
 
-// enters notes that a delivery waits in its lane.
-func (t *tx) enters(c book.Row, l outbox.Lane) {
+// enters notes that a delivery waits in its lane, with the place seq.
+func (t *tx) enters(c book.Row, l outbox.Lane, seq int64) {
 	if t.entered == nil {
 		t.entered = make(map[lane]struct{})
 	}
 	t.entered[lane{c, l}] = struct{}{}
-	t.store.lanes.enter(c, l)
+	t.store.lanes.enter(c, l, seq)
 }

@@ -8,7 +8,8 @@ import (
 // lanes remembers which lanes may hold deliveries that wait, so that an empty one need not be looked into: most
 // deliveries find their lane empty and leave it so. It errs on the side of "may". It belongs to the writer.
 type lanes struct {
-	may map[lane]struct{}
+	// may has the last place that was given in each.
+	may map[lane]int64
 	// out are those of attempts that are handed out.
 	out map[lane]struct{}
 	// active is how many deliveries are in any lane.
@@ -29,11 +30,11 @@ type lane struct {
 const rememberedLanes = 200_000
 
 func newLanes(since, active int64) lanes {
-	return lanes{may: make(map[lane]struct{}), out: make(map[lane]struct{}), active: active, old: active > 0, since: since}
+	return lanes{may: make(map[lane]int64), out: make(map[lane]struct{}), active: active, old: active > 0, since: since}
 }
 
-// enter notes that a delivery will wait in a lane.
-func (l *lanes) enter(c book.Row, n outbox.Lane) {
+// enter notes that a delivery will wait in a lane, with the place seq.
+func (l *lanes) enter(c book.Row, n outbox.Lane, seq int64) {
 	if l.blind {
 		return
 	}
@@ -42,7 +43,8 @@ func (l *lanes) enter(c book.Row, n outbox.Lane) {
 		clear(l.may)
 		return
 	}
-	l.may[lane{c, n}] = struct{}{}
+	at := lane{c, n}
+	l.may[at] = max(l.may[at], seq)
 }
 
 // left notes that nobody waits in a lane.
@@ -50,9 +52,11 @@ func (l *lanes) left(c book.Row, n outbox.Lane) { delete(l.may, lane{c, n}) }
 
 // behind reports whether somebody may wait behind the delivery with the place seq.
 func (l *lanes) behind(c book.Row, n outbox.Lane, seq int64) bool {
-	_, may := l.may[lane{c, n}]
-	return may || l.blind || l.old && seq < l.since
+	return l.may[lane{c, n}] > seq || l.blind || l.old && seq < l.since
 }
+
+// last reports whether nobody can have come into a lane after the one with the place seq, which is remembered.
+func (l *lanes) last(c book.Row, n outbox.Lane, seq int64) bool { return l.may[lane{c, n}] == seq }
 
 // taken reports whether somebody may be in a lane.
 func (l *lanes) taken(c book.Row, n outbox.Lane) bool {

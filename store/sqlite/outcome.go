@@ -115,7 +115,7 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 	}
 	t.count(sending, ready, 1)
 	t.wake = true
-	t.enters(h.conversation, h.lane)
+	t.enters(h.conversation, h.lane, h.seq)
 	if waits == waitsClaim {
 		r, err := t.routeIn(h.conversation) // it may have moved since it was handed out
 		if err != nil {

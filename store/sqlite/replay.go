@@ -78,13 +78,14 @@ func (t *tx) replay(h *hot, how outbox.Replay) error {
 	}
 	t.count(h.state, ready, 1)
 	t.wake = true
-	t.enters(h.conversation, h.lane)
+	seq := t.nextSeq()
+	t.enters(h.conversation, h.lane, seq)
 	t.store.routes.offers(r, h.lane)
 	if _, err := t.exec(`INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits,
 			wanted_at, due_at, lease_until, fence, claims, failures, reason, activity_id, created_at, updated_at, history, verb,
 			revises, replayed, unsure)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 2, NOT `+laneTaken+`, ?, 0, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 1, ?)`,
-		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, t.rank(r, h), t.nextSeq(),
+		int64(h.id), int64(h.message), int64(h.conversation), int64(h.lane), h.alone, r.id, t.rank(r, h), seq,
 		int64(h.conversation), int64(h.lane), at, h.fence, h.claims, c.Reason, string(h.activity), h.createdAt, at, h.history,
 		orNull(h.verb), orNull(int64(h.revises)), flag(h.unsure)); err != nil {
 		return err

@@ -168,12 +168,13 @@ func (t *tx) insertReady(h *hot, at time.Time) error {
 	h.change(outbox.Change{At: at, State: outbox.StateReady})
 	t.count(0, ready, 1)
 	t.wake = true
-	t.enters(h.conversation, h.lane)
+	seq := t.nextSeq()
+	t.enters(h.conversation, h.lane, seq)
 	t.store.routes.offers(r, h.lane)
 	_, err = t.execValues("INSERT INTO deliveries "+deliveryColumns+
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NOT "+laneTaken+", ?, 0, 0, 0, 0, 0, ?, ?, ?)",
 		number(h.id), number(h.message), number(h.conversation), number(h.lane), truth(h.alone), number(r.id),
-		number(t.rank(r, h)), number(t.nextSeq()), number(ready), number(h.conversation), number(h.lane), instant(h.wantedAt),
+		number(t.rank(r, h)), number(seq), number(ready), number(h.conversation), number(h.lane), instant(h.wantedAt),
 		instant(h.createdAt), instant(at), stored(h.history))
 	return err
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/headsup-bot/headsup/internal/audit"
 )
 
 // ErrClosed: the store was closed.
@@ -68,8 +70,12 @@ func newWriter(s *Store) *writer {
 	}
 }
 
-// do runs f in a transaction and returns after it is synced to disk. When ctx ends before f has started, f never does.
+// do runs f in a transaction and returns after it is synced to disk. When ctx ends before f has started, f never does. An
+// act that is open in ctx is written with what f changes.
 func (w *writer) do(ctx context.Context, f func(*tx) error) error {
+	if p := audit.FromContext(ctx); p.Open() {
+		f = audited(p, f)
+	}
 	o := &op{run: f, done: make(chan struct{})}
 	if err := w.enqueue(o); err != nil {
 		return err

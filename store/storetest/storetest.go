@@ -26,6 +26,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
@@ -45,6 +46,7 @@ type Store interface {
 	schedule.Store
 	event.Store
 	access.Store
+	audit.Store
 	proactive.Forgetter
 }
 
@@ -126,6 +128,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)
 	t.Run("APIKeys", s.apiKeys)
+	t.Run("Audit", s.audit)
 	t.Run("Progress", s.progress)
 	t.Run("Forget", s.forget)
 	t.Run("Memory", s.memory)

@@ -616,3 +616,53 @@ CREATE TABLE nodes (
 	until  timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 50);
 INSERT INTO nodes (number) SELECT generate_series(0, 255);
+
+-- The audit log: for each app a chain of entries, each sealed with a hash over itself and the entry before. Whoever adds to
+-- it holds the lock of the app's row of audit_ends, which he takes as the last thing before his commit. Entries are not
+-- changed, and only those go that audit_ends says are cut off: up to foot.
+CREATE TABLE audit (
+	app_id text COLLATE "C" NOT NULL,
+	number bigint NOT NULL, -- from 1, without gaps
+	at     timestamptz NOT NULL,
+	action text COLLATE "C" NOT NULL,
+	actor  text COLLATE "C" NOT NULL,
+	origin text COLLATE "C" NOT NULL,
+	object text COLLATE "C" NOT NULL,
+	detail text COLLATE "C" NOT NULL,
+	trace  text COLLATE "C" NOT NULL,
+	sealed text COLLATE "C" NOT NULL,
+	prev   bytea NOT NULL,
+	hash   bytea NOT NULL,
+	PRIMARY KEY (app_id, number)
+);
+CREATE TABLE audit_ends (
+	app_id    text COLLATE "C" PRIMARY KEY,
+	foot      bigint NOT NULL DEFAULT 0, -- the last entry that was cut off
+	foot_hash bytea NOT NULL DEFAULT '',
+	head      bigint NOT NULL DEFAULT 0, -- the newest entry
+	head_hash bytea NOT NULL DEFAULT '',
+	head_at   timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 50);
+
+-- +goose StatementBegin
+CREATE FUNCTION audit_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'DELETE' AND OLD.number <= (SELECT foot FROM audit_ends WHERE app_id = OLD.app_id) THEN
+		RETURN OLD;
+	END IF;
+	RAISE EXCEPTION 'entries of the audit log are neither changed nor deleted';
+END $$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE FUNCTION audit_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'UPDATE' AND NEW.foot >= OLD.foot AND NEW.head >= OLD.head THEN
+		RETURN NEW;
+	END IF;
+	RAISE EXCEPTION 'the audit log does not go back';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_is_kept();
+CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_is_kept();
+CREATE TRIGGER audit_ends_stay BEFORE UPDATE OR DELETE ON audit_ends FOR EACH ROW EXECUTE FUNCTION audit_goes_on();
+CREATE TRIGGER audit_ends_are_not_emptied BEFORE TRUNCATE ON audit_ends FOR EACH STATEMENT EXECUTE FUNCTION audit_goes_on();

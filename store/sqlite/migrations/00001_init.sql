@@ -511,4 +511,42 @@ CREATE TABLE dl_attachments (
 	created_at      INTEGER NOT NULL
 ) STRICT;
 
+-- The audit log: for each app a chain of entries, each sealed with a hash over itself and the entry before. Entries are not
+-- changed, and only those go that audit_ends says are cut off: up to foot. (INSERT OR REPLACE deletes without a trigger.)
+CREATE TABLE audit (
+	app_id TEXT    NOT NULL,
+	number INTEGER NOT NULL, -- from 1, without gaps
+	at     INTEGER NOT NULL,
+	action TEXT    NOT NULL,
+	actor  TEXT    NOT NULL,
+	origin TEXT    NOT NULL,
+	object TEXT    NOT NULL,
+	detail TEXT    NOT NULL,
+	trace  TEXT    NOT NULL,
+	sealed TEXT    NOT NULL,
+	prev   BLOB    NOT NULL,
+	hash   BLOB    NOT NULL,
+	PRIMARY KEY (app_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_ends (
+	app_id    TEXT    PRIMARY KEY,
+	foot      INTEGER NOT NULL, -- the last entry that was cut off
+	foot_hash BLOB    NOT NULL,
+	head      INTEGER NOT NULL, -- the newest entry
+	head_hash BLOB    NOT NULL,
+	head_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'entries of the audit log are not changed'); END;
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
+WHEN OLD.number > coalesce((SELECT foot FROM audit_ends WHERE app_id = OLD.app_id), 0)
+BEGIN SELECT RAISE(ABORT, 'entries of the audit log are not deleted'); END;
+CREATE TRIGGER audit_grows BEFORE INSERT ON audit
+WHEN NEW.number <= coalesce((SELECT max(number) FROM audit WHERE app_id = NEW.app_id), 0)
+BEGIN SELECT RAISE(ABORT, 'the audit log grows at its end'); END;
+CREATE TRIGGER audit_ends_advance BEFORE UPDATE ON audit_ends WHEN NEW.foot < OLD.foot OR NEW.head < OLD.head
+BEGIN SELECT RAISE(ABORT, 'the audit log does not go back'); END;
+CREATE TRIGGER audit_ends_stay BEFORE DELETE ON audit_ends
+BEGIN SELECT RAISE(ABORT, 'the audit log does not go back'); END;
+
 -- +goose StatementEnd
