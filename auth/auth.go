@@ -43,8 +43,10 @@ type Identity struct {
 	// Kind says what vouches for the sender. Empty means not verified.
 	Kind Kind
 
-	// ServiceURL is the service URL that the sender's token names; empty when no token named one.
+	// ServiceURL is the service URL that the sender's token names; empty when no token named one. Unlisted says that it is on a
+	// host to which the bot sends no tokens, so that it does not replace one that is known.
 	ServiceURL string
+	Unlisted   bool
 
 	// App is the app id of an emulator or agent.
 	App string

@@ -17,10 +17,12 @@ import (
 	"github.com/headsup-bot/headsup/bottest/fakelogin"
 )
 
-// clock is moved by hand.
+// clock is moved by hand, and stands still otherwise, however slow the machine is.
 type clock struct{ ahead atomic.Int64 }
 
-func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+var start = time.Now()
+
+func (c *clock) now() time.Time          { return start.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // watched is a verifier with its login server and clock.

@@ -40,11 +40,27 @@ const (
 	SourceClaim Source = "claim"
 	// SourceConfig: it is this server's own, or the operator's.
 	SourceConfig Source = "config"
+	// SourceCaller: a caller named it who is known, but for whose service URL no channel vouches (an agent, the Emulator), or
+	// a channel on a host to which no tokens go.
+	SourceCaller Source = "caller"
 	// SourceDev: an unauthenticated caller named it in development mode. Such references never receive a token.
 	SourceDev Source = "dev"
 	// SourceImport: it was imported from elsewhere.
 	SourceImport Source = "import"
 )
+
+// Keeps reports whether a service URL of this source stays when a sighting names another one: what nobody vouches for does not
+// replace what somebody vouched for.
+func (s Source) Keeps(sighted Source) bool {
+	switch sighted {
+	case SourceCaller:
+		return s == SourceClaim || s == SourceConfig || s == SourceImport
+	case SourceDev:
+		return s == SourceClaim
+	case SourceClaim, SourceConfig, SourceImport:
+	}
+	return false
+}
 
 // Reach says whether a conversation can be written to.
 type Reach string
@@ -102,8 +118,8 @@ type Sighting struct {
 // Store keeps the book. Conversations are unique by their key.
 type Store interface {
 	// Sight adds the conversation or brings it up to date (reference, source, time zone, reach becomes active) and
-	// returns it, durably. A sighting with [SourceDev] does not replace the service URL of an entry with [SourceClaim],
-	// nor its source. What a sighting does not tell (kind, user, locale, time zone, when it was verified) stays as it was,
+	// returns it, durably. It does not replace the service URL of an entry that keeps it ([Source.Keeps]), nor its source.
+	// What a sighting does not tell (kind, user, locale, time zone, when it was verified) stays as it was,
 	// people add up, and the reference's activity id is dropped. A conversation whose kind nobody has told is personal.
 	Sight(ctx context.Context, s Sighting) (Conversation, error)
 	// StrikeOut marks a conversation as not reachable; with [ReachActive] it takes that back, for somebody wants it to be

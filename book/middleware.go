@@ -81,10 +81,15 @@ func sighting(t *headsup.Turn, now time.Time) Sighting {
 func source(id auth.Identity, now time.Time) (Source, time.Time) {
 	switch id.Kind {
 	case auth.KindChannel:
+		if id.Unlisted {
+			return SourceCaller, time.Time{}
+		}
 		return SourceClaim, now
 	case auth.KindEmbedded, auth.KindSelf:
 		return SourceConfig, now
-	case auth.KindDevelopment, auth.KindEmulator, auth.KindAgent: // no channel vouches for the URL
+	case auth.KindEmulator, auth.KindAgent: // no channel vouches for the URL
+		return SourceCaller, time.Time{}
+	case auth.KindDevelopment:
 	}
 	return SourceDev, time.Time{}
 }

@@ -87,10 +87,10 @@ func TestOnlyAnAuthenticatedSenderMakesAClaim(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[auth.Kind]book.Source{
 		auth.KindDevelopment: book.SourceDev, auth.KindChannel: book.SourceClaim, auth.KindEmbedded: book.SourceConfig,
-		"something new": book.SourceDev,
+		"something new": book.SourceDev, auth.KindAgent: book.SourceCaller, auth.KindEmulator: book.SourceCaller,
 	} {
 		c := listen(t, silent).hear(kind, inbound(activity.TypeMessage))
-		if c.Source != want || c.VerifiedAt.IsZero() != (want == book.SourceDev) {
+		if c.Source != want || c.VerifiedAt.IsZero() != (want == book.SourceDev || want == book.SourceCaller) {
 			t.Errorf("%s: source %s, verified at %v; want %s", kind, c.Source, c.VerifiedAt, want)
 		}
 	}

@@ -156,6 +156,12 @@ type service struct {
 	local bool // on this machine, where that is allowed
 }
 
+// Allows reports whether calls to a service URL are made at all: its host is on the list, and nothing is wrong with the rest.
+func (c *Client) Allows(serviceURL string) bool {
+	_, err := c.service(serviceURL)
+	return err == nil
+}
+
 // service checks a service URL.
 func (c *Client) service(raw string) (target, error) {
 	c.services.mu.RLock()

@@ -44,6 +44,10 @@ type Config struct {
 	Store   Store
 	Channel headsup.Channel
 
+	// Proven has deliveries fail whose service URL nobody has named but an unauthenticated caller in development mode
+	// ([book.SourceDev]). It is for a bot with credentials, whose tokens would go there.
+	Proven bool
+
 	// Slots is how many deliveries are attempted at once. Zero means 256.
 	Slots int
 

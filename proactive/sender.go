@@ -38,6 +38,11 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		at.Permit.Cancel()
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
 	}
+	if s.cfg.Proven && at.Conversation.Source == book.SourceDev {
+		at.Permit.Cancel()
+		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonUnproven,
+			Err: errors.New("nobody has named the service URL but an unauthenticated caller in development mode")}
+	}
 	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
 		// A turn has spoken before its process stopped, and what it interrupted is over by now.
 		at.Permit.Cancel()
@@ -145,6 +150,9 @@ func (s *sender) say(ctx context.Context, at *outbox.Attempt, out headsup.Outgoi
 	}
 	return sent.ID, nil
 }
+
+// ReasonUnproven: nobody vouches for where the conversation is, see [Config.Proven].
+const ReasonUnproven = "service_url_unproven"
 
 // Reasons of revisions that fail.
 const (

@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/event"
+	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
@@ -87,12 +88,12 @@ func (s *Server) ways(client *connector.Client, a *assembly) headsup.Channel {
 	return &ways
 }
 
-// makeEngine makes the engine, and what tells others of its events. Nothing is delivered before Run.
+// makeEngine makes the engine, what tells others of its events, and what erases people. Nothing is delivered before Run.
 func (s *Server) makeEngine(a *assembly) (err error) {
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
-		Observer: s.metrics, TracerProvider: s.tracing,
+		Observer: s.metrics, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "",
 	})
 	if err != nil {
 		return err
@@ -100,6 +101,12 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	s.webhooks, err = webhook.New(webhook.Config{
 		AppID: a.appID, Store: s.store, Private: s.cfg.WebhookPrivate || a.development, Retention: s.cfg.WebhookRetention,
 		UserAgent: "Headsup/" + strings.Trim(s.cfg.Version, "()"), Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.people, err = privacy.New(privacy.Config{
+		AppID: a.appID, Store: s.store, Content: s.cfg.Retention.Content, Records: s.cfg.Retention.Records, Logger: s.log,
 	})
 	return err
 }

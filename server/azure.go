@@ -258,7 +258,33 @@ func (s *Server) register() (verifier auth.Verifier, client *connector.Client, e
 	client, err = connector.New(connector.Config{
 		TokenSource: tokenSource{s.tokens}, AllowHost: a.mayHaveToken, AllowAddr: a.mayDial, RootCAs: roots, Logger: s.log,
 	})
-	return verifier, client, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return listed{verifier, client, s.log}, client, nil
+}
+
+// listed does not take a channel's word for a service URL to which no tokens go: what the book knows of its conversation stays.
+type listed struct {
+	auth.Verifier
+	client *connector.Client
+	log    *slog.Logger
+}
+
+// Verify implements [auth.Verifier].
+func (v listed) Verify(ctx context.Context, authorization []string, a *activity.Activity) (auth.Identity, error) {
+	id, err := v.Verifier.Verify(ctx, authorization, a)
+	if err != nil || id.Kind != auth.KindChannel || v.client.Allows(id.ServiceURL) {
+		return id, err
+	}
+	host := ""
+	if u, err := url.Parse(id.ServiceURL); err == nil {
+		host = u.Host
+	}
+	v.log.WarnContext(ctx, "a channel named a service URL to which no tokens go; azure.service_hosts can add its host",
+		"channel", string(a.ChannelID), "host", host)
+	id.Unlisted = true
+	return id, nil
 }
 
 // ownAppID is the registration's, or one that was made up for this data, once.

@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/postgres"
@@ -26,6 +27,7 @@ type database interface {
 	directline.Store
 	event.Store
 	access.Store
+	privacy.Store
 	audit.Store
 
 	// SetSettingOnce keeps what an installation makes up once, for all its nodes.

@@ -32,6 +32,7 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
+	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
@@ -56,6 +57,7 @@ type Server struct {
 	engine   *proactive.Engine
 	channel  *directline.Channel
 	webhooks *webhook.Service
+	people   *privacy.Service
 	limits   *pace.Limiter
 	handles  headsup.Handler    // the bot's
 	relay    *relay.Bot         // nil unless the bot runs in another process
@@ -187,6 +189,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer endKeeping()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
+	keeping.Go(func() { s.people.Run(keep) })
 	if s.tokens != nil {
 		keeping.Go(func() { s.tokens.Run(keep) })
 	}

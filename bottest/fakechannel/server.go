@@ -127,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 	if s.limits, err = newLimits(cfg.Limits); err != nil {
 		return nil, err
 	}
-	if s.keys, err = newSigner(); err != nil {
+	if s.keys, err = newSigner(cfg.Endorsements); err != nil {
 		return nil, err
 	}
 	if err := s.listen(); err != nil {

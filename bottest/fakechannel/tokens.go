@@ -1,20 +1,15 @@
 package fakechannel
 
 import (
-	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	"github.com/headsup-bot/headsup/internal/mint"
 )
 
 // TokenMark begins every token that the token endpoint gives out, so that one that leaks into a log or a file is found.
@@ -103,25 +98,32 @@ const ChannelIssuer = "https://api.botframework.com"
 
 // signer has the key that inbound tokens are signed with.
 type signer struct {
+	endorsements []string
+
 	mu  sync.Mutex
-	key *rsa.PrivateKey // guarded by mu, as all below
-	kid string
+	key *mint.Key // guarded by mu
 }
 
-func newSigner() (*signer, error) {
-	s := &signer{}
+func newSigner(endorsements []string) (*signer, error) {
+	s := &signer{endorsements: endorsements}
 	return s, s.rotate()
 }
 
 func (s *signer) rotate() error {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := mint.NewKey(rand.Text(), s.endorsements...)
 	if err != nil {
 		return fmt.Errorf("fakechannel: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.key, s.kid = key, rand.Text()
+	s.key = key
 	return nil
+}
+
+func (s *signer) now() *mint.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.key
 }
 
 // RotateKey replaces the key that inbound tokens are signed with, and the one that is published.
@@ -140,26 +142,12 @@ func (s *Server) Token(appID, serviceURL string) (string, error) {
 
 // Sign makes a token of any claims with the channel's key, RS256, for tests of what a bot refuses.
 func (s *Server) Sign(claims map[string]any) (string, error) {
-	s.keys.mu.Lock()
-	defer s.keys.mu.Unlock()
-	body, err := json.Marshal(claims)
+	token, err := s.keys.now().Sign(claims)
 	if err != nil {
 		return "", fmt.Errorf("fakechannel: %w", err)
 	}
-	head, err := json.Marshal(map[string]string{"alg": "RS256", "typ": "JWT", "kid": s.keys.kid})
-	if err != nil {
-		return "", fmt.Errorf("fakechannel: %w", err)
-	}
-	signed := base64url(head) + "." + base64url(body)
-	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, s.keys.key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", fmt.Errorf("fakechannel: %w", err)
-	}
-	return signed + "." + base64url(signature), nil
+	return token, nil
 }
-
-func base64url(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // metadata answers with the OpenID metadata.
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
@@ -174,12 +162,5 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 // jwks answers with the public key (RFC 7517), and the channels that it speaks for.
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	s.ledger.count(func(r *Report) { r.Keys++ })
-	s.keys.mu.Lock()
-	public, kid := s.keys.key.PublicKey, s.keys.kid
-	s.keys.mu.Unlock()
-	s.answer(w, http.StatusOK, map[string]any{"keys": []any{map[string]any{
-		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "x5t": kid,
-		"n": base64url(public.N.Bytes()), "e": base64url(big.NewInt(int64(public.E)).Bytes()),
-		"endorsements": s.cfg.Endorsements,
-	}}})
+	s.answer(w, http.StatusOK, map[string]any{"keys": []any{s.keys.now().Published()}})
 }

@@ -11,13 +11,7 @@ package fakelogin
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"sync"
@@ -26,6 +20,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/internal/mint"
 )
 
 // Server is both places, on a port of this machine. Make it with [New].
@@ -155,59 +150,31 @@ func write(w http.ResponseWriter, v any) {
 	_ = json.MarshalWrite(w, v)
 }
 
-// Key signs tokens.
-type Key struct {
-	ID           string
-	Endorsements []string
-	Private      *rsa.PrivateKey
-}
+// Key signs tokens. What cannot be signed is a mistake of the test, and panics.
+type Key struct{ mint.Key }
 
 // NewKey makes a key of 2,048 bits for the tokens of channels. It takes a moment.
 func NewKey(id string, endorsements ...string) *Key {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	k, err := mint.NewKey(id, endorsements...)
 	if err != nil {
 		panic(err) // the system has no randomness
 	}
-	return &Key{ID: id, Endorsements: endorsements, Private: private}
-}
-
-// Published is the key as an issuer publishes it (RFC 7517). The caller may change it.
-func (k *Key) Published() map[string]any {
-	return map[string]any{
-		"kty": "RSA", "use": "sig", "kid": k.ID, "x5t": k.ID, "endorsements": k.Endorsements,
-		"n": encode(k.Private.N.Bytes()), "e": encode(big.NewInt(int64(k.Private.E)).Bytes()),
-	}
+	return &Key{*k}
 }
 
 // Sign makes a token of claims.
-func (k *Key) Sign(claims map[string]any) string {
-	return k.SignWith(map[string]any{"alg": "RS256", "typ": "JWT", "kid": k.ID}, claims)
-}
+func (k *Key) Sign(claims map[string]any) string { return must(k.Key.Sign(claims)) }
 
 // SignWith makes a token with a header of the test's own. Header and claims are anything that encodes to JSON, or a string that
 // is taken as it is.
-func (k *Key) SignWith(header, claims any) string {
-	signed := part(header) + "." + part(claims)
-	sum := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, k.Private, crypto.SHA256, sum[:])
-	if err != nil {
-		panic(err) // a key of this package can sign
-	}
-	return signed + "." + encode(signature)
-}
+func (k *Key) SignWith(header, claims any) string { return must(k.Key.SignWith(header, claims)) }
 
-func part(v any) string {
-	if raw, ok := v.(string); ok {
-		return encode([]byte(raw))
-	}
-	raw, err := json.Marshal(v)
+func must(token string, err error) string {
 	if err != nil {
-		panic(fmt.Sprintf("fakelogin: a part of a token cannot be encoded: %v", err))
+		panic(err)
 	}
-	return encode(raw)
+	return token
 }
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // JSON answers with a value.
 func JSON(v any) http.HandlerFunc {

@@ -32,6 +32,7 @@ type commands struct {
 	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
 	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	People        peopleCommands       `cmd:"" help:"Export what is kept of a person, or erase it."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`

@@ -79,6 +79,8 @@ type Config struct {
 	Keys *access.Keyring
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
+	// People tells and erases what is kept of people. Nil: nobody is known.
+	People People
 	// Backup makes a copy of everything. Nil: the database has tools of its own for that.
 	Backup func(ctx context.Context) (Backup, error)
 	// Limits is what keeps channels within theirs. Nil: nothing is ever paused.
@@ -96,6 +98,9 @@ const maxBody = 512 << 10
 func Register(mux *http.ServeMux, cfg Config) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.People == nil {
+		cfg.People = nobody{}
 	}
 	useProblems()
 	doc := huma.DefaultConfig("Headsup", cfg.Version)
@@ -121,6 +126,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.topics(operations)
 	s.keys(operations)
 	s.backups(operations)
+	s.people(operations)
 	describeActivities(operations)
 	describeSamples(operations)
 	serveDocs(mux, operations.OpenAPI(), cfg.Logger)

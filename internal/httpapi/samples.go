@@ -21,6 +21,9 @@ var samples = map[string]any{
 	},
 	"preview-schedule":    map[string]any{"rule": map[string]any{"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "start": "2026-12-01T16:00", "zone": "Europe/Berlin"}, "n": 3},
 	"change-schedule":     map[string]any{"rule": map[string]any{"cron": "0 10 * * MON-FRI", "zone": "Europe/Berlin"}},
+	"find-person":         map[string]any{"user": "dl_ann"},
+	"export-person":       map[string]any{"external_id": "employee-4711"},
+	"erase-person":        map[string]any{"user": "dl_ann", "channel": "directline"},
 	"update-conversation": map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
 }
 

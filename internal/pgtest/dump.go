@@ -35,6 +35,24 @@ func (c *Cluster) Dump(tb testing.TB, database string) (restore func(tb testing.
 	}
 }
 
+// Text is a database as pg_dump writes it down for people to read; bytes are in it as hexadecimal digits.
+func (c *Cluster) Text(tb testing.TB, database string) []byte {
+	tb.Helper()
+	c.mu.Lock()
+	c.databases++
+	file := filepath.Join(c.dir, "text_"+strconv.Itoa(c.databases))
+	c.mu.Unlock()
+	if err := c.program("pg_dump", append(c.asClient(), "--format", "plain", "--file", file, database)...); err != nil {
+		tb.Fatal(err)
+	}
+	defer os.Remove(file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
 // asClient says how PostgreSQL's programs reach the cluster.
 func (c *Cluster) asClient() []string {
 	return []string{"--host", c.dir, "--port", c.port, "--username", superuser}

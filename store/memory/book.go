@@ -105,7 +105,7 @@ func (e *entry) sight(s book.Sighting) {
 	if ref.User == nil {
 		ref.User = e.Reference.User
 	}
-	if e.Source == book.SourceClaim && s.Source == book.SourceDev {
+	if e.Source.Keeps(s.Source) {
 		ref.ServiceURL = e.Reference.ServiceURL
 	} else {
 		e.Source = s.Source

@@ -69,7 +69,7 @@ func (e *entry) sighted(s book.Sighting) (*entry, error) {
 	if s.Reference.User == nil {
 		s.Reference.User = c.Reference.User
 	}
-	if c.Source == book.SourceClaim && s.Source == book.SourceDev {
+	if c.Source.Keeps(s.Source) {
 		s.Reference.ServiceURL = c.Reference.ServiceURL
 	} else {
 		c.Source = s.Source

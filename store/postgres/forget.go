@@ -13,7 +13,15 @@ import (
 
 // Forget implements [proactive.Forgetter].
 func (s *Store) Forget(ctx context.Context, key headsup.ConversationKey, at time.Time) error {
-	at = exact(at)
+	return s.alone(ctx, key, func(ctx context.Context, t *tx, e *entry, turn int64) error {
+		return t.forget(ctx, e, turn, exact(at), e.conv.Person())
+	})
+}
+
+// alone runs f with a conversation of the book, and the number of its turn, while nothing is said or answered there.
+func (s *Store) alone(
+	ctx context.Context, key headsup.ConversationKey, f func(context.Context, *tx, *entry, int64) error,
+) error {
 	held, err := s.Lease(ctx, key)
 	if err != nil {
 		return err
@@ -34,11 +42,12 @@ func (s *Store) Forget(ctx context.Context, key headsup.ConversationKey, at time
 		case known.entry == nil:
 			return book.ErrNotFound
 		}
-		return t.forget(ctx, known.entry, l.turn, at)
+		return f(ctx, t, known.entry, l.turn)
 	})
 }
 
-func (t *tx) forget(ctx context.Context, e *entry, turn int64, at time.Time) error {
+// forget removes a conversation that was owner's, if it was one person's.
+func (t *tx) forget(ctx context.Context, e *entry, turn int64, at time.Time, owner activity.AccountID) error {
 	r, k := e.conv.Row, e.conv.Key
 	if err := t.cancelAll(ctx, r, at, proactive.ReasonForgotten); err != nil {
 		return err
@@ -53,14 +62,12 @@ func (t *tx) forget(ctx context.Context, e *entry, turn int64, at time.Time) err
 	if err := t.forgetPeople(ctx, e); err != nil {
 		return err
 	}
-	for _, sql := range []string{
-		`INSERT INTO forgotten (id, app_id, tenant_id, channel_id, bot_id, conversation_id)
-			SELECT id, app_id, tenant_id, channel_id, bot_id, conversation_id FROM conversations WHERE id = $1`,
-		"DELETE FROM conversations WHERE id = $1", // tags and members go with it
-	} {
-		if _, err := t.Exec(ctx, sql, r); err != nil {
-			return err
-		}
+	if _, err := t.Exec(ctx, `INSERT INTO forgotten (id, app_id, tenant_id, channel_id, bot_id, conversation_id, user_id)
+			SELECT id, app_id, tenant_id, channel_id, bot_id, conversation_id, $2 FROM conversations WHERE id = $1`, r, owner); err != nil {
+		return err
+	}
+	if _, err := t.Exec(ctx, "DELETE FROM conversations WHERE id = $1", r); err != nil { // tags and members go with it
+		return err
 	}
 	// With the commit: the deliveries that were cancelled look for this row until then.
 	t.last.Queue("UPDATE turns SET conversation = NULL, last_inbound_at = NULL, busy = NULL, version = version + 1 WHERE key = $1", turn)

@@ -104,7 +104,7 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 		s.Reference.User = c.Reference.User
 		next.reference = nil
 	}
-	if c.Source == book.SourceClaim && s.Source == book.SourceDev {
+	if c.Source.Keeps(s.Source) {
 		if url := c.Reference.ServiceURL; url != s.Reference.ServiceURL {
 			s.Reference.ServiceURL = url
 			next.reference = nil

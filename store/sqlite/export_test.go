@@ -189,3 +189,6 @@ func Packed(c book.Conversation, route int64, people map[activity.AccountID]uint
 	again := p.unpack().pack().unpack()
 	return again.conv, again.route, again.known(), p.size()
 }
+
+// Scrub overwrites what deleted rows have left behind.
+func (s *Store) Scrub(ctx context.Context) error { return s.scrub(ctx) }

@@ -14,7 +14,11 @@ import (
 
 // Forget implements [proactive.Forgetter].
 func (s *Store) Forget(ctx context.Context, key headsup.ConversationKey, at time.Time) error {
-	at = exact(at)
+	return s.alone(ctx, key, func(t *tx, e *entry) error { return t.forget(e, exact(at), e.conv.Person()) })
+}
+
+// alone runs f with a conversation of the book while nothing is said or answered there.
+func (s *Store) alone(ctx context.Context, key headsup.ConversationKey, f func(*tx, *entry) error) error {
 	held, err := s.leases.Acquire(ctx, key)
 	if err != nil {
 		return err
@@ -31,20 +35,21 @@ func (s *Store) Forget(ctx context.Context, key headsup.ConversationKey, at time
 		case e == nil:
 			return book.ErrNotFound
 		}
-		return t.forget(e, at)
+		return f(t, e)
 	})
 }
 
-func (t *tx) forget(e *entry, at time.Time) error {
+// forget removes a conversation that was owner's, if it was one person's.
+func (t *tx) forget(e *entry, at time.Time, owner activity.AccountID) error {
 	for _, step := range []func(*entry, time.Time) error{t.cancelAll, t.endJobs, t.forgetState, t.forgetPeople} {
 		if err := step(e, at); err != nil {
 			return err
 		}
 	}
 	r := e.conv.Row
-	if _, err := t.exec(`INSERT INTO forgotten (id, app_id, tenant_id, channel_id, bot_id, conversation_id)
-			SELECT id, app_id, tenant_id, channel_id, bot_id, conversation_id FROM conversations WHERE id = ?`,
-		int64(r)); err != nil {
+	if _, err := t.exec(`INSERT INTO forgotten (id, app_id, tenant_id, channel_id, bot_id, conversation_id, user_id)
+			SELECT id, app_id, tenant_id, channel_id, bot_id, conversation_id, ? FROM conversations WHERE id = ?`,
+		text(owner), int64(r)); err != nil {
 		return err
 	}
 	if _, err := t.exec("DELETE FROM conversations WHERE id = ?", int64(r)); err != nil { // tags and members go with it

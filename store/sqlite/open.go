@@ -70,6 +70,7 @@ type Store struct {
 	parts        parts
 
 	loosened atomic.Bool // the limiter has freed something early
+	erased   sync.Map    // conversations of people who were erased; the limiter may still know them
 
 	mu      sync.Mutex
 	running map[outbox.DeliveryID]*run // guarded by mu; changed by the writer only

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/pace"
 )
 
@@ -73,7 +74,9 @@ func (s *Store) keepPace() error {
 	if s.cfg.Pace == nil {
 		return nil
 	}
-	kept, err := json.Marshal(s.cfg.Pace.Export(s.cfg.Now()))
+	known := s.cfg.Pace.Export(s.cfg.Now())
+	s.leaveOut(&known)
+	kept, err := json.Marshal(known)
 	if err != nil {
 		return fmt.Errorf("sqlite: what channels were called: %w", err)
 	}
@@ -81,6 +84,16 @@ func (s *Store) keepPace() error {
 		_, err := t.exec("INSERT OR REPLACE INTO settings VALUES (?, ?)", paceSetting, string(kept))
 		return err
 	})
+}
+
+// leaveOut leaves out the conversations of people who were erased: their ids are not to come back.
+func (s *Store) leaveOut(known *pace.Snapshot) {
+	erased := func(scope pace.Scope) bool {
+		_, gone := s.erased.Load(activity.ConversationID(scope.Conversation))
+		return gone && scope.Conversation != ""
+	}
+	known.Gates = slices.DeleteFunc(known.Gates, func(g pace.Gate) bool { return erased(g.Scope) })
+	known.Pauses = slices.DeleteFunc(known.Pauses, func(p pace.Pause) bool { return erased(p.Scope) })
 }
 
 // keepPauses is how long pauses are kept that have ended: so long a scope is tried carefully.

@@ -172,6 +172,19 @@ func devKeepsClaim(e *env) {
 		got.Reference.ServiceURL != claim.Reference.ServiceURL {
 		e.Errorf("a claim did not replace dev: %s from %s", got.Reference.ServiceURL, got.Source)
 	}
+
+	for source, kept := range map[book.Source]bool{
+		book.SourceClaim: true, book.SourceConfig: true, book.SourceImport: true, book.SourceCaller: false, book.SourceDev: false,
+	} {
+		s := sightingOf(keyOf(string(source)), e.at(time.Minute))
+		s.Source = source
+		known := e.sight(s)
+		s.Source, s.VerifiedAt = book.SourceCaller, time.Time{}
+		s.Reference.ServiceURL = "http://elsewhere.example/"
+		if got := e.sight(s); kept != (got.Reference.ServiceURL == known.Reference.ServiceURL) || kept != (got.Source == source) && source != book.SourceCaller {
+			e.Errorf("what a caller says replaces what is known by %s: %s from %s", source, got.Reference.ServiceURL, got.Source)
+		}
+	}
 }
 
 func struckOut(e *env) {

@@ -131,6 +131,9 @@ func Run(t *testing.T, o Options) {
 	t.Run("Audit", s.audit)
 	t.Run("Progress", s.progress)
 	t.Run("Forget", s.forget)
+	if s.Durable {
+		t.Run("People", s.people)
+	}
 	t.Run("Memory", s.memory)
 	if o.Durable {
 		t.Run("Durable", s.durable)

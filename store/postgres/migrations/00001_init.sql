@@ -191,15 +191,29 @@ CREATE TABLE tags (
 );
 CREATE INDEX tags_conversation ON tags (conversation, tag);
 
--- Conversations that were removed from the book, for the deliveries that went there.
+-- Conversations that were removed from the book, for the deliveries that went there, and whose they were, if one person's.
 CREATE TABLE forgotten (
 	id              bigint PRIMARY KEY,
 	app_id          text COLLATE "C" NOT NULL,
 	tenant_id       text COLLATE "C" NOT NULL,
 	channel_id      text COLLATE "C" NOT NULL,
 	bot_id          text COLLATE "C" NOT NULL,
-	conversation_id text COLLATE "C" NOT NULL
+	conversation_id text COLLATE "C" NOT NULL,
+	user_id         text COLLATE "C" NOT NULL
 );
+CREATE INDEX forgotten_user ON forgotten (app_id, user_id);
+
+-- Requests to erase a person. entries says who, as JSON, while it is needed; progress, as JSON, how far it has come.
+CREATE TABLE erasures (
+	id         bigint PRIMARY KEY,
+	app_id     text COLLATE "C" NOT NULL,
+	entries    bytea,
+	progress   bytea NOT NULL,
+	started_at timestamptz NOT NULL,
+	silent_at  timestamptz,
+	done_at    timestamptz
+);
+CREATE INDEX erasures_open ON erasures (id) WHERE done_at IS NULL;
 
 CREATE TABLE state (
 	app_id    text COLLATE "C"   NOT NULL,
@@ -539,6 +553,7 @@ CREATE TABLE dl_attachments (
 	data            bytea,
 	created_at      timestamptz NOT NULL
 );
+CREATE INDEX dl_attachments_conversation ON dl_attachments (conversation_id);
 
 -- Streams that clients have opened: each URL once, and of those of a client (session) the last one counts.
 CREATE TABLE dl_streams (

@@ -141,15 +141,29 @@ CREATE TABLE tags (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tags_conversation ON tags (conversation, tag);
 
--- Conversations that were removed from the book, for the deliveries that went there.
+-- Conversations that were removed from the book, for the deliveries that went there, and whose they were, if one person's.
 CREATE TABLE forgotten (
 	id              INTEGER PRIMARY KEY,
 	app_id          TEXT    NOT NULL,
 	tenant_id       TEXT    NOT NULL,
 	channel_id      TEXT    NOT NULL,
 	bot_id          TEXT    NOT NULL,
-	conversation_id TEXT    NOT NULL
+	conversation_id TEXT    NOT NULL,
+	user_id         TEXT    NOT NULL
 ) STRICT;
+CREATE INDEX forgotten_user ON forgotten (app_id, user_id);
+
+-- Requests to erase a person. entries says who, as JSON, while it is needed; progress, as JSON, how far it has come.
+CREATE TABLE erasures (
+	id         INTEGER PRIMARY KEY,
+	app_id     TEXT    NOT NULL,
+	entries    BLOB,
+	progress   BLOB    NOT NULL,
+	started_at INTEGER NOT NULL,
+	silent_at  INTEGER,
+	done_at    INTEGER
+) STRICT;
+CREATE INDEX erasures_open ON erasures (id) WHERE done_at IS NULL;
 
 CREATE TABLE state (
 	app_id    TEXT    NOT NULL,
@@ -510,6 +524,7 @@ CREATE TABLE dl_attachments (
 	data            BLOB,
 	created_at      INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX dl_attachments_conversation ON dl_attachments (conversation_id);
 
 -- The audit log: for each app a chain of entries, each sealed with a hash over itself and the entry before. Entries are not
 -- changed, and only those go that audit_ends says are cut off: up to foot. (INSERT OR REPLACE deletes without a trigger.)

@@ -1,0 +1,558 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/directline"
+	"github.com/headsup-bot/headsup/internal/ident"
+	"github.com/headsup-bot/headsup/internal/privacy"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/state"
+)
+
+// people checks [privacy.Store] of a driver that implements it.
+func (s suite) people(t *testing.T) {
+	s.private(t, "PeopleAreFoundByEveryKey", foundByEveryKey)
+	s.private(t, "ExportTellsEverything", exportTellsEverything)
+	s.private(t, "ExportTellsMoreThanAPage", exportTellsManyPages)
+	s.private(t, "ErasureLeavesNothing", erasureLeavesNothing)
+	s.private(t, "ErasureLeavesOthersAlone", erasureLeavesOthers)
+	s.private(t, "ErasureOfWhoWasForgotten", erasesTheForgotten)
+	s.private(t, "NothingIsHandedOutOnceSilent", silentIsSilent)
+	s.private(t, "SharedMessagesStay", sharedMessageStays)
+	s.private(t, "WhoWritesAgainIsNew", newAfterErasure)
+	s.private(t, "TranscriptsArePurged", transcriptsArePurged)
+	if s.Durable {
+		s.private(t, "ErasureGoesOnAfterACrash", func(e *env, _ privacy.Store) { erasureGoesOn(s, e) })
+	}
+}
+
+func (s suite) private(t *testing.T, name string, f func(e *env, p privacy.Store)) {
+	s.promise(t, name, func(e *env) {
+		p, ok := e.Store.(privacy.Store)
+		if !ok {
+			e.Fatalf("%T keeps no promises about people", e.Store)
+		}
+		f(e, p)
+	})
+}
+
+// Somebody is a person whose name is in everything that a store keeps of them.
+type Somebody struct {
+	Name string
+	// Who names them.
+	Who privacy.Who
+}
+
+// Seed makes a store keep something of a person in every place where it may keep anything: each text has the name in it.
+func Seed(t *testing.T, s Store, name string) Somebody {
+	t.Helper()
+	return newEnv(t, s).seed(name)
+}
+
+func (e *env) seed(name string) Somebody {
+	e.ids.CompareAndSwap(0, ident.New())
+	e.wants()
+	user := activity.AccountID("user-" + name)
+	account := activity.ChannelAccount{
+		ID: user, Name: "Name " + name, AADObjectID: "oid-" + name,
+		Extra: jsontext.Value(`{"userPrincipalName":"upn-` + name + `@example.com","email":"mail-` + name + `@example.com"}`),
+	}
+	in := func(id string, kind book.Kind) book.Conversation {
+		key := keyOf(id)
+		s := book.Sighting{
+			Key: key, Kind: kind, Source: book.SourceClaim, VerifiedAt: e.start, At: e.start, TimeZone: "Zone/" + name,
+			Reference: activity.Reference{
+				User: account.Clone(), Bot: &activity.ChannelAccount{ID: "bot"}, ChannelID: key.Channel,
+				Conversation: activity.ConversationAccount{ID: key.Conversation, TenantID: tenant, Name: "Talk of " + name},
+				ServiceURL:   "https://channel.example/", Locale: "de-" + name,
+			},
+		}
+		if kind == book.KindGroup { // where others are, nothing else names them
+			s.TimeZone, s.Reference.Locale, s.Reference.Conversation.Name = "", "", ""
+		}
+		return e.sight(s)
+	}
+	c, old, group := in("talk-"+name, book.KindPersonal), in("old-"+name, book.KindPersonal), in("everybody", book.KindGroup)
+	e.names(c, "ext-"+name)
+	e.tags(c, "tag-"+name)
+	e.seedQueue(c, name)
+	e.seedQueue(old, name+"-old")
+	e.mark(c, headsup.Busy{By: "by-" + name, Reason: "reason-" + name, Until: e.at(time.Hour)})
+
+	for _, s := range []struct {
+		key  headsup.ConversationKey
+		path string
+	}{
+		{c.Key, state.ConversationPath(c.Key)}, {c.Key, state.PrivatePrefix(c.Key) + string(user) + "/"},
+		{group.Key, state.PrivatePrefix(group.Key) + string(user) + "/"}, {c.Key, state.UserPath(c.Key.Channel, user)},
+	} {
+		e.writes(state.Write{Key: state.Key{AppID: app, Tenant: tenant, Path: s.path}, Value: jsontext.Value(`{"likes":"state-` + name + `"}`)})
+	}
+	job := e.jobIn("talk-" + name)
+	job.Once, job.Job.Name, job.Job.Value = "once-"+name, "job-"+name, jsontext.Value(`{"v":"value-`+name+`"}`)
+	job.Job.Reference = c.Reference
+	running := e.starts(job)
+	report := e.progressOf(running, c, "progress-"+name, true, e.start)
+	_, err := e.ProgressJob(e.ctx, report)
+	e.ok(err)
+	_, err = e.CompleteJob(e.ctx, proactive.JobEnd{AppID: app, Number: running.Number, At: e.start, Once: "end-" + name})
+	e.ok(err)
+	elsewhere := e.jobIn("everybody")
+	elsewhere.Job.Reference.User = account.Clone()
+	e.starts(elsewhere)
+
+	for _, to := range []string{
+		`"user":"user-` + name + `"`, `"external_id":"ext-` + name + `"`, `"conversation":"talk-` + name + `"`,
+		`"reference":{"user":{"id":"user-` + name + `"},"conversation":{"id":"x"}}`,
+	} {
+		s := e.scheduleOf(time.Hour)
+		s.Name, s.Key = "schedule-"+name, "key-"+name+to
+		s.Template = jsontext.Value(`{"to":{` + to + `},"text":"template-` + name + `"}`)
+		e.schedule(s)
+	}
+	e.seedEvents(c, group, account, name)
+	e.seedLine(c.Key.Conversation, account, name)
+	e.forgets(old)
+	return Somebody{name, privacy.Who{AppID: app, User: user}}
+}
+
+// seedQueue says things to a conversation that are in every state.
+func (e *env) seedQueue(c book.Conversation, name string) {
+	say := func(what string) outbox.Submission {
+		s := e.message(c)
+		s.Message.Key, s.Message.Fingerprint = "idem-"+what+name, []byte("print")
+		s.Message.Body = jsontext.Value(`{"type":"message","text":"` + what + name + `"}`)
+		s.Message.Value = jsontext.Value(`{"v":"value-` + name + `"}`)
+		s.Message.Target = `{"conversation":"` + string(c.Key.Conversation) + `"}`
+		s.Message.CollapseKey = "collapse-" + what + name
+		return s
+	}
+	sent := e.accept(say("delivered-"))
+	a := e.claimsOnly(1, e.start, sent)[0]
+	e.ok(e.RecordSend(e.ctx, outbox.Send{
+		Delivery: a.Delivery, Fence: a.Fence, Taken: true, Activity: activity.ID("send-" + name), At: e.start,
+	}))
+	o := outcomeOf(a, e.start)
+	o.Activity, o.Detail = activity.ID("activity-"+name), "detail-"+name
+	e.ends(o)
+	e.ok(e.ReviseMessage(e.ctx, outbox.Revision{
+		Message: sent.Message.ID, Body: jsontext.Value(`{"type":"message","text":"edited-` + name + `"}`), At: e.start, NextID: e.nextDelivery,
+	}))
+	a = e.claimsOnly(1, e.start, sent)[0]
+	e.ends(outcomeOf(a, e.start))
+	e.accept(due(say("scheduled-"), e.at(48*time.Hour)))
+	held := e.claimsOnly(1, e.start, e.accept(say("retried-")))[0]
+	r := retryOf(held, e.start, e.at(time.Hour))
+	r.Detail = "detail-" + name
+	e.ends(r)
+	e.accept(say("behind-"))
+}
+
+// seedEvents has things happen that others are told of.
+func (e *env) seedEvents(c, group book.Conversation, who activity.ChannelAccount, name string) {
+	for _, c := range []book.Conversation{c, group} {
+		h := heard(c, "heard-"+name, "", e.start)
+		h.Message.Channel, h.Message.Conversation = string(c.Key.Channel), string(c.Key.Conversation)
+		h.Message.Person.ID, h.Message.Person.Name = string(who.ID), who.Name
+		h.Message.Activity = []byte(`{"type":"message","text":"heard-` + name + `"}`)
+		l := e.lease(c.Key)
+		ops := []headsup.Op{h}
+		if c.Row != group.Row {
+			ops = append(ops, headsup.RecordAnswer{
+				Activity: activity.ID("inbound-" + name), At: e.start,
+				Answer: headsup.Answer{Status: 200, Body: []byte(`{"answer":"answer-` + name + `"}`)},
+			})
+		}
+		e.ok(e.Commit(e.ctx, l, ops))
+		l.Release()
+	}
+}
+
+// seedLine fills the embedded channel.
+func (e *env) seedLine(id activity.ConversationID, who activity.ChannelAccount, name string) {
+	for _, own := range []activity.ConversationID{id, "unmet-" + activity.ConversationID(name)} {
+		e.opens(directline.Conversation{ID: own, AppID: app, Kind: directline.KindPersonal, Name: "Line " + name, User: who, CreatedAt: e.start})
+		for _, text := range []string{"one-", "two-"} {
+			_, _, err := e.Append(e.ctx, own, "key-"+text+name, jsontext.Value(`{"type":"message","text":"`+text+name+`"}`), e.start)
+			e.ok(err)
+		}
+		e.ok(e.SaveAttachment(e.ctx, directline.Attachment{
+			ID: "file-" + string(own), Conversation: own, Name: name + ".txt", ContentType: "text/x-" + name, Data: []byte("data " + name), CreatedAt: e.start,
+		}))
+	}
+	group := directline.Conversation{
+		ID: "line-group", AppID: app, Kind: directline.KindGroup, User: activity.ChannelAccount{ID: "somebody-else"}, CreatedAt: e.start,
+	}
+	_, _, err := e.OpenConversation(e.ctx, group)
+	e.ok(err)
+	_, err = e.AddMembers(e.ctx, group.ID, []activity.ChannelAccount{who})
+	e.ok(err)
+	e.ok(e.SaveAttachment(e.ctx, directline.Attachment{
+		ID: "shown-" + name, Conversation: group.ID, Name: name, Data: []byte("shown " + name), CreatedAt: e.start,
+	}))
+	for _, body := range []string{
+		`{"type":"conversationUpdate","membersAdded":[{"id":"user-` + name + `","name":"Name ` + name + `"},{"id":"other"}]}`,
+		`{"type":"message","from":{"id":"user-` + name + `"},"text":"said-` + name + `","attachments":[{"contentUrl":"https://x/v3/directline/attachments/shown-` + name + `"}]}`,
+		`{"type":"message","from":{"id":"bot"},"recipient":{"id":"user-` + name + `","name":"Name ` + name + `"},"text":"to all"}`,
+	} {
+		_, _, err := e.Append(e.ctx, group.ID, "", jsontext.Value(body), e.start)
+		e.ok(err)
+	}
+}
+
+// Erase erases somebody as a whole.
+func Erase(t *testing.T, s Store, who privacy.Who) privacy.Erasure {
+	t.Helper()
+	return newEnv(t, s).erase(who)
+}
+
+func (e *env) begin(who privacy.Who) privacy.Erasure {
+	e.Helper()
+	p := e.Store.(privacy.Store)
+	entries, err := p.People(e.ctx, who)
+	e.ok(err)
+	if len(entries) == 0 {
+		e.Fatalf("nobody is %+v", who)
+	}
+	x := privacy.Erasure{ID: privacy.ErasureID(ident.New()), AppID: app, Entries: entries, StartedAt: e.at(time.Minute)}
+	e.ok(p.BeginErasure(e.ctx, x))
+	return x
+}
+
+func (e *env) erase(who privacy.Who) privacy.Erasure {
+	e.Helper()
+	x := e.begin(who)
+	e.goesOn(x.ID)
+	p := e.Store.(privacy.Store)
+	done, err := p.Erasure(e.ctx, app, x.ID)
+	e.ok(err)
+	if len(done.Entries) != 0 || !done.DoneAt.Equal(e.at(2*time.Minute)) || !done.SilentAt.Equal(e.at(time.Minute)) {
+		e.Errorf("done, it is %+v", done)
+	}
+	return done
+}
+
+// goesOn brings an erasure to its end, in small steps.
+func (e *env) goesOn(id privacy.ErasureID) {
+	e.Helper()
+	e.silences(id)
+	p := e.Store.(privacy.Store)
+	for more := true; more; {
+		var err error
+		more, err = p.Erase(e.ctx, id, 3)
+		e.ok(err)
+	}
+	e.ok(p.FinishErasure(e.ctx, id, e.at(2*time.Minute)))
+}
+
+func (e *env) silences(id privacy.ErasureID) {
+	e.Helper()
+	for more := true; more; {
+		var err error
+		more, err = e.Store.(privacy.Store).Silence(e.ctx, id, e.at(time.Minute))
+		e.ok(err)
+	}
+}
+
+// exported is everything that is told of somebody, by type.
+func (e *env) exported(who privacy.Who) (all map[string][]string) {
+	e.Helper()
+	p := e.Store.(privacy.Store)
+	entries, err := p.People(e.ctx, who)
+	e.ok(err)
+	all = make(map[string][]string)
+	for _, entry := range entries {
+		e.ok(p.ExportPerson(e.ctx, entry, func(r privacy.Record) error {
+			if !r.Data.IsValid() {
+				e.Errorf("%s is no JSON: %s", r.Type, r.Data)
+			}
+			all[r.Type] = append(all[r.Type], string(r.Data))
+			return nil
+		}))
+	}
+	return all
+}
+
+func foundByEveryKey(e *env, p privacy.Store) {
+	e.seed("ann")
+	e.seed("ben")
+	for _, who := range []privacy.Who{
+		{User: "user-ann", Channel: activity.ChannelDirectLine, Tenant: tenant}, {ExternalID: "ext-ann"}, {ObjectID: "OID-ann"}, {UPN: "UPN-Ann@example.com"},
+		{Email: "mail-ann@EXAMPLE.com"},
+	} {
+		who.AppID = app
+		found, err := p.People(e.ctx, who)
+		e.ok(err)
+		if len(found) != 1 || found[0].User != "user-ann" || found[0].ExternalID != "ext-ann" || found[0].Row == 0 {
+			e.Errorf("%+v is %+v", who, found)
+		}
+	}
+	for _, who := range []privacy.Who{
+		{AppID: "other", User: "user-ann"}, {AppID: app, User: "nobody"}, {AppID: app, User: "user-ann", Channel: activity.ChannelTeams},
+		{AppID: app, ExternalID: "EXT-ANN"},
+	} {
+		if found, err := p.People(e.ctx, who); err != nil || len(found) != 0 {
+			e.Errorf("%+v is %+v, %v", who, found, err)
+		}
+	}
+}
+
+// recordTypes are what a person may have.
+var recordTypes = map[string]int{
+	"person": 1, "conversation": 1, "shared_conversation": 1, "removed_conversation": 1, "tag": 1, "delivery": 11, "answer": 1, "state": 4, "job": 2, "schedule": 4,
+	"event": 0, "line": 3, "line_member": 1, "activity": 5, "file": 2,
+}
+
+func exportTellsEverything(e *env, _ privacy.Store) {
+	ann := e.seed("ann")
+	e.seed("ben")
+	all := e.exported(ann.Who)
+	for kind, n := range recordTypes {
+		if len(all[kind]) != n && n != 0 || len(all[kind]) == 0 {
+			e.Errorf("%d of type %s, want %d: %q", len(all[kind]), kind, n, all[kind])
+		}
+	}
+	text := ""
+	for kind, records := range all {
+		if _, known := recordTypes[kind]; !known {
+			e.Errorf("unknown type %s", kind)
+		}
+		text += strings.Join(records, "\n")
+	}
+	if strings.Contains(text, "ben") {
+		e.Error("it tells of somebody else")
+	}
+	for _, want := range []string{
+		"delivered-ann", "edited-ann", "scheduled-ann", "retried-ann", "behind-ann", "delivered-ann-old", "detail-ann", "activity-ann", "idem-delivered-ann",
+		"collapse-behind-ann", "value-ann", "tag-ann", "ext-ann", "oid-ann", "upn-ann@example.com", "mail-ann@example.com", "Name ann", "Zone/ann",
+		"de-ann", "state-ann", "once-ann", "template-ann", "schedule-ann", "heard-ann", "answer-ann", "inbound-ann", "Line ann", "one-ann", "two-ann",
+		"said-ann", "ann.txt", "Talk of ann",
+	} {
+		if want == "delivered-ann" || strings.Contains(text, want) { // what was edited is not kept
+			continue
+		}
+		e.Errorf("%s is not told", want)
+	}
+}
+
+func exportTellsManyPages(e *env, _ privacy.Store) {
+	c := e.meet("a")
+	const n = 230
+	for range n {
+		e.accept(due(e.message(c), e.at(time.Hour)))
+	}
+	e.forgets(c)
+	if all := e.exported(privacy.Who{AppID: app, User: "user-of-a"}); len(all["delivery"]) != n {
+		e.Errorf("%d deliveries", len(all["delivery"]))
+	}
+}
+
+func erasureLeavesNothing(e *env, p privacy.Store) {
+	ann := e.seed("ann")
+	x := e.erase(ann.Who)
+	if x.Counts["delivery"] != 11 || x.Counts["schedule"] != 4 || x.Counts["conversation"] != 2 || x.Counts["file"] != 2 {
+		e.Errorf("erased %v", x.Counts)
+	}
+	if found, err := p.People(e.ctx, ann.Who); err != nil || len(found) != 0 {
+		e.Errorf("still there: %+v, %v", found, err)
+	}
+	e.counts(nil)
+	for _, id := range []activity.ConversationID{"talk-ann", "unmet-ann"} {
+		_, err := e.DirectLineConversation(e.ctx, id)
+		e.is(err, directline.ErrNotFound)
+	}
+	open, err := p.Erasing(e.ctx, 10)
+	e.ok(err)
+	if len(open) != 0 {
+		e.Errorf("still open: %+v", open)
+	}
+}
+
+func erasureLeavesOthers(e *env, _ privacy.Store) {
+	ben := e.seed("ben")
+	before, counts := e.exported(ben.Who), e.countsNow()
+	ann := e.seed("ann")
+	e.erase(ann.Who)
+	after := e.exported(ben.Who)
+	for kind := range before {
+		if !slices.Equal(before[kind], after[kind]) {
+			e.Errorf("%s was\n%q\nand is\n%q", kind, before[kind], after[kind])
+		}
+	}
+	e.counts(counts)
+}
+
+func (e *env) countsNow() map[outbox.State]int64 {
+	n, err := e.Counts(e.ctx)
+	e.ok(err)
+	return n
+}
+
+func erasesTheForgotten(e *env, p privacy.Store) {
+	c := e.meet("a")
+	e.sayIn(time.Hour, c)
+	e.forgets(c)
+	who := privacy.Who{AppID: app, User: "user-of-a"}
+	e.erase(who)
+	if found, err := p.People(e.ctx, who); err != nil || len(found) != 0 {
+		e.Errorf("still there: %+v, %v", found, err)
+	}
+	e.counts(nil)
+}
+
+// silentIsSilent: claims and sends go on at full speed while somebody is erased; what was handed out before is over when
+// the person is silent, and nothing is handed out after it.
+func silentIsSilent(e *env, p privacy.Store) {
+	c, other := e.meet("a"), e.meet("b")
+	for range 50 {
+		e.say(c, other)
+	}
+	ctx, stop := context.WithCancel(e.ctx)
+	var workers sync.WaitGroup
+	var mu sync.Mutex
+	silent, late := false, 0
+	for range 2 {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				claimed, err := e.Claim(ctx, 4, e.start)
+				if err != nil {
+					continue
+				}
+				for _, a := range claimed.Attempts {
+					mu.Lock()
+					if silent && a.Conversation.Row == c.Row {
+						late++
+					}
+					mu.Unlock()
+					_ = e.RecordOutcome(e.ctx, outcomeOf(a, e.start))
+				}
+			}
+		})
+	}
+	x := e.begin(privacy.Who{AppID: app, User: "user-of-a"})
+	e.silences(x.ID)
+	mu.Lock()
+	silent = true
+	mu.Unlock()
+	if _, err := e.SubmitMessage(e.ctx, e.message(c), false); !errors.Is(err, book.ErrNotFound) {
+		e.Errorf("accepted after it: %v", err)
+	}
+	e.goesOn(x.ID)
+	for e.countsNow()[outbox.StateDelivered] < 50 && e.ctx.Err() == nil { // the other's
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	workers.Wait()
+	if late > 0 {
+		e.Errorf("%d deliveries were handed out after the erasure", late)
+	}
+	e.counts(map[outbox.State]int64{outbox.StateDelivered: 50})
+	_ = p
+}
+
+func sharedMessageStays(e *env, _ privacy.Store) {
+	both := e.sayIn(time.Hour, e.meet("a"), e.meet("b"))
+	e.erase(privacy.Who{AppID: app, User: "user-of-a"})
+	r := e.record(both)
+	if len(r.Deliveries) != 1 || r.Deliveries[0].Key.Conversation != "b" || r.Deliveries[0].State != outbox.StateScheduled || len(r.Message.Body) == 0 {
+		e.Errorf("what is left is %+v", r)
+	}
+	e.counts(map[outbox.State]int64{outbox.StateScheduled: 1})
+}
+
+func newAfterErasure(e *env, p privacy.Store) {
+	x := e.begin(privacy.Who{AppID: app, User: "user-of-a", Channel: func() activity.ChannelID { e.meet("a"); return "" }()})
+	e.silences(x.ID)
+	c := e.meet("a") // in the middle of it
+	e.writes(write(state.UserPath(c.Key.Channel, "user-of-a"), `{"n":1}`, ""))
+	said := e.sayIn(time.Hour, c)
+	e.goesOn(x.ID)
+	found, err := p.People(e.ctx, privacy.Who{AppID: app, User: "user-of-a"})
+	e.ok(err)
+	if len(found) != 1 || found[0].Row == x.Entries[0].Row {
+		e.Errorf("who has written again is %+v", found)
+	}
+	e.stands(said, outbox.StateScheduled)
+	if e.doc(state.UserPath(c.Key.Channel, "user-of-a")).ETag == "" {
+		e.Error("what was remembered since is gone")
+	}
+}
+
+// erasureGoesOn: the process is killed after every step.
+func erasureGoesOn(s suite, e *env) {
+	ann := e.seed("ann")
+	x := e.begin(ann.Who)
+	for range 3 {
+		_, err := e.Store.(privacy.Store).Silence(e.ctx, x.ID, e.at(time.Minute))
+		e.ok(err)
+		e.Store = s.Reopen(e.T, e.Store)
+	}
+	e.silences(x.ID)
+	for range 8 {
+		_, err := e.Store.(privacy.Store).Erase(e.ctx, x.ID, 3)
+		e.ok(err)
+		e.Store = s.Reopen(e.T, e.Store)
+	}
+	open, err := e.Store.(privacy.Store).Erasing(e.ctx, 10)
+	e.ok(err)
+	if len(open) != 1 || open[0].ID != x.ID || len(open[0].Entries) == 0 {
+		e.Fatalf("open is %+v", open)
+	}
+	e.goesOn(x.ID)
+	if found, err := e.Store.(privacy.Store).People(e.ctx, ann.Who); err != nil || len(found) != 0 {
+		e.Errorf("still there: %+v, %v", found, err)
+	}
+	e.counts(nil)
+}
+
+func transcriptsArePurged(e *env, p privacy.Store) {
+	e.opens(e.line("c"))
+	day := 24 * time.Hour
+	for i, at := range []time.Time{e.at(-100 * day), e.at(-50 * day), e.at(-40 * day), e.at(-day)} {
+		_, _, err := e.Append(e.ctx, "c", "", jsontext.Value(`{"type":"message","text":"a text that is longer than nothing"}`), at)
+		e.ok(err)
+		e.ok(e.SaveAttachment(e.ctx, directline.Attachment{ID: string(rune('a' + i)), Conversation: "c", Data: []byte("x"), CreatedAt: at}))
+	}
+	old := e.opens(e.line("d"))
+	_, _, err := e.Append(e.ctx, old.ID, "", jsontext.Value(`{"type":"message","text":"a text that is longer than nothing"}`), e.at(-100*day))
+	e.ok(err)
+	total := privacy.TranscriptPurged{}
+	for mark := (privacy.TranscriptMark{}); ; {
+		done, err := p.PurgeTranscripts(e.ctx, privacy.TranscriptPurge{
+			ContentBefore: e.at(-30 * day), RecordsBefore: e.at(-90 * day), After: mark, Limit: 2,
+		})
+		e.ok(err)
+		total.Contents += done.Contents
+		total.Records += done.Records
+		total.Files += done.Files
+		if mark = done.Next; mark == (privacy.TranscriptMark{}) {
+			break
+		}
+	}
+	if total.Contents != 3 || total.Records != 1 || total.Files != 3 {
+		e.Errorf("purged %+v", total)
+	}
+	history, err := e.History(e.ctx, "c", 0, 10)
+	e.ok(err)
+	if len(history) != 3 || history[0].Seq != 2 || strings.Contains(string(history[1].Body), "text") || !strings.Contains(string(history[2].Body), "text") {
+		e.Errorf("the history is %+v", history)
+	}
+	e.appends(old.ID, "", `{"type":"message"}`, 2)
+	_, err = e.LoadAttachment(e.ctx, "c")
+	e.is(err, directline.ErrNotFound)
+	_, err = e.LoadAttachment(e.ctx, "d")
+	e.ok(err)
+}
