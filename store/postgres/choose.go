@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -136,10 +137,11 @@ func (c *choosing) closes(r *route) {
 	c.store.routes.close(r, atLeast(c.store.cfg.Pace.Next(r.way, "", c.now), c.now))
 }
 
-// putOff leaves alone whose conversations have no room, until they may have some. The index by due time keeps them.
-func (t *tx) putOff(ctx context.Context, late []*head) error {
+// putOff leaves alone whose conversations have no room, until they may have some, and tells how many these are: others
+// may have locked some of them. The index by due time keeps them.
+func (t *tx) putOff(ctx context.Context, late []*head) (n int, err error) {
 	if len(late) == 0 {
-		return nil
+		return 0, nil
 	}
 	ids, where := make([]int64, len(late)), make([]int64, len(late))
 	var due times
@@ -148,10 +150,13 @@ func (t *tx) putOff(ctx context.Context, late []*head) error {
 		due.add(h.until)
 		t.later(h.until)
 	}
-	_, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
+	tag, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
 			SELECT n.id, n.due FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (id, conversation, due)
 			JOIN turns t ON t.conversation = n.conversation FOR NO KEY UPDATE OF t SKIP LOCKED)
 		UPDATE deliveries d SET waits = 2, due_at = l.due FROM locked l WHERE d.id = l.id AND d.waits = 1 AND d.state = 2`,
 		ids, where, []pgtype.Timestamptz(due))
-	return err
+	if n = int(tag.RowsAffected()); n < len(late) {
+		time.AfterFunc(lookSoon, t.store.wakeHere)
+	}
+	return n, err
 }

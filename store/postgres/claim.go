@@ -85,7 +85,8 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			return step, err
 		}
 		t.choose(p)
-		if err := t.putOff(ctx, p.late); err != nil {
+		late, err := t.putOff(ctx, p.late)
+		if err != nil {
 			return step, err
 		}
 		attempts, over, err := t.takeChosen(ctx, p.chosen, now)
@@ -94,15 +95,15 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 		}
 		step.attempts = append(step.attempts, attempts...)
 		t.tellRoutes() // of successors of those that were dropped
-		dropped += over + len(p.late)
+		dropped += over + late
 		switch {
 		case dropped >= dropHeads:
 			step.unfinished = true
 			return step, nil
-		case len(step.attempts) == n || !p.more && over == 0 && len(p.late) == 0 || 2*(len(attempts)+over) < len(p.chosen):
-			// Of the last, others have locked the conversations of most. They may wait for those that this claim has taken, so
-			// it ends here; there is another one soon.
-			step.nextDue, err = t.nextDue(ctx, due, len(p.late) > 0 || dropped > 0)
+		case len(step.attempts) == n || !p.more && over == 0 && late == 0, 2*(len(attempts)+over+late) < len(p.chosen)+len(p.late):
+			// Where others have locked the conversations of most of those who were chosen last, they may wait for those that
+			// this claim has taken. So it ends, and there is another one soon.
+			step.nextDue, err = t.nextDue(ctx, due, late > 0 || dropped > 0)
 			return step, err
 		}
 	}

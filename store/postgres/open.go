@@ -65,6 +65,7 @@ type Store struct {
 	outcomes *group[*verdict]
 	takes    *group[*taking]
 	releases *group[releasing]
+	commits  *group[*committing]
 	looks    *group[*looking]
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
@@ -212,6 +213,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	})
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.commits = newGroup(s.cfg.Logger, committers, s.commitAll)
 	s.looks = newGroup(s.cfg.Logger, committers, s.lookUp)
 	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
 	s.sharing.calls = newGroup(s.cfg.Logger, committers, s.countCallings)
@@ -286,6 +288,7 @@ func (s *Store) shut() {
 	s.accepts.close()
 	s.outcomes.close()
 	s.takes.close()
+	s.commits.close()
 	s.releases.close()
 	s.looks.close()
 	s.pausing.close()

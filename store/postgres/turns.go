@@ -288,6 +288,15 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 			return fmt.Errorf("postgres: commit: unknown op %T", op)
 		}
 	}
+	if c := plain(held, ops); c != nil {
+		if err := s.commits.do(ctx, c); err != nil {
+			return err
+		}
+		if c.lost {
+			return headsup.ErrLeaseLost
+		}
+		return nil
+	}
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
 		if err := t.extend(ctx, held, others...); err != nil {
 			return err
@@ -363,8 +372,8 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 }
 
 func (t *tx) recordAnswer(l *lease, op headsup.RecordAnswer) {
-	t.last.Queue(`INSERT INTO inbound (conversation, activity_id, status, body, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (conversation, activity_id) DO UPDATE SET status = excluded.status, body = excluded.body, at = excluded.at`,
-		keyHash(l.key), clean(string(op.Activity)), op.Answer.Status, orNil(op.Answer.Body), op.At)
+	var a answerArrays
+	a.add(l, op)
+	a.queue(t)
 	t.last.Queue("UPDATE turns SET last_inbound_at = $2 WHERE key = $1 AND conversation IS NOT NULL", l.turn, op.At)
 }
