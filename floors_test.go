@@ -60,8 +60,9 @@ var floors = map[string]int{
 	"internal/config":         7,
 	"web":                     7,
 	"server":                  8,
-	"internal/cli":            9,
-	"cmd/headsup":             10,
+	"internal/doctor":         9,
+	"internal/cli":            10,
+	"cmd/headsup":             11,
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
@@ -80,6 +81,9 @@ var floors = map[string]int{
 // sameFloor lists the arrows within a floor, each with its reason.
 var sameFloor = map[string]string{
 	"internal/httpapi → internal/webhook": "the API is how webhooks are managed",
+
+	"internal/access → internal/audit": "a key's id is made where the key is, and its entry in the log names it",
+	"internal/audit → api":             "an entry is verified as the API and exports have it",
 
 	"outbox → book":     "an attempt carries the conversation that it goes to",
 	"schedule → outbox": "what an occurrence tells is accepted in the transaction that makes it a row",

@@ -25,6 +25,7 @@ const (
 	topics        = "/v1/topics"
 	jobs          = "/v1/jobs"
 	keys          = "/v1/keys"
+	auditLog      = "/v1/audit"
 )
 
 // Limits of a call.

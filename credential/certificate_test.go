@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/headsup-bot/headsup/credential"
 )
 
 // newCertificate is a certificate and its key, as PEM.
@@ -34,4 +36,26 @@ func newCertificate(t *testing.T) []byte {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
 	)
+}
+
+// TestTheEndOfACertificateIsKnown, and that of a secret is not.
+func TestTheEndOfACertificateIsKnown(t *testing.T) {
+	t.Parallel()
+	proof, err := credential.Certificate(newCertificate(t), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		proof credential.Proof
+		known bool
+	}{{proof, true}, {credential.Secret("s"), false}} {
+		s, err := credential.New(credential.Config{AppID: appID, Tenant: tenant, Proof: c.proof})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin, end, known := s.Ends()
+		if known != c.known || known && (!begin.Before(time.Now()) || !end.After(time.Now()) || end.After(time.Now().Add(2*time.Hour))) {
+			t.Errorf("%v: from %v to %v, known %v", c.proof, begin, end, known)
+		}
+	}
 }

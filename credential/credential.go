@@ -55,6 +55,9 @@ var (
 	}
 )
 
+// Audience is who the tokens are for, as they say it themselves.
+func (c Cloud) Audience() string { return strings.TrimSuffix(c.Scope, "/.default") }
+
 // Config makes a [Source].
 type Config struct {
 	// AppID is the bot's. Required.

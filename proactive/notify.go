@@ -16,6 +16,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -156,6 +157,9 @@ func (e *Engine) addressed(ctx context.Context, n headsup.Notification) (outbox.
 	sub, due, err := e.draft(ctx, n)
 	if err != nil {
 		return sub, nil, err
+	}
+	if n.To.Everyone || n.To.Tag != "" {
+		audit.FromContext(ctx).Made(string(notificationID(sub.Message.ID)))
 	}
 	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
 		return sub, nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/schedule"
@@ -106,6 +107,7 @@ func (e *Engine) newSchedule(ctx context.Context, n NewSchedule) (s schedule.Sch
 		ID: schedule.ID(ident.New()), AppID: e.cfg.AppID, Name: n.Name, Key: n.Key, Missed: n.Missed, Grace: n.Grace,
 		Revision: 1, CreatedAt: now, UpdatedAt: now,
 	}
+	audit.FromContext(ctx).About(s.ID.String())
 	if err := checkName("idempotency_key", n.Key); err != nil {
 		return s, err
 	}

@@ -39,6 +39,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if a.appID, err = s.ownAppID(ctx); err != nil {
 		return err
 	}
+	if err := s.openAudit(ctx, a.appID); err != nil {
+		return err
+	}
 	if err := s.openKeyring(a.appID); err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.verifier, a.out = verifier, s.ways(client, a)
+	a.verifier, a.out = watched{verifier, s.audit}, s.ways(client, a)
 	if err := s.makeEngine(a); err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ type Azure struct {
 	TokenFile        string
 	ManagedIdentity  bool
 
+	// SecretEnds is the day on which Secret expires, as 2006-01-02, for those who look after it; empty if nobody has said.
+	SecretEnds string
+
 	// Tenants are those whose people are heard. None means all.
 	Tenants []string
 
@@ -109,7 +112,7 @@ func properHost(host string) bool {
 
 // validateNone looks for settings that do nothing without an app id.
 func (a Azure) validateNone() error {
-	if a.proofs() > 0 || a.Tenant != "" || len(a.Tenants)+len(a.Callers)+len(a.ServiceHosts) > 0 || a.Emulator || a.CertificateChain ||
+	if a.proofs() > 0 || a.Tenant != "" || len(a.Tenants)+len(a.Callers)+len(a.ServiceHosts) > 0 || a.Emulator || a.CertificateChain || a.SecretEnds != "" ||
 		a.LoginURL != "" || a.MetadataURL != "" || a.EntraMetadataURL != "" || a.RootsFile != "" {
 		return wrong("azure.app_id", "is needed with other settings of azure: without it nobody's tokens are looked at, and none are sent")
 	}
@@ -166,7 +169,7 @@ func (a Azure) roots() (*x509.CertPool, error) {
 }
 
 // verifier says who is let in at /api/messages.
-func (a Azure) verifier(log *slog.Logger) (auth.Verifier, error) {
+func (a Azure) verifier(log *slog.Logger) (*auth.Tokens, error) {
 	roots, err := a.roots()
 	if err != nil {
 		return nil, err
@@ -190,6 +193,13 @@ func (a Azure) verifier(log *slog.Logger) (auth.Verifier, error) {
 	return v, nil
 }
 
+// cloud is where the bot's own tokens come from.
+func (a Azure) cloud() credential.Cloud {
+	c := clouds[a.Cloud].out
+	c.Login = cmp.Or(a.LoginURL, c.Login)
+	return c
+}
+
 // tokens are what channels are called with.
 func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) {
 	roots, err := a.roots()
@@ -200,8 +210,7 @@ func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := clouds[a.Cloud].out
-	c.Login = cmp.Or(a.LoginURL, c.Login)
+	c := a.cloud()
 	login, err := url.Parse(c.Login)
 	s, err := credential.New(credential.Config{
 		AppID: a.AppID, Tenant: a.Tenant, Proof: proof, Cloud: c, RootCAs: roots, Logger: log,
@@ -246,7 +255,7 @@ func (s *Server) register() (verifier auth.Verifier, client *connector.Client, e
 		return verifier, client, err
 	}
 	if verifier, err = a.verifier(s.log); err != nil {
-		return nil, nil, err
+		return nil, nil, err // and not a verifier that is nil inside
 	}
 	if s.tokens, err = a.tokens(s.log); err != nil {
 		return nil, nil, err

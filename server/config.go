@@ -101,6 +101,13 @@ type Config struct {
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
 
+	// Audit says how the log of who did what is kept. The zero value chains its entries without a key, and keeps them.
+	Audit Audit
+
+	// ConfigHash tells configurations apart in that log: a hash of all settings but secrets, as [Config] does not know
+	// where they came from. Empty is none.
+	ConfigHash string
+
 	// Pace are the limits that channels are kept within, as [pace.ParseProfiles] reads them. None means the published ones.
 	Pace []string
 
@@ -164,7 +171,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.validatePace(), c.validateDatabase())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

@@ -36,9 +36,9 @@ func (s *Server) entry() adminkey.Entry {
 		here = net.JoinHostPort("localhost", port)
 	}
 	if s.cfg.TLS.on() {
-		return adminkey.Entry{Secret: s.local, URL: s.url, Dial: here}
+		return adminkey.Entry{Secret: s.local, URL: s.url, Dial: here, Admin: s.AdminURL()}
 	}
-	return adminkey.Entry{Secret: s.local, URL: "http://" + here}
+	return adminkey.Entry{Secret: s.local, URL: "http://" + here, Admin: s.AdminURL()}
 }
 
 // forDevelopment answers in place of what is only there in development mode.

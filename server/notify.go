@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/internal/audit"
+	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -38,7 +40,8 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 		answerNotify(w, r, http.StatusBadRequest, notifyAnswer{Error: err.Error()})
 		return
 	}
-	accepted, err := s.engine.Notify(r.Context(), headsup.Notification{To: headsup.Target{Everyone: true}, Text: text})
+	acting, _ := httpapi.Do(s.audit, s.keys, r, audit.BroadcastSend, audit.Detail{"to": "everyone"})
+	accepted, err := s.engine.Notify(acting, headsup.Notification{To: headsup.Target{Everyone: true}, Text: text})
 	wrong, isWrong := errors.AsType[*proactive.FieldError](err)
 	switch {
 	case isWrong:

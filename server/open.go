@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/headsup-bot/headsup/internal/secretfile"
 )
@@ -89,6 +90,9 @@ func (a Azure) validateIDs() error {
 	}
 	if domain.MatchString(a.Tenant) && (a.Emulator || len(a.Callers) > 0) {
 		errs = append(errs, wrong("azure.tenant", "must be the tenant's id, a GUID, with azure.emulator and azure.callers: tokens name it so"))
+	}
+	if _, err := time.Parse(time.DateOnly, a.SecretEnds); err != nil && a.SecretEnds != "" {
+		errs = append(errs, wrong("azure.secret_ends", "%q is not a day such as 2027-05-31", a.SecretEnds))
 	}
 	for _, t := range a.Tenants {
 		if !guid.MatchString(t) {

@@ -17,10 +17,10 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 		inbound, connector = wire.Inbound(bot), wire.Connector(faults.Connector(connector))
 	}
 	mux.Handle("/api/messages", inbound)
-	notify := httpapi.Require(s.keys, access.Broadcast, s.log, http.HandlerFunc(s.notify))
+	notify := s.door().Require(access.Broadcast, http.HandlerFunc(s.notify))
 	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{
-		Engine: s.engine, Keys: s.keys, Transcripts: s.channel, Webhooks: s.webhooks, People: s.people, Closing: s.closing,
+		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Webhooks: s.webhooks, People: s.people, Closing: s.closing,
 		Backup: s.backup, Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())

@@ -32,6 +32,7 @@ import (
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/webhook"
@@ -74,6 +75,7 @@ type Server struct {
 	http     *http.Server
 	closing  chan struct{}
 
+	audit *audit.Log
 	keys  *access.Keyring
 	local access.Secret // for commands on this machine
 }
@@ -169,6 +171,9 @@ func placeholderAppID() string {
 // those that run and the deliveries that are being sent finish for at most DrainTimeout, and closes the store. A clean
 // drain returns nil. Run it once.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.auditStart(ctx); err != nil {
+		return errors.Join(err, s.release())
+	}
 	stopBeside := serveBeside(s.plain, s.redirect, s.log)
 	var routes http.Handler
 	if s.admin != nil {
@@ -189,6 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer endKeeping()
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
+	keeping.Go(func() { s.audit.Run(keep) })
 	keeping.Go(func() { s.people.Run(keep) })
 	if s.tokens != nil {
 		keeping.Go(func() { s.tokens.Run(keep) })
@@ -222,6 +228,7 @@ func (s *Server) Run(ctx context.Context) error {
 	endKeeping()
 	keeping.Wait()
 	failure = errors.Join(failure, <-hearing)
+	s.auditStop(ctx)
 	s.log.InfoContext(ctx, "drain ended", "clean", clean, "took", time.Since(began).Round(time.Millisecond).String())
 	stopBeside()
 	stopAdmin()

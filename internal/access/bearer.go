@@ -11,6 +11,10 @@ import (
 type Refusal struct {
 	// Reason is a sentence for people. It repeats nothing that the caller sent.
 	Reason string
+	// Cause is a stable word for the reason.
+	Cause string
+	// Key is the id of the key that was presented, where it was the right text of one that is not good; empty otherwise.
+	Key string
 	// Invalid reports that a key was given, and was not good. Otherwise there was none.
 	Invalid bool
 	// RetryAfter is how long to wait when there were too many requests. 0 when that is not the reason.
@@ -26,7 +30,7 @@ func (e *Refusal) Limited() bool { return e.RetryAfter > 0 }
 // it has no such header at all.
 func bearer(r *http.Request) (s Secret, present bool, refused *Refusal) {
 	if inQuery(r.URL) {
-		return Secret{}, true, &Refusal{Invalid: true,
+		return Secret{}, true, &Refusal{Invalid: true, Cause: "in_url",
 			Reason: "a key in the URL ends in logs and histories: revoke it, and send the new one in the Authorization header"}
 	}
 	values := r.Header.Values("Authorization")
@@ -35,11 +39,11 @@ func bearer(r *http.Request) (s Secret, present bool, refused *Refusal) {
 		return Secret{}, false, nil
 	case 1:
 	default:
-		return Secret{}, true, &Refusal{Invalid: true, Reason: "there is more than one Authorization header"}
+		return Secret{}, true, &Refusal{Invalid: true, Cause: "malformed", Reason: "there is more than one Authorization header"}
 	}
 	scheme, text, _ := strings.Cut(values[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return Secret{}, true, &Refusal{Invalid: true, Reason: "the Authorization header must be Bearer, a space and the key"}
+		return Secret{}, true, &Refusal{Invalid: true, Cause: "malformed", Reason: "the Authorization header must be Bearer, a space and the key"}
 	}
 	if _, ok := idOf(text); !ok {
 		text = "" // hashed all the same

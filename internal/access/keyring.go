@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/headsup-bot/headsup/internal/audit"
 )
 
 const (
@@ -97,7 +99,7 @@ func New(cfg Config) (*Keyring, error) {
 // otherwise shut out all that share its address.
 func (k *Keyring) Enter(r *http.Request) (Identity, error) {
 	if k == nil {
-		return Identity{}, &Refusal{Reason: "nobody is let in here"}
+		return Identity{}, &Refusal{Cause: "no_keys", Reason: "nobody is let in here"}
 	}
 	secret, present, refused := bearer(r)
 	switch {
@@ -106,7 +108,7 @@ func (k *Keyring) Enter(r *http.Request) (Identity, error) {
 	case !present && k.cfg.Open:
 		return Identity{Kind: KindDevelopment, Scopes: ScopesOf(Admin)}, nil
 	case !present:
-		return Identity{}, &Refusal{Reason: "a key is needed; send it as: Authorization: Bearer hup_…"}
+		return Identity{}, &Refusal{Cause: "missing", Reason: "a key is needed; send it as: Authorization: Bearer hup_…"}
 	}
 	if k.isLocal(r, secret) {
 		return Identity{Kind: KindLocal, Scopes: ScopesOf(Admin)}, nil
@@ -124,14 +126,14 @@ func (k *Keyring) check(r *http.Request, secret Secret) (Identity, error) {
 	}
 	switch {
 	case !key.Hash.matches(secret, err == nil):
-		return Identity{}, k.failed(r, &Refusal{Invalid: true, Reason: "the key is not valid"})
+		return Identity{}, k.failed(r, &Refusal{Invalid: true, Cause: "wrong", Reason: "the key is not valid"})
 	case !key.RevokedAt.IsZero():
-		return Identity{}, k.failed(r, &Refusal{Invalid: true, Reason: "the key was revoked"})
+		return Identity{}, k.failed(r, &Refusal{Invalid: true, Cause: "revoked", Key: key.ID, Reason: "the key was revoked"})
 	case key.Expired(now):
-		return Identity{}, k.failed(r, &Refusal{Invalid: true, Reason: "the key has expired"})
+		return Identity{}, k.failed(r, &Refusal{Invalid: true, Cause: "expired", Key: key.ID, Reason: "the key has expired"})
 	}
 	if wait, ok := k.use(key, now); !ok {
-		return Identity{}, &Refusal{Reason: "the key is good for fewer requests per minute", RetryAfter: wait}
+		return Identity{}, &Refusal{Cause: "key_rate", Key: key.ID, Reason: "the key is good for fewer requests per minute", RetryAfter: wait}
 	}
 	return Identity{Kind: KindKey, KeyID: key.ID, Name: key.Name, Scopes: key.Scopes, Until: key.ExpiresAt}, nil
 }
@@ -140,7 +142,7 @@ func (k *Keyring) check(r *http.Request, secret Secret) (Identity, error) {
 func (k *Keyring) failed(r *http.Request, refused *Refusal) error {
 	wait, ok := k.failures.failed(k.cfg.ClientAddr(r), k.cfg.Now())
 	if !ok {
-		refused = &Refusal{Invalid: true, Reason: "too many wrong keys from this address", RetryAfter: wait}
+		refused = &Refusal{Invalid: true, Cause: "too_many_wrong_keys", Reason: "too many wrong keys from this address", RetryAfter: wait}
 	}
 	k.cfg.Logger.DebugContext(r.Context(), "caller refused", "reason", refused.Reason, "limited", refused.Limited())
 	return refused
@@ -249,6 +251,7 @@ func (k *Keyring) Create(ctx context.Context, by Identity, want NewKey) (Key, Se
 	}
 	id := random(idLength)
 	secret := newSecret(id)
+	audit.FromContext(ctx).About(id)
 	key, err := k.cfg.Store.CreateAPIKey(ctx, Key{
 		ID: id, AppID: k.cfg.AppID, Name: want.Name, Scopes: want.Scopes, Hash: secret.Hash(),
 		RatePerMinute: want.RatePerMinute, CreatedAt: now, CreatedBy: by.KeyID, ExpiresAt: want.ExpiresAt,
@@ -283,6 +286,14 @@ func (k *Keyring) upToDate(key Key) Key {
 		key.LastUsedAt = used.UTC()
 	}
 	return key
+}
+
+// From is the address that a request comes from; the zero Addr when nobody knows.
+func (k *Keyring) From(r *http.Request) netip.Addr {
+	if k == nil {
+		return peer(r)
+	}
+	return k.cfg.ClientAddr(r)
 }
 
 // Now is the keyring's clock, by which keys expire.

@@ -17,7 +17,8 @@ import (
 )
 
 // FileName is the file's name in the data directory. Its first line is the secret, the second the URL at which the server
-// is to be called, the third the address that leads there from this machine, where the URL's host does not.
+// is to be called, the third the address that leads there from this machine, where the URL's host does not, and the fourth the URL
+// of its admin listener.
 const FileName = "admin.key"
 
 // maxFile is how much of a file is read, in bytes.
@@ -31,6 +32,8 @@ type Entry struct {
 	URL string
 	// Dial is the address to connect to, host:port. Empty is the URL's.
 	Dial string
+	// Admin is the URL of the admin listener; empty if there is none.
+	Admin string
 }
 
 // ErrNone: there is no such file, or it is somebody else's.
@@ -50,7 +53,7 @@ func Write(dir string, e Entry) (err error) {
 			err = fmt.Errorf("write the secret for commands: %w", err)
 		}
 	}()
-	_, err = fmt.Fprintf(f, "%s\n%s\n%s\n", e.Secret.Reveal(), e.URL, e.Dial)
+	_, err = fmt.Fprintf(f, "%s\n%s\n%s\n%s\n", e.Secret.Reveal(), e.URL, e.Dial, e.Admin)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -88,7 +91,7 @@ func Read(dir string) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s %w", path, err)
 	}
-	return Entry{Secret: s, URL: lines[1], Dial: lines[2]}, nil
+	return Entry{Secret: s, URL: lines[1], Dial: lines[2], Admin: lines[3]}, nil
 }
 
 // ReadKey reads a file whose first line is an API key. Its owner and its group may have access to it, nobody else.
@@ -105,7 +108,7 @@ func ReadKey(path string) (access.Secret, error) {
 }
 
 // read returns the first lines of a file to which nobody in others has access.
-func read(path string, others os.FileMode) (lines [3]string, err error) {
+func read(path string, others os.FileMode) (lines [4]string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return lines, err

@@ -43,7 +43,6 @@ const (
 	ScheduleChange Action = "schedule.change"
 	SchedulePause  Action = "schedule.pause"
 	ScheduleResume Action = "schedule.resume"
-	ScheduleFire   Action = "schedule.run"
 	ScheduleDelete Action = "schedule.delete"
 
 	BroadcastSend          Action = "broadcast.send"
@@ -59,12 +58,9 @@ const (
 
 	ConversationChange Action = "conversation.change"
 	ConversationForget Action = "conversation.forget"
-	ConversationRead   Action = "conversation.read"
 
 	PersonExport Action = "person.export"
 	PersonErase  Action = "person.erase"
-
-	ReferencesImport Action = "references.import"
 
 	BackupMake    Action = "backup.make"
 	BackupRestore Action = "backup.restore"
@@ -90,9 +86,9 @@ const (
 func Actions() []Action {
 	return []Action{
 		KeyCreate, KeyRevoke, WebhookCreate, WebhookChange, WebhookDelete, WebhookRotate, WebhookReplay, ScheduleCreate,
-		ScheduleChange, SchedulePause, ScheduleResume, ScheduleFire, ScheduleDelete, BroadcastSend, NotificationCancel,
+		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, BroadcastSend, NotificationCancel,
 		NotificationRecall, NotificationEdit, NotificationReschedule, DeliveryReplay, DeliverySettle, PauseEnd,
-		ConversationChange, ConversationForget, ConversationRead, PersonExport, PersonErase, ReferencesImport, BackupMake,
+		ConversationChange, ConversationForget, PersonExport, PersonErase, BackupMake,
 		BackupRestore, ServerStart, ServerStop, LogCut, TokenRefused, KeyRefused, ScopeDenied, RateLimited, URLRefused,
 	}
 }
@@ -134,8 +130,11 @@ type Act struct {
 // Detail is the members of an entry's JSON object. Values are numbers, booleans, short texts and lists of these.
 type Detail map[string]any
 
-// maxDetail bounds an entry's detail in bytes.
-const maxDetail = 2 << 10
+// maxDetail bounds an entry's detail in bytes, maxAlso how many things are named that were made together with the first.
+const (
+	maxDetail = 2 << 10
+	maxAlso   = 64
+)
 
 // text is the detail as it is kept and hashed.
 func (d Detail) text() string {
@@ -160,6 +159,23 @@ type Pending struct {
 // About sets what the act is done to, for what has no id before it is made.
 func (p *Pending) About(object string) {
 	p.change(func(a *Act) { a.Object = object })
+}
+
+// Made adds one of the things that the act makes: the first is its object, and more of them stand in the detail as also.
+func (p *Pending) Made(id string) {
+	p.change(func(a *Act) {
+		if a.Object == "" {
+			a.Object = id
+			return
+		}
+		if a.Detail == nil {
+			a.Detail = Detail{}
+		}
+		also, _ := a.Detail["also"].([]string)
+		if len(also) < maxAlso {
+			a.Detail["also"] = append(also, id)
+		}
+	})
 }
 
 // Note adds a member to the detail.

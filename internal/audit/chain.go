@@ -35,8 +35,8 @@ const Plain = "sha256"
 
 // Key seals entries, so that whoever can write the database cannot make them up.
 type Key struct {
-	secret []byte
-	seal   string
+	mac  func() hash.Hash // a function, since fmt prints what fields hold
+	seal string
 }
 
 // minKey is how many bytes a key has at least.
@@ -48,7 +48,10 @@ func NewKey(text string) (*Key, error) {
 		return nil, fmt.Errorf("has %d bytes, and must have at least %d random ones, as \"openssl rand -hex 32\" makes them", len(text), minKey)
 	}
 	id := sha256.Sum256([]byte("headsup audit key id\x00" + text))
-	return &Key{secret: []byte(text), seal: "hmac-sha256:" + hex.EncodeToString(id[:4])}, nil
+	return &Key{
+		mac:  func() hash.Hash { return hmac.New(sha256.New, []byte(text)) },
+		seal: "hmac-sha256:" + hex.EncodeToString(id[:4]),
+	}, nil
 }
 
 // Seal is what entries that are sealed with the key say of it: the method, and which key it is.
@@ -62,12 +65,6 @@ func (k *Key) Seal() string {
 // String tells which key it is, not the key.
 func (k *Key) String() string { return k.Seal() }
 
-// GoString is as String.
-func (k *Key) GoString() string { return k.Seal() }
-
-// Format implements [fmt.Formatter]: whatever the verb, the key is not told.
-func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.Seal())) }
-
 // LogValue implements [slog.LogValuer].
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.Seal()) }
 
@@ -75,7 +72,7 @@ func (k *Key) hash() hash.Hash {
 	if k == nil {
 		return sha256.New()
 	}
-	return hmac.New(sha256.New, k.secret)
+	return k.mac()
 }
 
 // Entry is an act as it stands in the log. It does not change.

@@ -112,6 +112,9 @@ func (l *Log) Entries(ctx context.Context, f Filter) ([]Entry, error) {
 // Ends returns where the log begins and ends.
 func (l *Log) Ends(ctx context.Context) (Ends, error) { return l.cfg.Store.AuditEnds(ctx, l.cfg.AppID) }
 
+// Seal tells how new entries are sealed.
+func (l *Log) Seal() string { return l.cfg.Key.Seal() }
+
 // Person names a person, or a conversation that may be one's, in the log: a keyed hash of what identifies them, by which
 // entries can be found by those who know that, and nobody can be by the entries. kind is a word such as person or
 // conversation.

@@ -38,10 +38,12 @@ type commands struct {
 	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`
 	Pauses        pauseCommands        `cmd:"" help:"See what is left alone because a channel asks for it."`
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
+	Audit         auditCommands        `cmd:"" help:"See who did what, and check that the record is whole."`
 	Backup        backup               `cmd:"" help:"Copy everything that the server keeps into a file."`
 	Restore       restore              `cmd:"" help:"Make a data directory from a backup."`
 	Simulate      simulate             `cmd:"" help:"Tell many people something on a channel that only pretends, and see how it went."`
 	FakeChannel   fakeChannel          `cmd:"" name:"fake-channel" help:"Be a channel that only pretends, for tests of bots."`
+	Doctor        doctorCommand        `cmd:"" help:"Say what is wrong with the installation, and what to do."`
 	Config        configuration        `cmd:"" help:"Look at the configuration."`
 	Completion    completion           `cmd:"" help:"Print the completion script of a shell."`
 	Version       version              `cmd:"" help:"Print the version."`

@@ -132,12 +132,13 @@ func serverConfig(c config.Loaded) server.Config {
 			AllowRemote: c.Admin.AllowRemote, Pprof: c.Admin.Pprof,
 		},
 		Azure: server.Azure{
-			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(),
+			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(), SecretEnds: c.Azure.SecretEnds,
 			CertificateFile: c.Azure.CertificateFile, CertificateChain: c.Azure.CertificateChain, TokenFile: c.Azure.TokenFile,
 			ManagedIdentity: c.Azure.ManagedIdentity, Tenants: c.Azure.Tenants, Callers: c.Azure.Callers, Emulator: c.Azure.Emulator,
 			ServiceHosts: c.Azure.ServiceHosts, LoginURL: c.Azure.LoginURL, MetadataURL: c.Azure.MetadataURL,
 			EntraMetadataURL: c.Azure.EntraMetadataURL, RootsFile: c.Azure.RootsFile,
 		},
+		Audit:   server.Audit{Key: c.Audit.Key.Reveal(), Retention: c.Audit.Retention},
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}

@@ -12,8 +12,6 @@ import (
 	"testing"
 )
 
-const openApp, openTenant = "2f7c1e0a-9d3b-4c55-8a10-b5d7f0e61234", "0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d"
-
 // refusal starts the program as a process of its own with a configuration file, and returns what it says when it ends.
 func refusal(t *testing.T, data, file string) (code int, stderr string) {
 	t.Helper()

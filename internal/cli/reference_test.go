@@ -23,7 +23,7 @@ const preface = `# The command line
 This page is written from the program's source by ` + "`make generate`" + `; change it there. ` + "`headsup COMMAND --help`" + ` says the same.
 
 ` + "`headsup serve` runs the server, and `headsup playground` one to try bots with. The other commands go through the running one," + `
-which ` + "`--server` or `HEADSUP_SERVER` names; `simulate`, `fake-channel`, `config`, `completion` and `version`" + `
+which ` + "`--server` or `HEADSUP_SERVER` names; `doctor`, `simulate`, `fake-channel`, `config`, `completion` and `version`" + `
 need none.
 
 **Exit codes.** 0: done. 1: something failed: the server refused, could not be reached, or a message was not delivered.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/config"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/postgres"
@@ -65,7 +67,7 @@ func (c restore) Run(ctx context.Context, s streams, l *config.Loader) error {
 		where = "the database"
 		held, err = holdDatabase(ctx, loaded)
 	} else {
-		held, err = c.makeData(ctx, loaded.Data)
+		held, err = c.makeData(ctx, loaded)
 	}
 	if err != nil {
 		return err
@@ -79,15 +81,16 @@ func (c restore) Run(ctx context.Context, s streams, l *config.Loader) error {
 }
 
 // makeData makes a data directory from the file, and returns how many deliveries are held.
-func (c restore) makeData(ctx context.Context, dir string) (held int, err error) {
-	r := sqlite.Restoration{From: c.File, Config: sqlite.Config{Dir: dir}}
-	if c.AfterRestore == "hold" {
-		r.Prepare = func(ctx context.Context, s *sqlite.Store) (err error) {
-			held, err = holdAll(ctx, s)
-			return err
+func (c restore) makeData(ctx context.Context, loaded config.Loaded) (held int, err error) {
+	dir := loaded.Data
+	err = sqlite.Restore(ctx, sqlite.Restoration{From: c.File, Config: sqlite.Config{Dir: dir}, Prepare: func(ctx context.Context, s *sqlite.Store) (err error) {
+		if c.AfterRestore == "hold" {
+			if held, err = holdAll(ctx, s); err != nil {
+				return err
+			}
 		}
-	}
-	err = sqlite.Restore(ctx, r)
+		return auditRestore(ctx, s, loaded, held)
+	}})
 	if errors.Is(err, sqlite.ErrExists) {
 		return 0, usageError{fmt.Errorf("%s has a database already; choose another --data, or move it away", dir)}
 	}
@@ -98,8 +101,10 @@ func (c restore) makeData(ctx context.Context, dir string) (held int, err error)
 func holdDatabase(ctx context.Context, loaded config.Loaded) (held int, err error) {
 	cfg := postgres.Config{URL: loaded.Database, Password: loaded.DatabasePassword.Reveal()}
 	err = postgres.Restored(ctx, cfg, func(ctx context.Context, s *postgres.Store) (err error) {
-		held, err = holdAll(ctx, s)
-		return err
+		if held, err = holdAll(ctx, s); err != nil {
+			return err
+		}
+		return auditRestore(ctx, s, loaded, held)
 	})
 	switch {
 	case errors.Is(err, postgres.ErrServed):
@@ -114,4 +119,30 @@ func holdDatabase(ctx context.Context, loaded config.Loaded) (held int, err erro
 
 func holdAll(ctx context.Context, s proactive.RestoredStore) (int, error) {
 	return proactive.HoldRestored(ctx, s, time.Now().Truncate(time.Microsecond))
+}
+
+// restored is what is needed of a store to write into its audit log.
+type restored interface {
+	audit.Store
+	Setting(ctx context.Context, name string) (value string, found bool, err error)
+}
+
+// auditRestore notes in the audit log that it, with everything else, comes from a backup. A backup in which no server has
+// ever begun has no log.
+func auditRestore(ctx context.Context, s restored, loaded config.Loaded, held int) (err error) {
+	appID := strings.ToLower(loaded.Azure.AppID)
+	if appID == "" {
+		if appID, _, err = s.Setting(ctx, "app_id"); err != nil || appID == "" {
+			return err
+		}
+	}
+	var key *audit.Key
+	if loaded.Audit.Key.Set() {
+		if key, err = audit.NewKey(loaded.Audit.Key.Reveal()); err != nil {
+			return fmt.Errorf("audit.key: %w", err)
+		}
+	}
+	return s.WriteAudit(ctx, audit.Act{
+		AppID: appID, Action: audit.BackupRestore, Actor: audit.Local, Key: key, Detail: audit.Detail{"held": held},
+	})
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -50,6 +52,7 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 		return err
 	}
 	cfg := serverConfig(loaded)
+	cfg.ConfigHash = configHash(loaded)
 	log, end := quietLogger(s.err, loaded.LogLevel, loaded.LogFormat)
 	defer end()
 	cfg.Logger = log
@@ -72,6 +75,15 @@ func (c serve) Run(ctx context.Context, s streams, l *config.Loader) error {
 		return err
 	}
 	return srv.Run(ctx)
+}
+
+// configHash tells configurations apart: it is over all settings as "headsup config print" shows them, so without secrets.
+func configHash(loaded config.Loaded) string {
+	h := sha256.New()
+	for _, v := range loaded.Values() {
+		_, _ = fmt.Fprintf(h, "%q %q\n", v.Path, v.Value) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // maxLogged bounds a text in the log, in bytes, so that nobody fills the disk through it.

@@ -45,6 +45,7 @@ type Serve struct {
 
 	Retention Retention `embed:"" prefix:"retention-" name:"retention"`
 	Schedule  Schedule  `embed:"" prefix:"schedule-" name:"schedule"`
+	Audit     Audit     `embed:"" prefix:"audit-" name:"audit"`
 
 	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
@@ -61,6 +62,13 @@ type Retention struct {
 	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
 }
 
+// Audit says how the log of who did what is kept.
+type Audit struct {
+	Key       Secret        `kong:"-" help:"Key that seals the entries of the audit log, of at least 32 random bytes, so that whoever can write the database cannot make them up. All servers over a database have the same one."`
+	KeyFile   string        `name:"key-file" placeholder:"FILE" help:"File that holds the key of the audit log; only its owner may have access to it."`
+	Retention time.Duration `default:"9600h" placeholder:"DURATION" help:"How long entries of the audit log are kept, at least 24h. 0s keeps them for ever."`
+}
+
 // Schedule bounds what schedules may ask for.
 type Schedule struct {
 	MinInterval time.Duration `name:"min-interval" default:"10s" placeholder:"DURATION" help:"How near two occurrences of a schedule may be to each other; at least 1s."`
@@ -74,6 +82,7 @@ type Azure struct {
 	Cloud            string   `default:"public" enum:"public,usgov,china" placeholder:"CLOUD" help:"Cloud in which the bot is registered."`
 	Secret           Secret   `kong:"-" help:"Client secret of the app registration: its value, not its id."`
 	SecretFile       string   `name:"secret-file" placeholder:"FILE" help:"File that holds the client secret; only its owner may have access to it."`
+	SecretEnds       string   `name:"secret-ends" placeholder:"DATE" help:"Day on which the client secret expires, such as 2027-05-31, as Azure shows it. Only \"headsup doctor\" looks at it: it warns 30 days before."`
 	CertificateFile  string   `name:"certificate-file" placeholder:"FILE" help:"Certificate of the app registration with its private key, as PEM, in place of a secret; only its owner may have access to it."`
 	CertificateChain bool     `name:"certificate-chain" help:"Send the certificate's whole chain, for a registration that trusts its subject and issuer."`
 	TokenFile        string   `name:"token-file" placeholder:"FILE" help:"File with a token that the app registration trusts (workload identity federation), in place of a secret; only its owner may have access to it. Read again for each token."`

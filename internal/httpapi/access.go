@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 )
 
 // scheme is the name of the API's security scheme in its document.
@@ -61,35 +62,52 @@ func describeAccess(doc *huma.OpenAPI) {
 // authorise lets callers in whose key has the scope that the operation needs.
 func (s *service) authorise(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	who, ok := enter(w, r, s.cfg.Keys, needed(ctx.Operation()), s.cfg.Logger)
+	who, ok := s.door().enter(w, r, needed(ctx.Operation()))
 	if ok {
-		next(huma.WithContext(ctx, access.NewContext(ctx.Context(), who)))
+		known := heard(access.NewContext(ctx.Context(), who), s.cfg.Audit, s.cfg.Keys, r)
+		next(huma.WithContext(ctx, known))
 	}
 }
 
+// Door lets callers in whose keys are good, and counts the others.
+type Door struct {
+	// Keys says who calls. Nil lets nobody in.
+	Keys *access.Keyring
+	// Audit counts who is not let in. Nil does not.
+	Audit *audit.Log
+	// Logger receives internal errors. Required.
+	Logger *slog.Logger
+}
+
+func (s *service) door() Door { return Door{s.cfg.Keys, s.cfg.Audit, s.cfg.Logger} }
+
 // Require lets callers in whose key has a scope, for handlers that are not operations of the API. Others are answered as the
-// API answers them. A nil keyring lets nobody in.
-func Require(keys *access.Keyring, scope access.Scope, logger *slog.Logger, next http.Handler) http.Handler {
+// API answers them.
+func (d Door) Require(scope access.Scope, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if who, ok := enter(w, r, keys, scope, logger); ok {
+		if who, ok := d.enter(w, r, scope); ok {
 			next.ServeHTTP(w, r.WithContext(access.NewContext(r.Context(), who)))
 		}
 	})
 }
 
 // enter finds out who calls. It answers those who may not go on. An empty scope is had by everybody who is somebody.
-func enter(w http.ResponseWriter, r *http.Request, keys *access.Keyring, scope access.Scope, logger *slog.Logger) (access.Identity, bool) {
+func (d Door) enter(w http.ResponseWriter, r *http.Request, scope access.Scope) (access.Identity, bool) {
 	w.Header().Set("Cache-Control", "no-store")
-	who, err := keys.Enter(r)
+	who, err := d.Keys.Enter(r)
 	refused, isRefused := errors.AsType[*access.Refusal](err)
+	if isRefused {
+		refusedCaller(d.Audit, d.Keys.From(r), refused)
+	}
 	switch {
 	case err == nil && (scope == "" || who.Scopes.Has(scope)):
 		return who, true
 	case err == nil:
+		d.Audit.Refused(audit.ScopeDenied, string(scope), actorOf(who), d.Keys.From(r))
 		w.Header().Set("WWW-Authenticate", insufficient(scope))
 		writeProblem(w, lacks(scope, "header.Authorization"))
 	case !isRefused:
-		logger.ErrorContext(r.Context(), "caller could not be checked", "error", err.Error())
+		d.Logger.ErrorContext(r.Context(), "caller could not be checked", "error", err.Error())
 		w.Header().Set("Retry-After", "1")
 		writeProblem(w, unavailable())
 	case refused.Limited():
@@ -133,6 +151,8 @@ func permit(ctx context.Context, scope access.Scope, field string) error {
 	if access.FromContext(ctx).Scopes.Has(scope) {
 		return nil
 	}
+	c := callOf(ctx)
+	c.log.Refused(audit.ScopeDenied, string(scope), actorOf(access.FromContext(ctx)), c.from)
 	return &missingScope{scope, field}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 )
 
 // Backup is a copy of everything that the server keeps. It is closed when it was read.
@@ -32,7 +33,7 @@ func (r *backupRequest) Resolve(ctx huma.Context) []error {
 }
 
 func (s *service) backups(a huma.API) {
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-backup", Method: http.MethodGet, Path: "/v1/backup",
 		Summary: "Get a backup",
 		Description: "Returns everything that the server keeps, as it is at one moment, as one SQLite database that \"headsup restore\" takes. " +
@@ -61,7 +62,12 @@ func (s *service) backup(ctx context.Context, r *backupRequest) (*huma.StreamRes
 	}
 	if r.method == http.MethodHead { // asks only whether it may
 		s.backingUp.Unlock()
+		audit.FromContext(ctx).Drop()
 		return &huma.StreamResponse{Body: func(hc huma.Context) { describeBackup(hc) }}, nil
+	}
+	if err := s.before(ctx); err != nil { // so that the copy tells of itself
+		s.backingUp.Unlock()
+		return nil, err
 	}
 	b, err := s.cfg.Backup(ctx)
 	if err != nil {

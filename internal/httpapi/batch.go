@@ -14,6 +14,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -75,10 +76,12 @@ func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswe
 		}
 		all, places = append(all, n), append(places, i)
 	}
+	auditTargets(ctx, each(all, func(n headsup.Notification) headsup.Target { return n.To })...)
 	results, err := s.cfg.Engine.NotifyAll(ctx, all)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	fresh := false
 	for k, result := range results {
 		to := &out.Body.Results[places[k]]
 		if result.Err != nil {
@@ -86,6 +89,10 @@ func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswe
 			continue
 		}
 		to.ID, to.State, to.Replayed = string(result.ID), string(result.State), result.Replayed
+		fresh = fresh || !result.Replayed
+	}
+	if !fresh {
+		audit.FromContext(ctx).Drop()
 	}
 	for _, result := range out.Body.Results {
 		if result.Problem == nil {

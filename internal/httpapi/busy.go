@@ -29,7 +29,7 @@ type busyRequest struct {
 
 func (s *service) busy(a huma.API) {
 	const path = "/v1/conversations/{id}/busy"
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "set-busy", Method: http.MethodPut, Path: path,
 		Summary: "Say that a conversation is in the middle of something",
 		Description: "Sets the bot's flag, in place of what it said before: notifications whose policy is to wait are held there, until " +
@@ -39,7 +39,7 @@ func (s *service) busy(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 413, 415, 422, 503, 507},
 	}, s.setBusy)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "clear-busy", Method: http.MethodDelete, Path: path,
 		Summary: "Say that it is not any more",
 		Description: "Takes the bot's flag down. What is held for nothing else is ready when the answer leaves, in its order. A dialog " +

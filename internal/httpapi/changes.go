@@ -48,7 +48,7 @@ type editRequest struct {
 func (s *service) changes(a huma.API) {
 	tags := []string{"notifications"}
 	s.registry = a.OpenAPI().Components.Schemas
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-notifications", Method: http.MethodGet, Path: "/v1/notifications",
 		Security: needs(access.Read),
 		Summary:  "See what was said",
@@ -58,7 +58,7 @@ func (s *service) changes(a huma.API) {
 		Tags:   tags,
 		Errors: []int{422, 503},
 	}, s.listNotifications)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "create-notifications", Method: http.MethodPost, Path: "/v1/notifications/batch",
 		Security: needs(access.Send),
 		Summary:  "Say many things",
@@ -71,7 +71,7 @@ func (s *service) changes(a huma.API) {
 		Errors:        []int{400, 413, 415, 422, 503},
 	}, s.createBatch)
 	describeBatch(a)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "reschedule-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/reschedule",
 		Security: needs(access.Manage),
 		Summary:  "Say it at another time",
@@ -82,7 +82,7 @@ func (s *service) changes(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 413, 415, 422, 503},
 	}, s.reschedule)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "edit-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/edit",
 		Security: needs(access.Manage),
 		Summary:  "Say something else",
@@ -93,7 +93,7 @@ func (s *service) changes(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
 	}, s.edit)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "recall-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/recall",
 		Security: needs(access.Manage),
 		Summary:  "Unsay it",

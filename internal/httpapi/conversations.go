@@ -76,7 +76,7 @@ type transcriptAnswer struct {
 func (s *service) conversations(a huma.API) {
 	const path = "/v1/conversations/{id}"
 	tags := []string{"conversations"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-conversations", Method: http.MethodGet, Path: "/v1/conversations",
 		Summary:     "See whom the bot knows",
 		Description: "Lists the reference book, which has every conversation that the bot has seen, a page at a time. Of several filters all must fit.",
@@ -84,7 +84,7 @@ func (s *service) conversations(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listConversations)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-conversation", Method: http.MethodGet, Path: path,
 		Summary:     "See one conversation",
 		Description: "Returns a conversation of the reference book, with those who take part.",
@@ -92,7 +92,7 @@ func (s *service) conversations(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getConversation)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "update-conversation", Method: http.MethodPatch, Path: path,
 		Summary:      "File a conversation under your own words",
 		Description:  "Sets the tags of a conversation, or adds and removes some, and the id that its person has in your own system. Both can be targets of notifications.",
@@ -101,7 +101,7 @@ func (s *service) conversations(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 413, 415, 422, 503},
 	}, s.updateConversation)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "delete-conversation", Method: http.MethodDelete, Path: path,
 		Summary: "Forget a conversation",
 		Description: "Removes a conversation from the reference book. What waits to be said there is cancelled, jobs that run there " +
@@ -113,7 +113,7 @@ func (s *service) conversations(a huma.API) {
 		DefaultStatus: http.StatusNoContent,
 		Errors:        []int{404, 422, 503},
 	}, s.deleteConversation)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-transcript", Method: http.MethodGet, Path: path + "/activities",
 		Summary: "Read what was said",
 		Description: "Returns the transcript of a conversation, a page at a time. The embedded Direct Line channel keeps one; a " +
@@ -174,6 +174,9 @@ func (s *service) updateConversation(ctx context.Context, r *updateConversationR
 	if err != nil {
 		return nil, err
 	}
+	noteGiven(ctx, map[string]bool{
+		"external_id": r.Body.ExternalID != nil, "tags": r.Body.Tags != nil || len(r.Body.AddTags)+len(r.Body.RemoveTags) > 0,
+	})
 	labels := book.Labels{ExternalID: r.Body.ExternalID, AddTags: r.Body.AddTags, RemoveTags: r.Body.RemoveTags}
 	if r.Body.Tags != nil {
 		labels.Tags = &r.Body.Tags

@@ -50,7 +50,7 @@ type settleRequest struct {
 
 func (s *service) deliveries(a huma.API) {
 	tags := []string{"deliveries"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/v1/deliveries",
 		Security: needs(access.Read),
 		Summary:  "See the deliveries",
@@ -59,7 +59,7 @@ func (s *service) deliveries(a huma.API) {
 		Tags:   tags,
 		Errors: []int{422, 503},
 	}, s.listDeliveries)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/v1/deliveries/{id}",
 		Security:    needs(access.Read),
 		Summary:     "See one delivery",
@@ -67,7 +67,7 @@ func (s *service) deliveries(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{404, 503},
 	}, s.getDelivery)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "replay-deliveries", Method: http.MethodPost, Path: "/v1/deliveries/replay",
 		Security: needs(access.Manage),
 		Summary:  "Try many again",
@@ -77,7 +77,7 @@ func (s *service) deliveries(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 413, 415, 422, 503},
 	}, s.replayAll)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "replay-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/replay",
 		Security: needs(access.Manage),
 		Summary:  "Try it again",
@@ -87,7 +87,7 @@ func (s *service) deliveries(a huma.API) {
 		Tags:   tags,
 		Errors: []int{404, 409, 415, 503},
 	}, s.replay)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "settle-delivery", Method: http.MethodPost, Path: "/v1/deliveries/{id}/settle",
 		Security: needs(access.Manage),
 		Summary:  "Say what became of it",
@@ -130,12 +130,14 @@ func (s *service) replay(ctx context.Context, r *oneDelivery) (*deliveryAnswer, 
 }
 
 func (s *service) settle(ctx context.Context, r *settleRequest) (*deliveryAnswer, error) {
+	note(ctx, "state", r.Body.State)
 	return s.deliveryWith(ctx)(s.cfg.Engine.Settle(ctx, r.ID, outbox.State(r.Body.State), activity.ID(r.Body.ActivityID)))
 }
 
 const defaultReplay = 1000
 
 func (s *service) replayAll(ctx context.Context, r *replayRequest) (*replayAnswer, error) {
+	noteReplay(ctx, s, r.Body)
 	n, err := s.cfg.Engine.ReplayAll(ctx, proactive.DeliveryFilter{
 		State: outbox.State(r.Body.State), Reason: r.Body.Reason, Conversation: activity.ConversationID(r.Body.Conversation),
 		Notification: headsup.NotificationID(r.Body.Notification), Limit: cmp.Or(r.Body.Limit, defaultReplay),
@@ -153,5 +155,21 @@ func (s *service) deliveryWith(ctx context.Context) func(outbox.Delivery, error)
 			return nil, s.problemOf(ctx, err)
 		}
 		return &deliveryAnswer{Body: renderDelivery(d)}, nil
+	}
+}
+
+// noteReplay tells the audit log which deliveries are tried again.
+func noteReplay(ctx context.Context, s *service, b api.ReplayRequest) {
+	for name, value := range map[string]string{"state": b.State, "reason": b.Reason, "notification": b.Notification} {
+		if value != "" {
+			note(ctx, name, value)
+		}
+	}
+	if b.Conversation != "" {
+		note(ctx, "conversation", s.personal(b.Conversation))
+	}
+	note(ctx, "limit", cmp.Or(b.Limit, defaultReplay))
+	if b.TryForbidden {
+		note(ctx, "try_forbidden", true)
 	}
 }

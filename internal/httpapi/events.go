@@ -33,7 +33,7 @@ const (
 )
 
 func (s *service) events(a huma.API) {
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "stream-events", Method: http.MethodGet, Path: "/v1/events",
 		Summary: "Follow events",
 		Description: "Tells events as they happen, as server-sent events: id is the event's id, event its type, data the event as JSON. " +

@@ -24,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -77,6 +78,8 @@ type Config struct {
 	Closing <-chan struct{}
 	// Keys says who calls and what they may do. Nil lets nobody in.
 	Keys *access.Keyring
+	// Audit is the log of who did what. Nil keeps none.
+	Audit *audit.Log
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
 	// People tells and erases what is kept of people. Nil: nobody is known.
@@ -126,6 +129,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.topics(operations)
 	s.keys(operations)
 	s.backups(operations)
+	s.audits(operations)
 	s.people(operations)
 	describeActivities(operations)
 	describeSamples(operations)
@@ -139,7 +143,7 @@ const rest = "/v1/"
 // otherRoutes answers what no operation takes, to callers who may know: 405 where another method would do, else 404.
 func (s *service) otherRoutes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := enter(w, r, s.cfg.Keys, "", s.cfg.Logger); !ok {
+		if _, ok := s.door().enter(w, r, ""); !ok {
 			return
 		}
 		p := newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such route")

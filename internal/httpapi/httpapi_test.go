@@ -22,6 +22,7 @@ import (
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
@@ -80,8 +81,12 @@ func newAPI(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	f.engine, f.keys, f.hooks = engine, everybody(t, store), hooks
+	log, err := audit.New(audit.Config{AppID: "app", Store: store, People: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	httpapi.Register(f.mux, httpapi.Config{
-		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Limits: f.limits, Version: "test",
+		Engine: engine, Keys: f.keys, Transcripts: transcripts{}, Webhooks: hooks, Closing: ctx.Done(), Limits: f.limits, Audit: log, Version: "test",
 	})
 	return f
 }

@@ -51,7 +51,7 @@ type jobsAnswer struct {
 
 func (s *service) jobs(a huma.API) {
 	tags := []string{"jobs"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "create-job", Method: http.MethodPost, Path: "/v1/jobs",
 		Summary:       "Start a job",
 		Description:   "Starts a job in a conversation, where its end is told when it is completed. It is stored before the answer leaves.",
@@ -61,7 +61,7 @@ func (s *service) jobs(a huma.API) {
 		MaxBodyBytes:  maxBody,
 		Errors:        []int{400, 409, 413, 415, 422, 503},
 	}, s.startJob)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs",
 		Summary:     "See the jobs",
 		Description: "Lists jobs, newest first, a page at a time.",
@@ -69,7 +69,7 @@ func (s *service) jobs(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{422, 503},
 	}, s.listJobs)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{number}",
 		Summary:     "See one job",
 		Description: "Returns a job. The notification that it names tells how far the news of its end has come.",
@@ -77,7 +77,7 @@ func (s *service) jobs(a huma.API) {
 		Tags:        tags,
 		Errors:      []int{404, 422, 503},
 	}, s.getJob)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "report-job-progress", Method: http.MethodPost, Path: "/v1/jobs/{number}/progress",
 		Security: needs(access.Send),
 		Summary:  "Tell how far a job has come",
@@ -87,7 +87,7 @@ func (s *service) jobs(a huma.API) {
 		MaxBodyBytes: maxBody,
 		Errors:       []int{400, 404, 409, 413, 415, 422, 503},
 	}, s.reportProgress)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "complete-job", Method: http.MethodPost, Path: "/v1/jobs/{number}/complete",
 		Summary: "Complete a job",
 		Description: "Completes a job and accepts what its conversation is told in one step: either both are stored before the " +

@@ -35,7 +35,7 @@ type keysAnswer struct {
 
 func (s *service) keys(a huma.API) {
 	tags := []string{"keys"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: "/v1/keys",
 		Summary: "Make a key",
 		Description: "Makes an API key and tells its secret, here and never again: only a hash is kept. A key cannot give scopes that it does " +
@@ -46,7 +46,7 @@ func (s *service) keys(a huma.API) {
 		MaxBodyBytes:  maxBody,
 		Errors:        []int{400, 413, 415, 422, 503},
 	}, s.createKey)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/v1/keys",
 		Summary:     "See the keys",
 		Description: "Lists the keys in the order in which they were made, a page at a time, revoked and expired ones too.",
@@ -54,7 +54,7 @@ func (s *service) keys(a huma.API) {
 		Security:    needs(access.Admin),
 		Errors:      []int{422, 503},
 	}, s.listKeys)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-key", Method: http.MethodGet, Path: "/v1/keys/{id}",
 		Summary:     "See one key",
 		Description: "Returns a key without its secret.",
@@ -62,7 +62,7 @@ func (s *service) keys(a huma.API) {
 		Security:    needs(access.Admin),
 		Errors:      []int{404, 422, 503},
 	}, s.getKey)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/v1/keys/{id}",
 		Summary: "Revoke a key",
 		Description: "Ends a key for good, at once on this server and within 5 s on others over the same database. It may be repeated. " +
@@ -82,6 +82,7 @@ func (s *service) createKey(ctx context.Context, r *createKeyRequest) (*createdK
 	if r.Body.ExpiresAt != nil {
 		want.ExpiresAt = *r.Body.ExpiresAt
 	}
+	note(ctx, "scopes", scopes.Names())
 	key, secret, err := s.cfg.Keys.Create(ctx, access.FromContext(ctx), want)
 	if err != nil {
 		return nil, s.problemOfKey(ctx, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -44,7 +45,7 @@ type answer struct {
 }
 
 func (s *service) notifications(a huma.API) {
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "create-notification", Method: http.MethodPost, Path: "/v1/notifications",
 		Summary: "Say something",
 		Description: "Accepts a notification. It is stored durably before the answer leaves, and delivered at least once. " +
@@ -55,7 +56,7 @@ func (s *service) notifications(a huma.API) {
 		MaxBodyBytes:  maxBody,
 		Errors:        []int{400, 409, 413, 415, 422, 503, 507},
 	}, s.create)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-notification", Method: http.MethodGet, Path: "/v1/notifications/{id}",
 		Summary: "See what became of it",
 		Description: "Returns a notification, how many of its deliveries are in each state, and the first 100 of them with every change of " +
@@ -64,7 +65,7 @@ func (s *service) notifications(a huma.API) {
 		Tags:     []string{"notifications"},
 		Errors:   []int{404, 503},
 	}, s.get)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "cancel-notification", Method: http.MethodPost, Path: "/v1/notifications/{id}/cancel",
 		Summary: "Take it back",
 		Description: "Stops what is not being sent yet, and returns what became of each delivery: one that is being sent, or that " +
@@ -82,6 +83,7 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	auditTargets(ctx, n.To)
 	accepted, err := s.cfg.Engine.Notify(ctx, n)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -96,6 +98,7 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 		c.Body = unread(accepted.ID, n, r.Body)
 	}
 	if accepted.Replayed {
+		audit.FromContext(ctx).Drop()
 		c.Replayed = "true"
 	}
 	return c, nil
@@ -129,6 +132,7 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	}
 	var err error
 	if n.To, err = targetOf(b.To); err != nil {
+		noteURL(ctx, err)
 		return n, err
 	}
 	said, err := content{

@@ -19,6 +19,7 @@ type Paging struct {
 type list byte
 
 const (
+	listAudit         list = 'a'
 	listConversations list = 'c'
 	listDeliveries    list = 'd'
 	listJobs          list = 'j'

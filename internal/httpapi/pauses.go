@@ -41,7 +41,7 @@ type pauseAnswer struct {
 
 func (s *service) pauses(a huma.API) {
 	tags := []string{"pauses"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-pauses", Method: http.MethodGet, Path: "/v1/pauses",
 		Summary: "See what is paused",
 		Description: "Lists what this server leaves alone for a while: conversations and tenants that the channel has throttled, bots whose token is " +
@@ -50,7 +50,7 @@ func (s *service) pauses(a huma.API) {
 		Security: needs(access.Read),
 		Errors:   []int{422},
 	}, s.listPauses)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "end-pause", Method: http.MethodDelete, Path: "/v1/pauses/{id}",
 		Summary: "End a pause",
 		Description: "Lets everything through again at once, because you know that what led to the pause is put right. A channel that is called " +
@@ -74,10 +74,18 @@ func (s *service) listPauses(_ context.Context, r *pausesRequest) (*pausesAnswer
 	}}, nil
 }
 
-func (s *service) endPause(_ context.Context, r *pauseRequest) (*pauseAnswer, error) {
+func (s *service) endPause(ctx context.Context, r *pauseRequest) (*pauseAnswer, error) {
 	if s.cfg.Limits != nil {
 		for _, p := range s.cfg.Limits.Pauses() {
-			if pauseID(p.Scope) == r.ID && s.cfg.Limits.Resume(p.Scope) {
+			if pauseID(p.Scope) != r.ID {
+				continue
+			}
+			note(ctx, "level", string(p.Scope.Level))
+			note(ctx, "reason", p.Reason)
+			if err := s.before(ctx); err != nil {
+				return nil, err
+			}
+			if s.cfg.Limits.Resume(p.Scope) {
 				return &pauseAnswer{Body: renderPause(p, time.Now())}, nil
 			}
 		}

@@ -33,7 +33,9 @@ type People interface {
 // nobody is the People of a server that knows none.
 type nobody struct{}
 
-func (nobody) People(context.Context, privacy.Who) ([]privacy.Entry, error) { return nil, privacy.ErrNotFound }
+func (nobody) People(context.Context, privacy.Who) ([]privacy.Entry, error) {
+	return nil, privacy.ErrNotFound
+}
 
 func (nobody) Export(context.Context, []privacy.Entry, func(privacy.Record) error) error { return nil }
 
@@ -71,7 +73,7 @@ const exportType = "application/x-ndjson"
 // people registers what is about a person's data. Who it is stands in bodies, never in URLs, which proxies write down.
 func (s *service) people(a huma.API) {
 	tags := []string{"people"}
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "find-person", Method: http.MethodPost, Path: "/v1/people/search",
 		Summary: "Find a person",
 		Description: "Tells whom a key means: the entries of the reference book, one for each channel and tenant, that an export would tell " +
@@ -79,7 +81,7 @@ func (s *service) people(a huma.API) {
 		Tags: tags, Security: needs(access.Admin), MaxBodyBytes: maxBody,
 		Errors: []int{400, 404, 409, 413, 415, 422, 503},
 	}, s.findPerson)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "export-person", Method: http.MethodPost, Path: "/v1/people/export",
 		Summary: "Export what is kept of a person",
 		Description: "Returns everything that is kept of a person, one JSON object a line: who they are, their conversations, what was said to " +
@@ -94,7 +96,7 @@ func (s *service) people(a huma.API) {
 			}},
 		}},
 	}, s.exportPerson)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "erase-person", Method: http.MethodPost, Path: "/v1/people/erasures",
 		Summary: "Erase a person",
 		Description: "Erases everything that is kept of a person; in conversations with others, what is the person's own. It answers when nothing " +
@@ -104,7 +106,7 @@ func (s *service) people(a huma.API) {
 		Tags: tags, Security: needs(access.Admin), MaxBodyBytes: maxBody, DefaultStatus: http.StatusAccepted,
 		Errors: []int{400, 404, 409, 413, 415, 422, 503},
 	}, s.erasePerson)
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "get-erasure", Method: http.MethodGet, Path: "/v1/people/erasures/{id}",
 		Summary:     "See how far an erasure has come",
 		Description: "Returns an erasure, which tells nothing of who it was once it is done.",
@@ -166,6 +168,7 @@ func (s *service) exportPerson(ctx context.Context, r *personRequest) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
+	s.notePeople(ctx, entries)
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", exportType)
@@ -230,6 +233,9 @@ func (s *service) erasePerson(ctx context.Context, r *personRequest) (*begunEras
 	w, err := who(r.Body)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
+	}
+	if entries, err := s.cfg.People.People(ctx, w); err == nil { // otherwise Erase says what is wrong
+		s.notePeople(ctx, entries)
 	}
 	x, err := s.cfg.People.Erase(ctx, w)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 )
@@ -99,30 +100,30 @@ func (s *service) schedules(a huma.API) {
 			"Speaking to everyone or to a tag needs the scope broadcast, a raw reference or address the scope admin.",
 		400, 409, 413, 415, 422, 503)
 	create.DefaultStatus = http.StatusCreated
-	huma.Register(a, create, s.createSchedule)
-	huma.Register(a, op("list-schedules", http.MethodGet, "", access.Read, "See the schedules",
+	register(s, a, create, s.createSchedule)
+	register(s, a, op("list-schedules", http.MethodGet, "", access.Read, "See the schedules",
 		"Lists schedules, newest first, a page at a time. Filters may be combined.", 422, 503), s.listSchedules)
 	preview := op("preview-schedule", http.MethodPost, "", access.Read, "See when a rule is due",
 		"Lists the next occurrences of a rule, which is not kept. A rule that goes by its recipients' clocks is shown on that of the fallback zone.",
 		400, 413, 415, 422, 503)
 	preview.Path = "/v1/schedule-preview"
-	huma.Register(a, preview, s.previewSchedule)
-	huma.Register(a, op("get-schedule", http.MethodGet, "/{id}", access.Read, "See one schedule",
+	register(s, a, preview, s.previewSchedule)
+	register(s, a, op("get-schedule", http.MethodGet, "/{id}", access.Read, "See one schedule",
 		"Returns a schedule, and when it is due next.", 404, 422, 503), s.getSchedule)
-	huma.Register(a, op("change-schedule", http.MethodPatch, "/{id}", access.Manage, "Change a schedule",
+	register(s, a, op("change-schedule", http.MethodPatch, "/{id}", access.Manage, "Change a schedule",
 		"Changes what is given. Another rule holds from now on. What is told anew needs the scope send, and those that its target needs.",
 		400, 404, 409, 413, 415, 422, 503), s.changeSchedule)
-	huma.Register(a, op("delete-schedule", http.MethodDelete, "/{id}", access.Manage, "Delete a schedule",
+	register(s, a, op("delete-schedule", http.MethodDelete, "/{id}", access.Manage, "Delete a schedule",
 		"Forgets a schedule and its occurrences. What it has told stays, unless what is not being sent yet is to be cancelled.",
 		404, 409, 422, 503), s.deleteSchedule)
-	huma.Register(a, op("pause-schedule", http.MethodPost, "/{id}/pause", access.Manage, "Pause a schedule",
+	register(s, a, op("pause-schedule", http.MethodPost, "/{id}/pause", access.Manage, "Pause a schedule",
 		"Keeps a schedule from telling anything until it is resumed. It may be repeated.", 404, 409, 415, 422, 503), s.pauseSchedule)
-	huma.Register(a, op("resume-schedule", http.MethodPost, "/{id}/resume", access.Manage, "Resume a schedule",
+	register(s, a, op("resume-schedule", http.MethodPost, "/{id}/resume", access.Manage, "Resume a schedule",
 		"Has a paused schedule go on from now. What it would have told meanwhile is not made up for. It may be repeated.",
 		404, 409, 415, 422, 503), s.resumeSchedule)
-	huma.Register(a, op("next-occurrences", http.MethodGet, "/{id}/next", access.Read, "See when a schedule is due",
+	register(s, a, op("next-occurrences", http.MethodGet, "/{id}/next", access.Read, "See when a schedule is due",
 		"Lists the next occurrences of a schedule's rule, whether it is paused or not.", 404, 422, 503), s.nextOccurrences)
-	huma.Register(a, op("list-occurrences", http.MethodGet, "/{id}/occurrences", access.Read, "See what a schedule has told",
+	register(s, a, op("list-occurrences", http.MethodGet, "/{id}/occurrences", access.Read, "See what a schedule has told",
 		"Lists the occurrences that a schedule has had, newest first, with their notifications and how late they were.",
 		404, 422, 503), s.listOccurrences)
 }
@@ -149,12 +150,14 @@ func (s *service) createSchedule(ctx context.Context, r *createScheduleRequest) 
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	auditTargets(ctx, n.Notification.To)
 	kept, err := s.cfg.Engine.Schedule(ctx, n)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	out := &createdSchedule{Location: "/v1/schedules/" + kept.ID.String(), Body: renderSchedule(kept)}
 	if kept.Replayed {
+		audit.FromContext(ctx).Drop()
 		out.Replayed = "true"
 	}
 	return out, nil
@@ -193,6 +196,9 @@ func (s *service) changeSchedule(ctx context.Context, r *changeScheduleRequest) 
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
+	noteGiven(ctx, map[string]bool{
+		"name": c.Name != nil, "missed": c.Missed != nil, "grace": c.Grace != nil, "rule": c.Rule != nil, "notification": c.Notification != nil,
+	})
 	return s.scheduleAnswer(ctx)(s.cfg.Engine.ChangeSchedule(ctx, schedID(r.ID), c))
 }
 
@@ -323,7 +329,9 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 		n.Value = []byte(b.Value)
 	}
 	said := proactive.Content{}
-	if n.To, err = targetOf(b.To); err == nil {
+	n.To, err = targetOf(b.To)
+	noteURL(ctx, err)
+	if err == nil {
 		said, err = content{
 			text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
 		}.decode()

@@ -17,7 +17,7 @@ type topicsAnswer struct {
 }
 
 func (s *service) topics(a huma.API) {
-	huma.Register(a, huma.Operation{
+	register(s, a, huma.Operation{
 		OperationID: "list-topics", Method: http.MethodGet, Path: "/v1/topics",
 		Summary: "See what goes for topics",
 		Description: "Lists the topics of which the server's configuration says something, and what goes for their notifications that do not " +

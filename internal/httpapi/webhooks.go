@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -71,28 +72,28 @@ func (s *service) webhooks(a huma.API) {
 		"Has events posted to an address from now on, signed as Standard Webhooks says. The secret is told in the answer and never again.",
 		400, 409, 413, 415, 422, 503)
 	create.DefaultStatus = http.StatusCreated
-	huma.Register(a, create, s.createWebhook)
-	huma.Register(a, op("list-webhooks", http.MethodGet, "", "See the webhooks",
+	register(s, a, create, s.createWebhook)
+	register(s, a, op("list-webhooks", http.MethodGet, "", "See the webhooks",
 		"Lists all webhooks, of which there are at most 100.", 422, 503), s.listWebhooks)
-	huma.Register(a, op("get-webhook", http.MethodGet, "/{id}", "See one webhook",
+	register(s, a, op("get-webhook", http.MethodGet, "/{id}", "See one webhook",
 		"Returns a webhook, and whether it works.", 404, 422, 503), s.getWebhook)
-	huma.Register(a, op("change-webhook", http.MethodPatch, "/{id}", "Change a webhook",
+	register(s, a, op("change-webhook", http.MethodPatch, "/{id}", "Change a webhook",
 		"Changes what is given. One that is enabled again begins with what is still kept for it.",
 		400, 404, 413, 415, 422, 503), s.changeWebhook)
 	remove := op("delete-webhook", http.MethodDelete, "/{id}", "Delete a webhook",
 		"Forgets a webhook and what is on its way to it.", 404, 422, 503)
 	remove.DefaultStatus = http.StatusNoContent
-	huma.Register(a, remove, s.deleteWebhook)
-	huma.Register(a, op("test-webhook", http.MethodPost, "/{id}/test", "Test a webhook",
+	register(s, a, remove, s.deleteWebhook)
+	register(s, a, op("test-webhook", http.MethodPost, "/{id}/test", "Test a webhook",
 		"Posts an event of type webhook.test at once, and tells status and latency. What was answered is not shown.",
 		404, 413, 415, 422, 503), s.testWebhook)
-	huma.Register(a, op("rotate-webhook-secret", http.MethodPost, "/{id}/rotate", "Give a webhook a new secret",
+	register(s, a, op("rotate-webhook-secret", http.MethodPost, "/{id}/rotate", "Give a webhook a new secret",
 		"Signs with a new secret from now on, and for a while with the old one too, so that receivers can change over.",
 		400, 404, 413, 415, 422, 503), s.rotateWebhook)
-	huma.Register(a, op("list-webhook-deliveries", http.MethodGet, "/{id}/deliveries", "See what was posted to a webhook",
+	register(s, a, op("list-webhook-deliveries", http.MethodGet, "/{id}/deliveries", "See what was posted to a webhook",
 		"Lists the events that were posted, newest first, with status and latency of each attempt, as long as the events are kept.",
 		404, 422, 503), s.listPosts)
-	huma.Register(a, op("replay-webhook", http.MethodPost, "/{id}/replay", "Post events again",
+	register(s, a, op("replay-webhook", http.MethodPost, "/{id}/replay", "Post events again",
 		"Posts one event again, or everything since a time, whatever became of it before, as long as the events are kept.",
 		400, 404, 413, 415, 422, 503), s.replayWebhook)
 }
@@ -131,6 +132,7 @@ func (s *service) createWebhook(ctx context.Context, r *createWebhookRequest) (*
 	if err != nil {
 		return nil, invalid("body.events", err.Error())
 	}
+	note(ctx, "host", hostOf(r.Body.URL))
 	w, err := s.cfg.Webhooks.Create(ctx, webhook.Request{
 		URL: r.Body.URL, Types: types, Description: r.Body.Description, Secret: r.Body.Secret,
 	})
@@ -164,6 +166,15 @@ func (s *service) getWebhook(ctx context.Context, r *webhookRequest) (*webhookAn
 }
 
 func (s *service) changeWebhook(ctx context.Context, r *changeWebhookRequest) (*webhookAnswer, error) {
+	noteGiven(ctx, map[string]bool{
+		"url": r.Body.URL != nil, "description": r.Body.Description != nil, "enabled": r.Body.Enabled != nil, "events": r.Body.Events != nil,
+	})
+	if r.Body.URL != nil {
+		note(ctx, "host", hostOf(*r.Body.URL))
+	}
+	if r.Body.Enabled != nil {
+		note(ctx, "enabled", *r.Body.Enabled)
+	}
 	c := webhook.Change{URL: r.Body.URL, Description: r.Body.Description, Enabled: r.Body.Enabled}
 	if r.Body.Events != nil {
 		var err error
@@ -243,6 +254,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*r
 	case (r.Body.Event == "") == (r.Body.Since == nil):
 		return nil, invalid("body", "must have exactly one of event and since")
 	case r.Body.Since != nil:
+		note(ctx, "since", r.Body.Since.UTC().Format(time.RFC3339))
 		n, err := s.cfg.Webhooks.ReplaySince(ctx, hookID(r.ID), *r.Body.Since)
 		if err != nil {
 			return nil, s.webhookProblem(ctx, err)
@@ -253,6 +265,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*r
 	if err != nil {
 		return nil, invalid("body.event", "is not an id of an event")
 	}
+	note(ctx, "event", id.String())
 	if err := s.cfg.Webhooks.ReplayEvent(ctx, hookID(r.ID), id); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -287,6 +300,15 @@ func renderPost(p event.Post) api.WebhookDelivery {
 		out.Attempts = append(out.Attempts, api.WebhookAttempt{At: a.At.UTC(), WebhookTest: renderTest(a)})
 	}
 	return out
+}
+
+// hostOf is what the audit log tells of a webhook's address: the rest of it may be a secret.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // instant is a time that may be missing.

@@ -24,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/internal/netguard"
@@ -198,8 +199,10 @@ func (s *Service) Create(ctx context.Context, r Request) (event.Webhook, error) 
 	if len(all) >= MaxWebhooks {
 		return event.Webhook{}, ErrTooMany
 	}
+	id := event.WebhookID(ident.New())
+	audit.FromContext(ctx).About(id.String())
 	w, err := s.cfg.Store.CreateWebhook(ctx, event.Webhook{
-		ID: event.WebhookID(ident.New()), AppID: s.cfg.AppID, URL: r.URL, Types: r.Types, Description: r.Description,
+		ID: id, AppID: s.cfg.AppID, URL: r.URL, Types: r.Types, Description: r.Description,
 		Secrets: []event.Secret{{Text: secret.Text()}}, CreatedAt: s.cfg.Now(),
 	})
 	s.nudge()

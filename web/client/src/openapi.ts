@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See who did what
+         * @description Lists the entries of the audit log, a page at a time: what was done over the API, by whom and from where, what was refused, and when servers began and ended. Each entry carries a hash over itself and the one before, so a whole list, oldest first, can be checked by whoever reads it. Of several filters all must fit.
+         */
+        get: operations["list-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See where the audit log ends
+         * @description Returns the number and the hash of the newest entry, which vouch for all before it when they are kept elsewhere, and of the last one that was cut off.
+         */
+        get: operations["get-audit-head"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -987,6 +1027,72 @@ export interface components {
             version: string;
         } & {
             [key: string]: unknown;
+        };
+        AuditEnds: {
+            /** @description The last entry that was cut off because of its age. */
+            foot: components["schemas"]["AuditMark"];
+            /** @description The newest entry. Keep it elsewhere: it vouches for all before it. */
+            head: components["schemas"]["AuditMark"];
+            /**
+             * Format: date-time
+             * @description When that was written.
+             */
+            head_at?: string;
+            /** @description How new entries are sealed: sha256, or hmac-sha256 and which key. */
+            sealed: string;
+        };
+        AuditEntries: {
+            /** @description In the order that was asked for. */
+            entries: components["schemas"]["AuditEntry"][];
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+        };
+        AuditEntry: {
+            /**
+             * @description What was done; docs/audit.md lists the words.
+             * @example key.create
+             */
+            action: string;
+            /** @description Who did it: key:<id>, local (an operator on the server's machine), development (a caller without a key, in development mode) or server. Empty where that is not known. */
+            actor: string;
+            /** @description Whose log it is. */
+            app_id: string;
+            /**
+             * Format: date-time
+             * @description When it was written, by the store's clock, to the microsecond.
+             */
+            at: string;
+            /** @description More of it, without anything that somebody said. */
+            detail?: unknown;
+            /** @description The address that it came from; empty where there is none. */
+            from: string;
+            /** @description The hash over the entry and the one before. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description Counts the entries from 1, without gaps.
+             */
+            number: number;
+            /** @description The id of what it was done to, or a keyed hash where that may be a person. */
+            object: string;
+            /** @description The hash of the entry before; zeros for the first. */
+            prev: string;
+            /**
+             * @description How the hash was made: sha256, or hmac-sha256 and which key.
+             * @example sha256
+             */
+            sealed: string;
+            /** @description The id of the request's trace (W3C Trace Context), if it had one. */
+            trace: string;
+        };
+        AuditMark: {
+            /** @description The entry's hash. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description The entry's number; 0 for none.
+             */
+            number: number;
         };
         BatchItem: {
             /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
@@ -2903,6 +3009,195 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "list-audit": {
+        parameters: {
+            query?: {
+                /** @description Those that are this. With a dot at its end, all that begin with it: refused. */
+                action?: string;
+                /** @description Those that were done by key:<id>, local, development or server. */
+                actor?: string;
+                /** @description Those that were done to this conversation, by its id on the channel. The log holds a keyed hash of it. */
+                conversation?: string;
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Those that were done to this, by its id or the hash that stands for it. */
+                object?: string;
+                /** @description Which come first. */
+                order?: "newest" | "oldest";
+                /** @description Those from this time or later. */
+                since?: string;
+                /** @description Those from before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntries"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-audit-head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEnds"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-backup": {
         parameters: {
             query?: never;

@@ -1,0 +1,171 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/internal/secretfile"
+)
+
+var configurationChecks = []Check{
+	{
+		ID:    "config.settings",
+		About: "The configuration from flags, environment and file: unknown settings, values that cannot be right. The server does not start with any of these.",
+		Faults: []Fault{
+			{"invalid", Fail, "A setting is unknown, or cannot be what it is. The place is told with it.", "change it, and try again with: headsup config check"},
+		},
+		run: checkSettings,
+	},
+	{
+		ID:    "config.secrets",
+		About: "Files with secrets: the configuration file if it has one, and those that settings name. Nobody but their owner may have access to them; see [deploying](deploying.md#what-it-refuses-to-start-with).",
+		Faults: []Fault{
+			{"open_to_others", Fail, "Others can read a secret. The server does not start with it.", "chmod 600 {path}, and replace the secret if anybody may have read it"},
+			{"unreadable", Fail, "A file that a setting names cannot be read by this user.", "look at the path, and at who may read it: run this command as the user who runs the server"},
+		},
+		run: checkSecrets,
+	},
+	{
+		ID:    "config.address",
+		About: "Where the server listens, its public URL, and whether it would be open.",
+		Faults: []Fault{
+			{"refused", Fail, "The server does not start with this address.", "change {setting}; docs/deploying.md has examples"},
+			{"local_only", Warn, "The bot has an app id, and the server says that it is reached on this machine only: Azure's channels need an https address that leads here.", "set public_url to the address that a reverse proxy or a tunnel leads from, and the messaging endpoint of the bot in Azure to that with /api/messages"},
+		},
+		run: checkAddress,
+	},
+}
+
+// secretSettings are those that name files with secrets.
+func secretSettings(c config.Loaded) []struct{ path, file string } {
+	return []struct{ path, file string }{
+		{"azure.secret_file", c.Azure.SecretFile}, {"azure.certificate_file", c.Azure.CertificateFile}, {"azure.token_file", c.Azure.TokenFile},
+		{"directline_secret_file", c.DirectLineSecretFile}, {"database_password_file", c.DatabasePasswordFile}, {"tls.key_file", c.TLS.KeyFile},
+	}
+}
+
+// addressSettings are those that config.address tells of.
+var addressSettings = []string{"listen", "public_url", "insecure_http", "directline_only", "admin.listen", "admin.pprof"}
+
+// identitySettings are those that the checks of the registration tell of.
+var identitySettings = []string{"azure", "azure.app_id", "azure.tenant", "azure.secret", "azure.secret_ends", "azure.cloud"}
+
+func checkSettings(_ context.Context, p *patient) (all []Result) {
+	elsewhere := slices.Concat(addressSettings, identitySettings, []string{"database"})
+	for _, s := range secretSettings(p.Loaded) {
+		elsewhere = append(elsewhere, s.path)
+	}
+	for _, problem := range p.Problems {
+		unknown := strings.HasPrefix(problem.Message, "unknown setting")
+		if !unknown && slices.Contains(elsewhere, problem.Path) || opened(problem) != "" {
+			continue
+		}
+		all = append(all, about(problem.Path, p.fault("invalid", problem.Error()))...)
+	}
+	if len(all) > 0 {
+		return all
+	}
+	set := 0
+	for _, v := range p.Loaded.Values() {
+		if v.Origin.Source != config.SourceDefault {
+			set++
+		}
+	}
+	return p.ok("%s, from %s", many(int64(set), "setting"), p.sources())
+}
+
+// sources are the places that settings have come from.
+func (p *patient) sources() string {
+	var names []string
+	for _, v := range p.Loaded.Values() {
+		name := string(v.Origin.Source)
+		if v.Origin.Source == config.SourceFile {
+			name = v.Origin.Name
+		}
+		if v.Origin.Source == config.SourceFlag || v.Origin.Source == config.SourceEnvironment {
+			name = "the " + map[config.Source]string{config.SourceFlag: "command line", config.SourceEnvironment: "environment"}[v.Origin.Source]
+		}
+		if v.Origin.Source != config.SourceDefault && !slices.Contains(names, name) && !strings.HasSuffix(v.Path, "_file") && v.Value != "[redacted]" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "nowhere: all is at its default"
+	}
+	return strings.Join(names, ", ")
+}
+
+// opened is the path of a file that a problem is with, since others can read it; empty if it is another problem.
+func opened(problem config.Problem) string {
+	_, rest, found := strings.Cut(problem.Message, "(chmod 600 ")
+	if !found {
+		return ""
+	}
+	return strings.TrimSuffix(rest, ")")
+}
+
+func checkSecrets(_ context.Context, p *patient) (all []Result) {
+	looked := 0
+	for _, problem := range p.Problems {
+		if path := opened(problem); path != "" {
+			all = append(all, about(problem.Path, p.fault("open_to_others", problem.Message, "path", path))...)
+		}
+	}
+	for _, s := range secretSettings(p.Loaded) {
+		if s.file == "" || slices.ContainsFunc(all, func(r Result) bool { return r.Subject == s.path }) {
+			continue
+		}
+		looked++
+		problem, wrong := p.problem(s.path)
+		switch err := secretfile.Check(s.file); {
+		case wrong:
+			all = append(all, about(s.path, p.fault("unreadable", problem.Message))...)
+		case err != nil:
+			all = append(all, about(s.path, p.fault("unreadable", err.Error()))...)
+		case readable(s.file) != nil:
+			all = append(all, about(s.path, p.fault("unreadable", readable(s.file).Error()))...)
+		}
+	}
+	switch {
+	case len(all) > 0:
+		return all
+	case looked == 0:
+		return p.skip("no setting names a file with a secret")
+	}
+	return p.ok("%s, closed to others", many(int64(looked), "file"))
+}
+
+// readable opens a file for a moment.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func checkAddress(_ context.Context, p *patient) (all []Result) {
+	for _, path := range addressSettings {
+		if problem, wrong := p.problem(path); wrong && !strings.HasPrefix(problem.Message, "unknown setting") {
+			all = append(all, about(path, p.fault("refused", problem.Message, "setting", path))...)
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	at := p.Loaded.PublicURL
+	if at == "" {
+		at = "http://" + p.Loaded.Listen
+	}
+	if p.Loaded.Azure.AppID != "" && !p.Server.Exposed() {
+		return p.fault("local_only", fmt.Sprintf("reached at %s, on this machine only", at))
+	}
+	if !p.Server.Exposed() {
+		return p.ok("reached at %s, on this machine only", at)
+	}
+	return p.ok("reached at %s", at)
+}
