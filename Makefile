@@ -86,9 +86,11 @@ race: ## the tests that "make unit" runs without the race detector, with it
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
-	$(GO) test -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),1m) ./activity
-	$(GO) test -run '^$$' -fuzz FuzzAuthorization -fuzztime $(or $(FUZZTIME),1m) ./internal/access
-	$(GO) test -run '^$$' -fuzz FuzzVerify -fuzztime $(or $(FUZZTIME),1m) ./auth
+	@for target in activity/FuzzDecode activity/FuzzReadReference auth/FuzzVerify internal/access/FuzzAuthorization \
+		internal/httpapi/FuzzBodies internal/httpapi/FuzzCursors internal/recur/FuzzParse directline/FuzzTokenThatWasNotMinted \
+		directline/FuzzUpload state/FuzzPlain dialog/FuzzPath internal/recognise/FuzzEverything; do \
+		echo "$$target"; $(GO) test -run '^$$' -fuzz "^$${target##*/}$$" -fuzztime $(or $(FUZZTIME),1m) "./$${target%/*}" || exit; \
+	done
 
 .PHONY: chaos
 chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests, KILLS=1000 makes storms longer)

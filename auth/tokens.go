@@ -235,21 +235,9 @@ func (v *Tokens) fromChannel(ctx context.Context, t token, a *activity.Activity)
 
 // fromEntra checks who has asked Entra for the token.
 func (v *Tokens) fromEntra(ctx context.Context, t token, a *activity.Activity) (Identity, error) {
-	if _, err := v.proven(ctx, t, v.entra); err != nil {
+	caller, err := v.callerOf(ctx, t)
+	if err != nil {
 		return Identity{}, err
-	}
-	c, of := t.claims, v.tenants[t.claims.Issuer]
-	caller := c.AppV2
-	if of.version == "1.0" {
-		caller = c.AppV1
-	}
-	switch {
-	case c.Version != of.version:
-		return Identity{}, unproven("version_wrong")
-	case !strings.EqualFold(c.Tenant, of.id):
-		return Identity{}, unproven("tenant_wrong")
-	case caller == "" || strings.EqualFold(caller, anonymousSkill):
-		return Identity{}, unproven("caller_missing")
 	}
 	if err := v.tenant(a); err != nil {
 		return Identity{}, err
@@ -257,7 +245,7 @@ func (v *Tokens) fromEntra(ctx context.Context, t token, a *activity.Activity) (
 	if v.cfg.Entra.Emulator && strings.EqualFold(caller, v.cfg.AppID) {
 		return Identity{Kind: KindEmulator, App: caller}, nil
 	}
-	if !v.mayCall(caller) || slices.Contains(botFrameworkTenants, of.id) {
+	if !v.mayCall(caller) || slices.Contains(botFrameworkTenants, v.tenants[t.claims.Issuer].id) {
 		return Identity{}, forbidden("caller_not_allowed")
 	}
 	return Identity{Kind: KindAgent, App: caller}, nil

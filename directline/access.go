@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/auth"
 )
 
 // caller is who calls the client's side: the site with its secret, or a client with its token.
@@ -141,17 +142,49 @@ func isLoopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// fromBots lets an operation of the Connector API be called by programs on this machine, if that is configured. A page
-// that happens to be open in a browser here is not such a program.
+// fromBots lets an operation of the Connector API be called by bots that prove who they are, or by programs on this machine, as
+// configured. A page that happens to be open in a browser is neither.
 func (c *Channel) fromBots(do handle) handle {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if !c.cfg.AllowAnonymousBots || err != nil || !isLoopback(host) {
-			return errUnauthorized
+		if err := c.letIn(w, r); err != nil {
+			return err
 		}
 		if origin := r.Header.Get("Origin"); origin != "" && !c.ownOrigin(origin) {
 			return &apiError{http.StatusForbidden, "BadArgument", "pages of other origins are not let in"}
 		}
 		return do(w, r)
 	}
+}
+
+var (
+	errNotLetIn = &apiError{http.StatusForbidden, "Forbidden", "this bot is not let in"}
+	errNoKeys   = &apiError{http.StatusServiceUnavailable, "ServiceError", "try again later"}
+)
+
+// letIn checks which bot calls, if bots have to prove that, and from where, if not.
+func (c *Channel) letIn(w http.ResponseWriter, r *http.Request) error {
+	if c.cfg.Bots == nil {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if !c.cfg.AllowAnonymousBots || err != nil || !isLoopback(host) {
+			return errUnauthorized
+		}
+		return nil
+	}
+	err := c.cfg.Bots(r.Context(), r.Header.Values("Authorization"))
+	if err == nil {
+		return nil
+	}
+	refused, ok := errors.AsType[*auth.Error](err)
+	switch {
+	case !ok:
+		w.Header().Set("Retry-After", "1")
+		c.cfg.Logger.WarnContext(r.Context(), "no bot can be let in", "error", err.Error())
+		return errNoKeys
+	case refused.Status == http.StatusForbidden:
+		err = errNotLetIn
+	default:
+		err = errUnauthorized
+	}
+	c.cfg.Logger.InfoContext(r.Context(), "bot refused", "status", refused.Status, "reason", refused.Reason)
+	return err
 }

@@ -61,6 +61,10 @@ type Config struct {
 	// otherwise the bots' side answers 401.
 	AllowAnonymousBots bool
 
+	// Bots checks who calls the bots' side, by the Authorization headers: an [*auth.Error] refuses. With it the bots' side can be
+	// reached from elsewhere, and AllowAnonymousBots does nothing. Nil knows no bots.
+	Bots func(ctx context.Context, authorization []string) error
+
 	// Opened is told of every conversation and thread that a bot in another process opens, before the bot is. Nil tells
 	// nobody.
 	Opened func(ctx context.Context, ref activity.Reference) error

@@ -56,7 +56,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.makeEngine(a); err != nil {
 		return err
 	}
-	if err := s.makeBot(a); err != nil {
+	if err := s.makeBot(ctx, a); err != nil {
 		return err
 	}
 	s.metrics.watch(s.store, s.channel)
@@ -71,11 +71,15 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	if err != nil {
 		return fmt.Errorf("direct line key: %w", err)
 	}
+	bots, err := s.letInBots()
+	if err != nil {
+		return err
+	}
 	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
 		AppID: a.appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL,
 		Opened: s.noteOpened(a.appID), Said: s.noteSaid, Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret,
-		Development: a.development, AllowAnonymousBots: a.development, Logger: s.log,
+		Development: a.development, AllowAnonymousBots: a.development && bots == nil, Bots: bots, Logger: s.log,
 	})
 	return err
 }
@@ -115,8 +119,8 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 }
 
 // makeBot makes the bot, and lets it hear the embedded channel.
-func (s *Server) makeBot(a *assembly) (err error) {
-	if s.handles, err = s.handler(a.appID, a.wire); err != nil {
+func (s *Server) makeBot(ctx context.Context, a *assembly) (err error) {
+	if s.handles, err = s.handler(ctx, a.appID, a.wire); err != nil {
 		return err
 	}
 	a.bot, err = headsup.New(headsup.Config{

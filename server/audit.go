@@ -55,8 +55,10 @@ func (s *Server) openAudit(ctx context.Context, appID string) (err error) {
 	return err
 }
 
-// auditStart notes that a server begins, and what with.
+// auditStart notes that a server begins, and what with; also when it is asked to stop at once, which is no failure.
 func (s *Server) auditStart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditPatience)
+	defer cancel()
 	detail := audit.Detail{"version": s.cfg.Version, "listen": s.listener.Addr().String(), "keys_required": s.KeysRequired()}
 	if s.cfg.ConfigHash != "" {
 		detail["config"] = s.cfg.ConfigHash

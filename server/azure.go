@@ -201,7 +201,10 @@ func (a Azure) cloud() credential.Cloud {
 }
 
 // tokens are what channels are called with.
-func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) {
+func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) { return a.tokensFor("", log) }
+
+// tokensFor are tokens for something else, if scope is not empty.
+func (a Azure) tokensFor(scope string, log *slog.Logger) (*credential.Source, error) {
 	roots, err := a.roots()
 	if err != nil {
 		return nil, err
@@ -211,6 +214,7 @@ func (a Azure) tokens(log *slog.Logger) (*credential.Source, error) {
 		return nil, err
 	}
 	c := a.cloud()
+	c.Scope = cmp.Or(scope, c.Scope)
 	login, err := url.Parse(c.Login)
 	s, err := credential.New(credential.Config{
 		AppID: a.AppID, Tenant: a.Tenant, Proof: proof, Cloud: c, RootCAs: roots, Logger: log,

@@ -70,11 +70,16 @@ func (a azure) said(conversation, serviceURL string) (body, authorization string
 // awaits waits until a text was said in the conversation "a:1".
 func (a azure) awaits(t *testing.T, text string) {
 	t.Helper()
+	a.awaitsIn(t, "a:1", text)
+}
+
+func (a azure) awaitsIn(t *testing.T, conversation, text string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		before := a.channel.Report().Distinct
-		if slices.Contains(a.channel.Ledger().Conversation("a:1").Texts(), text) {
+		if slices.Contains(a.channel.Ledger().Conversation(conversation).Texts(), text) {
 			return
 		}
 		if err := a.channel.Ledger().Await(ctx, before+1); err != nil {

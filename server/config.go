@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
-	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/web"
 )
@@ -117,8 +116,10 @@ type Config struct {
 	Bot func(*proactive.Engine) (headsup.Handler, error)
 
 	// BotURL is the messaging endpoint of a bot in another process, such as http://localhost:3979/api/messages. The
-	// embedded channel then is that bot's, in place of Bot. Empty is no such bot.
-	BotURL string
+	// embedded channel then is that bot's, in place of Bot. Empty is no such bot. BotAuth says how the two prove to each other
+	// who they are, which is only left out on loopback.
+	BotURL  string
+	BotAuth BotAuth
 
 	// Demo says that Bot is the one to try things with; the pages tell so.
 	Demo bool
@@ -284,19 +285,6 @@ func (c Config) validateWebDir() error {
 	}
 	if !web.Built(os.DirFS(c.WebDir)) {
 		return wrong("web_dir", "%q holds no built pages (playground/index.html is missing)", c.WebDir)
-	}
-	return nil
-}
-
-func (c Config) validateBotURL() error {
-	if c.BotURL == "" {
-		return nil
-	}
-	if c.exposed() {
-		return wrong("bot", "a bot in another process is for development, on loopback only")
-	}
-	if err := relay.CheckURL(c.BotURL); err != nil {
-		return wrong("bot", "%w", err)
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/event"
-	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -23,7 +22,7 @@ func (s *Server) botAccount() activity.ChannelAccount {
 }
 
 // handler is the bot's: one of ours, or one that hands everything to a bot in another process.
-func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, error) {
+func (s *Server) handler(ctx context.Context, appID string, wire *console.Wire) (headsup.Handler, error) {
 	switch {
 	case s.cfg.BotURL != "":
 	case s.cfg.Bot != nil:
@@ -32,7 +31,11 @@ func (s *Server) handler(appID string, wire *console.Wire) (headsup.Handler, err
 		return welcomer(func() bool { return s.store.Wanted(appID, event.MessageReceived) }), nil
 	}
 	var err error
-	s.relay, err = relay.New(relay.Config{URL: s.cfg.BotURL, Tap: wire.Transport})
+	tap := wire.Transport
+	if s.Exposed() {
+		tap = nil // nobody can look at it there
+	}
+	s.relay, err = s.newRelay(ctx, tap)
 	return s.relay, err
 }
 

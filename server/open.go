@@ -18,7 +18,7 @@ func (c Config) validateOpen() error {
 	switch {
 	case c.DirectLineOnly && c.Azure.AppID != "":
 		return wrong("directline_only", "is set, and azure.app_id too: with an app id the channels of Azure are let in")
-	case c.BotURL != "" || unreadable != nil: // which is refused by itself
+	case c.BotURL != "" && c.BotAuth.AppID == "" || unreadable != nil: // which is refused by itself
 	case c.exposed() && c.Azure.AppID == "" && !c.DirectLineOnly:
 		return wrong("azure.app_id", "is not set, and others can reach the server (%s): set it with azure.secret_file or another "+
 			"credential; or directline_only, for a server that only the embedded Direct Line channel leads to", c.reached())

@@ -23,6 +23,9 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Webhooks: s.webhooks, People: s.people, Closing: s.closing,
 		Backup: s.backup, Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
+	if s.issuer != nil {
+		s.issuer.publish(mux)
+	}
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", connector)
 	mux.Handle("/v3/conversations/", connector)

@@ -63,17 +63,20 @@ type Server struct {
 	handles  headsup.Handler    // the bot's
 	relay    *relay.Bot         // nil unless the bot runs in another process
 	tokens   *credential.Source // nil unless the bot is registered in Azure
-	listener net.Listener
-	admin    net.Listener // may be nil
-	plain    net.Listener // for TLS.HTTPListen; may be nil
-	redirect http.Handler // what plain serves
-	proxies  proxies
-	metrics  *metrics
-	tracing  trace.TracerProvider
-	flush    func(context.Context) error // sends the last traces
-	phase    phase
-	http     *http.Server
-	closing  chan struct{}
+	// What a bot in another process is shown: one of them, if it is to be shown anything.
+	issuer    *issuer
+	botTokens *credential.Source
+	listener  net.Listener
+	admin     net.Listener // may be nil
+	plain     net.Listener // for TLS.HTTPListen; may be nil
+	redirect  http.Handler // what plain serves
+	proxies   proxies
+	metrics   *metrics
+	tracing   trace.TracerProvider
+	flush     func(context.Context) error // sends the last traces
+	phase     phase
+	http      *http.Server
+	closing   chan struct{}
 
 	audit *audit.Log
 	keys  *access.Keyring
@@ -198,6 +201,9 @@ func (s *Server) Run(ctx context.Context) error {
 	keeping.Go(func() { s.people.Run(keep) })
 	if s.tokens != nil {
 		keeping.Go(func() { s.tokens.Run(keep) })
+	}
+	if s.botTokens != nil {
+		keeping.Go(func() { s.botTokens.Run(keep) })
 	}
 	hearing := make(chan error, 1)
 	go func() { hearing <- s.channel.Run(keep) }()

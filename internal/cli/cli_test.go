@@ -66,7 +66,7 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 2, "web_dir"},
 		"data is a file":       {[]string{"serve", "--data", file}, 1, "file"},
 		"playground, no bot":   {[]string{"playground"}, 2, "--bot"},
-		"bot is no URL":        {[]string{"playground", "--bot", "localhost:3979", "--listen", "127.0.0.1:0"}, 1, "bot: "},
+		"bot is no URL":        {[]string{"playground", "--bot", "localhost:3979", "--listen", "127.0.0.1:0"}, 1, "bot.url: "},
 		"open playground":      {[]string{"playground", "--bot", "http://localhost:3979", "--listen", ":3978"}, 1, "public_url"},
 		"corrupt database":     {[]string{"serve", "--data", corrupt}, 1, "headsup.db"},
 	}

@@ -138,10 +138,20 @@ func serverConfig(c config.Loaded) server.Config {
 			ServiceHosts: c.Azure.ServiceHosts, LoginURL: c.Azure.LoginURL, MetadataURL: c.Azure.MetadataURL,
 			EntraMetadataURL: c.Azure.EntraMetadataURL, RootsFile: c.Azure.RootsFile,
 		},
+		BotURL: c.Bot.URL, BotAuth: botAuth(c.Bot),
 		Audit:   server.Audit{Key: c.Audit.Key.Reveal(), Retention: c.Audit.Retention},
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}
+}
+
+// botAuth is how a bot in another process proves who it is. Without one, its defaults say nothing.
+func botAuth(c config.Bot) server.BotAuth {
+	a := server.BotAuth{AppID: c.AppID, Tenant: c.Tenant, Callers: c.Callers, Token: c.Token, EntraMetadataURL: c.EntraMetadataURL, RootsFile: c.RootsFile}
+	if c.URL == "" && c.Token == "channel" {
+		a.Token = ""
+	}
+	return a
 }
 
 // topicsOf is what topics say, for the engine.

@@ -20,7 +20,8 @@ func (playground) Help() string {
 
     headsup playground --bot http://localhost:3979/api/messages
 
-The bot runs by itself, in any language, without an app id; this program is the channel that it talks on.`
+The bot runs by itself, in any language; this program is the channel that it talks on. A bot without credentials is let in by
+being on this machine, one with credentials (--app-id) by its token.`
 }
 
 // Run hosts conversations for a bot in another process until ctx ends.
@@ -35,6 +36,7 @@ func (c playground) Run(ctx context.Context, s streams) (err error) {
 	defer end()
 	srv, err := server.New(ctx, server.Config{
 		Listen: c.Listen, DataDir: c.Data, WebDir: c.WebDir, BotURL: c.Bot,
+		BotAuth: server.BotAuth{AppID: c.AppID, Tenant: c.Tenant},
 		Version: buildVersion(), Logger: log,
 	})
 	if err != nil {

@@ -48,6 +48,7 @@ type Serve struct {
 	Audit     Audit     `embed:"" prefix:"audit-" name:"audit"`
 
 	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
+	Bot   Bot   `embed:"" prefix:"bot-" name:"bot"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
@@ -58,8 +59,8 @@ type Serve struct {
 
 // Retention says how long what is over is kept.
 type Retention struct {
-	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted; what is under way keeps it. 0s keeps it for ever."`
-	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys; at least 24h. 0s keeps them for ever."`
+	Content time.Duration `default:"720h" placeholder:"DURATION" help:"How long what notifications say is kept after they were accepted, and what was said on the embedded channel with its files; what is under way keeps it. 0s keeps it for ever."`
+	Records time.Duration `default:"2160h" placeholder:"DURATION" help:"How long notifications are kept after their end, with the history of their deliveries and their idempotency keys, and on the embedded channel that something was said; at least 24h. 0s keeps them for ever."`
 }
 
 // Audit says how the log of who did what is kept.
@@ -95,6 +96,17 @@ type Azure struct {
 	MetadataURL      string   `name:"metadata-url" placeholder:"URL" help:"OpenID metadata of the channels' tokens, for a cloud of one's own. That of the cloud, if not given."`
 	EntraMetadataURL string   `name:"entra-metadata-url" placeholder:"URL" help:"OpenID metadata of Entra's tokens, for a cloud of one's own. That of the cloud, if not given."`
 	RootsFile        string   `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for these addresses and service hosts, such as a company's own."`
+}
+
+// Bot is a bot in another process, in place of the server's own, for which it is the embedded channel.
+type Bot struct {
+	URL              string   `name:"url" placeholder:"URL" help:"Messaging endpoint of a bot in another process, such as https://bot.example.com/api/messages, which then is who people talk to on the embedded Direct Line channel."`
+	AppID            string   `name:"app-id" placeholder:"GUID" help:"That bot's app id. With it the bot has to show its token on /v3/conversations, and is shown one. It is only left out on loopback."`
+	Tenant           string   `placeholder:"GUID" help:"Tenant that the bot belongs to. Not given for a bot that was registered for all tenants."`
+	Callers          []string `placeholder:"GUID" help:"App ids that may speak as the bot beside its own."`
+	Token            string   `default:"channel" enum:"channel,entra" placeholder:"KIND" help:"What the bot is shown: channel for a token as channels have it, whose key the server publishes at /v3/.well-known/openidconfiguration for the bot's SDK to be pointed at; entra for one that Microsoft Entra gives the app of azure for the bot."`
+	EntraMetadataURL string   `name:"entra-metadata-url" placeholder:"URL" help:"OpenID metadata of Entra's tokens, for a cloud of one's own. That of azure, if not given."`
+	RootsFile        string   `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the bot's endpoint, such as a company's own."`
 }
 
 // TLS says how the server proves who it is. Without any of it, it speaks plain HTTP.

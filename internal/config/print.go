@@ -22,6 +22,32 @@ func (l Loaded) Values() []Value {
 	return append(values, l.topicValues()...)
 }
 
+// Secrets are those that are set, to be looked for where they must not be.
+func (l Loaded) Secrets() (all []Secret) {
+	for _, s := range settings(&l.Serve) {
+		if secret, is := s.value.Interface().(Secret); is && secret.Set() {
+			all = append(all, secret)
+		}
+	}
+	return all
+}
+
+// SecretFiles are the files that secrets are read from, by the settings that name them.
+func (l Loaded) SecretFiles() map[string]string {
+	all, files := settings(&l.Serve), make(map[string]string)
+	for _, s := range all {
+		if !s.secret {
+			continue
+		}
+		for _, f := range all {
+			if f.path == s.path+"_file" && f.value.String() != "" {
+				files[f.path] = f.value.String()
+			}
+		}
+	}
+	return files
+}
+
 // withoutPassword redacts the password that somebody has put into a URL, whatever setting it is for.
 func withoutPassword(value string) string {
 	if !strings.Contains(value, "@") {

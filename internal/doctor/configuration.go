@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -40,12 +41,17 @@ var configurationChecks = []Check{
 	},
 }
 
-// secretSettings are those that name files with secrets.
-func secretSettings(c config.Loaded) []struct{ path, file string } {
-	return []struct{ path, file string }{
-		{"azure.secret_file", c.Azure.SecretFile}, {"azure.certificate_file", c.Azure.CertificateFile}, {"azure.token_file", c.Azure.TokenFile},
-		{"directline_secret_file", c.DirectLineSecretFile}, {"database_password_file", c.DatabasePasswordFile}, {"tls.key_file", c.TLS.KeyFile},
+// secretFiles are the files with secrets that settings name, by the settings.
+func secretFiles(c config.Loaded) map[string]string {
+	files := c.SecretFiles()
+	for path, file := range map[string]string{
+		"azure.certificate_file": c.Azure.CertificateFile, "azure.token_file": c.Azure.TokenFile, "tls.key_file": c.TLS.KeyFile,
+	} {
+		if file != "" {
+			files[path] = file
+		}
 	}
+	return files
 }
 
 // addressSettings are those that config.address tells of.
@@ -55,10 +61,7 @@ var addressSettings = []string{"listen", "public_url", "insecure_http", "directl
 var identitySettings = []string{"azure", "azure.app_id", "azure.tenant", "azure.secret", "azure.secret_ends", "azure.cloud"}
 
 func checkSettings(_ context.Context, p *patient) (all []Result) {
-	elsewhere := slices.Concat(addressSettings, identitySettings, []string{"database"})
-	for _, s := range secretSettings(p.Loaded) {
-		elsewhere = append(elsewhere, s.path)
-	}
+	elsewhere := slices.Concat(addressSettings, identitySettings, []string{"database"}, slices.Collect(maps.Keys(secretFiles(p.Loaded))))
 	for _, problem := range p.Problems {
 		unknown := strings.HasPrefix(problem.Message, "unknown setting")
 		if !unknown && slices.Contains(elsewhere, problem.Path) || opened(problem) != "" {
@@ -115,19 +118,20 @@ func checkSecrets(_ context.Context, p *patient) (all []Result) {
 			all = append(all, about(problem.Path, p.fault("open_to_others", problem.Message, "path", path))...)
 		}
 	}
-	for _, s := range secretSettings(p.Loaded) {
-		if s.file == "" || slices.ContainsFunc(all, func(r Result) bool { return r.Subject == s.path }) {
+	files := secretFiles(p.Loaded)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if slices.ContainsFunc(all, func(r Result) bool { return r.Subject == path }) {
 			continue
 		}
 		looked++
-		problem, wrong := p.problem(s.path)
-		switch err := secretfile.Check(s.file); {
-		case wrong:
-			all = append(all, about(s.path, p.fault("unreadable", problem.Message))...)
-		case err != nil:
-			all = append(all, about(s.path, p.fault("unreadable", err.Error()))...)
-		case readable(s.file) != nil:
-			all = append(all, about(s.path, p.fault("unreadable", readable(s.file).Error()))...)
+		problem, wrong := p.problem(path)
+		if !wrong {
+			if err := readable(files[path]); err != nil {
+				problem, wrong = config.Problem{Message: err.Error()}, true
+			}
+		}
+		if wrong {
+			all = append(all, about(path, p.fault("unreadable", problem.Message))...)
 		}
 	}
 	switch {
@@ -139,8 +143,11 @@ func checkSecrets(_ context.Context, p *patient) (all []Result) {
 	return p.ok("%s, closed to others", many(int64(looked), "file"))
 }
 
-// readable opens a file for a moment.
+// readable opens a file for a moment, if nobody else can.
 func readable(path string) error {
+	if err := secretfile.Check(path); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ const shortest = 4
 
 func newVeil(c config.Loaded) veil {
 	var pairs []string
-	for _, s := range []config.Secret{c.Azure.Secret, c.DirectLineSecret, c.DatabasePassword} {
+	for _, s := range c.Secrets() {
 		if text := s.Reveal(); len(text) >= shortest {
 			pairs = append(pairs, text, hidden)
 		}

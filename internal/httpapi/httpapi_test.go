@@ -43,7 +43,7 @@ type fixture struct {
 }
 
 // newAPI serves the API on an engine that knows Ann in conversation c.
-func newAPI(t *testing.T) fixture {
+func newAPI(t testing.TB) fixture {
 	t.Helper()
 	store := memory.New()
 	f := fixture{mux: http.NewServeMux(), channel: &bottest.Recorder{}, store: store}
@@ -92,7 +92,7 @@ func newAPI(t *testing.T) fixture {
 }
 
 // everybody lets callers without a key do everything.
-func everybody(t *testing.T, store access.Store) *access.Keyring {
+func everybody(t testing.TB, store access.Store) *access.Keyring {
 	t.Helper()
 	keys, err := access.New(access.Config{AppID: "app", Store: store, Open: true})
 	if err != nil {

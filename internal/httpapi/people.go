@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -26,7 +27,7 @@ import (
 type People interface {
 	People(ctx context.Context, w privacy.Who) ([]privacy.Entry, error)
 	Export(ctx context.Context, entries []privacy.Entry, yield func(privacy.Record) error) error
-	Erase(ctx context.Context, w privacy.Who) (privacy.Erasure, error)
+	Erase(ctx context.Context, entries []privacy.Entry) (privacy.Erasure, error)
 	Erasure(ctx context.Context, id privacy.ErasureID) (privacy.Erasure, error)
 }
 
@@ -39,7 +40,7 @@ func (nobody) People(context.Context, privacy.Who) ([]privacy.Entry, error) {
 
 func (nobody) Export(context.Context, []privacy.Entry, func(privacy.Record) error) error { return nil }
 
-func (nobody) Erase(context.Context, privacy.Who) (privacy.Erasure, error) {
+func (nobody) Erase(context.Context, []privacy.Entry) (privacy.Erasure, error) {
 	return privacy.Erasure{}, privacy.ErrNotFound
 }
 
@@ -86,7 +87,7 @@ func (s *service) people(a huma.API) {
 		Summary: "Export what is kept of a person",
 		Description: "Returns everything that is kept of a person, one JSON object a line: who they are, their conversations, what was said to " +
 			"them and what became of it, what they said to the embedded channel with their files, what the bot remembers of them, jobs, " +
-			"schedules and events. docs/people.md lists the types. The last line is of type end: without it, something is missing.",
+			"schedules, events and acts in the audit log. docs/people.md lists the types. The last line is of type end: without it, something is missing.",
 		Tags: tags, Security: needs(access.Admin), MaxBodyBytes: maxBody,
 		Errors: []int{400, 404, 409, 413, 415, 422, 503},
 		Responses: map[string]*huma.Response{"200": {
@@ -148,6 +149,53 @@ func (s *service) named(ctx context.Context, k api.PersonKey) ([]privacy.Entry, 
 	return entries, nil
 }
 
+// hashOf is what the audit log knows a person by.
+func (s *service) hashOf(e privacy.Entry) string {
+	return s.cfg.Audit.Person("person", string(e.Channel), string(e.Tenant), string(e.User))
+}
+
+// conversationOf is the id of a conversation that is a person's own.
+func conversationOf(r privacy.Record) string {
+	if r.Type != "conversation" && r.Type != "removed_conversation" {
+		return ""
+	}
+	var c struct {
+		Conversation string `json:"conversation"`
+	}
+	if json.Unmarshal(r.Data, &c) != nil {
+		return ""
+	}
+	return c.Conversation
+}
+
+// exportAudit tells the entries of the audit log about people and their conversations, by their hashes.
+func (s *service) exportAudit(ctx context.Context, objects []string, tell func(privacy.Record) error) error {
+	if s.cfg.Audit == nil {
+		return nil
+	}
+	const atOnce = 200
+	for _, object := range objects {
+		for after, more := int64(0), true; more; {
+			found, err := s.cfg.Audit.Entries(ctx, audit.Filter{Object: object, Oldest: true, After: after, Limit: atOnce})
+			if err != nil {
+				return err
+			}
+			for _, e := range found {
+				data, err := json.Marshal(renderAudit(e))
+				if err != nil {
+					return err
+				}
+				if err := tell(privacy.Record{Type: "audit", Data: data}); err != nil {
+					return err
+				}
+				after = e.Number
+			}
+			more = len(found) == atOnce
+		}
+	}
+	return nil
+}
+
 func (s *service) findPerson(ctx context.Context, r *personRequest) (*peopleAnswer, error) {
 	entries, err := s.named(ctx, r.Body)
 	if err != nil {
@@ -169,6 +217,9 @@ func (s *service) exportPerson(ctx context.Context, r *personRequest) (*huma.Str
 		return nil, err
 	}
 	s.notePeople(ctx, entries)
+	if err := s.before(ctx); err != nil { // it is told from the first line on
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", exportType)
@@ -200,10 +251,18 @@ func (s *service) writeExport(ctx context.Context, w http.ResponseWriter, entrie
 	if err := line(api.PersonRecord{Type: "export", Data: head}); err != nil {
 		return 0, err
 	}
-	if err := s.cfg.People.Export(ctx, entries, func(r privacy.Record) error {
+	objects := each(entries, s.hashOf)
+	tell := func(r privacy.Record) error {
 		n++
+		if id := conversationOf(r); id != "" && s.cfg.Audit != nil {
+			objects = append(objects, s.personal(id))
+		}
 		return line(api.PersonRecord{Type: r.Type, Data: []byte(r.Data)})
-	}); err != nil {
+	}
+	if err := s.cfg.People.Export(ctx, entries, tell); err != nil {
+		return n, errors.Join(err, out.Flush())
+	}
+	if err := s.exportAudit(ctx, objects, tell); err != nil {
 		return n, errors.Join(err, out.Flush())
 	}
 	tail, err := json.Marshal(struct {
@@ -230,14 +289,12 @@ func (w patientWriter) Write(b []byte) (int, error) {
 }
 
 func (s *service) erasePerson(ctx context.Context, r *personRequest) (*begunErasure, error) {
-	w, err := who(r.Body)
+	entries, err := s.named(ctx, r.Body)
 	if err != nil {
-		return nil, s.problemOf(ctx, err)
+		return nil, err
 	}
-	if entries, err := s.cfg.People.People(ctx, w); err == nil { // otherwise Erase says what is wrong
-		s.notePeople(ctx, entries)
-	}
-	x, err := s.cfg.People.Erase(ctx, w)
+	s.notePeople(ctx, entries)
+	x, err := s.cfg.People.Erase(ctx, entries)
 	if err != nil {
 		return nil, s.problemOfPerson(ctx, err)
 	}

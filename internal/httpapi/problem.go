@@ -35,6 +35,9 @@ var useProblems = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		if status == http.StatusInternalServerError && message == "cannot read request body" { // huma's words; it is the caller's doing
+			status, message, errs = http.StatusBadRequest, "the body could not be read", nil
+		}
 		p := newProblem(status, codeOf(status), message)
 		for _, err := range errs {
 			if err == nil {

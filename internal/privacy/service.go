@@ -84,15 +84,10 @@ func (s *Service) Export(ctx context.Context, entries []Entry, yield func(Record
 	return nil
 }
 
-// Erase begins to erase a person and returns when nothing is said to them any more, or after some seconds, if something
+// Erase begins to erase what is kept of entries, and returns when nothing is said to them any more, or after some seconds, if something
 // that is being said takes so long: the result's SilentAt tells which. From the moment that it returns without an error,
 // the erasure goes on by itself until it is done, whatever is killed; see [Store.Silence] for what is promised.
-// [ErrNotFound], [ErrTooMany].
-func (s *Service) Erase(ctx context.Context, w Who) (Erasure, error) {
-	entries, err := s.People(ctx, w)
-	if err != nil {
-		return Erasure{}, err
-	}
+func (s *Service) Erase(ctx context.Context, entries []Entry) (Erasure, error) {
 	x := Erasure{ID: ErasureID(ident.New()), AppID: s.cfg.AppID, Entries: entries, StartedAt: s.cfg.Now()}
 	if err := s.cfg.Store.BeginErasure(ctx, x); err != nil {
 		return Erasure{}, err

@@ -9,6 +9,8 @@ package relay
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +36,12 @@ type Config struct {
 	// reached it then. Zero means 3 s.
 	Patience time.Duration
 
+	// Token returns the token that the bot is shown with what is posted to it about a service URL. Nil shows none.
+	Token func(ctx context.Context, serviceURL string) (string, error)
+
+	// RootCAs are the authorities that the bot's certificate is checked against. Nil means those of the system.
+	RootCAs *x509.CertPool
+
 	// Tap is put around the transport, to see what is posted. Nil is none.
 	Tap func(http.RoundTripper) http.RoundTripper
 }
@@ -41,6 +49,7 @@ type Config struct {
 // Bot is a bot in another process. It implements headsup.Handler. Safe for concurrent use.
 type Bot struct {
 	url    string
+	token  func(ctx context.Context, serviceURL string) (string, error)
 	client *http.Client
 	ears   ears
 }
@@ -68,14 +77,15 @@ func New(cfg Config) (*Bot, error) {
 		cfg.Patience = 3 * time.Second
 	}
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
-		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		Proxy: nil, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.RootCAs},
+		DialContext:     (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 	}
 	var way http.RoundTripper = patient{transport, cfg.Patience}
 	if cfg.Tap != nil {
 		way = cfg.Tap(way)
 	}
-	return &Bot{url: cfg.URL, client: &http.Client{
+	return &Bot{url: cfg.URL, token: cfg.Token, client: &http.Client{
 		Transport: way,
 		// An endpoint does not move, and a body must not be posted elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -120,6 +130,13 @@ func (b *Bot) post(ctx context.Context, a *activity.Activity) (status int, answe
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Headsup")
+	if b.token != nil {
+		token, err := b.token(ctx, a.ServiceURL)
+		if err != nil {
+			return 0, nil, fmt.Errorf("relay: a token for the bot: %w", err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := b.client.Do(req)
 	if err != nil {
 		return 0, nil, fmt.Errorf("relay: the bot could not be reached: %w", err)

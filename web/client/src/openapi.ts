@@ -643,7 +643,7 @@ export interface paths {
         put?: never;
         /**
          * Export what is kept of a person
-         * @description Returns everything that is kept of a person, one JSON object a line: who they are, their conversations, what was said to them and what became of it, what they said to the embedded channel with their files, what the bot remembers of them, jobs, schedules and events. docs/people.md lists the types. The last line is of type end: without it, something is missing.
+         * @description Returns everything that is kept of a person, one JSON object a line: who they are, their conversations, what was said to them and what became of it, what they said to the embedded channel with their files, what the bot remembers of them, jobs, schedules, events and acts in the audit log. docs/people.md lists the types. The last line is of type end: without it, something is missing.
          */
         post: operations["export-person"];
         delete?: never;
