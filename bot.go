@@ -95,9 +95,10 @@ func (c Config) validate() error {
 
 // Bot receives activities and runs turns. It is what other SDKs call the adapter. Safe for concurrent use.
 type Bot struct {
-	cfg     Config
-	handler Handler
-	tracer  trace.Tracer
+	cfg       Config
+	handler   Handler
+	tracer    trace.Tracer
+	strangers strangers
 }
 
 // New makes a bot that handles its turns with h.

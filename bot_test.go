@@ -1,9 +1,11 @@
 package headsup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -313,6 +315,88 @@ func TestBotWithoutVerifierRefusesEverybody(t *testing.T) {
 	if w := f.post(t, encode(t, inbound("1", "c", "x"))); w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") == "" {
 		t.Errorf("answer %d, want 401 with WWW-Authenticate", w.Code)
 	}
+}
+
+// unread is a body that nobody may look at.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, errors.New("not to be read")
+}
+
+func TestWhoIsNotLetInIsNotReadEither(t *testing.T) {
+	t.Parallel()
+	tokens, err := auth.New(auth.Config{AppID: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := []string{"Bearer a.b.c", "Bearer a.b.c"}
+	for name, c := range map[string]struct {
+		verifier      auth.Verifier
+		authorization []string
+		reason        string
+	}{
+		"nobody is let in":            {nil, []string{"Bearer a.b.c"}, "no_verifier"},
+		"no token":                    {tokens, nil, "token_missing"},
+		"no bearer token":             {tokens, []string{"Basic eA=="}, "not_a_bearer_token"},
+		"two tokens":                  {tokens, two, "several_authorization_headers"},
+		"no proof":                    {tokens, []string{"Bearer e30.e30.eA"}, "algorithm_not_allowed"},
+		"two headers, in development": {auth.Development{}, two, "several_authorization_headers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n, log := new(notes), &bytes.Buffer{}
+			bot, err := headsup.New(headsup.Config{
+				Verifier: c.verifier, Channel: &bottest.Recorder{}, Turns: memory.New(), Observer: n,
+				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			}, headsup.NewMux())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/messages", unread{t})
+				r.Header["Authorization"] = c.authorization
+				w := httptest.NewRecorder()
+				bot.ServeHTTP(w, r)
+				if want := `{"error":{"code":"Unauthorized","message":"Unauthorized"}}`; w.Code != http.StatusUnauthorized || w.Body.String() != want {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+			if want := slices.Repeat([]string{"refused: " + c.reason}, 3); !slices.Equal(n.lines, want) {
+				t.Errorf("observed %q, want %q", n.lines, want)
+			}
+			if info, debug := strings.Count(log.String(), "level=INFO"), strings.Count(log.String(), "level=DEBUG"); info != 1 || debug != 2 {
+				t.Errorf("%d lines at info and %d at debug, want 1 and 2:\n%s", info, debug, log)
+			}
+		})
+	}
+}
+
+func TestRefusalsAreLoggedOnceAMinuteForEachReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &bytes.Buffer{}
+		bot, err := headsup.New(headsup.Config{
+			Verifier: auth.Development{}, Channel: &bottest.Recorder{}, Turns: memory.New(), Logger: slog.New(slog.NewTextHandler(log, nil)),
+		}, headsup.NewMux())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for range 10 {
+				for _, authorization := range [][]string{{"Basic x"}, {"Bearer x", "Bearer y"}} {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/messages", unread{t})
+					r.Header["Authorization"] = authorization
+					bot.ServeHTTP(httptest.NewRecorder(), r)
+				}
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := strings.Count(log.String(), "activity refused"); n != 6 {
+			t.Errorf("%d lines of two reasons in three minutes, want 6", n)
+		}
+	})
 }
 
 func TestConversationDoesOneThingAtATime(t *testing.T) {

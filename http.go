@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -31,15 +34,21 @@ func (b *Bot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body)
 }
 
+// serve lets in the sender before it reads what was sent.
 func (b *Bot) serve(w http.ResponseWriter, r *http.Request) (Answer, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return Answer{}, &protocolError{http.StatusMethodNotAllowed, "only POST is allowed here"}
+	}
+	check, err := auth.Admit(r.Context(), b.cfg.Verifier, r.Header.Values("Authorization"))
+	if err != nil {
+		return Answer{}, err
+	}
 	a, err := b.read(w, r)
 	if err != nil {
 		return Answer{}, err
 	}
-	if b.cfg.Verifier == nil {
-		return Answer{}, &auth.Error{Status: http.StatusUnauthorized, Reason: "no_verifier"}
-	}
-	id, err := b.cfg.Verifier.Verify(r.Context(), r.Header.Values("Authorization"), a)
+	id, err := check(r.Context(), a)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -55,10 +64,6 @@ type protocolError struct {
 func (e *protocolError) Error() string { return e.reason }
 
 func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, error) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return nil, &protocolError{http.StatusMethodNotAllowed, "only POST is allowed here"}
-	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, &protocolError{http.StatusUnsupportedMediaType, "the content type must be application/json"}
 	}
@@ -94,7 +99,7 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case status >= http.StatusInternalServerError:
 		b.cfg.Logger.ErrorContext(r.Context(), "turn failed", "error", err.Error())
 	case stranger != nil:
-		b.cfg.Logger.InfoContext(r.Context(), "activity refused", "status", status, "reason", stranger.Reason)
+		b.cfg.Logger.Log(r.Context(), b.strangers.level(stranger.Reason, b.cfg.Now()), "activity refused", "status", status, "reason", stranger.Reason)
 	default:
 		b.cfg.Logger.DebugContext(r.Context(), "activity refused", "status", status, "error", err.Error())
 	}
@@ -108,6 +113,31 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.MarshalWrite(w, body)
+}
+
+// strangers bounds what those who are not let in write into the log.
+type strangers struct {
+	mu  sync.Mutex
+	due map[string]time.Time // by reason: when the next line counts
+}
+
+const (
+	strangersEvery = time.Minute
+	mostReasons    = 200
+)
+
+// level is that of the line about a refusal: info once a minute for each reason, debug for all others.
+func (s *strangers) level(reason string, now time.Time) slog.Level {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.due[reason]) {
+		return slog.LevelDebug
+	}
+	if s.due == nil || len(s.due) >= mostReasons {
+		s.due = make(map[string]time.Time)
+	}
+	s.due[reason] = now.Add(strangersEvery)
+	return slog.LevelInfo
 }
 
 func refusal(err error) (status int, code, message string) {

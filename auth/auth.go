@@ -61,6 +61,31 @@ type Verifier interface {
 	Verify(ctx context.Context, authorization []string, a *activity.Activity) (Identity, error)
 }
 
+// Doorkeeper is a [Verifier] that can look at a caller before the activity is there, so that the body of a stranger's request
+// need not be read.
+type Doorkeeper interface {
+	Verifier
+	// Admit is the part of Verify that needs no activity, with the same errors. It returns the other part.
+	Admit(ctx context.Context, authorization []string) (Admitted, error)
+}
+
+// Admitted checks the activity of a caller whose Authorization headers are in order. It is used once.
+type Admitted func(ctx context.Context, a *activity.Activity) (Identity, error)
+
+// Admit does what v can do without the activity, and returns what is left. A nil v refuses everybody; one that is no
+// [Doorkeeper] is only asked when the activity is there.
+func Admit(ctx context.Context, v Verifier, authorization []string) (Admitted, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, unproven("no_verifier")
+	case Doorkeeper:
+		return v.Admit(ctx, authorization)
+	}
+	return func(ctx context.Context, a *activity.Activity) (Identity, error) {
+		return v.Verify(ctx, authorization, a)
+	}, nil
+}
+
 // Error refuses a caller. Its text is for the log; the caller only sees the status.
 type Error struct {
 	// Status is 401 when the identity is not proven, 403 when it is proven and not allowed, 400 when the activity lacks what
@@ -77,11 +102,27 @@ func (e *Error) Error() string { return fmt.Sprintf("auth: %d: %s", e.Status, e.
 type Development struct{}
 
 // Verify implements [Verifier].
-func (Development) Verify(_ context.Context, authorization []string, _ *activity.Activity) (Identity, error) {
+func (d Development) Verify(ctx context.Context, authorization []string, a *activity.Activity) (Identity, error) {
+	return verify(ctx, d, authorization, a)
+}
+
+// Admit implements [Doorkeeper].
+func (Development) Admit(_ context.Context, authorization []string) (Admitted, error) {
 	if _, err := bearer(authorization); err != nil {
+		return nil, err
+	}
+	return func(context.Context, *activity.Activity) (Identity, error) {
+		return Identity{Kind: KindDevelopment}, nil
+	}, nil
+}
+
+// verify is both parts at once.
+func verify(ctx context.Context, d Doorkeeper, authorization []string, a *activity.Activity) (Identity, error) {
+	check, err := d.Admit(ctx, authorization)
+	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{Kind: KindDevelopment}, nil
+	return check(ctx, a)
 }
 
 // bearer returns the token of a request's Authorization headers (RFC 6750 section 2.1); empty if there is no header. The

@@ -159,26 +159,39 @@ func New(cfg Config) (*Tokens, error) {
 // Verify implements [Verifier]. An error that is no [*Error] means that nothing is known of the caller:
 // [ErrKeysUnavailable], or that of ctx.
 func (v *Tokens) Verify(ctx context.Context, authorization []string, a *activity.Activity) (Identity, error) {
+	return verify(ctx, v, authorization, a)
+}
+
+// Admit implements [Doorkeeper]: the token is looked at, and its signature proven. Its errors are those of Verify.
+func (v *Tokens) Admit(ctx context.Context, authorization []string) (Admitted, error) {
 	raw, err := bearer(authorization)
 	if err != nil {
-		return Identity{}, err
+		return nil, err
 	}
 	if raw == "" {
-		return Identity{}, unproven("token_missing")
+		return nil, unproven("token_missing")
 	}
 	t, reason := readToken(raw)
 	if reason != "" {
-		return Identity{}, unproven(reason)
+		return nil, unproven(reason)
 	}
 	switch c := t.claims; {
 	case c.Issuer == v.cfg.Cloud.ChannelIssuer:
-		return v.fromChannel(ctx, t, a)
+		signing, err := v.proven(ctx, t, v.channel)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, a *activity.Activity) (Identity, error) { return v.fromChannel(t, signing, a) }, nil
 	case v.tenants[c.Issuer] != (entraTenant{}):
-		return v.fromEntra(ctx, t, a)
+		caller, err := v.callerOf(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, a *activity.Activity) (Identity, error) { return v.fromEntra(t, caller, a) }, nil
 	case v.entra == nil && v.ours(c.Audience) && v.isEntra(c.Issuer):
-		return Identity{}, forbidden("entra_tokens_not_allowed") // whoever it is
+		return nil, forbidden("entra_tokens_not_allowed") // whoever it is
 	default:
-		return Identity{}, unproven("issuer_unknown")
+		return nil, unproven("issuer_unknown")
 	}
 }
 
@@ -210,11 +223,7 @@ func (v *Tokens) proven(ctx context.Context, t token, by *keys) (key, error) {
 
 // fromChannel checks what a channel says of itself against what its token says. What the two do not name alike might be
 // somebody else's conversation.
-func (v *Tokens) fromChannel(ctx context.Context, t token, a *activity.Activity) (Identity, error) {
-	signing, err := v.proven(ctx, t, v.channel)
-	if err != nil {
-		return Identity{}, err
-	}
+func (v *Tokens) fromChannel(t token, signing key, a *activity.Activity) (Identity, error) {
 	switch claim := t.claims.ServiceURL; {
 	case strings.TrimSpace(string(a.ChannelID)) == "":
 		return Identity{}, malformed("channel_missing")
@@ -233,12 +242,8 @@ func (v *Tokens) fromChannel(ctx context.Context, t token, a *activity.Activity)
 	return Identity{Kind: KindChannel, ServiceURL: t.claims.ServiceURL}, nil
 }
 
-// fromEntra checks who has asked Entra for the token.
-func (v *Tokens) fromEntra(ctx context.Context, t token, a *activity.Activity) (Identity, error) {
-	caller, err := v.callerOf(ctx, t)
-	if err != nil {
-		return Identity{}, err
-	}
+// fromEntra checks what a caller that has asked Entra for its token may do.
+func (v *Tokens) fromEntra(t token, caller string, a *activity.Activity) (Identity, error) {
 	if err := v.tenant(a); err != nil {
 		return Identity{}, err
 	}

@@ -94,19 +94,34 @@ type watched struct {
 
 // Verify implements [auth.Verifier].
 func (v watched) Verify(ctx context.Context, header []string, a *activity.Activity) (auth.Identity, error) {
-	var id auth.Identity
-	var err error = &auth.Error{Status: http.StatusUnauthorized, Reason: "no_verifier"}
-	if v.inner != nil {
-		id, err = v.inner.Verify(ctx, header, a)
+	return verify(ctx, v, header, a)
+}
+
+// Admit implements [auth.Doorkeeper].
+func (v watched) Admit(ctx context.Context, header []string) (auth.Admitted, error) {
+	check, err := auth.Admit(ctx, v.inner, header)
+	if err != nil {
+		v.count(ctx, err)
+		return nil, err
 	}
-	if refused, ok := asRefusal(err); ok {
-		action := audit.TokenRefused
-		if strings.HasPrefix(refused.Reason, "service_url") {
-			action = audit.URLRefused
-		}
-		v.log.Refused(action, refused.Reason, audit.Nobody, clientOf(ctx))
+	return func(ctx context.Context, a *activity.Activity) (auth.Identity, error) {
+		id, err := check(ctx, a)
+		v.count(ctx, err)
+		return id, err
+	}, nil
+}
+
+// count notes an error that refuses somebody.
+func (v watched) count(ctx context.Context, err error) {
+	refused, ok := asRefusal(err)
+	if !ok {
+		return
 	}
-	return id, err
+	action := audit.TokenRefused
+	if strings.HasPrefix(refused.Reason, "service_url") {
+		action = audit.URLRefused
+	}
+	v.log.Refused(action, refused.Reason, audit.Nobody, clientOf(ctx))
 }
 
 // clientOf is the address that the request of a context comes from.

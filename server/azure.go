@@ -286,18 +286,38 @@ type listed struct {
 
 // Verify implements [auth.Verifier].
 func (v listed) Verify(ctx context.Context, authorization []string, a *activity.Activity) (auth.Identity, error) {
-	id, err := v.Verifier.Verify(ctx, authorization, a)
-	if err != nil || id.Kind != auth.KindChannel || v.client.Allows(id.ServiceURL) {
-		return id, err
+	return verify(ctx, v, authorization, a)
+}
+
+// Admit implements [auth.Doorkeeper].
+func (v listed) Admit(ctx context.Context, authorization []string) (auth.Admitted, error) {
+	check, err := auth.Admit(ctx, v.Verifier, authorization)
+	if err != nil {
+		return nil, err
 	}
-	host := ""
-	if u, err := url.Parse(id.ServiceURL); err == nil {
-		host = u.Host
+	return func(ctx context.Context, a *activity.Activity) (auth.Identity, error) {
+		id, err := check(ctx, a)
+		if err != nil || id.Kind != auth.KindChannel || v.client.Allows(id.ServiceURL) {
+			return id, err
+		}
+		host := ""
+		if u, err := url.Parse(id.ServiceURL); err == nil {
+			host = u.Host
+		}
+		v.log.WarnContext(ctx, "a channel named a service URL to which no tokens go; azure.service_hosts can add its host",
+			"channel", string(a.ChannelID), "host", host)
+		id.Unlisted = true
+		return id, nil
+	}, nil
+}
+
+// verify is both parts of what a doorkeeper does.
+func verify(ctx context.Context, d auth.Doorkeeper, authorization []string, a *activity.Activity) (auth.Identity, error) {
+	check, err := d.Admit(ctx, authorization)
+	if err != nil {
+		return auth.Identity{}, err
 	}
-	v.log.WarnContext(ctx, "a channel named a service URL to which no tokens go; azure.service_hosts can add its host",
-		"channel", string(a.ChannelID), "host", host)
-	id.Unlisted = true
-	return id, nil
+	return check(ctx, a)
 }
 
 // ownAppID is the registration's, or one that was made up for this data, once.

@@ -107,6 +107,9 @@ func TestRegisteredBotTalksWithItsChannels(t *testing.T) {
 			t.Errorf("%s: %d %s", name, r.StatusCode, answer)
 		}
 	}
+	if r, answer := request(t, http.MethodPost, s.URL()+"/api/messages", "{}"); r.StatusCode != http.StatusUnauthorized || strings.Contains(answer, "type") {
+		t.Errorf("no token and no activity: %d %s", r.StatusCode, answer)
+	}
 	elsewhere := strings.Replace(body, "a:1", "a:2", 1)
 	bare := strings.TrimPrefix(token, "Bearer ")
 	if r, answer := request(t, http.MethodPost, s.URL()+"/api/messages?access_token="+bare, elsewhere, "Cookie", "access_token="+bare); r.StatusCode != http.StatusUnauthorized {

@@ -69,18 +69,29 @@ func (p proxies) handler(next http.Handler) http.Handler {
 }
 
 // client is the address that a request comes from: the last one on its way that is no trusted proxy's. Whom nobody
-// trusts names himself with his connection. It is the zero Addr when even that is no address.
+// trusts names himself with his connection. It is the zero Addr, which is nobody's and not this machine's, when that is no
+// address, when what a trusted proxy has noted cannot be read, and when its two ways to note it lead to different clients: a
+// proxy writes one of the headers, and may pass the other one on as a client has made it up.
 func (p proxies) client(r *http.Request) netip.Addr {
 	if h, ok := r.Context().Value(heardKey{}).(heard); ok {
 		return h.client
 	}
-	addr := peer(r)
-	hops := hops(r.Header)
+	old, standard := r.Header["X-Forwarded-For"], r.Header["Forwarded"]
+	from := p.farthest(peer(r), list(old), func(part string) string { return part })
+	other := p.farthest(peer(r), list(standard), func(part string) string { return parameter(part, "for") })
+	switch {
+	case len(standard) == 0 || from == other:
+		return from
+	case len(old) == 0:
+		return other
+	}
+	return netip.Addr{}
+}
+
+// farthest goes back from the other end of a connection, as far as trusted proxies tell the way.
+func (p proxies) farthest(addr netip.Addr, hops []string, text func(string) string) netip.Addr {
 	for i := len(hops) - 1; i >= 0 && p.trusted(addr); i-- {
-		if !hops[i].IsValid() {
-			break // "unknown", or not readable: the proxy that wrote it is all that is known
-		}
-		addr = hops[i]
+		addr = address(text(hops[i]))
 	}
 	return addr
 }
@@ -98,27 +109,6 @@ func peer(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr.Addr().Unmap().WithZone("")
-}
-
-// hops are the addresses that proxies have noted, the last one at the end; what is no address is the zero Addr. A proxy
-// writes one of the two headers and may pass the other on as a client has made it up, so two that differ are none.
-func hops(h http.Header) []netip.Addr {
-	var old, standard []netip.Addr
-	for _, part := range list(h["X-Forwarded-For"]) {
-		old = append(old, address(part))
-	}
-	for _, part := range list(h["Forwarded"]) {
-		standard = append(standard, address(parameter(part, "for")))
-	}
-	switch {
-	case len(standard) == 0:
-		return old
-	case len(old) == 0:
-		return standard
-	case old[len(old)-1] == standard[len(standard)-1]:
-		return old
-	}
-	return nil
 }
 
 // said is the Host and the scheme that the nearest proxy names; empty when it names none that could be one.

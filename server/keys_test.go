@@ -383,6 +383,17 @@ func TestProxiesClientsAreToldApart(t *testing.T) {
 	if resp, _ := n.call(n.admin, "GET", "/v1/keys", "", "X-Forwarded-For", "198.51.100.2"); resp.StatusCode != 401 {
 		t.Errorf("this machine's secret from elsewhere: %s", resp.Status)
 	}
+	for name, header := range map[string][]string{
+		"a proxy and a stranger contradict each other": {"X-Forwarded-For", "198.51.100.2", "Forwarded", "for=192.0.2.1"},
+		"a stranger names this machine":                {"X-Forwarded-For", "198.51.100.2", "Forwarded", "for=127.0.0.1"},
+		"unreadable":                                   {"X-Forwarded-For", "garbage"},
+		"empty":                                        {"X-Forwarded-For", ""},
+		"without an address":                           {"Forwarded", "for=unknown"},
+	} {
+		if resp, _ := n.call(n.admin, "GET", "/v1/keys", "", header...); resp.StatusCode != 401 {
+			t.Errorf("this machine's secret, %s: %s", name, resp.Status)
+		}
+	}
 	if resp, _ := n.call(n.admin, "GET", "/v1/keys", ""); resp.StatusCode != 200 {
 		t.Errorf("this machine's secret from here: %s", resp.Status)
 	}
