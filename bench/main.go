@@ -56,6 +56,7 @@ var measurements = []measurement{
 	{"channel", "deliveries/s to a channel that answers after 100 ms, over TLS and HTTP/2, and the memory it takes", true, slowChannel},
 	{"timers", "how late timers fire: idle, with many pending, and when very many are due at once", true, timers},
 	{"waiting", "drain rate with few and with very many rows waiting", true, crowded},
+	{"pinned", "deliveries/s while accepting, before and while somebody else's transaction stays open in PostgreSQL", false, pinned},
 	{"large", "a notification to very many: how long a look and a cancellation take, and the memory", false, large},
 	{"turns", "turns/s of a bot with state, as ratios to a handler without any and to the classic SDK's echo bot", true, turns},
 	{"peers", "the same with the official JavaScript SDK, in a loop over its references", true, peers},

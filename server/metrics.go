@@ -17,6 +17,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/schedule"
+	"github.com/headsup-bot/headsup/store/postgres"
 )
 
 // metrics are the facts that are counted. docs/observability.md describes each; a test holds both to the other. Label
@@ -271,24 +272,26 @@ type gauges struct {
 		Connections() (sockets, conversations int)
 	}
 
-	depth, age, short, sockets, watched *prometheus.Desc
+	depth, age, short, sockets, watched, dead, snapshot *prometheus.Desc
 }
 
 // watch adds what is read from the store and the embedded channel.
 func (m *metrics) watch(store outbox.Store, channel interface{ Connections() (int, int) }) {
 	m.registry.MustRegister(&gauges{
 		store: store, people: channel,
-		depth:   prometheus.NewDesc("headsup_deliveries", "Deliveries in each state, the final ones included.", []string{"state"}, nil),
-		age:     prometheus.NewDesc("headsup_queue_oldest_seconds", "How long the delivery that has waited longest could have been attempted; 0 when none waits.", nil, nil),
-		short:   prometheus.NewDesc("headsup_disk_short", "1 while so little of the disk is free that no notifications are accepted.", nil, nil),
-		sockets: prometheus.NewDesc("headsup_directline_sockets", "Open Direct Line sockets.", nil, nil),
-		watched: prometheus.NewDesc("headsup_directline_conversations", "Direct Line conversations that have an open socket.", nil, nil),
+		depth:    prometheus.NewDesc("headsup_deliveries", "Deliveries in each state, the final ones included.", []string{"state"}, nil),
+		age:      prometheus.NewDesc("headsup_queue_oldest_seconds", "How long the delivery that has waited longest could have been attempted; 0 when none waits.", nil, nil),
+		short:    prometheus.NewDesc("headsup_disk_short", "1 while so little of the disk is free that no notifications are accepted.", nil, nil),
+		sockets:  prometheus.NewDesc("headsup_directline_sockets", "Open Direct Line sockets.", nil, nil),
+		watched:  prometheus.NewDesc("headsup_directline_conversations", "Direct Line conversations that have an open socket.", nil, nil),
+		dead:     prometheus.NewDesc("headsup_database_dead_rows", "Old versions of rows that PostgreSQL has not cleared away yet.", nil, nil),
+		snapshot: prometheus.NewDesc("headsup_database_oldest_snapshot_seconds", "How old the oldest transaction is because of which PostgreSQL must keep old versions of rows; 0 for none.", nil, nil),
 	})
 }
 
 // Describe implements [prometheus.Collector].
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.depth, g.age, g.short, g.sockets, g.watched} {
+	for _, d := range []*prometheus.Desc{g.depth, g.age, g.short, g.sockets, g.watched, g.dead, g.snapshot} {
 		to <- d
 	}
 }
@@ -311,6 +314,14 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 			short = 1
 		}
 		to <- prometheus.MustNewConstMetric(g.short, prometheus.GaugeValue, short)
+	}
+	if database, ok := g.store.(interface {
+		Hindrance(ctx context.Context) (postgres.Hindrance, error)
+	}); ok {
+		if h, err := database.Hindrance(ctx); err == nil {
+			to <- prometheus.MustNewConstMetric(g.dead, prometheus.GaugeValue, float64(h.DeadRows))
+			to <- prometheus.MustNewConstMetric(g.snapshot, prometheus.GaugeValue, h.Age.Seconds())
+		}
 	}
 	now := time.Now()
 	if oldest, err := g.store.OldestDue(ctx, now); err == nil {

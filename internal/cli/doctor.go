@@ -19,6 +19,7 @@ type doctorCommand struct {
 	Offline bool          `help:"Leave out what needs the network."`
 	Channel string        `placeholder:"CHANNEL" help:"Ask about conversations of one channel only, such as msteams."`
 	Timeout time.Duration `default:"10s" placeholder:"DURATION" help:"How long each check may take (${default})."`
+	All     bool          `help:"Show what was skipped, too, and why."`
 	JSON    bool          `name:"json" help:"Print what was found as JSON."`
 }
 
@@ -56,7 +57,7 @@ func (c doctorCommand) Run(ctx context.Context, s streams, l *config.Loader) err
 	if c.JSON {
 		err = printJSON(s.out, report)
 	} else {
-		err = printReport(s.out, report)
+		err = printReport(s.out, report, c.All)
 	}
 	if err == nil && !report.OK {
 		err = fmt.Errorf("%s failed", count(report.Summary.Fail, "check"))
@@ -67,14 +68,18 @@ func (c doctorCommand) Run(ctx context.Context, s streams, l *config.Loader) err
 // statusWords stand at the beginning of lines, so that nobody needs to see colours.
 var statusWords = map[doctor.Status]string{doctor.OK: "ok", doctor.Warn: "warn", doctor.Fail: "FAIL", doctor.Skipped: "skip"}
 
-// printReport writes a line for each result, one below for what to do, and one at the end that counts.
-func printReport(w io.Writer, r doctor.Report) error {
+// printReport writes a line for each result, one below for what to do, and one at the end that counts. What was skipped is
+// only counted, unless all is to be shown.
+func printReport(w io.Writer, r doctor.Report, all bool) error {
 	widest := 0
 	for _, c := range r.Checks {
 		widest = max(widest, len(c.Check))
 	}
 	var b strings.Builder
 	for _, c := range r.Checks {
+		if c.Status == doctor.Skipped && !all {
+			continue
+		}
 		found := c.Found
 		if c.Subject != "" && !strings.HasPrefix(found, c.Subject) {
 			found = c.Subject + ": " + found
@@ -84,7 +89,11 @@ func printReport(w io.Writer, r doctor.Report) error {
 			fmt.Fprintf(&b, "%-4s  %-*s  do: %s\n", "", widest, "", printable(c.Do))
 		}
 	}
-	fmt.Fprintf(&b, "%d failed, %s, %d ok, %d skipped\n", r.Summary.Fail, count(r.Summary.Warn, "warning"), r.Summary.OK, r.Summary.Skipped)
+	skipped := fmt.Sprintf("%d skipped", r.Summary.Skipped)
+	if r.Summary.Skipped > 0 && !all {
+		skipped += " (--all shows why)"
+	}
+	fmt.Fprintf(&b, "%d failed, %s, %d ok, %s\n", r.Summary.Fail, count(r.Summary.Warn, "warning"), r.Summary.OK, skipped)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -542,7 +542,7 @@ func TestDoctorTellsInPlainLines(t *testing.T) {
 	c.refuses("AADSTS7000222")
 	c.settings["azure.secret_ends"] = "2020-01-01"
 	c.without("public_url")
-	code, stdout, stderr := run(t, "doctor", "--config", c.config())
+	code, stdout, stderr := run(t, "doctor", "--all", "--config", c.config())
 	c.tellsNoSecret(stdout, stderr)
 	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
 	if code != 1 || stderr != "headsup: 2 checks failed\n" || strings.Contains(stdout, "\x1b") {
@@ -559,6 +559,10 @@ func TestDoctorTellsInPlainLines(t *testing.T) {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) }) {
 			t.Errorf("no line begins with %q:\n%s", want, stdout)
 		}
+	}
+	_, short, _ := run(t, "doctor", "--config", c.config())
+	if strings.Contains(short, "\nskip ") || !strings.HasSuffix(short, " skipped (--all shows why)\n") {
+		t.Errorf("what was skipped is told unasked:\n%s", short)
 	}
 }
 

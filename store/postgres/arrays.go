@@ -147,9 +147,10 @@ func (a *deliveryArrays) add(d newDelivery) {
 
 func (a *deliveryArrays) queue(t *tx) {
 	t.last.Queue(`INSERT INTO deliveries (id, message, conversation, lane, alone, route, rank, seq, state, waits, wanted_at, due_at,
-			lease_until, fence, claims, failures, verb, revises, collapse, created_at, updated_at, history)
+			lease_until, turn_until, fence, claims, failures, verb, revises, collapse, created_at, updated_at, history)
 		SELECT id, message, conversation, lane, alone, route, rank, CASE WHEN state <> 1 THEN nextval('places') END, state, waits, wanted_at,
-			due_at, CASE WHEN state = 4 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END, fence, claims, 0, verb, revises, collapse,
+			due_at, CASE WHEN state = 4 THEN CASE WHEN $15 THEN at ELSE clock_timestamp() END + $16::interval END,
+			CASE WHEN state = 4 THEN clock_timestamp() + $16::interval END, fence, claims, 0, verb, revises, collapse,
 			at, at, history
 		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::boolean[], $6::smallint[], $7::smallint[],
 			$8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::smallint[], $13::bigint[], $14::timestamptz[],

@@ -19,13 +19,14 @@ type bus struct {
 	mu      sync.Mutex
 	pending []string        // payloads to send; guarded by mu
 	queued  map[string]bool // those of them that have no body; guarded by mu
+	claims  *claimable      // what there is to claim; nil when there is nothing to tell; guarded by mu
 }
 
 // topic is what a hint is about.
 type topic string
 
 const (
-	topicClaim  topic = "claim"  // there may be something to claim
+	topicClaim  topic = "claim"  // there may be something to claim; the body is a claimable, or empty
 	topicEvents topic = "events" // there are events, or webhooks or what is wanted has changed
 	topicLine   topic = "line"   // of the embedded channel; has a body
 	topicShares topic = "shares" // another node wants a share, or has given one back; the body is the scope
@@ -77,7 +78,10 @@ func (b *bus) take() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	pending := b.pending
-	b.pending = nil
+	if b.claims != nil {
+		pending = append(pending, b.node+" "+string(topicClaim)+" "+b.claims.String())
+	}
+	b.pending, b.claims = nil, nil
 	clear(b.queued)
 	return pending
 }
@@ -186,8 +190,7 @@ func (s *Store) heard(payload string) {
 	about, body, _ := strings.Cut(rest, " ")
 	switch topic(about) {
 	case topicClaim:
-		s.routes.lookAgain()
-		s.wakeHere()
+		s.heardOfClaims(body)
 	case topicEvents:
 		s.events.look()
 		s.events.signal()

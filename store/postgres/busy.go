@@ -114,6 +114,7 @@ func (t *tx) hold(ctx context.Context, list []holding, now time.Time) error {
 		c := h.Held(now, int(h.claims))
 		reasons.add(c.Reason)
 		until.add(h.Until)
+		t.later(h.Until)
 		lines = append(lines, history.Line(c))
 		left = append(left, lane{h.conversation, h.lane})
 		t.count(h.state, held, 1)
@@ -124,7 +125,7 @@ func (t *tx) hold(ctx context.Context, list []holding, now time.Time) error {
 		ids, []pgtype.Text(reasons), []pgtype.Timestamptz(until), lines, now); err != nil {
 		return err
 	}
-	t.vacate(left)
+	t.vacate(left, nil)
 	return nil
 }
 
@@ -156,12 +157,12 @@ func (t *tx) judgeHeld(ctx context.Context, in []book.Row, now time.Time) error 
 		return err
 	}
 	if len(later) > 0 {
-		t.wake = true // the next due time may be another
 		ids := make([]int64, len(later))
 		var until times
 		for i := range later {
 			ids[i] = int64(later[i].id)
 			until.add(later[i].Until)
+			t.later(later[i].Until) // the next due time may be another
 		}
 		t.last.Queue(`UPDATE deliveries d SET due_at = n.until FROM unnest($1::bigint[], $2::timestamptz[]) AS n (id, until)
 			WHERE d.id = n.id`, ids, []pgtype.Timestamptz(until))

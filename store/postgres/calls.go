@@ -238,7 +238,7 @@ func (c *calledThere) wait(way pace.Route, name string) time.Duration {
 	return max(shortestWait, u.Next(rule, pace.Delivery, c.now).Sub(c.now))
 }
 
-// countCalls counts the calls of heads whose conversations were taken. Those that have no room by now give them back.
+// countCalls counts the calls of heads whose conversations were taken. Those that have no room by now are left out.
 func (t *tx) countCalls(ctx context.Context, heads []*head) ([]*head, error) {
 	byChannel := make(map[string][]*head)
 	for _, h := range heads {
@@ -275,9 +275,6 @@ func (t *tx) countCalls(ctx context.Context, heads []*head) ([]*head, error) {
 		return heads, nil
 	}
 	time.AfterFunc(lookSoon, t.store.wakeHere)
-	if _, err := t.Exec(ctx, "UPDATE turns SET fence = 0, until = '-infinity' WHERE conversation = ANY ($1)", back); err != nil {
-		return nil, err
-	}
 	return slices.DeleteFunc(heads, func(h *head) bool { return slices.Contains(back, int64(h.conversation)) }), nil
 }
 

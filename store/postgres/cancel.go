@@ -75,7 +75,7 @@ func (t *tx) reschedule(ctx context.Context, list []hot, due, at time.Time) erro
 	}
 	for i := range list {
 		if list[i].state == ready {
-			t.offer(list[i].route, list[i].lane)
+			t.offer(list[i].route, list[i].lane, list[i].rank)
 		}
 	}
 	if len(placed) > 0 {
@@ -96,6 +96,7 @@ func (t *tx) reschedule(ctx context.Context, list []hot, due, at time.Time) erro
 func (t *tx) delay(ctx context.Context, list []hot, due time.Time, c outbox.Change) error {
 	ids := make([]int64, len(list))
 	var left []lane
+	t.later(due)
 	for i := range list {
 		h := &list[i]
 		ids[i] = int64(h.id)
@@ -106,6 +107,6 @@ func (t *tx) delay(ctx context.Context, list []hot, due time.Time, c outbox.Chan
 	}
 	t.last.Queue(`UPDATE deliveries d SET state = 1, seq = NULL, waits = 2, wanted_at = $2, due_at = $2, reason = $3,
 		updated_at = $4, history = d.history || $5 || `+endOf("d.claims")+` WHERE d.id = ANY ($1)`, ids, due, c.Reason, c.At, history.Begin(c))
-	t.vacate(left)
+	t.vacate(left, nil)
 	return t.flush(ctx)
 }

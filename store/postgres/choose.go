@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -19,7 +20,12 @@ func (t *tx) choose(p *page) {
 	for _, l := range p.routes {
 		byRoute[l.route] = l
 		for i := range l.lanes {
-			if in := &l.lanes[i]; in.asked > 0 && !in.any {
+			switch in := &l.lanes[i]; {
+			case in.asked == 0:
+			case in.any:
+				l.lows[i].found(in.first)
+			default:
+				l.lows[i].found(nowhere)
 				rs.empty(l.route, outbox.Lane(i), in.seen)
 			}
 		}
@@ -35,11 +41,18 @@ func (t *tx) choose(p *page) {
 	})
 	for _, l := range p.routes {
 		for i := range l.lanes {
-			in := &l.lanes[i]
+			in, passed := &l.lanes[i], l.passed[i]
+			if in.asked > 0 {
+				l.passed[i] = in.passed
+			}
+			if in.passed > 0 {
+				t.store.blocked.Store(true)
+			}
 			switch {
 			case in.next < len(in.heads):
 			case in.asked > 0 && len(in.heads) == in.asked:
-				p.more = true // those who follow were not looked at
+				// Those who follow were not looked at. Those who were passed over are looked at again with the next.
+				p.more = p.more || len(p.chosen) > 0 || len(p.late) > 0 || in.passed > passed
 			case in.any:
 				t.store.blocked.Store(true) // there may be some whose conversations are not free
 			}
@@ -87,6 +100,9 @@ func (c *choosing) take(l *looked, in *laneHeads, n int) (had int) {
 		switch {
 		case c.busy[h.conversation]: // it says something else first
 			continue
+		case c.store.handed.sends(h.conversation): // in another lane
+			in.passed++
+			continue
 		case h.over:
 			c.busy[h.conversation] = true
 			c.chosen = append(c.chosen, h)
@@ -121,21 +137,26 @@ func (c *choosing) closes(r *route) {
 	c.store.routes.close(r, atLeast(c.store.cfg.Pace.Next(r.way, "", c.now), c.now))
 }
 
-// putOff leaves alone whose conversations have no room, until they may have some. The index by due time keeps them.
-func (t *tx) putOff(ctx context.Context, late []*head) error {
+// putOff leaves alone whose conversations have no room, until they may have some, and tells how many these are: others
+// may have locked some of them. The index by due time keeps them.
+func (t *tx) putOff(ctx context.Context, late []*head) (n int, err error) {
 	if len(late) == 0 {
-		return nil
+		return 0, nil
 	}
 	ids, where := make([]int64, len(late)), make([]int64, len(late))
 	var due times
 	for i, h := range late {
 		ids[i], where[i] = int64(h.id), int64(h.conversation)
 		due.add(h.until)
+		t.later(h.until)
 	}
-	_, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
+	tag, err := t.Exec(ctx, `WITH locked AS MATERIALIZED (
 			SELECT n.id, n.due FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) AS n (id, conversation, due)
 			JOIN turns t ON t.conversation = n.conversation FOR NO KEY UPDATE OF t SKIP LOCKED)
 		UPDATE deliveries d SET waits = 2, due_at = l.due FROM locked l WHERE d.id = l.id AND d.waits = 1 AND d.state = 2`,
 		ids, where, []pgtype.Timestamptz(due))
-	return err
+	if n = int(tag.RowsAffected()); n < len(late) {
+		time.AfterFunc(lookSoon, t.store.wakeHere)
+	}
+	return n, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -53,10 +55,11 @@ type claimStep struct {
 }
 
 func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, err error) {
+	rs := t.store.routes
+	t.otherwise(rs.forgetLows)
 	if err := t.discover(ctx); err != nil {
 		return step, err
 	}
-	rs := t.store.routes
 	rs.mu.Lock()
 	if t.store.loosened.Swap(false) {
 		rs.loosen()
@@ -75,14 +78,15 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 				step.unfinished = true // the most pressing may be among those that follow
 				return step, err
 			}
-			rs.offer(t.offers) // this claim is the first to look there
+			t.tellRoutes() // this claim is the first to look there
 			continue
 		}
 		if p.called, err = t.calledThere(ctx, p); err != nil {
 			return step, err
 		}
 		t.choose(p)
-		if err := t.putOff(ctx, p.late); err != nil {
+		late, err := t.putOff(ctx, p.late)
+		if err != nil {
 			return step, err
 		}
 		attempts, over, err := t.takeChosen(ctx, p.chosen, now)
@@ -90,14 +94,16 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			return step, err
 		}
 		step.attempts = append(step.attempts, attempts...)
-		rs.offer(t.offers) // successors of those that were dropped
-		dropped += over + len(p.late)
+		t.tellRoutes() // of successors of those that were dropped
+		dropped += over + late
 		switch {
 		case dropped >= dropHeads:
 			step.unfinished = true
 			return step, nil
-		case len(step.attempts) == n || !p.more && over == 0 && len(p.late) == 0:
-			step.nextDue, err = t.nextDue(ctx, due, len(p.late) > 0 || dropped > 0)
+		case len(step.attempts) == n || !p.more && over == 0 && late == 0, 2*(len(attempts)+over+late) < len(p.chosen)+len(p.late):
+			// Where others have locked the conversations of most of those who were chosen last, they may wait for those that
+			// this claim has taken. So it ends, and there is another one soon.
+			step.nextDue, err = t.nextDue(ctx, due, late > 0 || dropped > 0)
 			return step, err
 		}
 	}
@@ -106,12 +112,14 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 // nextDue is when the next delivery becomes due, or the next gate may open that one waits for; zero for never. due is
 // when the next delivery was, unless that has changed since.
 func (t *tx) nextDue(ctx context.Context, due time.Time, changed bool) (time.Time, error) {
+	rs := t.store.routes
 	if changed {
-		if err := t.QueryRow(ctx, "SELECT min(due_at) FROM deliveries WHERE waits = 2").Scan((*optionalTime)(&due)); err != nil {
+		var b pgx.Batch
+		t.lookForDue(&b, &due)
+		if err := t.SendBatch(ctx, &b).Close(); err != nil {
 			return due, err
 		}
 	}
-	rs := t.store.routes
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if opens := rs.opens(); due.IsZero() || !opens.IsZero() && opens.Before(due) {

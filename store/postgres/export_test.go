@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"time"
 )
 
 // OpenLease is Open with another time for leases.
@@ -31,6 +32,11 @@ func Migrations() fs.FS {
 func Kill(s *Store) {
 	s.stop()
 	s.behind.Wait()
+}
+
+// WarnOfHindrance is warnOfHindrance for transactions of any age.
+func WarnOfHindrance(ctx context.Context, s *Store, told *int64) error {
+	return s.warnOfHindrance(ctx, time.Nanosecond, told)
 }
 
 // Group is group for tests; its operations are numbers.

@@ -1,94 +1,105 @@
 package postgres
 
 import (
-	"cmp"
 	"slices"
 	"sync"
+	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/headsup-bot/headsup/book"
 )
 
-// handed remembers in which turns this process has handed attempts out, so that their outcomes need not look for their
-// conversations. What it does not know is looked up: it keeps two generations, like the cache.
+// handed remembers to which conversations this process has handed attempts out, so that their outcomes need not look for
+// these, and claims pass over them. What it does not know is looked up: it keeps two generations, like the cache.
 type handed struct {
+	lease time.Duration
+
 	mu         sync.Mutex
-	young, old map[attempt]int64 // primary keys of turns; guarded by mu
+	young, old map[attempt]handedTo     // guarded by mu
+	sending    map[book.Row]sendingHere // guarded by mu
+}
+
+// handedTo is a conversation: the primary key of its row of turns, and its row of the book.
+type handedTo struct {
+	turn         int64
+	conversation book.Row
+}
+
+// sendingHere is the attempt that is under way in a conversation.
+type sendingHere struct {
+	attempt
+	since time.Time
 }
 
 // handedSize is how many attempts a generation holds: more than are under way in one process.
 const handedSize = 50_000
 
-func newHanded() *handed { return &handed{young: make(map[attempt]int64)} }
+func newHanded(lease time.Duration) *handed {
+	return &handed{lease: lease, young: make(map[attempt]handedTo), sending: make(map[book.Row]sendingHere)}
+}
 
 // add remembers an attempt. It does not matter if it is never made.
-func (h *handed) add(a attempt, turn int64) {
+func (h *handed) add(a attempt, to handedTo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.young) >= handedSize {
-		h.old, h.young = h.young, make(map[attempt]int64)
+		h.old, h.young = h.young, make(map[attempt]handedTo)
+		clear(h.sending) // of those that never had an outcome
 	}
-	h.young[a] = turn
+	h.young[a] = to
+	h.sending[to.conversation] = sendingHere{a, time.Now()}
 }
 
-// turns are those of attempts, each once and in the order in which they are locked, with the fences that the attempts have;
-// false if one is not known, or two attempts share one.
-func (h *handed) turns(list []*verdict) (keys, fences []int64, ok bool) {
-	found := make([]turnHeld, 0, len(list))
+// turns are those of attempts, each once and in the order in which they are locked; false if one is not known.
+func (h *handed) turns(list []*verdict) (keys []int64, ok bool) {
+	keys = make([]int64, 0, len(list))
 	h.mu.Lock()
 	for _, v := range list {
 		a := attempt{v.id, v.fence}
-		turn, known := h.young[a]
+		to, known := h.young[a]
 		if !known {
-			turn, known = h.old[a]
+			to, known = h.old[a]
 		}
 		if !known {
 			h.mu.Unlock()
-			return nil, nil, false
+			return nil, false
 		}
-		found = append(found, turnHeld{turn, v.fence})
+		keys = append(keys, to.turn)
 	}
 	h.mu.Unlock()
-	slices.SortFunc(found, func(a, b turnHeld) int { return cmp.Compare(a.turn, b.turn) })
-	for i, f := range found {
-		if i > 0 && found[i-1].turn == f.turn {
-			return nil, nil, false
-		}
-		keys, fences = append(keys, f.turn), append(fences, f.fence)
-	}
-	return keys, fences, true
+	slices.Sort(keys)
+	return slices.Compact(keys), true
 }
 
-type turnHeld struct{ turn, fence int64 }
-
-// forget forgets attempts that are over.
-func (h *handed) forget(list []*verdict) {
+// sends reports whether an attempt of this process may be under way in a conversation. The database knows for certain.
+func (h *handed) sends(c book.Row) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, v := range list {
-		a := attempt{v.id, v.fence}
-		delete(h.young, a)
-		delete(h.old, a)
+	s, ok := h.sending[c]
+	return ok && time.Since(s.since) < h.lease
+}
+
+// lasts notes that an attempt is still under way.
+func (h *handed) lasts(a attempt) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	to, ok := h.young[a]
+	if s := h.sending[to.conversation]; ok && s.attempt == a {
+		s.since = time.Now()
+		h.sending[to.conversation] = s
 	}
 }
 
-// giveBack locks turns, in their order, by changing them: those whose fences are the attempts' are given back, and the
-// others stay as they are.
-const giveBack = `UPDATE turns t SET fence = CASE WHEN t.fence = a.fence THEN 0 ELSE t.fence END,
-		until = CASE WHEN t.fence = a.fence THEN '-infinity' ELSE t.until END
-	FROM (SELECT key, fence FROM unnest($1::bigint[], $2::bigint[]) AS n (key, fence) OFFSET 0) AS a
-	WHERE t.key = a.key RETURNING t.key, t.fence = 0`
-
-// gaveBack reads what giveBack returns.
-func (t *tx) gaveBack(r pgx.Rows) error {
-	var keys []int64
-	var key int64
-	var free bool
-	_, err := pgx.ForEachRow(r, []any{&key, &free}, func() error {
-		if free {
-			keys = append(keys, key)
-		}
-		return nil
-	})
-	t.after(func() { t.store.freed(keys) })
-	return err
+// forget forgets an attempt that is over.
+func (h *handed) forget(a attempt) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	to, ok := h.young[a]
+	if !ok {
+		to, ok = h.old[a]
+	}
+	delete(h.young, a)
+	delete(h.old, a)
+	if ok && h.sending[to.conversation].attempt == a {
+		delete(h.sending, to.conversation)
+	}
 }

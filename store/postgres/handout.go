@@ -16,17 +16,11 @@ import (
 	"github.com/headsup-bot/headsup/store/internal/history"
 )
 
-// takeTurnsOf takes the conversations of heads, those that are free still. It waits for nobody: a conversation that
-// another transaction has locked is passed over, and so is one that was changed since the statement began, which is then
-// not where it was.
-const takeTurnsOf = `WITH locked AS MATERIALIZED (
-		SELECT t.ctid AS at, n.id FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
-		JOIN turns t ON t.conversation = n.conversation
-		WHERE greatest(t.until, t.wanted) <= clock_timestamp() FOR NO KEY UPDATE OF t SKIP LOCKED),
-	given AS MATERIALIZED (SELECT nextval('fences') AS fence)
-	UPDATE turns t SET fence = g.fence, until = clock_timestamp() + $3::interval
-	FROM locked l CROSS JOIN given g WHERE t.ctid = l.at
-	RETURNING l.id, t.fence, t.version, t.last_inbound_at, t.busy`
+// lockTurnsOf locks the conversations of heads in which no turn is running or waiting. It waits for nobody: a conversation
+// that another transaction has locked is passed over. The last column tells that a turn had the lease until it ran out.
+const lockTurnsOf = `SELECT n.id, t.version, t.last_inbound_at, t.busy, t.fence <> 0 FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
+	JOIN turns t ON t.conversation = n.conversation
+	WHERE greatest(t.until, t.wanted) <= clock_timestamp() FOR NO KEY UPDATE OF t SKIP LOCKED`
 
 // lookSoon is when to look again after others were in the way.
 const lookSoon = 10 * time.Millisecond
@@ -37,29 +31,8 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	if len(chosen) == 0 {
 		return nil, 0, nil
 	}
-	ids, where := make([]int64, len(chosen)), make([]int64, len(chosen))
-	byID := make(map[int64]*head, len(chosen))
-	for i, h := range chosen {
-		ids[i], where[i] = int64(h.id), int64(h.conversation)
-		byID[ids[i]] = h
-	}
-	rows, err := t.Query(ctx, takeTurnsOf, ids, where, t.store.leaseTime)
+	heads, err := t.takeTurnsOf(ctx, chosen)
 	if err != nil {
-		return nil, 0, err
-	}
-	var id int64
-	var got head
-	heads := make([]*head, 0, len(chosen))
-	if _, err := pgx.ForEachRow(rows, []any{&id, &got.fence, &got.version, &got.inbound, &got.busy}, func() error {
-		h := byID[id]
-		h.fence, h.version, h.inbound, h.busy = got.fence, got.version, got.inbound, got.busy
-		var err error
-		if h.going, err = outbox.DecodeBusy(string(h.busy)); err != nil {
-			return err
-		}
-		heads = append(heads, h)
-		return nil
-	}); err != nil {
 		return nil, 0, err
 	}
 	if len(heads) < len(chosen) {
@@ -85,6 +58,86 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 	}
 	slices.SortFunc(attempts, func(a, b outbox.Attempt) int { return cmp.Compare(order[a.Delivery], order[b.Delivery]) })
 	return attempts, over, nil
+}
+
+// takeTurnsOf locks the conversations of those who were chosen, and returns those that are free, with what is known of
+// them now, and with a fence. Nothing is written: that a delivery has its conversation's turn is what being sent means.
+func (t *tx) takeTurnsOf(ctx context.Context, chosen []*head) ([]*head, error) {
+	ids, where := make([]int64, len(chosen)), make([]int64, len(chosen))
+	byID := make(map[int64]*head, len(chosen))
+	others := make([]lane, 0, (laneCount-1)*len(chosen))
+	for i, h := range chosen {
+		ids[i], where[i] = int64(h.id), int64(h.conversation)
+		byID[ids[i]] = h
+		others = appendOthers(others, h.conversation, h.lane)
+	}
+	var b pgx.Batch
+	heads := make([]*head, 0, len(chosen))
+	var lapsed []int64
+	b.Queue(lockTurnsOf, ids, where).Query(func(rows pgx.Rows) error {
+		var id int64
+		var got head
+		var had bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &got.version, &got.inbound, &got.busy, &had}, func() (err error) {
+			h := byID[id]
+			h.version, h.inbound, h.busy = got.version, got.inbound, got.busy
+			if had {
+				lapsed = append(lapsed, int64(h.conversation))
+			}
+			heads = append(heads, h)
+			h.going, err = outbox.DecodeBusy(string(h.busy))
+			return err
+		})
+		return err
+	})
+	taken := make(map[book.Row]bool)
+	b.Queue(sendingIn, t.laneArrays(others)...).Query(collectSending(taken))
+	var fence int64
+	b.Queue("SELECT nextval('fences')").QueryRow(func(r pgx.Row) error { return r.Scan(&fence) })
+	if err := t.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, err
+	}
+	heads = slices.DeleteFunc(heads, func(h *head) bool { return taken[h.conversation] })
+	for _, h := range heads {
+		h.fence = fence
+	}
+	t.outlive(lapsed)
+	return heads, nil
+}
+
+// outlive takes the turns of conversations, which are locked, from those whose lease has run out.
+func (t *tx) outlive(conversations []int64) {
+	if len(conversations) > 0 {
+		t.last.Queue("UPDATE turns SET fence = 0, until = '-infinity' WHERE conversation = ANY ($1)", conversations)
+	}
+}
+
+// sendingIn lists the conversations whose turns deliveries have that are being sent: such a one is the head of his lane. Where the
+// conversations are locked, nobody else begins meanwhile.
+const sendingIn = `SELECT l.conversation FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low) CROSS JOIN LATERAL (
+		SELECT d.state, d.turn_until FROM deliveries d
+		WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL AND d.seq > l.low ORDER BY d.seq LIMIT 1) AS head
+	WHERE head.state = 4 AND head.turn_until > clock_timestamp()`
+
+func collectSending(found map[book.Row]bool) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var c book.Row
+		_, err := pgx.ForEachRow(rows, []any{&c}, func() error {
+			found[c] = true
+			return nil
+		})
+		return err
+	}
+}
+
+// appendOthers adds the other lanes of a conversation.
+func appendOthers(list []lane, c book.Row, l outbox.Lane) []lane {
+	for other := range outbox.Lane(laneCount) {
+		if other != l {
+			list = append(list, lane{c, other})
+		}
+	}
+	return list
 }
 
 // candidate is a head with its message.
@@ -140,7 +193,7 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 // that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
 	return `UPDATE deliveries d SET state = 4, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
-			fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
+			turn_until = clock_timestamp() + $6::interval, fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
 		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND d.state = 2 AND m.id = d.message` + condition + `
 		RETURNING ` + candidateColumns
@@ -204,7 +257,7 @@ func (t *tx) hand(
 }
 
 // handRest is for the heads that were not simply handed out: they revise something, or are not to be sent any more, or
-// somebody has done something to them since they were found. What is not handed out gives its conversation back.
+// somebody has done something to them since they were found.
 func (t *tx) handRest(
 	ctx context.Context, heads []*head, handed []*candidate, now time.Time,
 ) (found []*candidate, dropped int, err error) {
@@ -247,15 +300,6 @@ func (t *tx) handRest(
 			delete(left, c.id)
 		}
 	}
-	back := make([]int64, 0, len(left))
-	for _, h := range left {
-		back = append(back, int64(h.conversation))
-	}
-	if len(back) > 0 {
-		if _, err := t.Exec(ctx, "UPDATE turns SET fence = 0, until = '-infinity' WHERE conversation = ANY ($1)", back); err != nil {
-			return nil, 0, err
-		}
-	}
 	return found, dropped, t.flush(ctx) // successors may be claimed now
 }
 
@@ -288,7 +332,7 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
 			CreatedAt: c.accepted, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
-			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.store.attemptLease(e.conv.Key, c.id, c.fence),
+			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.attemptLease(&e.conv, c.id, c.fence),
 		}
 		a.Conversation.LastInboundAt, a.Conversation.Busy = time.Time(byID[c.id].inbound), byID[c.id].going
 		if c.policy != "" && c.verb == send {

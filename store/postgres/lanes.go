@@ -64,37 +64,49 @@ func numbers[T ~int64](ids []T) []int64 {
 // promote lets the first of each of these lanes be claimed that somebody has left, if nobody has let it before. Nobody
 // may have been there, so it is asked of every lane.
 const promote = `UPDATE deliveries d SET waits = 1
-	FROM unnest($1::bigint[], $2::smallint[]) AS l (conversation, lane) CROSS JOIN LATERAL (
+	FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low) CROSS JOIN LATERAL (
 		SELECT h.id, h.state, h.waits FROM deliveries h
-		WHERE h.conversation = l.conversation AND h.lane = l.lane AND h.seq IS NOT NULL ORDER BY h.seq LIMIT 1) AS head
-	WHERE d.id = head.id AND head.state = 2 AND head.waits = 0 RETURNING d.route, d.lane`
+		WHERE h.conversation = l.conversation AND h.lane = l.lane AND h.seq IS NOT NULL AND h.seq > l.low ORDER BY h.seq LIMIT 1) AS head
+	WHERE d.id = head.id AND head.state = 2 AND head.waits = 0 RETURNING d.route, d.lane, d.rank`
 
-// vacate promotes the heads of lanes that deliveries have left, with the commit.
-func (t *tx) vacate(left []lane) {
+// vacate promotes the heads of lanes that deliveries have left, with the commit. first are those whose heads have left, with
+// the places that these had: nobody is before them.
+func (t *tx) vacate(left []lane, first map[lane]int64) {
 	if len(left) == 0 {
 		return
 	}
-	t.last.Queue(promote, laneArrays(left)...).Query(func(r pgx.Rows) error {
+	if len(first) > 0 {
+		t.after(func() { t.store.lows.left(first) })
+	}
+	args := t.laneArrays(left)
+	if behind, ok := args[2].([]int64); ok {
+		for i, l := range left {
+			behind[i] = max(behind[i], first[l])
+		}
+	}
+	t.last.Queue(promote, args...).Query(func(r pgx.Rows) error {
 		var in offer
-		_, err := pgx.ForEachRow(r, []any{&in.route, &in.lane}, func() error {
-			t.offer(in.route, in.lane)
+		_, err := pgx.ForEachRow(r, []any{&in.route, &in.lane, &in.rank}, func() error {
+			t.offer(in.route, in.lane, in.rank)
 			return nil
 		})
 		return err
 	})
 }
 
-func laneArrays(lanes []lane) []any {
+// laneArrays are lanes, and behind which places their heads are as far as that is known.
+func (t *tx) laneArrays(lanes []lane) []any {
 	conversations, numbers := make([]int64, len(lanes)), make([]int16, len(lanes))
 	for i, l := range lanes {
 		conversations[i], numbers[i] = int64(l.conversation), int16(l.lane)
 	}
-	return []any{conversations, numbers}
+	return []any{conversations, numbers, t.store.lows.of(lanes)}
 }
 
 // occupied are the lanes in which somebody is.
-const occupied = `SELECT l.conversation, l.lane FROM unnest($1::bigint[], $2::smallint[]) AS l (conversation, lane)
-	WHERE EXISTS (SELECT FROM deliveries d WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL)`
+const occupied = `SELECT l.conversation, l.lane FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low)
+	WHERE EXISTS (SELECT FROM deliveries d
+		WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL AND d.seq > l.low)`
 
 func collectLanes(rows pgx.Rows, err error) (map[lane]bool, error) {
 	if err != nil {

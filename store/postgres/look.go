@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
@@ -33,11 +34,13 @@ type looked struct {
 
 // laneHeads are the first heads of a lane that may be handed out.
 type laneHeads struct {
-	asked int // 0: it was not looked into
-	seen  int // the lane's offers when it was
-	heads []*head
-	any   bool // there is somebody, perhaps in a conversation that is not free
-	next  int  // the first that was not chosen
+	asked  int // 0: it was not looked into
+	seen   int // the lane's offers when it was
+	heads  []*head
+	any    bool  // there is somebody, perhaps in a conversation that is not free
+	first  int64 // the rank of the first of these
+	next   int   // the first that was not chosen
+	passed int   // how many were passed over since others of their conversations are being sent
 }
 
 // head is a delivery that may be handed out.
@@ -63,29 +66,27 @@ type head struct {
 // look asks for the heads of the routes whose turn it may be: for each as many as could be its share, and some more, so
 // that nearly always one look is enough. Nothing is locked by it.
 func (t *tx) look(ctx context.Context, p *page) error {
-	ids, lanes, limits := t.plan(p)
+	ids, lanes, limits, lows := t.plan(p)
 	var b pgx.Batch
-	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(func(r pgx.Row) error {
-		return r.Scan((*optionalTime)(&p.due))
-	})
+	t.lookForDue(&b, &p.due)
 	switch {
 	case len(ids) == 0:
 	case t.store.cfg.Pace == nil:
-		b.Queue(lookAtHeads, ids, lanes, limits).Query(p.collect)
+		b.Queue(lookAtHeads, ids, lanes, limits, lows).Query(p.collect)
 	default:
-		b.Queue(lookAtPacedHeads, ids, lanes, limits, p.now).Query(p.collect)
+		b.Queue(lookAtPacedHeads, ids, lanes, limits, lows, p.now).Query(p.collect)
 	}
 	return t.SendBatch(ctx, &b).Close()
 }
 
 // plan chooses which lanes of which routes are looked into, and how far.
-func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
+func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32, lows []int64) {
 	rs := t.store.routes
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	count := rs.open.Len()
 	if count == 0 {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	limit := p.n
 	if count > 1 {
@@ -98,23 +99,48 @@ func (t *tx) plan(p *page) (ids []int64, lanes []int16, limits []int32) {
 			if !r.may[i] {
 				continue
 			}
-			l.lanes[i] = laneHeads{asked: limit, seen: r.offers[i]}
-			ids, lanes, limits = append(ids, r.id), append(lanes, int16(i)), append(limits, int32(limit)) //nolint:gosec // they are small
+			asked := limit + r.passed[i]
+			l.lanes[i] = laneHeads{asked: asked, seen: r.offers[i]}
+			ids, lanes, limits = append(ids, r.id), append(lanes, int16(i)), append(limits, int32(asked)) //nolint:gosec // they are small
+			lows = append(lows, r.lows[i].look())
 		}
 	})
-	return ids, lanes, limits
+	return ids, lanes, limits, lows
+}
+
+// lookForDue asks when the next delivery becomes due that waits for a time.
+func (t *tx) lookForDue(b *pgx.Batch, due *time.Time) {
+	rs := t.store.routes
+	rs.mu.Lock()
+	from := rs.due.look()
+	rs.mu.Unlock()
+	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2 AND due_at >= $1", dueFrom(from)).QueryRow(func(r pgx.Row) error {
+		*due = time.Time{}
+		if err := r.Scan((*optionalTime)(due)); err != nil {
+			return err
+		}
+		place := int64(nowhere)
+		if !due.IsZero() {
+			place = duePlace(*due)
+		}
+		rs.mu.Lock()
+		defer rs.mu.Unlock()
+		rs.due.found(place)
+		return nil
+	})
 }
 
 // heads lists the first heads of lanes of routes whose conversations are free, with what more is asked of them.
 func heads(more, from string) string {
-	return `SELECT l.route, l.lane, l.any, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
+	return `SELECT l.route, l.lane, l.first, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
 	FROM (
-		SELECT route, lane, most, EXISTS (SELECT FROM deliveries w WHERE w.waits = 1 AND w.state = 2 AND w.route = n.route AND w.lane = n.lane) AS any
-		FROM unnest($1::bigint[], $2::smallint[], $3::integer[]) AS n (route, lane, most) OFFSET 0) AS l
+		SELECT route, lane, most, (SELECT w.rank FROM deliveries w
+			WHERE w.waits = 1 AND w.state = 2 AND w.route = n.route AND w.lane = n.lane AND w.rank >= n.low ORDER BY w.rank, w.id LIMIT 1) AS first
+		FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::bigint[]) AS n (route, lane, most, low) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
 		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
 			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
-		WHERE h.waits = 1 AND h.state = 2 AND h.route = l.route AND h.lane = l.lane ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
+		WHERE h.waits = 1 AND h.state = 2 AND h.route = l.route AND h.lane = l.lane AND h.rank >= l.first ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
 	ORDER BY d.rank, d.id`
 }
 
@@ -122,9 +148,9 @@ var (
 	// lookAtHeads is for a node that limits nothing: it needs no conversation's name, and may find only when it hands a
 	// delivery out that it is not to be sent any more.
 	lookAtHeads = heads("'', false", "")
-	// lookAtPacedHeads is for a node that does. $4 is the present time.
-	lookAtPacedHeads = heads(`coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $4
-		OR m.not_before > $4 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)`, `
+	// lookAtPacedHeads is for a node that does. $5 is the present time.
+	lookAtPacedHeads = heads(`coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $5
+		OR m.not_before > $5 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)`, `
 	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation`)
 )
 
@@ -136,12 +162,12 @@ func (p *page) collect(r pgx.Rows) error {
 	for r.Next() {
 		var h head
 		var route int64
-		var any bool
-		if err := r.Scan(&route, &h.lane, &any, (*int64)(&h.id), (*int64)(&h.conversation), &h.rank, &h.name, &h.over); err != nil {
+		var first pgtype.Int8
+		if err := r.Scan(&route, &h.lane, &first, (*int64)(&h.id), (*int64)(&h.conversation), &h.rank, &h.name, &h.over); err != nil {
 			return err
 		}
 		in := &byID[route].lanes[h.lane]
-		if in.any = any; h.id != 0 {
+		if in.any, in.first = first.Valid, first.Int64; h.id != 0 {
 			h.route = byID[route].route
 			in.heads = append(in.heads, &h)
 		}

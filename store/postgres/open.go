@@ -46,6 +46,7 @@ type Store struct {
 	wakeups   chan struct{} // there may be something to claim
 	cache     *cache
 	handed    *handed
+	lows      *lows
 	observer  outbox.Observer // may be nil
 	touches   *touches
 	events    *eventLog
@@ -64,6 +65,7 @@ type Store struct {
 	outcomes *group[*verdict]
 	takes    *group[*taking]
 	releases *group[releasing]
+	commits  *group[*committing]
 	looks    *group[*looking]
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
@@ -187,7 +189,7 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize, cacheBytes), handed: newHanded(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		cache: newCache(cacheSize, cacheBytes), handed: newHanded(leaseTime), lows: newLows(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}
@@ -211,6 +213,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	})
 	s.takes = newGroup(s.cfg.Logger, committers, s.takeAll)
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
+	s.commits = newGroup(s.cfg.Logger, committers, s.commitAll)
 	s.looks = newGroup(s.cfg.Logger, committers, s.lookUp)
 	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
 	s.sharing.calls = newGroup(s.cfg.Logger, committers, s.countCallings)
@@ -285,6 +288,7 @@ func (s *Store) shut() {
 	s.accepts.close()
 	s.outcomes.close()
 	s.takes.close()
+	s.commits.close()
 	s.releases.close()
 	s.looks.close()
 	s.pausing.close()

@@ -63,27 +63,24 @@ type verdict struct {
 	done   bool          // the attempt was the delivery's present one
 }
 
-// lockAttempts locks the conversations of deliveries; unless somebody has it already it also gives back the leases that
-// were taken for the attempts. All of it is one statement, which comes first.
-const lockAttempts = `WITH locked AS MATERIALIZED (
-		SELECT t.key, a.fence FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence)
-		JOIN deliveries d ON d.id = a.id JOIN turns t ON t.conversation = d.conversation
-		ORDER BY t.key FOR NO KEY UPDATE OF t)
-	UPDATE turns t SET fence = 0, until = '-infinity' FROM locked l WHERE t.key = l.key AND t.fence = l.fence
-	RETURNING t.key`
-
-// queueGiveBack adds what locks the conversations of attempts and gives them back.
-func (t *tx) queueGiveBack(b *pgx.Batch, list []*verdict) {
-	if keys, fences, ok := t.store.handed.turns(list); ok {
-		b.Queue(giveBack, keys, fences).Query(t.gaveBack)
-		t.after(func() { t.store.handed.forget(list) })
+// queueLock adds what locks the conversations of attempts. These are free when the deliveries are not being sent any more.
+func (t *tx) queueLock(b *pgx.Batch, list []*verdict) {
+	t.after(func() {
+		for _, v := range list {
+			t.store.handed.forget(attempt{v.id, v.fence})
+		}
+	})
+	if keys, ok := t.store.handed.turns(list); ok {
+		b.Queue("SELECT FROM turns WHERE key = ANY ($1) ORDER BY key FOR NO KEY UPDATE", keys)
+		t.after(func() { t.store.freed(keys) })
 		return
 	}
-	ids, fences := make([]int64, len(list)), make([]int64, len(list))
+	ids := make([]int64, len(list))
 	for i, v := range list {
-		ids[i], fences[i] = int64(v.id), v.fence
+		ids[i] = int64(v.id)
 	}
-	b.Queue(lockAttempts, ids, fences).Query(t.released)
+	b.Queue(`SELECT t.key FROM deliveries d JOIN turns t ON t.conversation = d.conversation
+		WHERE d.id = ANY ($1) ORDER BY t.key FOR NO KEY UPDATE OF t`, ids).Query(t.released)
 }
 
 // released reads the keys of turns that are given back, and tells who waits for them when that is committed.
@@ -100,7 +97,7 @@ func (t *tx) record(ctx context.Context, list []*verdict) error {
 		again = again || v.told.State != outbox.StateDelivered
 	}
 	var b pgx.Batch
-	t.queueGiveBack(&b, list)
+	t.queueLock(&b, list)
 	if again {
 		if err := t.SendBatch(ctx, &b).Close(); err != nil {
 			return err
@@ -150,8 +147,10 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 		back.queue(b, func(a attempt, in offer, waits int64) {
 			known[a].done = true
 			t.count(sending, ready, 1)
-			if t.wake = true; waits == waitsClaim {
-				t.offer(in.route, in.lane)
+			if waits == waitsClaim {
+				t.offer(in.route, in.lane, in.rank)
+			} else {
+				t.later(known[a].change.RetryAt)
 			}
 		})
 	}
@@ -282,7 +281,7 @@ func (a *endings) queue(b *pgx.Batch, each func(ended)) {
 // finished does what follows from deliveries having ended.
 func (t *tx) finished(ctx context.Context, list []ended) error {
 	var left []lane
-	seen := make(map[lane]bool, len(list))
+	seen, first := make(map[lane]bool, len(list)), make(map[lane]int64, len(list))
 	for i := range list {
 		e := &list[i]
 		t.count(e.state, e.to, 1)
@@ -291,8 +290,12 @@ func (t *tx) finished(ctx context.Context, list []ended) error {
 			seen[l] = true
 			left = append(left, l)
 		}
+		if e.state == sending { // only heads are
+			l := lane{e.conversation, e.lane}
+			first[l] = max(first[l], e.seq)
+		}
 	}
-	t.vacate(left)
+	t.vacate(left, first)
 	return t.tellOutcomes(ctx, list)
 }
 
@@ -364,14 +367,14 @@ var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.du
 	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
 		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
 		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
-	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.waits`
+	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.rank, d.waits`
 
 func (a *returns) queue(b *pgx.Batch, each func(attempt, offer, int64)) {
 	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
 		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
 		var id, fence, waits int64
 		var in offer
-		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &waits}, func() error {
+		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &in.rank, &waits}, func() error {
 			each(attempt{outbox.DeliveryID(id), fence}, in, waits)
 			return nil
 		})
@@ -396,9 +399,10 @@ func (s *Store) Extend(
 		var b pgx.Batch
 		b.Queue(`SELECT FROM unnest($1::bigint[]) AS a (id) JOIN deliveries d ON d.id = a.id
 			JOIN turns t ON t.conversation = d.conversation ORDER BY t.key FOR NO KEY UPDATE OF t`, ids)
-		b.Queue(`UPDATE deliveries d SET lease_until = CASE WHEN $3 THEN $4 ELSE clock_timestamp() + $5::interval END
-			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), turns t
-			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence
+		b.Queue(`UPDATE deliveries d SET lease_until = CASE WHEN $3 THEN $4 ELSE clock_timestamp() + $5::interval END,
+				turn_until = clock_timestamp() + $5::interval
+			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence)
+			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND d.turn_until > clock_timestamp()
 			RETURNING d.id`, ids, fences, s.callersTime, until, s.leaseTime).Query(func(r pgx.Rows) error {
 			var id int64
 			_, err := pgx.ForEachRow(r, []any{&id}, func() error {
@@ -407,10 +411,6 @@ func (s *Store) Extend(
 			})
 			return err
 		})
-		b.Queue(`UPDATE turns t SET until = clock_timestamp() + $3::interval
-			FROM unnest($1::bigint[], $2::bigint[]) AS a (id, fence), deliveries d
-			WHERE d.id = a.id AND d.state = 4 AND d.fence = a.fence AND t.conversation = d.conversation AND t.fence = a.fence`,
-			ids, fences, s.leaseTime)
 		return t.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
@@ -419,6 +419,8 @@ func (s *Store) Extend(
 	for _, a := range attempts {
 		if !kept[int64(a.Delivery)] {
 			lost = append(lost, a.Delivery)
+		} else {
+			s.handed.lasts(attempt{a.Delivery, a.Fence})
 		}
 	}
 	return lost, nil

@@ -20,6 +20,7 @@ var dialect = personal.Dialect{
 	InPart:         "$1::bigint = 0 AND d.conversation = $2",
 	Parts:          "SELECT 0::bigint",
 	OfConversation: "SELECT f.id FROM finished f WHERE f.conversation = $1 ORDER BY f.id LIMIT $2",
+	OneOfMany:      "NOT d.alone",
 	Fresh:          true,
 	Streams:        true,
 	Scopes:         []string{"pauses", "shares"},

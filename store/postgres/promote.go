@@ -13,8 +13,12 @@ import (
 // promoteDue makes what has become due ready, in the order of the due times: scheduled deliveries take their place, and
 // heads that were to be tried again may be claimed. It says how many these were.
 func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err error) {
-	rows, err := t.Query(ctx, `SELECT conversation FROM deliveries WHERE waits = 2 AND due_at <= $1
-		ORDER BY due_at, id LIMIT $2`, now, promoteAtOnce)
+	rs := t.store.routes
+	rs.mu.Lock()
+	from := dueFrom(rs.due.from)
+	rs.mu.Unlock()
+	rows, err := t.Query(ctx, `SELECT conversation FROM deliveries WHERE waits = 2 AND due_at <= $1 AND due_at >= $3
+		ORDER BY due_at, id LIMIT $2`, now, promoteAtOnce, from)
 	if err != nil {
 		return 0, err
 	}
@@ -28,8 +32,8 @@ func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err e
 	// Those of the locked conversations only, so there may be more of the first thousand by now: they have their turn
 	// when the rest has.
 	due, err := collectHot(t.Query(ctx, "SELECT "+hotColumns+` FROM deliveries d
-		WHERE d.waits = 2 AND d.due_at <= $1 AND d.conversation = ANY ($2) ORDER BY d.due_at, d.id LIMIT $3`,
-		now, conversations, promoteAtOnce))
+		WHERE d.waits = 2 AND d.due_at <= $1 AND d.due_at >= $4 AND d.conversation = ANY ($2) ORDER BY d.due_at, d.id LIMIT $3`,
+		now, conversations, promoteAtOnce, from))
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +61,7 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 			enter = append(enter, l)
 		}
 	}
-	taken, err := collectLanes(t.Query(ctx, occupied, laneArrays(enter)...))
+	taken, err := collectLanes(t.Query(ctx, occupied, t.laneArrays(enter)...))
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 		h := &list[i]
 		ids[i], waits[i], placed[i] = int64(h.id), int16(waitsClaim), h.seq != 0
 		if h.seq != 0 {
-			t.offer(h.route, h.lane)
+			t.offer(h.route, h.lane, h.rank)
 			continue
 		}
 		t.count(h.state, ready, 1)
@@ -83,7 +87,7 @@ func (t *tx) becomeReady(ctx context.Context, list []hot, c outbox.Change) error
 			waits[i] = int16(waitsNothing)
 		} else {
 			taken[l] = true
-			t.offer(h.route, h.lane)
+			t.offer(h.route, h.lane, ranks[i])
 		}
 	}
 	t.wake = true

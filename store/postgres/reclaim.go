@@ -80,7 +80,7 @@ func (t *tx) reclaim(ctx context.Context, now time.Time) (n int, more bool, err 
 		return 0, more, nil
 	}
 	var b pgx.Batch
-	t.queueGiveBack(&b, list)
+	t.queueLock(&b, list)
 	return len(list), more, t.conclude(ctx, &b, list)
 }
 

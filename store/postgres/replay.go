@@ -102,7 +102,7 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 	for i := range list {
 		ids[i], lanes[i] = int64(list[i].id), lane{list[i].conversation, list[i].lane}
 	}
-	taken, err := collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...))
+	taken, err := collectLanes(t.Query(ctx, occupied, t.laneArrays(lanes)...))
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 		ranks[i] = t.store.routes.rank(ways[i], h.lane, h.message, h.alone)
 		if !taken[lanes[i]] {
 			taken[lanes[i]], waits[i] = true, int16(waitsClaim)
-			t.offer(ways[i], h.lane)
+			t.offer(ways[i], h.lane, ranks[i])
 		}
 	}
 	places, err := t.places(ctx, len(list))

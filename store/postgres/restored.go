@@ -108,7 +108,7 @@ func (s *Store) takeAllBack(ctx context.Context) error {
 		if _, err := t.Exec(ctx, "UPDATE turns SET until = '-infinity' WHERE until > clock_timestamp()"); err != nil {
 			return err
 		}
-		if _, err := t.Exec(ctx, `UPDATE deliveries d SET lease_until = '-infinity'
+		if _, err := t.Exec(ctx, `UPDATE deliveries d SET lease_until = '-infinity', turn_until = '-infinity'
 			FROM handed h CROSS JOIN LATERAL unnest(h.deliveries) AS n (id) WHERE d.id = n.id AND d.state = 4`); err != nil {
 			return err
 		}

@@ -229,7 +229,7 @@ func (t *tx) insertRevisions(ctx context.Context, rev *outbox.Revision, l outbox
 	if err != nil {
 		return err
 	}
-	taken, err := collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...))
+	taken, err := collectLanes(t.Query(ctx, occupied, t.laneArrays(lanes)...))
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (t *tx) insertRevisions(ctx context.Context, rev *outbox.Revision, l outbox
 		}
 		if !taken[lanes[i]] {
 			taken[lanes[i]], d.waits = true, waitsClaim
-			t.offer(route, l)
+			t.offer(route, l, d.rank)
 		}
 		t.count(0, ready, 1)
 		a.add(d)

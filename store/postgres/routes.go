@@ -27,6 +27,8 @@ type route struct {
 	way    pace.Route
 	may    [laneCount]bool // lanes that may have heads to be claimed
 	offers [laneCount]int  // how often they were told to
+	lows   [laneCount]low  // below these ranks nothing is to be claimed
+	passed [laneCount]int  // how many heads the last look has found that waited for others of their conversations
 	turn   fair.Member[*route]
 	lanes  fair.Lanes
 	clock  [laneCount]fair.Clock
@@ -60,8 +62,10 @@ type routes struct {
 	closed closedRoutes      // those whose gate is closed
 	flows  map[flow]int64    // the last ranks of messages with several deliveries
 
-	others bool      // other nodes may have put heads anywhere
-	asked  time.Time // when the database was asked where
+	others bool          // other nodes may have put heads anywhere
+	asked  time.Time     // when the database was asked where
+	took   time.Duration // and how long it took
+	due    low           // before this time nothing that waits for one is due
 }
 
 // flow is a message's deliveries of one route.
@@ -76,11 +80,15 @@ const (
 	rememberedFlows = 10_000
 	// askPause is how long a claim that has something to do does without asking where other nodes have put heads.
 	askPause = 20 * time.Millisecond
+	// Where it takes longer than longAsk to ask, that is done so seldom that it takes one part in askShare of the time.
+	longAsk  = 5 * time.Millisecond
+	askShare = 20
 )
 
 func newRoutes() *routes {
 	return &routes{
 		byID: make(map[int64]*route), byWay: make(map[pace.Route]*route), flows: make(map[flow]int64), others: true,
+		due: unknownLow,
 	}
 }
 
@@ -89,12 +97,6 @@ func (rs *routes) lookAgain() {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.others = true
-}
-
-// offer is a lane of a route that has a head to be claimed.
-type offer struct {
-	route int64
-	lane  outbox.Lane
 }
 
 // offer notes that lanes may have heads to be claimed. One of a route that this node does not know is found in the
@@ -108,12 +110,32 @@ func (rs *routes) offer(lanes []offer) {
 			rs.others = true
 			continue
 		}
-		rs.offers(r, o.lane)
+		rs.offers(r, o.lane, o.rank)
+	}
+}
+
+// later notes that something may be due at a place of the order of due times.
+func (rs *routes) later(due int64) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.due.offer(due)
+}
+
+// forgetLows has the next look begin at the beginning: what the last ones have found did not come to be.
+func (rs *routes) forgetLows() {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.due = unknownLow
+	for _, r := range rs.byID {
+		for l := range r.lows {
+			r.lows[l] = unknownLow
+		}
 	}
 }
 
 // offers is offer for one. rs.mu is held, also for the others that follow.
-func (rs *routes) offers(r *route, l outbox.Lane) {
+func (rs *routes) offers(r *route, l outbox.Lane, rank int64) {
+	r.lows[l].offer(rank)
 	r.may[l] = true
 	r.offers[l]++
 	if r.closed.IsZero() {
@@ -280,7 +302,7 @@ func (rs *routes) collect(rows pgx.Rows) error {
 			return err
 		}
 		for l := range r.clock {
-			r.clock[l] = fair.Resume(r.kept[l])
+			r.clock[l], r.lows[l] = fair.Resume(r.kept[l]), unknownLow
 		}
 		r.turn.Value = r
 		rs.mu.Lock()
@@ -353,7 +375,7 @@ func (t *tx) reroute(ctx context.Context, c book.Row, to int64) error {
 	for i := range waiting {
 		h := &waiting[i]
 		ids[i], ranks[i] = int64(h.id), t.store.routes.rank(to, h.lane, h.message, h.alone)
-		t.offer(to, h.lane)
+		t.offer(to, h.lane, ranks[i])
 	}
 	t.last.Queue(`UPDATE deliveries d SET route = $3, rank = n.rank FROM unnest($1::bigint[], $2::bigint[]) AS n (id, rank)
 		WHERE d.id = n.id`, ids, ranks, to)
@@ -362,9 +384,25 @@ func (t *tx) reroute(ctx context.Context, c book.Row, to int64) error {
 }
 
 // offer has the workers look into a lane of a route when the transaction is committed.
-func (t *tx) offer(route int64, l outbox.Lane) {
+func (t *tx) offer(route int64, l outbox.Lane, rank int64) {
 	t.wake = true
-	t.offers = append(t.offers, offer{route, l})
+	t.offers = append(t.offers, offer{route, l, rank})
+}
+
+// later has the workers look when the next is due, once the transaction is committed: something may be at this time.
+func (t *tx) later(due time.Time) {
+	t.wake = true
+	t.due = min(t.due, duePlace(due))
+}
+
+// tellRoutes tells this node's claims where the transaction has put something to be claimed.
+func (t *tx) tellRoutes() {
+	if len(t.offers) > 0 {
+		t.store.routes.offer(t.offers)
+	}
+	if t.due != nowhere {
+		t.store.routes.later(t.due)
+	}
 }
 
 // keepRanks is by how much clocks may run ahead of what is stored of them. After a restart, new messages get ranks that
@@ -423,45 +461,69 @@ func (s *Store) keepClocks(ctx context.Context) error {
 	})
 }
 
-// occupiedRoutes lists the lanes of routes that have heads, each by one look into the index.
-const occupiedRoutes = `WITH RECURSIVE found (route, lane) AS (
-		(SELECT route, lane FROM deliveries WHERE waits = 1 ORDER BY route, lane LIMIT 1)
+// occupiedRoutes lists the lanes of routes that have heads, with the rank of the first, each by one look into the index.
+const occupiedRoutes = `WITH RECURSIVE found (route, lane, rank) AS (
+		(SELECT route, lane, rank FROM deliveries WHERE waits = 1 ORDER BY route, lane, rank LIMIT 1)
 		UNION ALL
-		SELECT n.route, n.lane FROM found f CROSS JOIN LATERAL (
-			SELECT d.route, d.lane FROM deliveries d WHERE d.waits = 1 AND (d.route, d.lane) > (f.route, f.lane)
-			ORDER BY d.route, d.lane LIMIT 1) AS n)
-	SELECT route, lane FROM found`
+		SELECT n.route, n.lane, n.rank FROM found f CROSS JOIN LATERAL (
+			SELECT d.route, d.lane, d.rank FROM deliveries d WHERE d.waits = 1 AND (d.route, d.lane) > (f.route, f.lane)
+			ORDER BY d.route, d.lane, d.rank LIMIT 1) AS n)
+	SELECT route, lane, rank FROM found`
 
-// discover asks the database where there are heads, if somebody else may have put them there.
+// asks reports whether the database is to be asked now where there are heads.
+func (rs *routes) asks() bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if !rs.others {
+		return false
+	}
+	pause := time.Duration(0)
+	if rs.open.Len() > 0 {
+		pause = askPause
+	}
+	if rs.took > longAsk {
+		pause = askShare * rs.took
+	}
+	if time.Since(rs.asked) < pause {
+		return false // there will be another claim: every node has one a second, if nothing else has it claim
+	}
+	rs.others, rs.asked = false, time.Now()
+	return true
+}
+
+// discover asks the database where there are heads, and when the next delivery is due, from the very beginning, if somebody
+// else may have put something there.
 func (t *tx) discover(ctx context.Context) error {
 	rs := t.store.routes
-	rs.mu.Lock()
-	ask := rs.others && (rs.open.Len() == 0 || time.Since(rs.asked) > askPause)
-	if ask {
-		rs.others, rs.asked = false, time.Now()
-	}
-	rs.mu.Unlock()
-	if !ask {
+	if !rs.asks() {
 		return nil
 	}
 	t.otherwise(rs.lookAgain)
-	rows, err := t.Query(ctx, occupiedRoutes)
-	if err != nil {
-		return err
-	}
+	began := time.Now()
 	var lanes []offer
 	var ids []int64
-	var id int64
-	var l int16
-	if _, err := pgx.ForEachRow(rows, []any{&id, &l}, func() error {
-		if l < 0 || l >= laneCount {
-			return fmt.Errorf("postgres: a delivery is in the unknown lane %d", l)
-		}
-		lanes, ids = append(lanes, offer{id, outbox.Lane(l)}), append(ids, id)
-		return nil
-	}); err != nil {
+	var b pgx.Batch
+	b.Queue(occupiedRoutes).Query(func(rows pgx.Rows) error {
+		var o offer
+		_, err := pgx.ForEachRow(rows, []any{&o.route, &o.lane, &o.rank}, func() error {
+			if o.lane < 0 || o.lane >= laneCount {
+				return fmt.Errorf("postgres: a delivery is in the unknown lane %d", o.lane)
+			}
+			lanes, ids = append(lanes, o), append(ids, o.route)
+			return nil
+		})
+		return err
+	})
+	var due time.Time
+	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(func(r pgx.Row) error { return r.Scan((*optionalTime)(&due)) })
+	if err := t.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
+	rs.mu.Lock()
+	if rs.took = time.Since(began); !due.IsZero() {
+		rs.due.offer(duePlace(due))
+	}
+	rs.mu.Unlock()
 	if err := t.learnRoutes(ctx, ids); err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func (t *tx) spreadTo(
 	var taken map[lane]bool
 	late := p.DueAt.After(at)
 	if !late {
-		if taken, err = collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...)); err != nil {
+		if taken, err = collectLanes(t.Query(ctx, occupied, t.laneArrays(lanes)...)); err != nil {
 			return 0, err
 		}
 	}
@@ -240,12 +240,15 @@ func (t *tx) spreadTo(
 		switch {
 		case late:
 			d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, p.DueAt, p.DueAt
+			t.later(p.DueAt)
 		case !taken[lanes[i]]:
 			d.waits = waitsClaim
-			t.offer(route, d.lane)
 		}
 		if !late {
 			d.rank = t.store.routes.rank(route, d.lane, d.message, false)
+		}
+		if d.waits == waitsClaim {
+			t.offer(route, d.lane, d.rank)
 		}
 		t.count(0, d.state, 1)
 		a.add(d)

@@ -53,6 +53,9 @@ func (s *Store) WriteState(ctx context.Context, writes []state.Write) error {
 // writeState makes the writes in their order. Each is one statement that looks and writes, so that nobody comes between;
 // one that finds another version than it wants ends the transaction.
 func (t *tx) writeState(ctx context.Context, writes []state.Write) error {
+	if len(writes) == 0 {
+		return nil
+	}
 	var b pgx.Batch
 	met := make([]bool, len(writes))
 	for i, w := range writes {

@@ -120,7 +120,7 @@ func outlast(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	_, err = c.Exec(t.Context(), `UPDATE turns SET until = '-infinity';
-		UPDATE deliveries SET lease_until = '-infinity' WHERE state = 4; UPDATE handed SET until = '-infinity'`)
+		UPDATE deliveries SET lease_until = '-infinity', turn_until = '-infinity' WHERE state = 4; UPDATE handed SET until = '-infinity'`)
 	if err := errors.Join(err, c.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,8 @@ type known struct {
 
 // turn is a locked row of turns.
 type turn struct {
-	free    bool
+	free    bool // no turn is running or waiting, and nothing is being sent
+	lapsed  bool // a turn had the lease until it ran out
 	version int64
 	inbound optionalTime
 	route   int64
@@ -164,25 +165,31 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	var b pgx.Batch
 	rows, lanes, takes := goals(list)
 	if len(rows) > 0 {
-		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0), busy
+		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0), busy, fence <> 0
 			FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
 			for r.Next() {
 				var c int64
 				var turn turn
-				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound, &turn.route, &turn.busy); err != nil {
+				if err := r.Scan(&c, &turn.free, &turn.version, &turn.inbound, &turn.route, &turn.busy, &turn.lapsed); err != nil {
 					return err
 				}
 				k.turns[book.Row(c)] = &turn
 			}
 			return r.Err()
 		})
-		b.Queue(occupied, laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
+		b.Queue(occupied, t.laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
 			k.occupied, err = collectLanes(r, nil)
 			return err
 		})
 	}
 	k.queueKeys(&b, list)
+	sent := make(map[book.Row]bool)
 	if takes {
+		var others []lane
+		for _, l := range lanes {
+			others = appendOthers(others, l.conversation, l.lane)
+		}
+		b.Queue(sendingIn, t.laneArrays(others)...).Query(collectSending(sent))
 		b.Queue("SELECT nextval('fences')").QueryRow(func(r pgx.Row) error { return r.Scan(&k.fence) })
 	}
 	if err := t.SendBatch(ctx, &b).Close(); err != nil {
@@ -192,6 +199,7 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	need := make(map[book.Row]int64)
 	for c, turn := range k.turns {
 		ids = append(ids, turn.route)
+		turn.free = turn.free && !sent[c]
 		if takes {
 			need[c] = turn.version
 		}
@@ -290,7 +298,7 @@ func (k *known) collapse(ctx context.Context, t *tx, a *accept) error {
 	}
 	_, lanes, _ := goals([]*accept{a})
 	var err error
-	k.occupied, err = collectLanes(t.Query(ctx, occupied, laneArrays(lanes)...))
+	k.occupied, err = collectLanes(t.Query(ctx, occupied, t.laneArrays(lanes)...))
 	return err
 }
 
@@ -328,7 +336,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	if nd.DueAt.After(at) {
 		d.state, d.waits, d.wantedAt, d.dueAt = scheduled, waitsTime, nd.DueAt, nd.DueAt
 		t.count(0, scheduled, 1)
-		t.wake = true
+		t.later(nd.DueAt)
 		w.deliveries.add(d)
 		return nil
 	}
@@ -344,7 +352,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	if !take {
 		if !behind {
 			d.waits = waitsClaim
-			t.offer(d.route, d.lane)
+			t.offer(d.route, d.lane, d.rank)
 		}
 		t.count(0, ready, 1)
 		w.deliveries.add(d)
@@ -360,11 +368,13 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 		Delivery: d.id, Message: m.ID, Conversation: e.conv, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
 		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
 		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Permit: permit,
-		Lease: t.store.attemptLease(e.conv.Key, d.id, k.fence),
+		Lease: t.attemptLease(&e.conv, d.id, k.fence),
 	}
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)
 	attempt.Conversation.Busy, _ = outbox.DecodeBusy(string(turn.busy)) // nothing is judged by it
-	w.taken, w.fence = append(w.taken, int64(nd.Conversation)), k.fence
+	if turn.lapsed {
+		t.outlive([]int64{int64(nd.Conversation)})
+	}
 	w.handed = append(w.handed, int64(nd.ID))
 	return attempt
 }
@@ -397,10 +407,8 @@ func (t *tx) conversations(ctx context.Context, need map[book.Row]int64) (map[bo
 type acceptWrite struct {
 	messages   messageArrays
 	deliveries deliveryArrays
-	taken      []int64 // conversations of what is handed out
 	at         time.Time
 	handed     []int64
-	fence      int64
 }
 
 // queue has it written together with the commit.
@@ -411,9 +419,5 @@ func (w *acceptWrite) queue(t *tx) {
 	if len(w.deliveries.id) > 0 {
 		w.deliveries.queue(t)
 	}
-	if len(w.taken) > 0 {
-		t.last.Queue(`UPDATE turns SET fence = $2, until = clock_timestamp() + $3::interval WHERE conversation = ANY ($1)`,
-			w.taken, w.fence, t.store.leaseTime)
-		t.noteHanded(w.handed, w.at)
-	}
+	t.noteHanded(w.handed, w.at)
 }

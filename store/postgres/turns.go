@@ -21,15 +21,17 @@ import (
 	"github.com/headsup-bot/headsup/state"
 )
 
-// lease is a conversation's lease: the row of turns has its fence. The place in this process's own line comes with it.
+// lease is a conversation's lease. That of a turn is written into the row of turns, with its fence, and the place in this
+// process's own line comes with it. That of an attempt is that the delivery is being sent, with its fence.
 type lease struct {
-	local   *turnlock.Lease[headsup.ConversationKey]
-	store   *Store
-	key     headsup.ConversationKey
-	turn    int64 // primary key of the row
-	fence   int64
-	gone    atomic.Bool // it was given back
-	release func()
+	local    *turnlock.Lease[headsup.ConversationKey]
+	store    *Store
+	key      headsup.ConversationKey
+	turn     int64             // primary key of the row
+	delivery outbox.DeliveryID // of an attempt
+	fence    int64
+	gone     atomic.Bool // it was given back
+	release  func()
 }
 
 func (l *lease) Key() headsup.ConversationKey { return l.key }
@@ -58,14 +60,13 @@ func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup
 	return l, nil
 }
 
-// attemptLease is the lease that an attempt has, for a turn that it runs.
-func (s *Store) attemptLease(key headsup.ConversationKey, id outbox.DeliveryID, fence int64) *lease {
-	l := &lease{store: s, key: key, turn: turnKey(key), fence: fence}
-	s.handed.add(attempt{id, fence}, l.turn)
-	l.release = sync.OnceFunc(func() {
-		l.gone.Store(true)
-		s.releases.post("give a conversation back", releasing{l.turn, l.fence}, func() {})
-	})
+// attemptLease is the lease that an attempt has, for a turn that it runs. It ends with the attempt.
+func (t *tx) attemptLease(c *book.Conversation, id outbox.DeliveryID, fence int64) *lease {
+	l := &lease{store: t.store, key: c.Key, turn: turnKey(c.Key), delivery: id, fence: fence}
+	a := attempt{id, fence}
+	t.store.handed.add(a, handedTo{l.turn, c.Row})
+	t.otherwise(func() { t.store.handed.forget(a) })
+	l.release = func() { l.gone.Store(true) }
 	return l
 }
 
@@ -131,16 +132,8 @@ func (s *Store) takeAll(ctx context.Context, list []*taking) error {
 		if err := t.QueryRow(ctx, "SELECT nextval('fences')").Scan(&fence); err != nil {
 			return err
 		}
-		rows, err := t.Query(ctx, takeTurns, slices.Compact(keys), fence, s.leaseTime, wantFor)
+		got, err := t.takeTurns(ctx, slices.Compact(keys), fence)
 		if err != nil {
-			return err
-		}
-		got := make(map[int64]bool, len(list))
-		var key, now int64
-		if _, err := pgx.ForEachRow(rows, []any{&key, &now}, func() error {
-			got[key] = now == fence
-			return nil
-		}); err != nil {
 			return err
 		}
 		for _, x := range list {
@@ -150,6 +143,42 @@ func (s *Store) takeAll(ctx context.Context, list []*taking) error {
 		}
 		return nil
 	})
+}
+
+// sendingThere lists those of turns that deliveries have which are being sent.
+const sendingThere = `SELECT DISTINCT t.key FROM turns t CROSS JOIN generate_series(0, 2) AS l (lane) CROSS JOIN LATERAL (
+		SELECT d.state, d.turn_until FROM deliveries d
+		WHERE d.conversation = t.conversation AND d.lane = l.lane AND d.seq IS NOT NULL ORDER BY d.seq LIMIT 1) AS head
+	WHERE t.key = ANY ($1) AND head.state = 4 AND head.turn_until > clock_timestamp()`
+
+// takeTurns takes turns that are free, in the order of keys, and tells which those were. Whether somebody is being sent
+// is asked once their rows are locked: nobody begins to be sent from then on.
+func (t *tx) takeTurns(ctx context.Context, keys []int64, fence int64) (map[int64]bool, error) {
+	got := make(map[int64]bool, len(keys))
+	var back []int64
+	var b pgx.Batch
+	var key, now int64
+	b.Queue(takeTurns, keys, fence, t.store.leaseTime, wantFor).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&key, &now}, func() error {
+			got[key] = now == fence
+			return nil
+		})
+		return err
+	})
+	b.Queue(sendingThere, keys).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&key}, func() error {
+			if got[key] {
+				got[key], back = false, append(back, key)
+			}
+			return nil
+		})
+		return err
+	})
+	err := t.SendBatch(ctx, &b).Close()
+	if len(back) > 0 {
+		t.last.Queue("UPDATE turns SET fence = 0, until = '-infinity', wanted = clock_timestamp() + $2::interval WHERE key = ANY ($1)", back, wantFor)
+	}
+	return got, err
 }
 
 // releasing is a turn that is given back.
@@ -259,6 +288,15 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 			return fmt.Errorf("postgres: commit: unknown op %T", op)
 		}
 	}
+	if c := plain(held, ops); c != nil {
+		if err := s.commits.do(ctx, c); err != nil {
+			return err
+		}
+		if c.lost {
+			return headsup.ErrLeaseLost
+		}
+		return nil
+	}
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
 		if err := t.extend(ctx, held, others...); err != nil {
 			return err
@@ -283,12 +321,21 @@ func (t *tx) extend(ctx context.Context, l *lease, others ...book.Row) error {
 		b.Queue("SELECT FROM turns WHERE key = $1 OR conversation = ANY ($2) ORDER BY key FOR NO KEY UPDATE", l.turn, numbers(others))
 	}
 	held := false
-	b.Queue("UPDATE turns SET until = clock_timestamp() + $3::interval WHERE key = $1 AND fence = $2 RETURNING true",
-		l.turn, l.fence, t.store.leaseTime).Query(func(r pgx.Rows) error {
-		held = r.Next()
-		r.Close()
-		return r.Err()
-	})
+	if l.delivery != 0 {
+		b.Queue("SELECT FROM turns WHERE key = $1 FOR NO KEY UPDATE", l.turn)
+		b.Queue("SELECT FROM deliveries WHERE id = $1 AND fence = $2 AND state = 4 AND turn_until > clock_timestamp()", int64(l.delivery), l.fence).Query(func(r pgx.Rows) error {
+			held = r.Next()
+			r.Close()
+			return r.Err()
+		})
+	} else {
+		b.Queue("UPDATE turns SET until = clock_timestamp() + $3::interval WHERE key = $1 AND fence = $2 RETURNING true",
+			l.turn, l.fence, t.store.leaseTime).Query(func(r pgx.Rows) error {
+			held = r.Next()
+			r.Close()
+			return r.Err()
+		})
+	}
 	if err := t.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
@@ -325,8 +372,8 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 }
 
 func (t *tx) recordAnswer(l *lease, op headsup.RecordAnswer) {
-	t.last.Queue(`INSERT INTO inbound (conversation, activity_id, status, body, at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (conversation, activity_id) DO UPDATE SET status = excluded.status, body = excluded.body, at = excluded.at`,
-		keyHash(l.key), clean(string(op.Activity)), op.Answer.Status, orNil(op.Answer.Body), op.At)
+	var a answerArrays
+	a.add(l, op)
+	a.queue(t)
 	t.last.Queue("UPDATE turns SET last_inbound_at = $2 WHERE key = $1 AND conversation IS NOT NULL", l.turn, op.At)
 }

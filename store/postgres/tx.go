@@ -37,6 +37,7 @@ type tx struct {
 	onCommit []func()
 	onFail   []func()
 	offers   []offer // lanes that have heads to be claimed
+	due      int64   // from when on something that was added is due, as a place
 	wake     bool    // there may be something to claim
 	news     bool    // there are events
 	idle     bool    // it was found that nothing is to be done
@@ -152,11 +153,10 @@ func (t *tx) committed() {
 	for _, f := range t.facts {
 		f.tell(t.store.observer)
 	}
-	if len(t.offers) > 0 {
-		t.store.routes.offer(t.offers)
-	}
+	t.tellRoutes()
 	if t.wake {
-		t.store.wake()
+		t.store.wakeHere()
+		t.store.bus.tellClaim(t.offers, t.due)
 	}
 	if t.news {
 		t.store.tellNews()
@@ -319,7 +319,7 @@ func (w *writing) try(ctx context.Context) error {
 
 // on runs the transaction on a connection. Errors are as pgx gives them.
 func (w *writing) on(ctx context.Context, c *pgxpool.Conn) error {
-	t := &tx{conn: c.Conn(), store: w.store}
+	t := &tx{conn: c.Conn(), store: w.store, due: nowhere}
 	if w.unknown != nil {
 		tag, err := t.Exec(ctx, "INSERT INTO commits (token) VALUES ($1) ON CONFLICT DO NOTHING", w.token)
 		if err != nil {

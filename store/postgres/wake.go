@@ -25,12 +25,17 @@ func (s *Store) wakeHere() {
 // tellNews has this node give ids to events that it has written, and then tell everybody who reads them.
 func (s *Store) tellNews() { s.events.look() }
 
-// keepHouse takes back, every second, what nodes that are gone were sending, and forgets every minute what nobody needs.
+// keepHouse takes back, every second, what nodes that are gone were sending, warns of what
+// hinders the database, and forgets every minute what nobody needs.
 func (s *Store) keepHouse(ctx context.Context) {
+	hindrance := int64(0)
 	for n := 0; rest(ctx, nil, lookEvery) == nil; n++ {
 		err := s.takeBack(ctx)
 		if err == nil {
 			err = s.keepClocks(ctx)
+		}
+		if err == nil && n%int(hindranceEvery/lookEvery) == 0 {
+			err = s.warnOfHindrance(ctx, longSnapshot, &hindrance)
 		}
 		if err == nil && n%int(forgetEvery/lookEvery) == 0 {
 			err = s.forgetOld(ctx)

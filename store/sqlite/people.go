@@ -21,10 +21,11 @@ var dialect = personal.Dialect{
 	Parts:   "SELECT ifnull(max(part), 0) FROM finished",
 	OfConversation: `WITH RECURSIVE parts (n) AS (SELECT max(part) FROM finished UNION ALL SELECT n - 1 FROM parts WHERE n > 1)
 		SELECT f.id FROM parts CROSS JOIN finished f ON f.part = parts.n AND f.conversation = $1 LIMIT $2`,
-	Scopes:  []string{"pauses", "usages"},
-	State:   func(code int64) string { return string(stateNames[code]) },
-	Event:   func(code int64) string { return string(word(eventTypes, code)) },
-	KeyHash: keyHash,
+	OneOfMany: "d.alone = 0",
+	Scopes:    []string{"pauses", "usages"},
+	State:     func(code int64) string { return string(stateNames[code]) },
+	Event:     func(code int64) string { return string(word(eventTypes, code)) },
+	KeyHash:   keyHash,
 }
 
 // toldRow is a row as package personal sees it.

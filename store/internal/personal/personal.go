@@ -52,6 +52,8 @@ type Dialect struct {
 	// InPart finds the final deliveries of a conversation ($2) that are in a part of their table ($1), as d, and Parts
 	// tells the last part, from 0 or 1 on. OfConversation finds the ids of the first $2 of them in all parts ($1).
 	InPart, Parts, OfConversation string
+	// OneOfMany is true of deliveries d that are not their message's only one, in the words of the index that has those.
+	OneOfMany string
 	// Fresh: events wait in events_fresh until they have an id. Streams: there is dl_streams.
 	Fresh, Streams bool
 	// Scopes are tables whose column scope is a pace scope as JSON.

@@ -75,8 +75,8 @@ func (e Eraser) eraseDeliveries(ctx context.Context, s *step, p place, n int) (o
 		gone, err := e.Exec(ctx, `DELETE FROM messages WHERE id = $1
 			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = messages.alone)
 			AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.id = messages.alone)
-			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = messages.id AND NOT d.alone)
-			AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.message = messages.id AND NOT d.alone)
+			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = messages.id AND `+e.OneOfMany+`)
+			AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.message = messages.id AND `+e.OneOfMany+`)
 			AND NOT EXISTS (SELECT 1 FROM spreads x WHERE x.message = messages.id)
 			AND NOT EXISTS (SELECT 1 FROM sweeps x WHERE x.message = messages.id)`, m)
 		if err != nil {

@@ -106,9 +106,13 @@ CREATE TABLE calls (
 
 -- Who has a conversation's turn. key is the first eight bytes of a hash of the conversation's key (see turnKey): two
 -- conversations that share it would only wait for each other. A turn may run in a conversation that is not in the book;
--- conversation is the row of the book once it is, and NULL again after it was removed. The lease is taken while until is
--- not in the future, by the database's clock, and whoever takes it writes a new fence. Rows stay, so that an old holder is
--- always found out.
+-- conversation is the row of the book once it is, and NULL again after it was removed. A turn takes the lease while until is
+-- not in the future, by the database's clock, and nothing is being sent in the conversation, and writes a new fence. Rows
+-- stay, so that an old holder is always found out.
+--
+-- A delivery that is being sent has the turn too, until its turn_until, and nothing of that is written here: the row is only
+-- locked. It would be written twice for each delivery, and while somebody's transaction is open, whoever looks for a row
+-- steps over all its versions since.
 CREATE TABLE turns (
 	key          bigint PRIMARY KEY,
 	conversation bigint,
@@ -318,6 +322,7 @@ CREATE TABLE deliveries (
 	wanted_at    timestamptz NOT NULL, -- when it was to be delivered at first
 	due_at       timestamptz,          -- when it could be handed out, if not when it became ready
 	lease_until  timestamptz,
+	turn_until   timestamptz,          -- until then, by the database's clock, it has the conversation's turn while it is being sent
 	fence        bigint NOT NULL DEFAULT 0,
 	claims       integer NOT NULL DEFAULT 0,
 	failures     integer NOT NULL DEFAULT 0,
