@@ -6,6 +6,7 @@ import "time"
 type KeyRequest struct {
 	Name          string     `json:"name" minLength:"1" maxLength:"100" doc:"What the key is for, in your words." example:"nightly builds"`
 	Scopes        []string   `json:"scopes,omitempty" maxItems:"5" enum:"send,read,broadcast,manage,admin" doc:"What its holder may do; send, if not given. broadcast includes send, manage includes read, admin includes all."`
+	Tenant        string     `json:"tenant,omitempty" maxLength:"255" doc:"Binds the key to this tenant of a channel: of others it sees and does nothing. Not together with the scope admin." example:"72f988bf-86f1-41af-91ab-2d7cd011db47"`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"When it ends by itself. Never, if not given, or when the key ends that asks for it." example:"2027-01-01T00:00:00Z"`
 	RatePerMinute int        `json:"rate_per_minute,omitzero" minimum:"0" maximum:"1000000" doc:"How many requests it is good for in a minute. 0 is as many as come."`
 }
@@ -15,6 +16,7 @@ type Key struct {
 	ID            string     `json:"id" doc:"Names the key. It is the middle part of the key, hup_<id>_…, and no secret." example:"3v9q2m7r4xab"`
 	Name          string     `json:"name" doc:"As it was given."`
 	Scopes        []string   `json:"scopes" enum:"send,read,broadcast,manage,admin" doc:"What its holder may do."`
+	Tenant        string     `json:"tenant,omitempty" doc:"The tenant that it is bound to, if it is."`
 	State         string     `json:"state" enum:"active,expired,revoked" doc:"Whether it is good."`
 	RatePerMinute int        `json:"rate_per_minute,omitzero" doc:"How many requests it is good for in a minute; not given for as many as come."`
 	CreatedAt     time.Time  `json:"created_at" doc:"When it was made."`

@@ -40,6 +40,7 @@ const (
 	CodeMethodNotAllowed = "method_not_allowed"
 	CodeUnauthorized     = "unauthorized"
 	CodeMissingScope     = "missing_scope"
+	CodeTenantBound      = "tenant_bound"
 	CodeRateLimited      = "rate_limited"
 	CodeDevelopmentOnly  = "development_only"
 )
@@ -57,6 +58,7 @@ var Codes = []Code{
 	{CodeBadRequest, 400, "The request is not what the route reads at all, such as a body that is not JSON.", "Send one JSON object in UTF-8, without repeated members."},
 	{CodeUnauthorized, 401, "There is no API key, or it is unknown, revoked or expired.", "Send Authorization: Bearer and the key; make one with headsup key create."},
 	{CodeMissingScope, 403, "The key is good, and not for this; detail and errors name the scope that it lacks.", "Use a key with that scope."},
+	{CodeTenantBound, 403, "The key is good and has the scope, but is bound to a tenant, and the request is about more than one tenant.", "Use a key that is bound to none."},
 	{CodeForbidden, 403, "The server does not talk to whoever asks: another site's page, or a Host that is not the server's.", "Call the server by its own address, from a program or one of its own pages."},
 	{CodeNotFound, 404, "There is no such route, or nothing with that id.", "Check the path; percent-encode ids in it."},
 	{CodeDevelopmentOnly, 404, "The route is for development, and off where others can reach the server.", "Use the API with a key, or a server that listens on loopback."},

@@ -153,6 +153,8 @@ type Filter struct {
 	Channel activity.ChannelID
 	Reach   Reach
 	Tag     string
+	// Tenant is the tenant of a channel that they are in.
+	Tenant activity.TenantID
 	// User and ExternalID are of somebody who takes part, in conversations of any kind.
 	User       activity.AccountID
 	ExternalID string

@@ -3,13 +3,16 @@ package outbox
 import (
 	"time"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 )
 
 // DeliveryFilter says which deliveries are meant: those that match every member that is set.
 type DeliveryFilter struct {
 	// AppID is whose messages they are of. Required, though it may be empty.
-	AppID        string
+	AppID string
+	// Tenant is the tenant of those messages.
+	Tenant       activity.TenantID
 	State        State
 	Reason       string
 	Conversation book.Row
@@ -31,7 +34,8 @@ type DeliveryPage struct {
 // MessageFilter says which messages are meant: those that match every member that is set.
 type MessageFilter struct {
 	// AppID is whose messages. Required, though it may be empty.
-	AppID string
+	AppID  string
+	Tenant activity.TenantID
 	// State is the one that [Summary.State] tells.
 	State State
 	Topic string

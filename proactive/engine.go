@@ -96,7 +96,12 @@ func (c Config) withDefaults() Config {
 
 // Engine accepts and delivers notifications. Safe for concurrent use.
 type Engine struct {
-	cfg    Config
+	cfg Config
+	*works
+}
+
+// works is what an engine and its views for one tenant ([Engine.Bound]) share.
+type works struct {
 	worker *outbox.Worker
 	runner *schedule.Runner
 	spread chan struct{} // has a token when there may be messages to spread
@@ -125,7 +130,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
-	e := &Engine{cfg: cfg, speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}
+	e := &Engine{cfg, &works{speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a *outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },

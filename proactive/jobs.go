@@ -195,5 +195,5 @@ func (e *Engine) Job(ctx context.Context, n JobNumber) (Job, error) {
 
 // Jobs lists jobs, newest first, at most limit: all, or, unless it is 0, those before a number.
 func (e *Engine) Jobs(ctx context.Context, before JobNumber, limit int) ([]Job, error) {
-	return e.cfg.Store.Jobs(ctx, e.cfg.AppID, before, limit)
+	return e.cfg.Store.Jobs(ctx, e.cfg.AppID, "", before, limit)
 }

@@ -122,6 +122,7 @@ type JobStore interface {
 	ProgressJob(ctx context.Context, p JobProgress) (Job, error)
 	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, appID string, n JobNumber) (Job, error)
-	// Jobs lists jobs, those with the highest numbers first, at most limit: all, or, unless it is 0, those before a number.
-	Jobs(ctx context.Context, appID string, before JobNumber, limit int) ([]Job, error)
+	// Jobs lists jobs, those with the highest numbers first, at most limit: all, or, unless it is 0, those before a number,
+	// and, unless it is empty, those in conversations of a tenant.
+	Jobs(ctx context.Context, appID string, tenant activity.TenantID, before JobNumber, limit int) ([]Job, error)
 }

@@ -75,6 +75,9 @@ type Identity struct {
 	// Scopes is what the caller may do.
 	Scopes Scopes
 
+	// Tenant is what the key is bound to; empty for one that is good for all tenants, and for other kinds.
+	Tenant string
+
 	// Until is when the key expires; zero for never.
 	Until time.Time
 }

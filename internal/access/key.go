@@ -30,6 +30,9 @@ const (
 	maxRate = 1_000_000
 )
 
+// maxTenant bounds a tenant in bytes.
+const maxTenant = 255
+
 // Key is what is kept of an API key.
 type Key struct {
 	// Row is the key's place among all keys. The store sets it.
@@ -42,6 +45,9 @@ type Key struct {
 	Name string
 	// Scopes is what its holder may do.
 	Scopes Scopes
+	// Tenant is the tenant of a channel that the key is bound to: of others it sees and does nothing. Empty is none: it is good
+	// for all of the app.
+	Tenant string
 	// Hash is the SHA-256 of the key's text. A plain hash does: there is nothing to guess in 200 random bits.
 	Hash Hash
 	// RatePerMinute is how many requests it is good for in a minute; 0 for as many as come.
@@ -148,6 +154,9 @@ type NewKey struct {
 	Name string
 	// Scopes is what its holder may do. Empty is Send alone.
 	Scopes Scopes
+	// Tenant binds it to a tenant of a channel; at most 255 bytes. Empty binds it to none. What is bound cannot have the scope
+	// Admin, which is for the whole app.
+	Tenant string
 	// ExpiresAt is when it ends by itself. Zero is never, or when the key expires that it is made with.
 	ExpiresAt time.Time
 	// RatePerMinute is how many requests it is good for in a minute, at most a million. 0 is as many as come.
@@ -187,6 +196,12 @@ func (n NewKey) check(now time.Time) error {
 		return &FieldError{"name", "has characters that cannot be shown"}
 	case looksLikeKey(n.Name):
 		return &FieldError{"name", "contains a key, which is a secret"}
+	case len(n.Tenant) > maxTenant:
+		return &FieldError{"tenant", fmt.Sprintf("is longer than %d bytes", maxTenant)}
+	case !utf8.ValidString(n.Tenant) || strings.ContainsFunc(n.Tenant, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return &FieldError{"tenant", "has characters that no tenant has"}
+	case n.Tenant != "" && n.Scopes.Has(Admin):
+		return &FieldError{"tenant", "cannot be given together with the scope admin, which is for all tenants"}
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now):
 		return &FieldError{"expires_at", "must be in the future"}
 	case n.RatePerMinute < 0 || n.RatePerMinute > maxRate:

@@ -135,7 +135,7 @@ func (k *Keyring) check(r *http.Request, secret Secret) (Identity, error) {
 	if wait, ok := k.use(key, now); !ok {
 		return Identity{}, &Refusal{Cause: "key_rate", Key: key.ID, Reason: "the key is good for fewer requests per minute", RetryAfter: wait}
 	}
-	return Identity{Kind: KindKey, KeyID: key.ID, Name: key.Name, Scopes: key.Scopes, Until: key.ExpiresAt}, nil
+	return Identity{Kind: KindKey, KeyID: key.ID, Name: key.Name, Scopes: key.Scopes, Tenant: key.Tenant, Until: key.ExpiresAt}, nil
 }
 
 // failed counts a wrong key.
@@ -253,7 +253,7 @@ func (k *Keyring) Create(ctx context.Context, by Identity, want NewKey) (Key, Se
 	secret := newSecret(id)
 	audit.FromContext(ctx).About(id)
 	key, err := k.cfg.Store.CreateAPIKey(ctx, Key{
-		ID: id, AppID: k.cfg.AppID, Name: want.Name, Scopes: want.Scopes, Hash: secret.Hash(),
+		ID: id, AppID: k.cfg.AppID, Name: want.Name, Scopes: want.Scopes, Tenant: want.Tenant, Hash: secret.Hash(),
 		RatePerMinute: want.RatePerMinute, CreatedAt: now, CreatedBy: by.KeyID, ExpiresAt: want.ExpiresAt,
 	})
 	if err != nil {

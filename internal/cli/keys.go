@@ -22,6 +22,7 @@ type keys struct {
 type createKey struct {
 	Name    string   `arg:"" help:"What the key is for."`
 	Scope   []string `name:"scope" default:"send" placeholder:"SCOPE" help:"What its holder may do: send, read, broadcast (send to many at once), manage (read, cancel, edit, delete), admin (everything). Several with commas, or given again (${default})."`
+	Tenant  string   `placeholder:"ID" help:"Bind it to a tenant of a channel: of others it sees and does nothing."`
 	Expires lifetime `placeholder:"DURATION" help:"End it after a while, such as 12h or 90d. Never, if not given."`
 	Rate    int      `placeholder:"N" help:"Let it make at most N requests in a minute."`
 	Out     string   `placeholder:"FILE" help:"Write the key into a new file that only you can read, for --key-file, in place of printing it."`
@@ -34,6 +35,7 @@ func (createKey) Help() string {
 
     headsup key create "nightly builds" --out builds.key
     headsup key create dashboard --scope read --expires 90d
+    headsup key create contoso --scope broadcast,manage --tenant 72f988bf-86f1-41af-91ab-2d7cd011db47
     HEADSUP_KEY=$(headsup key create ops --scope broadcast,manage) headsup send --everyone "Heads up!"
 
 The key is told this once: the server keeps only a hash of it. It is the only line on standard output.
@@ -47,7 +49,7 @@ The exit code is 0 when it was made, 1 when something failed, 2 when the call is
 
 // Run makes a key and prints it.
 func (c createKey) Run(ctx context.Context, s streams) error {
-	r := api.KeyRequest{Name: c.Name, Scopes: c.Scope, RatePerMinute: c.Rate}
+	r := api.KeyRequest{Name: c.Name, Scopes: c.Scope, Tenant: c.Tenant, RatePerMinute: c.Rate}
 	if c.Expires != 0 {
 		at := time.Now().Add(time.Duration(c.Expires)).UTC().Truncate(time.Second)
 		r.ExpiresAt = &at
@@ -117,7 +119,7 @@ func (c listKeys) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return lister[api.Key]{
-		head: []any{"ID", "NAME", "SCOPES", "STATE", "RATE", "CREATED", "EXPIRES", "LAST USED"},
+		head: []any{"ID", "NAME", "SCOPES", "TENANT", "STATE", "RATE", "CREATED", "EXPIRES", "LAST USED"},
 		page: func(cursor string, limit int) ([]api.Key, string, error) {
 			p, err := server.KeysPage(ctx, cursor, limit)
 			if err != nil {
@@ -130,7 +132,7 @@ func (c listKeys) Run(ctx context.Context, s streams) error {
 			if k.RatePerMinute > 0 {
 				rate = strconv.Itoa(k.RatePerMinute) + "/min"
 			}
-			return []any{k.ID, k.Name, strings.Join(k.Scopes, ","), k.State, rate, instant(k.CreatedAt),
+			return []any{k.ID, k.Name, strings.Join(k.Scopes, ","), k.Tenant, k.State, rate, instant(k.CreatedAt),
 				optionalInstant(k.ExpiresAt), optionalInstant(k.LastUsedAt)}
 		},
 	}.print(s, c.listing, c.JSON)
@@ -172,6 +174,9 @@ func keyText(k api.Key) string {
 	text := fmt.Sprintf("key %s (%s): %s, %s", k.ID, k.Name, strings.Join(k.Scopes, ", "), k.State)
 	if k.ExpiresAt != nil && k.State == "active" {
 		text += " until " + k.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	if k.Tenant != "" {
+		text += ", bound to the tenant " + k.Tenant
 	}
 	return printable(text)
 }

@@ -62,7 +62,7 @@ func TestFirstKeyNeedsNone(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &made); err != nil || code != 0 || len(made.Scopes) != 1 || made.Scopes[0] != "send" || made.ExpiresAt != nil {
 		t.Errorf("exit code %d, %s, %v", code, out, err)
 	}
-	if code, out, stderr = run(t, "key", "list", "--data", dir); code != 0 || !strings.Contains(out, id+"  builds  send,read  active  600/min") || strings.Contains(out, "hup_") {
+	if code, out, stderr = run(t, "key", "list", "--data", dir); code != 0 || !strings.Contains(out, id+"  builds  send,read  -       active  600/min") || strings.Contains(out, "hup_") {
 		t.Errorf("exit code %d, %s%s", code, out, stderr)
 	}
 	for range 2 {

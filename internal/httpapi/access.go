@@ -39,11 +39,13 @@ func describeAccess(doc *huma.OpenAPI) {
 		Type: "http", Scheme: "bearer", BearerFormat: "hup_<id>_<secret>",
 		Description: "An API key, sent as Authorization: Bearer hup_…. The role beside an operation is the scope that the key must have: " +
 			"send, read, broadcast (which includes send), manage (which includes read), admin (which includes all). " +
+			"A key may be bound to a tenant: then it sees only what is of that tenant, and what cannot be told apart by tenants is " +
+			"refused with 403 and the code tenant_bound. " +
 			"A server in development mode lets callers without a key do everything.",
 	}}
 	refusals := map[int]string{
 		http.StatusUnauthorized:    "No key, or not a good one.",
-		http.StatusForbidden:       "The key lacks the scope.",
+		http.StatusForbidden:       "The key lacks the scope, or is bound to a tenant and this is for all of them.",
 		http.StatusTooManyRequests: "Too many requests with this key, or too many wrong keys from this address.",
 	}
 	doc.OnAddOperation = append(doc.OnAddOperation, func(_ *huma.OpenAPI, op *huma.Operation) {
@@ -62,7 +64,7 @@ func describeAccess(doc *huma.OpenAPI) {
 // authorise lets callers in whose key has the scope that the operation needs.
 func (s *service) authorise(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	who, ok := s.door().enter(w, r, needed(ctx.Operation()))
+	who, ok := s.door().enter(w, r, needed(ctx.Operation()), boundOperations[ctx.Operation().OperationID])
 	if ok {
 		known := heard(access.NewContext(ctx.Context(), who), s.cfg.Audit, s.cfg.Keys, r)
 		next(huma.WithContext(ctx, known))
@@ -82,26 +84,31 @@ type Door struct {
 func (s *service) door() Door { return Door{s.cfg.Keys, s.cfg.Audit, s.cfg.Logger} }
 
 // Require lets callers in whose key has a scope, for handlers that are not operations of the API. Others are answered as the
-// API answers them.
+// API answers them, and so are those whose keys are bound to a tenant.
 func (d Door) Require(scope access.Scope, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if who, ok := d.enter(w, r, scope); ok {
+		if who, ok := d.enter(w, r, scope, false); ok {
 			next.ServeHTTP(w, r.WithContext(access.NewContext(r.Context(), who)))
 		}
 	})
 }
 
-// enter finds out who calls. It answers those who may not go on. An empty scope is had by everybody who is somebody.
-func (d Door) enter(w http.ResponseWriter, r *http.Request, scope access.Scope) (access.Identity, bool) {
+// enter finds out who calls. It answers those who may not go on. An empty scope is had by everybody who is somebody. Callers
+// whose keys are bound to a tenant go on only where bound says that they stay within it.
+func (d Door) enter(w http.ResponseWriter, r *http.Request, scope access.Scope, bound bool) (access.Identity, bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	who, err := d.Keys.Enter(r)
 	refused, isRefused := errors.AsType[*access.Refusal](err)
 	if isRefused {
 		refusedCaller(d.Audit, d.Keys.From(r), refused)
 	}
+	has := scope == "" || who.Scopes.Has(scope)
 	switch {
-	case err == nil && (scope == "" || who.Scopes.Has(scope)):
+	case err == nil && has && (who.Tenant == "" || bound):
 		return who, true
+	case err == nil && has:
+		d.Audit.Refused(audit.ScopeDenied, "tenant", actorOf(who), d.Keys.From(r))
+		writeProblem(w, tenantBound())
 	case err == nil:
 		d.Audit.Refused(audit.ScopeDenied, string(scope), actorOf(who), d.Keys.From(r))
 		w.Header().Set("WWW-Authenticate", insufficient(scope))

@@ -77,7 +77,7 @@ func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswe
 		all, places = append(all, n), append(places, i)
 	}
 	auditTargets(ctx, each(all, func(n headsup.Notification) headsup.Target { return n.To })...)
-	results, err := s.cfg.Engine.NotifyAll(ctx, all)
+	results, err := s.engine(ctx).NotifyAll(ctx, all)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -60,7 +60,7 @@ func (s *service) setBusy(ctx context.Context, r *busyRequest) (*conversationAns
 	if err != nil {
 		return nil, err
 	}
-	if c, err = s.cfg.Engine.SetBusy(ctx, c.Key, headsup.Busy{
+	if c, err = s.engine(ctx).SetBusy(ctx, c.Key, headsup.Busy{
 		Reason: r.Body.Reason, Priority: r.Body.Priority, Until: until,
 	}); err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -91,7 +91,7 @@ func (s *service) clearBusy(ctx context.Context, r *ConversationName) (*conversa
 	if err != nil {
 		return nil, err
 	}
-	if c, err = s.cfg.Engine.Free(ctx, c.Key, headsup.BusyFlag); err != nil {
+	if c, err = s.engine(ctx).Free(ctx, c.Key, headsup.BusyFlag); err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	return s.showConversation(ctx, c)

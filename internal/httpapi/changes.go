@@ -112,7 +112,7 @@ func (s *service) listNotifications(ctx context.Context, r *notificationsRequest
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Engine.Notifications(ctx, proactive.NotificationFilter{
+	page, err := s.engine(ctx).Notifications(ctx, proactive.NotificationFilter{
 		State: outbox.State(r.State), Topic: r.Topic, Conversation: activity.ConversationID(r.Conversation),
 		CreatedAfter: r.CreatedAfter, CreatedBefore: r.CreatedBefore, Before: before, Limit: r.Limit,
 	})
@@ -141,7 +141,7 @@ func (s *service) reschedule(ctx context.Context, r *rescheduleRequest) (*answer
 	case in == 0 && r.Body.In != "": // after no time at all
 		at = time.Now()
 	}
-	return s.answerWith(ctx)(s.cfg.Engine.Reschedule(ctx, headsup.NotificationID(r.ID), at, in))
+	return s.answerWith(ctx)(s.engine(ctx).Reschedule(ctx, headsup.NotificationID(r.ID), at, in))
 }
 
 func (s *service) edit(ctx context.Context, r *editRequest) (*answer, error) {
@@ -152,11 +152,11 @@ func (s *service) edit(ctx context.Context, r *editRequest) (*answer, error) {
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	return s.answerWith(ctx)(s.cfg.Engine.Edit(ctx, headsup.NotificationID(r.ID), said))
+	return s.answerWith(ctx)(s.engine(ctx).Edit(ctx, headsup.NotificationID(r.ID), said))
 }
 
 func (s *service) recall(ctx context.Context, r *one) (*answer, error) {
-	return s.answerWith(ctx)(s.cfg.Engine.Recall(ctx, headsup.NotificationID(r.ID)))
+	return s.answerWith(ctx)(s.engine(ctx).Recall(ctx, headsup.NotificationID(r.ID)))
 }
 
 // answerWith answers with a notification, or with what went wrong.

@@ -127,12 +127,12 @@ func (s *service) conversations(a huma.API) {
 
 func (s *service) listConversations(ctx context.Context, r *conversationsRequest) (*conversationsAnswer, error) {
 	found, next, err := page(ctx, s, listConversations, r.Paging, func(after int64, limit int) ([]book.Conversation, error) {
-		return s.cfg.Engine.Conversations(ctx, r.filter(), book.Row(after), limit)
+		return s.engine(ctx).Conversations(ctx, r.filter(), book.Row(after), limit)
 	}, func(c book.Conversation) int64 { return int64(c.Row) })
 	if err != nil {
 		return nil, err
 	}
-	details, err := s.cfg.Engine.Details(ctx, found...)
+	details, err := s.engine(ctx).Details(ctx, found...)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -146,7 +146,7 @@ func (s *service) listConversations(ctx context.Context, r *conversationsRequest
 
 // known finds the conversation that a request names.
 func (s *service) known(ctx context.Context, r ConversationName) (book.Conversation, error) {
-	c, err := s.cfg.Engine.ConversationOn(ctx, activity.ChannelID(r.Channel), activity.ConversationID(r.ID))
+	c, err := s.engine(ctx).ConversationOn(ctx, activity.ChannelID(r.Channel), activity.ConversationID(r.ID))
 	if err != nil {
 		return c, s.problemOf(ctx, err)
 	}
@@ -162,7 +162,7 @@ func (s *service) getConversation(ctx context.Context, r *ConversationName) (*co
 }
 
 func (s *service) showConversation(ctx context.Context, c book.Conversation) (*conversationAnswer, error) {
-	details, err := s.cfg.Engine.Details(ctx, c)
+	details, err := s.engine(ctx).Details(ctx, c)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -181,7 +181,7 @@ func (s *service) updateConversation(ctx context.Context, r *updateConversationR
 	if r.Body.Tags != nil {
 		labels.Tags = &r.Body.Tags
 	}
-	if err := s.cfg.Engine.Label(ctx, c.Key, labels); err != nil {
+	if err := s.engine(ctx).Label(ctx, c.Key, labels); err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	if c, err = s.known(ctx, r.ConversationName); err != nil {
@@ -195,7 +195,7 @@ func (s *service) deleteConversation(ctx context.Context, r *ConversationName) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Engine.Forget(ctx, c.Key); err != nil {
+	if err := s.engine(ctx).Forget(ctx, c.Key); err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	return nil, nil //nolint:nilnil // an answer without a body

@@ -104,7 +104,7 @@ func (s *service) listDeliveries(ctx context.Context, r *deliveriesRequest) (*de
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.cfg.Engine.Deliveries(ctx, proactive.DeliveryFilter{
+	page, err := s.engine(ctx).Deliveries(ctx, proactive.DeliveryFilter{
 		State: outbox.State(r.State), Reason: r.Reason, Conversation: activity.ConversationID(r.Conversation),
 		Notification: headsup.NotificationID(r.Notification), Before: outbox.DeliveryID(before), Limit: r.Limit,
 	})
@@ -122,23 +122,23 @@ func (s *service) listDeliveries(ctx context.Context, r *deliveriesRequest) (*de
 }
 
 func (s *service) getDelivery(ctx context.Context, r *oneDelivery) (*deliveryAnswer, error) {
-	return s.deliveryWith(ctx)(s.cfg.Engine.Delivery(ctx, r.ID))
+	return s.deliveryWith(ctx)(s.engine(ctx).Delivery(ctx, r.ID))
 }
 
 func (s *service) replay(ctx context.Context, r *oneDelivery) (*deliveryAnswer, error) {
-	return s.deliveryWith(ctx)(s.cfg.Engine.Replay(ctx, r.ID))
+	return s.deliveryWith(ctx)(s.engine(ctx).Replay(ctx, r.ID))
 }
 
 func (s *service) settle(ctx context.Context, r *settleRequest) (*deliveryAnswer, error) {
 	note(ctx, "state", r.Body.State)
-	return s.deliveryWith(ctx)(s.cfg.Engine.Settle(ctx, r.ID, outbox.State(r.Body.State), activity.ID(r.Body.ActivityID)))
+	return s.deliveryWith(ctx)(s.engine(ctx).Settle(ctx, r.ID, outbox.State(r.Body.State), activity.ID(r.Body.ActivityID)))
 }
 
 const defaultReplay = 1000
 
 func (s *service) replayAll(ctx context.Context, r *replayRequest) (*replayAnswer, error) {
 	noteReplay(ctx, s, r.Body)
-	n, err := s.cfg.Engine.ReplayAll(ctx, proactive.DeliveryFilter{
+	n, err := s.engine(ctx).ReplayAll(ctx, proactive.DeliveryFilter{
 		State: outbox.State(r.Body.State), Reason: r.Body.Reason, Conversation: activity.ConversationID(r.Body.Conversation),
 		Notification: headsup.NotificationID(r.Body.Notification), Limit: cmp.Or(r.Body.Limit, defaultReplay),
 	}, r.Body.TryForbidden)

@@ -32,6 +32,9 @@ import (
 
 // Engine is what the API needs of the engine; *proactive.Engine implements it.
 type Engine interface {
+	// Bound is the view of one tenant.
+	Bound(tenant activity.TenantID) *proactive.Engine
+
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
@@ -115,7 +118,8 @@ func Register(mux *http.ServeMux, cfg Config) {
 	describeAccess(doc.OpenAPI)
 	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
-	s := &service{cfg: cfg}
+	s := &service{cfg: cfg, whole: cfg.Engine}
+	s.cfg.Engine = nil // [service.engine] knows which one
 	operations.UseMiddleware(s.authorise, wantJSON(operations), plainParameters)
 	s.notifications(operations)
 	s.changes(operations)
@@ -143,7 +147,7 @@ const rest = "/v1/"
 // otherRoutes answers what no operation takes, to callers who may know: 405 where another method would do, else 404.
 func (s *service) otherRoutes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := s.door().enter(w, r, ""); !ok {
+		if _, ok := s.door().enter(w, r, "", true); !ok {
 			return
 		}
 		p := newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such route")
@@ -189,7 +193,8 @@ func wantJSON(api huma.API) func(huma.Context, func(huma.Context)) {
 }
 
 type service struct {
-	cfg      Config
+	cfg      Config        // without the Engine
+	whole    Engine        // for [service.engine]
 	registry huma.Registry // of the schemas
 	readers  atomic.Int64  // streams of events that are open
 

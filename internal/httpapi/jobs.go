@@ -108,7 +108,7 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 		Conversation: activity.ConversationID(r.Body.To.Conversation), User: activity.AccountID(r.Body.To.User),
 		ExternalID: r.Body.To.ExternalID,
 	}
-	job, err := s.cfg.Engine.StartJobIn(ctx, to, proactive.NewJob{Name: r.Body.Name, Value: []byte(r.Body.Value), Once: once})
+	job, err := s.engine(ctx).StartJobIn(ctx, to, proactive.NewJob{Name: r.Body.Name, Value: []byte(r.Body.Value), Once: once})
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -117,7 +117,7 @@ func (s *service) startJob(ctx context.Context, r *startRequest) (*started, erro
 
 func (s *service) listJobs(ctx context.Context, r *Paging) (*jobsAnswer, error) {
 	found, next, err := page(ctx, s, listJobs, *r, func(before int64, limit int) ([]proactive.Job, error) {
-		return s.cfg.Engine.Jobs(ctx, proactive.JobNumber(before), limit)
+		return s.engine(ctx).Jobs(ctx, proactive.JobNumber(before), limit)
 	}, func(j proactive.Job) int64 { return int64(j.Number) })
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (s *service) listJobs(ctx context.Context, r *Paging) (*jobsAnswer, error) 
 }
 
 func (s *service) getJob(ctx context.Context, r *jobRequest) (*jobAnswer, error) {
-	job, err := s.cfg.Engine.Job(ctx, proactive.JobNumber(r.Number))
+	job, err := s.engine(ctx).Job(ctx, proactive.JobNumber(r.Number))
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -138,7 +138,7 @@ func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnsw
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	job, _, err := s.cfg.Engine.CompleteJob(ctx, proactive.JobNumber(r.Number), completion)
+	job, _, err := s.engine(ctx).CompleteJob(ctx, proactive.JobNumber(r.Number), completion)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -153,7 +153,7 @@ func (s *service) reportProgress(ctx context.Context, r *progressRequest) (*jobA
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	job, err := s.cfg.Engine.Progress(ctx, proactive.JobNumber(r.Number), proactive.Progress{
+	job, err := s.engine(ctx).Progress(ctx, proactive.JobNumber(r.Number), proactive.Progress{
 		Tell: tell, Percent: r.Body.Percent,
 	})
 	if err != nil {

@@ -39,7 +39,8 @@ func (s *service) keys(a huma.API) {
 		OperationID: "create-key", Method: http.MethodPost, Path: "/v1/keys",
 		Summary: "Make a key",
 		Description: "Makes an API key and tells its secret, here and never again: only a hash is kept. A key cannot give scopes that it does " +
-			"not have, nor last longer than the key that it is made with. If the answer is lost, revoke the key and make another.",
+			"not have, nor last longer than the key that it is made with. A key with a tenant is bound to that tenant of a channel: it " +
+			"finds nothing of others, and everyone is everyone there. If the answer is lost, revoke the key and make another.",
 		Tags:          tags,
 		Security:      needs(access.Admin),
 		DefaultStatus: http.StatusCreated,
@@ -78,11 +79,14 @@ func (s *service) createKey(ctx context.Context, r *createKeyRequest) (*createdK
 	if err != nil {
 		return nil, s.problemOfKey(ctx, &access.FieldError{Field: "scopes", Reason: err.Error()})
 	}
-	want := access.NewKey{Name: r.Body.Name, Scopes: scopes, RatePerMinute: r.Body.RatePerMinute}
+	want := access.NewKey{Name: r.Body.Name, Scopes: scopes, Tenant: r.Body.Tenant, RatePerMinute: r.Body.RatePerMinute}
 	if r.Body.ExpiresAt != nil {
 		want.ExpiresAt = *r.Body.ExpiresAt
 	}
 	note(ctx, "scopes", scopes.Names())
+	if want.Tenant != "" {
+		note(ctx, "tenant", want.Tenant)
+	}
 	key, secret, err := s.cfg.Keys.Create(ctx, access.FromContext(ctx), want)
 	if err != nil {
 		return nil, s.problemOfKey(ctx, err)
@@ -144,7 +148,7 @@ func (s *service) problemOfKey(ctx context.Context, err error) error {
 
 func renderKey(k access.Key, now time.Time) api.Key {
 	out := api.Key{
-		ID: k.ID, Name: k.Name, Scopes: k.Scopes.Names(), State: "active", RatePerMinute: k.RatePerMinute,
+		ID: k.ID, Name: k.Name, Scopes: k.Scopes.Names(), Tenant: k.Tenant, State: "active", RatePerMinute: k.RatePerMinute,
 		CreatedAt: k.CreatedAt.UTC(), CreatedBy: k.CreatedBy, ExpiresAt: optional(k.ExpiresAt),
 		RevokedAt: optional(k.RevokedAt), LastUsedAt: optional(k.LastUsedAt),
 	}

@@ -84,14 +84,14 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 		return nil, s.problemOf(ctx, err)
 	}
 	auditTargets(ctx, n.To)
-	accepted, err := s.cfg.Engine.Notify(ctx, n)
+	accepted, err := s.engine(ctx).Notify(ctx, n)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	c := &created{Location: "/v1/notifications/" + string(accepted.ID)}
 	if accepted.Status != nil {
 		c.Body = render(*accepted.Status)
-	} else if status, err := s.cfg.Engine.StatusWith(ctx, accepted.ID, proactive.MaxShown); err == nil {
+	} else if status, err := s.engine(ctx).StatusWith(ctx, accepted.ID, proactive.MaxShown); err == nil {
 		c.Body = render(status)
 	} else { // an error would make the caller ask again for what will be delivered
 		s.cfg.Logger.ErrorContext(ctx, "accepted notification not readable", "notification_id", string(accepted.ID), "error", err.Error())
@@ -105,7 +105,7 @@ func (s *service) create(ctx context.Context, r *createRequest) (*created, error
 }
 
 func (s *service) get(ctx context.Context, r *shown) (*answer, error) {
-	status, err := s.cfg.Engine.StatusWith(ctx, headsup.NotificationID(r.ID), r.Deliveries)
+	status, err := s.engine(ctx).StatusWith(ctx, headsup.NotificationID(r.ID), r.Deliveries)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -113,7 +113,7 @@ func (s *service) get(ctx context.Context, r *shown) (*answer, error) {
 }
 
 func (s *service) cancel(ctx context.Context, r *one) (*answer, error) {
-	status, err := s.cfg.Engine.Cancel(ctx, headsup.NotificationID(r.ID))
+	status, err := s.engine(ctx).Cancel(ctx, headsup.NotificationID(r.ID))
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}

@@ -151,7 +151,7 @@ func (s *service) createSchedule(ctx context.Context, r *createScheduleRequest) 
 		return nil, s.problemOf(ctx, err)
 	}
 	auditTargets(ctx, n.Notification.To)
-	kept, err := s.cfg.Engine.Schedule(ctx, n)
+	kept, err := s.engine(ctx).Schedule(ctx, n)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -166,7 +166,7 @@ func (s *service) createSchedule(ctx context.Context, r *createScheduleRequest) 
 func (s *service) listSchedules(ctx context.Context, r *schedulesRequest) (*schedulesAnswer, error) {
 	f := schedule.Filter{State: schedule.State(r.State), Name: r.Name}
 	found, next, err := page(ctx, s, listSchedules, r.Paging, func(before int64, limit int) ([]proactive.Schedule, error) {
-		return s.cfg.Engine.Schedules(ctx, f, schedule.ID(before), limit)
+		return s.engine(ctx).Schedules(ctx, f, schedule.ID(before), limit)
 	}, func(one proactive.Schedule) int64 { return int64(one.ID) })
 	if err != nil {
 		return nil, err
@@ -179,7 +179,7 @@ func (s *service) previewSchedule(ctx context.Context, r *previewRequest) (*prev
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	rule, next, err := s.cfg.Engine.PreviewRule(rule, in, cmp.Or(r.Body.N, 10))
+	rule, next, err := s.engine(ctx).PreviewRule(rule, in, cmp.Or(r.Body.N, 10))
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -188,7 +188,7 @@ func (s *service) previewSchedule(ctx context.Context, r *previewRequest) (*prev
 }
 
 func (s *service) getSchedule(ctx context.Context, r *scheduleID) (*scheduleAnswer, error) {
-	return s.scheduleAnswer(ctx)(s.cfg.Engine.FindSchedule(ctx, schedID(r.ID)))
+	return s.scheduleAnswer(ctx)(s.engine(ctx).FindSchedule(ctx, schedID(r.ID)))
 }
 
 func (s *service) changeSchedule(ctx context.Context, r *changeScheduleRequest) (*scheduleAnswer, error) {
@@ -199,7 +199,7 @@ func (s *service) changeSchedule(ctx context.Context, r *changeScheduleRequest) 
 	noteGiven(ctx, map[string]bool{
 		"name": c.Name != nil, "missed": c.Missed != nil, "grace": c.Grace != nil, "rule": c.Rule != nil, "notification": c.Notification != nil,
 	})
-	return s.scheduleAnswer(ctx)(s.cfg.Engine.ChangeSchedule(ctx, schedID(r.ID), c))
+	return s.scheduleAnswer(ctx)(s.engine(ctx).ChangeSchedule(ctx, schedID(r.ID), c))
 }
 
 func changeOf(ctx context.Context, b api.ScheduleChange) (c proactive.ScheduleChange, err error) {
@@ -235,7 +235,7 @@ func changeOf(ctx context.Context, b api.ScheduleChange) (c proactive.ScheduleCh
 }
 
 func (s *service) deleteSchedule(ctx context.Context, r *deleteScheduleRequest) (*scheduleDeleted, error) {
-	cancelled, err := s.cfg.Engine.DeleteSchedule(ctx, schedID(r.ID), r.Cancel)
+	cancelled, err := s.engine(ctx).DeleteSchedule(ctx, schedID(r.ID), r.Cancel)
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -245,11 +245,11 @@ func (s *service) deleteSchedule(ctx context.Context, r *deleteScheduleRequest) 
 }
 
 func (s *service) pauseSchedule(ctx context.Context, r *scheduleID) (*scheduleAnswer, error) {
-	return s.scheduleAnswer(ctx)(s.cfg.Engine.PauseSchedule(ctx, schedID(r.ID)))
+	return s.scheduleAnswer(ctx)(s.engine(ctx).PauseSchedule(ctx, schedID(r.ID)))
 }
 
 func (s *service) resumeSchedule(ctx context.Context, r *scheduleID) (*scheduleAnswer, error) {
-	return s.scheduleAnswer(ctx)(s.cfg.Engine.ResumeSchedule(ctx, schedID(r.ID)))
+	return s.scheduleAnswer(ctx)(s.engine(ctx).ResumeSchedule(ctx, schedID(r.ID)))
 }
 
 // scheduleAnswer answers with a schedule, or with what went wrong.
@@ -263,7 +263,7 @@ func (s *service) scheduleAnswer(ctx context.Context) func(proactive.Schedule, e
 }
 
 func (s *service) nextOccurrences(ctx context.Context, r *nextRequest) (*previewAnswer, error) {
-	one, err := s.cfg.Engine.FindSchedule(ctx, schedID(r.ID))
+	one, err := s.engine(ctx).FindSchedule(ctx, schedID(r.ID))
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
@@ -287,7 +287,7 @@ func (s *service) nextOccurrences(ctx context.Context, r *nextRequest) (*preview
 func (s *service) listOccurrences(ctx context.Context, r *occurrencesRequest) (*occurrencesAnswer, error) {
 	id := schedID(r.ID)
 	found, next, err := page(ctx, s, listOccurrences, r.Paging, func(before int64, limit int) ([]proactive.Occurrence, error) {
-		return s.cfg.Engine.Occurrences(ctx, id, before, limit)
+		return s.engine(ctx).Occurrences(ctx, id, before, limit)
 	}, func(o proactive.Occurrence) int64 { return o.Number })
 	if err != nil {
 		return nil, err

@@ -28,8 +28,8 @@ func (s *service) topics(a huma.API) {
 	}, s.listTopics)
 }
 
-func (s *service) listTopics(context.Context, *struct{}) (*topicsAnswer, error) {
-	all := s.cfg.Engine.Topics()
+func (s *service) listTopics(ctx context.Context, _ *struct{}) (*topicsAnswer, error) {
+	all := s.engine(ctx).Topics()
 	out := api.Topics{Topics: make([]api.Topic, 0, len(all))}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out.Topics = append(out.Topics, api.Topic{Topic: name, Manners: mannersOf(all[name].Policy), Urgent: all[name].Urgent})

@@ -204,7 +204,7 @@ func (s *Store) Conversations(
 // fits reports whether a filter lets the entry through.
 func (e *entry) fits(f book.Filter) bool {
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Channel == "" || f.Channel == e.Key.Channel) &&
-		(f.Reach == "" || f.Reach == e.Reach) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
+		(f.Reach == "" || f.Reach == e.Reach) && (f.Tenant == "" || f.Tenant == e.Key.Tenant) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
 		(f.User == "" || e.people[f.User] != nil) && (f.ExternalID == "" || e.has(f.ExternalID))
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -159,7 +160,7 @@ func (s *Store) Job(_ context.Context, appID string, n proactive.JobNumber) (pro
 
 // Jobs implements [proactive.JobStore].
 func (s *Store) Jobs(
-	_ context.Context, appID string, before proactive.JobNumber, limit int,
+	_ context.Context, appID string, tenant activity.TenantID, before proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,8 +169,13 @@ func (s *Store) Jobs(
 		jobs = jobs[:min(int(before)-1, len(jobs))]
 	}
 	found := make([]proactive.Job, 0, min(limit, len(jobs)))
-	for _, j := range slices.Backward(jobs[max(0, len(jobs)-limit):]) {
-		found = append(found, j.copy())
+	for _, j := range slices.Backward(jobs) {
+		if len(found) == limit {
+			break
+		}
+		if tenant == "" || j.Key.Tenant == tenant {
+			found = append(found, j.copy())
+		}
 	}
 	return found, nil
 }

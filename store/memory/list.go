@@ -16,7 +16,7 @@ func (q *queue) byID() []*delivery {
 
 // matches reports whether a delivery is one that a filter means.
 func (d *delivery) matches(f outbox.DeliveryFilter) bool {
-	return d.message.AppID == f.AppID && (f.State == "" || d.State == f.State) && (f.Reason == "" || d.Reason == f.Reason) &&
+	return d.message.AppID == f.AppID && (f.Tenant == "" || d.message.Tenant == f.Tenant) && (f.State == "" || d.State == f.State) && (f.Reason == "" || d.Reason == f.Reason) &&
 		(f.Conversation == 0 || d.Conversation == f.Conversation) && (f.Message == 0 || d.Message == f.Message)
 }
 
@@ -88,7 +88,7 @@ func (s *Store) ListMessages(_ context.Context, f outbox.MessageFilter) (outbox.
 
 // matches reports whether a message is one that a filter means, but for its conversation.
 func (m *message) matches(f outbox.MessageFilter) bool {
-	return m.AppID == f.AppID && (f.Topic == "" || m.Topic == f.Topic) && !m.CreatedAt.Before(f.CreatedAfter) &&
+	return m.AppID == f.AppID && (f.Tenant == "" || m.Tenant == f.Tenant) && (f.Topic == "" || m.Topic == f.Topic) && !m.CreatedAt.Before(f.CreatedAfter) &&
 		(f.CreatedBefore.IsZero() || m.CreatedAt.Before(f.CreatedBefore)) && (f.State == "" || m.summary().State() == f.State)
 }
 

@@ -14,13 +14,13 @@ import (
 )
 
 const keyColumns = `number, id, app_id, name, scopes, hash, rate_per_minute, created_by, created_at, expires_at, revoked_at,
-	last_used_at`
+	last_used_at, tenant_id`
 
 func scanAPIKey(r pgx.CollectableRow) (k access.Key, err error) {
 	var scopes string
 	var hash []byte
 	if err := r.Scan(&k.Row, &k.ID, &k.AppID, &k.Name, &scopes, &hash, &k.RatePerMinute, (*optionalText)(&k.CreatedBy),
-		&k.CreatedAt, (*optionalTime)(&k.ExpiresAt), (*optionalTime)(&k.RevokedAt), (*optionalTime)(&k.LastUsedAt)); err != nil {
+		&k.CreatedAt, (*optionalTime)(&k.ExpiresAt), (*optionalTime)(&k.RevokedAt), (*optionalTime)(&k.LastUsedAt), (*optionalText)(&k.Tenant)); err != nil {
 		return access.Key{}, err
 	}
 	if len(hash) != len(k.Hash) {
@@ -61,10 +61,11 @@ func (s *Store) CreateAPIKey(ctx context.Context, k access.Key) (stored access.K
 			return err
 		}
 		stored, err = apiKey(ctx, t, `INSERT INTO api_keys (id, app_id, name, scopes, hash, rate_per_minute, created_by,
-				created_at, expires_at, revoked_at, last_used_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING RETURNING `+keyColumns,
+				created_at, expires_at, revoked_at, last_used_at, tenant_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING RETURNING `+keyColumns,
 			k.ID, k.AppID, k.Name, k.Scopes.String(), k.Hash[:], k.RatePerMinute, optionalText(k.CreatedBy),
-			exact(k.CreatedAt), optionalTime(exact(k.ExpiresAt)), optionalTime(exact(k.RevokedAt)), optionalTime(exact(k.LastUsedAt)))
+			exact(k.CreatedAt), optionalTime(exact(k.ExpiresAt)), optionalTime(exact(k.RevokedAt)), optionalTime(exact(k.LastUsedAt)),
+			optionalText(k.Tenant))
 		if errors.Is(err, access.ErrNotFound) { // nothing was inserted
 			err = access.ErrExists
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -230,12 +231,13 @@ func (s *Store) Job(ctx context.Context, appID string, n proactive.JobNumber) (p
 
 // Jobs implements [proactive.JobStore].
 func (s *Store) Jobs(
-	ctx context.Context, appID string, before proactive.JobNumber, limit int,
+	ctx context.Context, appID string, tenant activity.TenantID, before proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	return s.jobs(ctx, selectJob+"WHERE app_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3", appID, int64(before), limit)
+	return s.jobs(ctx, selectJob+"WHERE app_id = $1 AND number < $2 AND ($4::text = '' OR tenant_id = $4) ORDER BY number DESC LIMIT $3",
+		appID, int64(before), limit, string(tenant))
 }
 
 func (s *Store) jobs(ctx context.Context, query string, args ...any) (found []proactive.Job, err error) {

@@ -23,7 +23,7 @@ type query struct {
 	args        arguments
 }
 
-// narrow adds what a filter asks for and [queriesOf] has not, but for the app and the page.
+// narrow adds what a filter asks for and [queriesOf] has not, but for the app and the page. m is the message.
 func (q *query) narrow(f outbox.DeliveryFilter) {
 	if f.State != "" {
 		code, err := stateCode(f.State)
@@ -37,6 +37,9 @@ func (q *query) narrow(f outbox.DeliveryFilter) {
 	}
 	if f.Conversation != 0 && f.Message != 0 { // found by the message
 		q.where += " AND d.conversation = " + q.args.add(int64(f.Conversation))
+	}
+	if f.Tenant != "" {
+		q.where += " AND m.tenant_id = " + q.args.add(string(f.Tenant))
 	}
 }
 
@@ -63,7 +66,7 @@ func listDeliveries(ctx context.Context, c querier, f outbox.DeliveryFilter) (pa
 	for i := range queries {
 		q := &queries[i]
 		q.where += " AND d.id < " + q.args.add(before)
-		if f.State == "" && f.Reason == "" {
+		if f.State == "" && f.Reason == "" && f.Tenant == "" {
 			continue // whatever is looked at matches
 		}
 		n, err := q.floor(ctx, c)
@@ -203,7 +206,7 @@ func listMessages(ctx context.Context, c querier, f outbox.MessageFilter) (page 
 			}
 			seen++
 			before = m.at
-			if m.AppID != f.AppID || f.Topic != "" && m.Topic != f.Topic || m.CreatedAt.Before(f.CreatedAfter) ||
+			if m.AppID != f.AppID || f.Tenant != "" && m.Tenant != f.Tenant || f.Topic != "" && m.Topic != f.Topic || m.CreatedAt.Before(f.CreatedAfter) ||
 				!f.CreatedBefore.IsZero() && !m.CreatedAt.Before(f.CreatedBefore) {
 				continue
 			}

@@ -11,13 +11,13 @@ import (
 )
 
 const selectAPIKey = `SELECT number, id, app_id, name, scopes, hash, rate_per_minute, created_by, created_at, expires_at,
-	revoked_at, last_used_at FROM api_keys `
+	revoked_at, last_used_at, tenant_id FROM api_keys `
 
 func scanAPIKey(r row) (access.Key, error) {
 	scopes, err := access.ParseScopes(strings.Fields(r.text(4)))
 	k := access.Key{
 		Row: r.int(0), ID: r.text(1), AppID: r.text(2), Name: r.text(3), Scopes: scopes, RatePerMinute: int(r.int(6)),
-		CreatedBy: r.text(7), CreatedAt: r.time(8), ExpiresAt: r.time(9), RevokedAt: r.time(10), LastUsedAt: r.time(11),
+		CreatedBy: r.text(7), CreatedAt: r.time(8), ExpiresAt: r.time(9), RevokedAt: r.time(10), LastUsedAt: r.time(11), Tenant: r.text(12),
 	}
 	if hash := r.bytes(5); copy(k.Hash[:], hash) != len(k.Hash) || len(hash) != len(k.Hash) {
 		return access.Key{}, fmt.Errorf("the hash of key %s has %d bytes", k.ID, len(hash))
@@ -36,12 +36,12 @@ func (s *Store) CreateAPIKey(ctx context.Context, k access.Key) (stored access.K
 			return cmp.Or(err, access.ErrExists)
 		}
 		_, err := t.returning(func(r row) { stored, bad = scanAPIKey(r) }, `INSERT INTO api_keys (id, app_id, name, scopes,
-				hash, rate_per_minute, created_by, created_at, expires_at, revoked_at, last_used_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+				hash, rate_per_minute, created_by, created_at, expires_at, revoked_at, last_used_at, tenant_id)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			RETURNING number, id, app_id, name, scopes, hash, rate_per_minute, created_by, created_at, expires_at, revoked_at,
-				last_used_at`,
+				last_used_at, tenant_id`,
 			text(k.ID), text(k.AppID), text(k.Name), text(k.Scopes.String()), k.Hash[:], k.RatePerMinute, k.CreatedBy,
-			k.CreatedAt, k.ExpiresAt, k.RevokedAt, k.LastUsedAt)
+			k.CreatedAt, k.ExpiresAt, k.RevokedAt, k.LastUsedAt, k.Tenant)
 		return cmp.Or(err, bad)
 	})
 	if err != nil {

@@ -203,6 +203,7 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, ar
 		{string(f.Kind), " AND +c.kind = ?"},
 		{string(f.Channel), " AND +c.channel_id = ?"},
 		{string(f.Reach), " AND +c.reach = ?"},
+		{string(f.Tenant), " AND +c.tenant_id = ?"},
 	} {
 		if only.value != "" {
 			where += only.condition

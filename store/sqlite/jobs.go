@@ -237,13 +237,13 @@ func (s *Store) Job(ctx context.Context, appID string, n proactive.JobNumber) (p
 
 // Jobs implements [proactive.JobStore].
 func (s *Store) Jobs(
-	ctx context.Context, appID string, before proactive.JobNumber, limit int,
+	ctx context.Context, appID string, tenant activity.TenantID, before proactive.JobNumber, limit int,
 ) ([]proactive.Job, error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	return s.jobs(ctx, selectJob+"WHERE app_id = ? AND number < ? ORDER BY number DESC LIMIT +?",
-		text(appID), int64(before), limit)
+	return s.jobs(ctx, selectJob+"WHERE app_id = ? AND number < ? AND (? = '' OR tenant_id = ?) ORDER BY number DESC LIMIT +?",
+		text(appID), int64(before), text(tenant), text(tenant), limit)
 }
 
 func (s *Store) jobs(ctx context.Context, query string, args ...any) ([]proactive.Job, error) {

@@ -487,7 +487,7 @@ func everythingElse(t *testing.T, s *sqlite.Store) {
 	check(err)
 	_, err = s.Job(ctx, "app", j.Number)
 	check(err)
-	_, err = s.Jobs(ctx, "app", 0, 10)
+	_, err = s.Jobs(ctx, "app", "", 0, 10)
 	check(err)
 	_, err = s.SetSettingOnce(ctx, "n", "v")
 	check(err)

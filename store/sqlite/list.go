@@ -25,7 +25,7 @@ func (q *query) and(condition string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// narrow adds what a filter asks for and [queriesOf] has not, but for the app and the page.
+// narrow adds what a filter asks for and [queriesOf] has not, but for the app and the page. m is the message.
 func (q *query) narrow(f outbox.DeliveryFilter) {
 	if f.State != "" {
 		code, err := stateCode(f.State)
@@ -39,6 +39,9 @@ func (q *query) narrow(f outbox.DeliveryFilter) {
 	}
 	if f.Conversation != 0 && f.Message != 0 { // found by the message
 		q.and("+d.conversation = +?", int64(f.Conversation))
+	}
+	if f.Tenant != "" {
+		q.and("m.tenant_id = ?", text(f.Tenant))
 	}
 }
 
@@ -65,7 +68,7 @@ func listDeliveries(c *conn, f outbox.DeliveryFilter) (page outbox.DeliveryPage,
 	for i := range queries {
 		q := &queries[i]
 		q.and("d.id < +?", before)
-		if f.State == "" && f.Reason == "" {
+		if f.State == "" && f.Reason == "" && f.Tenant == "" {
 			continue // whatever is looked at matches
 		}
 		n, err := q.floor(c)
@@ -207,7 +210,7 @@ func listMessages(c *conn, f outbox.MessageFilter) (page outbox.MessagePage, err
 		if err != nil {
 			return err
 		}
-		if m.AppID != f.AppID || f.Topic != "" && m.Topic != f.Topic || m.CreatedAt.Before(f.CreatedAfter) ||
+		if m.AppID != f.AppID || f.Tenant != "" && m.Tenant != f.Tenant || f.Topic != "" && m.Topic != f.Topic || m.CreatedAt.Before(f.CreatedAfter) ||
 			!f.CreatedBefore.IsZero() && !m.CreatedAt.Before(f.CreatedBefore) {
 			return nil
 		}

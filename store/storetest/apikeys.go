@@ -23,7 +23,7 @@ func (s suite) apiKeys(t *testing.T) {
 func (e *env) apiKey(id string) access.Key {
 	return access.Key{
 		ID: id, AppID: app, Name: "builds", Scopes: access.ScopesOf(access.Send, access.Read), Hash: access.Hash{1, 2, 255},
-		RatePerMinute: 60, CreatedAt: e.start, CreatedBy: "parent", ExpiresAt: e.at(time.Hour),
+		Tenant: string(tenant), RatePerMinute: 60, CreatedAt: e.start, CreatedBy: "parent", ExpiresAt: e.at(time.Hour),
 	}
 }
 

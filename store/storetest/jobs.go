@@ -276,7 +276,7 @@ func jobsAreListed(e *env) {
 	for _, limit := range []int{1, 3, n, n + 1} {
 		var got []proactive.Job
 		for before := proactive.JobNumber(0); ; before = got[len(got)-1].Number {
-			page, err := e.Jobs(e.ctx, app, before, limit)
+			page, err := e.Jobs(e.ctx, app, "", before, limit)
 			e.ok(err)
 			if len(page) > limit {
 				e.Fatalf("a page of %d has %d jobs", limit, len(page))

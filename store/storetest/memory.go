@@ -166,7 +166,7 @@ func memoryOfJobs(e *env) {
 	done, err := e.CompleteJob(e.ctx, proactive.JobEnd{AppID: app, Number: started.Number, At: e.at(time.Second)})
 	e.ok(err)
 	scribble(done.Value)
-	jobs, err := e.Jobs(e.ctx, app, 0, 1)
+	jobs, err := e.Jobs(e.ctx, app, "", 0, 1)
 	e.ok(err)
 	equal(e.T, "job", jobs[0].Value, jsontext.Value(`{"n":1}`))
 }

@@ -121,6 +121,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Park", s.park)
 	t.Run("Purge", s.purge)
 	t.Run("List", s.list)
+	t.Run("Tenant", s.tenant)
 	t.Run("Observe", s.observe)
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)

@@ -55,6 +55,7 @@ CREATE TABLE api_keys (
 	app_id          text COLLATE "C" NOT NULL,
 	name            text COLLATE "C" NOT NULL,
 	scopes          text COLLATE "C" NOT NULL, -- separated by spaces
+	tenant_id       text COLLATE "C",          -- that it is bound to
 	hash            bytea NOT NULL,
 	rate_per_minute bigint NOT NULL,
 	created_by      text COLLATE "C",
@@ -275,6 +276,7 @@ CREATE TABLE spreads (
 	tag         text COLLATE "C",
 	user_id     text COLLATE "C",
 	external_id text COLLATE "C",
+	tenant_id   text COLLATE "C",
 	before      bigint NOT NULL, -- the stretch begins after this row of the book
 	last        bigint NOT NULL, -- row of the last conversation that it goes to
 	after       bigint NOT NULL, -- and of the last that it has come to

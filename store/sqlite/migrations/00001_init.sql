@@ -50,6 +50,7 @@ CREATE TABLE api_keys (
 	app_id          TEXT    NOT NULL,
 	name            TEXT    NOT NULL,
 	scopes          TEXT    NOT NULL, -- separated by spaces
+	tenant_id       TEXT,             -- that it is bound to
 	hash            BLOB    NOT NULL,
 	rate_per_minute INTEGER NOT NULL,
 	created_by      TEXT,
@@ -224,6 +225,7 @@ CREATE TABLE spreads (
 	tag         TEXT,
 	user_id     TEXT,
 	external_id TEXT,
+	tenant_id   TEXT,
 	last        INTEGER NOT NULL, -- row of the last conversation that it goes to
 	after       INTEGER NOT NULL, -- and of the last that it has come to
 	made        INTEGER NOT NULL, -- how many deliveries

@@ -375,7 +375,7 @@ export interface paths {
         put?: never;
         /**
          * Make a key
-         * @description Makes an API key and tells its secret, here and never again: only a hash is kept. A key cannot give scopes that it does not have, nor last longer than the key that it is made with. If the answer is lost, revoke the key and make another.
+         * @description Makes an API key and tells its secret, here and never again: only a hash is kept. A key cannot give scopes that it does not have, nor last longer than the key that it is made with. A key with a tenant is bound to that tenant of a channel: it finds nothing of others, and everyone is everyone there. If the answer is lost, revoke the key and make another.
          */
         post: operations["create-key"];
         delete?: never;
@@ -1470,6 +1470,8 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "expired" | "revoked";
+            /** @description The tenant that it is bound to, if it is. */
+            tenant?: string;
         };
         CreatedWebhook: {
             /**
@@ -1833,6 +1835,8 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "expired" | "revoked";
+            /** @description The tenant that it is bound to, if it is. */
+            tenant?: string;
         };
         KeyRequest: {
             /**
@@ -1853,6 +1857,11 @@ export interface components {
             rate_per_minute?: number;
             /** @description What its holder may do; send, if not given. broadcast includes send, manage includes read, admin includes all. */
             scopes?: ("send" | "read" | "broadcast" | "manage" | "admin")[];
+            /**
+             * @description Binds the key to this tenant of a channel: of others it sees and does nothing. Not together with the scope admin.
+             * @example 72f988bf-86f1-41af-91ab-2d7cd011db47
+             */
+            tenant?: string;
         };
         Keys: {
             /** @description In the order in which they were made, revoked and expired ones too. */
@@ -3055,7 +3064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3140,7 +3149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3225,7 +3234,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3327,7 +3336,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3409,7 +3418,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3498,7 +3507,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3610,7 +3619,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3723,7 +3732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3827,7 +3836,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3945,7 +3954,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4043,7 +4052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4122,7 +4131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4210,7 +4219,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4329,7 +4338,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4460,7 +4469,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4565,7 +4574,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4646,7 +4655,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4750,7 +4759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4856,7 +4865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4965,7 +4974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5099,7 +5108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5216,7 +5225,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5306,7 +5315,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5403,7 +5412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5491,7 +5500,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5591,7 +5600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5693,7 +5702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5811,7 +5820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5899,7 +5908,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6014,7 +6023,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6129,7 +6138,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6244,7 +6253,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6392,7 +6401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6489,7 +6498,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6559,7 +6568,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6655,7 +6664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6770,7 +6779,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6873,7 +6882,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7003,7 +7012,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7138,7 +7147,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7241,7 +7250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7351,7 +7360,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7457,7 +7466,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7548,7 +7557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7666,7 +7675,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7786,7 +7795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7879,7 +7888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7967,7 +7976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8073,7 +8082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8176,7 +8185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8243,7 +8252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8333,7 +8342,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8439,7 +8448,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8525,7 +8534,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8626,7 +8635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8737,7 +8746,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8838,7 +8847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8957,7 +8966,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9063,7 +9072,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key lacks the scope. */
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
             403: {
                 headers: {
                     [name: string]: unknown;
