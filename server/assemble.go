@@ -114,6 +114,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	}
 	s.people, err = privacy.New(privacy.Config{
 		AppID: a.appID, Store: s.store, Content: s.cfg.Retention.Content, Records: s.cfg.Retention.Records, Logger: s.log,
+		Silenced: s.channel.Look,
 	})
 	return err
 }
