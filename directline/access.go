@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
@@ -38,10 +39,29 @@ func (c *Channel) caller(r *http.Request) (caller, error) {
 	}
 	who, err := c.check(c.keys.client, audienceClient, credential)
 	if err != nil {
-		return caller{}, tokenError(err)
+		return caller{}, c.wrong(r, tokenError(err))
 	}
 	return caller{claims: who}, nil
 }
+
+// wrong counts a credential that is not valid.
+func (c *Channel) wrong(r *http.Request, err *apiError) error {
+	if err != errForbidden || c.cfg.Wrong == nil {
+		return err
+	}
+	if wait := c.cfg.Wrong(r); wait > 0 {
+		return &waitError{apiError{http.StatusTooManyRequests, "TooManyRequests", "too many wrong credentials from this address"}, wait}
+	}
+	return err
+}
+
+// waitError is a request that may be repeated later.
+type waitError struct {
+	apiError
+	wait time.Duration
+}
+
+func (e *waitError) Unwrap() error { return &e.apiError }
 
 func (c *Channel) isSiteSecret(credential string) bool {
 	a, b := sha256.Sum256([]byte(credential)), sha256.Sum256([]byte(c.cfg.SiteSecret))

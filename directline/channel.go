@@ -49,6 +49,11 @@ type Config struct {
 	// SiteSecret is the Direct Line secret, with which servers ask for tokens. Empty accepts none.
 	SiteSecret string
 
+	// Wrong is told of every request on the clients' side with a secret or token that is neither, and returns how long who
+	// sent it has to wait if that was once too often; then the answer is 429. Tokens that have expired are not wrong. Nil
+	// counts nothing.
+	Wrong func(r *http.Request) (wait time.Duration)
+
 	// Origins lists the web origins, such as "https://www.example.com", whose pages may use the channel. That of
 	// PublicURL always may.
 	Origins []string

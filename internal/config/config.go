@@ -28,7 +28,7 @@ type Serve struct {
 	DatabasePassword     Secret `name:"database-password" kong:"-" help:"Password for the database."`
 	DatabasePasswordFile string `name:"database-password-file" placeholder:"FILE" help:"File that holds the password for the database; only its owner may have access to it."`
 
-	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens."`
+	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens, of at least 32 random bytes."`
 	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`
 
 	WebhookPrivate   bool          `name:"webhook-private" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
