@@ -146,6 +146,13 @@ func (c *Channel) ownOrigin(origin string) bool {
 		other.Scheme == own.Scheme && other.Port() == own.Port() && isLoopback(own.Hostname()) && isLoopback(other.Hostname())
 }
 
+// IsOrigin reports whether a text is the origin of pages exactly as browsers write it, such as https://www.example.com:8443.
+// There are no wildcards.
+func IsOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && originOf(u) == text && !strings.Contains(text, "*")
+}
+
 // originOf is the origin of a URL as browsers write it, or empty.
 func originOf(u *url.URL) string {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {

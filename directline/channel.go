@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -136,7 +135,7 @@ func (c Config) validate() error {
 		return errors.New("BotTimeout, KeepAlive, WriteTimeout and MaxUpload must not be negative")
 	}
 	for _, origin := range c.Origins {
-		if u, err := url.Parse(origin); err != nil || originOf(u) != origin {
+		if !IsOrigin(origin) {
 			return fmt.Errorf("Origins: %q is not an origin such as https://www.example.com", origin)
 		}
 	}

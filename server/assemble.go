@@ -79,7 +79,8 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	s.channel, err = directline.New(directline.Config{
 		AppID: a.appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL,
 		Opened: s.noteOpened(a.appID), Said: s.noteSaid, Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret,
-		Wrong: s.wrongAtChannel, Development: a.development, AllowAnonymousBots: a.development && bots == nil, Bots: bots, Logger: s.log,
+		Wrong: s.wrongAtChannel, Origins: s.cfg.DirectLineOrigins,
+		Development: a.development, AllowAnonymousBots: a.development && bots == nil, Bots: bots, Logger: s.log,
 	})
 	return err
 }

@@ -77,6 +77,10 @@ type Config struct {
 	// accepts none.
 	DirectLineSecret string
 
+	// DirectLineOrigins are the web origins, such as https://www.example.com, whose pages may be clients of the embedded
+	// channel beside the server's own. They are compared exactly.
+	DirectLineOrigins []string
+
 	// WebDir serves the pages from a folder instead of those built into the binary.
 	WebDir string
 

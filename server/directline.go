@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/audit"
 )
 
@@ -11,6 +12,12 @@ import (
 const minSecret = 32
 
 func (c Config) validateDirectLine() error {
+	for _, origin := range c.DirectLineOrigins {
+		if !directline.IsOrigin(origin) {
+			return wrong("directline_origins", "%q is not an origin such as https://www.example.com: scheme, host and port if it is "+
+				"not the scheme's own, in lower case, without a wildcard", origin)
+		}
+	}
 	if n := len(c.DirectLineSecret); n > 0 && n < minSecret {
 		return wrong("directline_secret", "has %d bytes, and must have at least %d random ones, as \"openssl rand -hex 32\" makes them", n, minSecret)
 	}
