@@ -150,7 +150,7 @@ func (c *Channel) ownOrigin(origin string) bool {
 // There are no wildcards.
 func IsOrigin(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && originOf(u) == text && !strings.Contains(text, "*")
+	return err == nil && text != "" && originOf(u) == text && !strings.Contains(text, "*")
 }
 
 // originOf is the origin of a URL as browsers write it, or empty.
