@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
@@ -38,10 +39,29 @@ func (c *Channel) caller(r *http.Request) (caller, error) {
 	}
 	who, err := c.check(c.keys.client, audienceClient, credential)
 	if err != nil {
-		return caller{}, tokenError(err)
+		return caller{}, c.wrong(r, tokenError(err))
 	}
 	return caller{claims: who}, nil
 }
+
+// wrong counts a credential that is not valid.
+func (c *Channel) wrong(r *http.Request, err *apiError) error {
+	if err != errForbidden || c.cfg.Wrong == nil {
+		return err
+	}
+	if wait := c.cfg.Wrong(r); wait > 0 {
+		return &waitError{apiError{http.StatusTooManyRequests, "TooManyRequests", "too many wrong credentials from this address"}, wait}
+	}
+	return err
+}
+
+// waitError is a request that may be repeated later.
+type waitError struct {
+	apiError
+	wait time.Duration
+}
+
+func (e *waitError) Unwrap() error { return &e.apiError }
 
 func (c *Channel) isSiteSecret(credential string) bool {
 	a, b := sha256.Sum256([]byte(credential)), sha256.Sum256([]byte(c.cfg.SiteSecret))
@@ -124,6 +144,13 @@ func (c *Channel) ownOrigin(origin string) bool {
 	other, err := url.Parse(origin)
 	return c.cfg.Development && err == nil && originOf(other) == origin &&
 		other.Scheme == own.Scheme && other.Port() == own.Port() && isLoopback(own.Hostname()) && isLoopback(other.Hostname())
+}
+
+// IsOrigin reports whether a text is the origin of pages exactly as browsers write it, such as https://www.example.com:8443.
+// There are no wildcards.
+func IsOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && text != "" && originOf(u) == text && !strings.Contains(text, "*")
 }
 
 // originOf is the origin of a URL as browsers write it, or empty.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +47,11 @@ type Config struct {
 
 	// SiteSecret is the Direct Line secret, with which servers ask for tokens. Empty accepts none.
 	SiteSecret string
+
+	// Wrong is told of every request on the clients' side with a secret or token that is neither, and returns how long who
+	// sent it has to wait if that was once too often; then the answer is 429. Tokens that have expired are not wrong. Nil
+	// counts nothing.
+	Wrong func(r *http.Request) (wait time.Duration)
 
 	// Origins lists the web origins, such as "https://www.example.com", whose pages may use the channel. That of
 	// PublicURL always may.
@@ -131,7 +135,7 @@ func (c Config) validate() error {
 		return errors.New("BotTimeout, KeepAlive, WriteTimeout and MaxUpload must not be negative")
 	}
 	for _, origin := range c.Origins {
-		if u, err := url.Parse(origin); err != nil || originOf(u) != origin {
+		if !IsOrigin(origin) {
 			return fmt.Errorf("Origins: %q is not an origin such as https://www.example.com", origin)
 		}
 	}

@@ -60,7 +60,8 @@ func (c *Channel) streaming(who claims, after int64) opened {
 	return o
 }
 
-// generate makes a token for a new conversation. The bot does not hear of it.
+// generate makes a token for a new conversation, which is there from then on: a token whose conversation is not has outlived
+// it. The bot does not hear of it.
 func (c *Channel) generate(w http.ResponseWriter, r *http.Request) error {
 	who, err := c.caller(r)
 	if err != nil {
@@ -74,19 +75,21 @@ func (c *Channel) generate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	grant := claims{Conversation: newConversationID(), Session: rand.Text()}
-	if user := p.user(); user.ID != "" {
+	var user activity.ChannelAccount
+	if p.User.ID != "" {
+		user = p.user()
 		if err := checkTokenUser(user); err != nil {
 			return badArgument("%s", err)
 		}
 		grant.User, grant.Name = user.ID, user.Name
-		if err := c.open(r.Context(), grant.Conversation, user); err != nil {
-			return fmt.Errorf("open a conversation: %w", err)
-		}
+	}
+	if err := c.open(r.Context(), grant.Conversation, user); err != nil {
+		return fmt.Errorf("open a conversation: %w", err)
 	}
 	return reply(w, http.StatusOK, c.opened(grant))
 }
 
-// refresh replaces a token that is still good.
+// refresh replaces a token that is still good, and whose conversation is there.
 func (c *Channel) refresh(w http.ResponseWriter, r *http.Request) error {
 	who, err := c.caller(r)
 	if err != nil {
@@ -97,7 +100,6 @@ func (c *Channel) refresh(w http.ResponseWriter, r *http.Request) error {
 	}
 	conv, err := c.conversation(r.Context(), who.Conversation)
 	switch {
-	case errors.Is(err, ErrNotFound): // not started yet
 	case err != nil:
 		return err
 	case conv.Ended:
@@ -109,7 +111,7 @@ func (c *Channel) refresh(w http.ResponseWriter, r *http.Request) error {
 }
 
 // startConversation starts the conversation of a token, or a new one for who has the secret: 201 the first time, 200
-// when it had been started.
+// when it had been started. One that was erased since the token was made is not there, and is not started again.
 func (c *Channel) startConversation(w http.ResponseWriter, r *http.Request) error {
 	who, err := c.caller(r)
 	if err != nil {
@@ -123,9 +125,7 @@ func (c *Channel) startConversation(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	conv, _, err := c.cfg.Store.OpenConversation(r.Context(), Conversation{
-		ID: who.Conversation, AppID: c.cfg.AppID, User: user, CreatedAt: c.cfg.Now(),
-	})
+	conv, err := c.toStart(r.Context(), who, user)
 	switch {
 	case err != nil:
 		return fmt.Errorf("open a conversation: %w", err)
@@ -143,6 +143,20 @@ func (c *Channel) startConversation(w http.ResponseWriter, r *http.Request) erro
 		status = http.StatusCreated
 	}
 	return reply(w, status, c.streaming(who.claims, 0)) // a client that starts has seen nothing yet
+}
+
+// toStart is the conversation that is to be started: a new one for who has the secret.
+func (c *Channel) toStart(ctx context.Context, who caller, user activity.ChannelAccount) (Conversation, error) {
+	if who.site {
+		if err := c.open(ctx, who.Conversation, user); err != nil {
+			return Conversation{}, err
+		}
+	}
+	conv, err := c.conversation(ctx, who.Conversation)
+	if err == nil && user.ID != "" && conv.User.ID == "" {
+		return c.cfg.Store.NameUser(ctx, conv.ID, user)
+	}
+	return conv, err
 }
 
 // starter tells for whom a conversation is started, and completes the claims of who started it with the secret.

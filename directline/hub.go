@@ -30,7 +30,8 @@ type room struct {
 }
 
 // hint is something that happens in a conversation, as nodes tell each other: an activity was added, something is shown
-// that is not kept, nothing will be added any more, somebody was removed, or a client has taken another stream.
+// that is not kept, nothing will be added any more, somebody was removed, or a client has taken another stream. One that says
+// to look is about no conversation, and tells nothing else: people were erased, who are not to be named.
 type hint struct {
 	Conversation activity.ConversationID `json:"c"`
 	Seq          int64                   `json:"seq,omitzero"`
@@ -40,6 +41,7 @@ type hint struct {
 	Removed      activity.AccountID      `json:"removed,omitzero"`
 	Session      string                  `json:"session,omitzero"`
 	Stream       int64                   `json:"stream,omitzero"` // the number of the session's last stream
+	Look         bool                    `json:"look,omitzero"`
 }
 
 // socket is one connected client.

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -214,6 +216,9 @@ func (c *Channel) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		e = &apiError{http.StatusInternalServerError, "ServiceError", "the server failed"}
 		c.cfg.Logger.ErrorContext(r.Context(), "direct line request failed", "method", r.Method, "error", err.Error())
+	}
+	if later, ok := errors.AsType[*waitError](err); ok {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(math.Ceil(later.wait.Seconds())), 10))
 	}
 	if e.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")

@@ -29,8 +29,8 @@ type Shared interface {
 	// It returns the stream's number, which is greater than those of all streams that were taken before; [ErrSpent] when
 	// the credential was used before, on whatever node.
 	TakeStream(ctx context.Context, id activity.ConversationID, session, credential string, until time.Time) (number int64, err error)
-	// Standings tells how things stand for streams, by their numbers. Those of conversations that are not there are left
-	// out.
+	// Standings tells how things stand for streams, by their numbers. Those of conversations that are not there (any more)
+	// are left out.
 	Standings(ctx context.Context, of []Stream) (map[int64]Standing, error)
 }
 
@@ -81,6 +81,10 @@ func (c *Channel) Run(ctx context.Context) error {
 				c.cfg.Logger.DebugContext(ctx, "another node not understood", "error", err.Error())
 				continue
 			}
+			if what.Look {
+				c.lookNow(ctx)
+				continue
+			}
 			c.hub.hear(what)
 		case <-ctx.Done():
 			return nil
@@ -115,6 +119,51 @@ func (c *Channel) look(ctx context.Context, shared Shared) {
 	}
 }
 
+// Look closes the streams of conversations that have ended or are gone, and of people who are in them no more, after the
+// store was changed past the channel. Other nodes are told to do the same.
+func (c *Channel) Look(ctx context.Context) {
+	if c.hub.others != nil {
+		c.hub.others(hint{Look: true})
+	}
+	c.lookNow(ctx)
+}
+
+func (c *Channel) lookNow(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var err error
+	if shared, ok := c.cfg.Store.(Shared); ok {
+		err = c.lookOnce(ctx, shared)
+	} else {
+		err = c.lookAlone(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.cfg.Logger.WarnContext(ctx, "streams not looked after", "error", err.Error())
+	}
+}
+
+// lookAlone is lookOnce for the only node there is.
+func (c *Channel) lookAlone(ctx context.Context) error {
+	open := make(map[activity.ConversationID][]*socket)
+	c.hub.each(func(s *socket) { open[s.conversation] = append(open[s.conversation], s) })
+	for id, sockets := range open {
+		conv, err := c.conversation(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err != nil || conv.Ended {
+			c.hub.hear(hint{Conversation: id, Ended: true})
+			continue
+		}
+		for _, s := range sockets {
+			if kindOf(id) != KindPersonal && s.user != "" && !conv.has(s.user) {
+				s.end(removed)
+			}
+		}
+	}
+	return nil
+}
+
 func (c *Channel) lookOnce(ctx context.Context, shared Shared) error {
 	open := make(map[int64]*socket)
 	var streams []Stream
@@ -130,6 +179,11 @@ func (c *Channel) lookOnce(ctx context.Context, shared Shared) error {
 	standings, err := shared.Standings(ctx, streams)
 	if err != nil {
 		return err
+	}
+	for number, s := range open {
+		if _, there := standings[number]; !there {
+			c.hub.hear(hint{Conversation: s.conversation, Ended: true})
+		}
 	}
 	for number, standing := range standings {
 		s := open[number]

@@ -85,6 +85,9 @@ type Store interface {
 	// DirectLineConversations lists the personal conversations that were opened for a user id and the groups and
 	// channels that it is a member of, or all when it is empty, oldest first, at most limit.
 	DirectLineConversations(ctx context.Context, appID string, user activity.AccountID, limit int) ([]Conversation, error)
+	// NameUser makes somebody the user of a personal conversation that has none and was not started, and returns it as it is
+	// then; any other is returned as it is. ErrNotFound.
+	NameUser(ctx context.Context, id activity.ConversationID, user activity.ChannelAccount) (Conversation, error)
 	// StartConversation marks it started and reports whether it was not before. ErrNotFound, ErrEnded.
 	StartConversation(ctx context.Context, id activity.ConversationID) (bool, error)
 	// EndConversation marks it ended. Ending twice is not an error. ErrNotFound.

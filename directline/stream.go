@@ -112,7 +112,7 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// catchUp reports whether the conversation has ended, and closes the socket if the channel has: all sockets may have been
+// catchUp reports whether the conversation has ended or is gone, and closes the socket if the channel has: all sockets may have been
 // told just before this one was among them.
 func (c *Channel) catchUp(ctx context.Context, s *socket) (ended bool, err error) {
 	c.mu.Lock()
@@ -122,6 +122,9 @@ func (c *Channel) catchUp(ctx context.Context, s *socket) (ended bool, err error
 		s.end(closing)
 	}
 	conv, err := c.conversation(ctx, s.conversation)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
 	return conv.Ended, err
 }
 

@@ -79,6 +79,7 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	s.channel, err = directline.New(directline.Config{
 		AppID: a.appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL,
 		Opened: s.noteOpened(a.appID), Said: s.noteSaid, Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret,
+		Wrong: s.wrongAtChannel, Origins: s.cfg.DirectLineOrigins,
 		Development: a.development, AllowAnonymousBots: a.development && bots == nil, Bots: bots, Logger: s.log,
 	})
 	return err
@@ -114,6 +115,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	}
 	s.people, err = privacy.New(privacy.Config{
 		AppID: a.appID, Store: s.store, Content: s.cfg.Retention.Content, Records: s.cfg.Retention.Records, Logger: s.log,
+		Silenced: s.channel.Look,
 	})
 	return err
 }

@@ -73,8 +73,13 @@ type Config struct {
 	// DrainDelay is how long the server goes on taking requests after /readyz has begun to say that it stops.
 	DrainDelay time.Duration
 
-	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens. Empty accepts none.
+	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens: 32 bytes or more. Empty
+	// accepts none.
 	DirectLineSecret string
+
+	// DirectLineOrigins are the web origins, such as https://www.example.com, whose pages may be clients of the embedded
+	// channel beside the server's own. They are compared exactly.
+	DirectLineOrigins []string
 
 	// WebDir serves the pages from a folder instead of those built into the binary.
 	WebDir string
@@ -171,7 +176,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(), c.validateDirectLine(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 

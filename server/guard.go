@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/headsup-bot/headsup/api"
@@ -11,7 +13,7 @@ import (
 
 // guard keeps other pages away from a server that may trust whoever reaches it: the Host must be the public URL's, a
 // loopback name or the address that it listens on, which a rebound DNS name is not, and a request with an Origin must come
-// from our own pages. Where a browser sends no Origin (images, links) it tells how far away the page is; one on another
+// from our own pages, or at the client side of the embedded channel from those that are configured for it. Where a browser sends no Origin (images, links) it tells how far away the page is; one on another
 // port of this machine is another's too.
 func (s *Server) guard(next http.Handler) http.Handler {
 	homes := s.homes()
@@ -22,7 +24,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		foreign := false
 		if origin := r.Header.Get("Origin"); origin != "" {
-			foreign = !homes.origin(origin)
+			foreign = !homes.origin(origin) && !s.clientPage(r)
 		} else if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 			foreign = !navigation(r)
 		}
@@ -32,6 +34,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// clientPage reports whether a request comes from a page that may be a client of the embedded channel, and goes there.
+func (s *Server) clientPage(r *http.Request) bool {
+	origin := r.Header.Values("Origin")
+	return len(origin) == 1 && slices.Contains(s.cfg.DirectLineOrigins, origin[0]) && strings.HasPrefix(path.Clean(r.URL.Path), "/v3/directline/")
 }
 
 // homes are the places that are ours.

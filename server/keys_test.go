@@ -98,7 +98,7 @@ func TestWhereOthersReachItNobodyComesInWithoutAKey(t *testing.T) {
 	for name, listen := range map[string]string{"behind a proxy": "127.0.0.1:0", "everywhere": "0.0.0.0:0", "IPv6 too": ":0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := startNode(t, server.Config{Listen: listen, PublicURL: public, DirectLineSecret: "site-secret"})
+			n := startNode(t, server.Config{Listen: listen, PublicURL: public, DirectLineSecret: nodesSecret})
 			n.host = "bot.example.com"
 			if !n.Exposed() || !n.KeysRequired() || n.URL() != public {
 				t.Errorf("exposed %v, keys required %v, URL %s", n.Exposed(), n.KeysRequired(), n.URL())
@@ -150,13 +150,13 @@ func TestWhereOthersReachItNobodyComesInWithoutAKey(t *testing.T) {
 			if resp, answer := n.call(broadcast, "POST", "/api/notify", ""); resp.StatusCode != 200 {
 				t.Errorf("to everybody with scope broadcast: %s %s", resp.Status, answer)
 			}
-			if resp, answer := n.call("site-secret", "POST", "/v3/directline/tokens/generate", "{}"); resp.StatusCode != 200 {
+			if resp, answer := n.call(nodesSecret, "POST", "/v3/directline/tokens/generate", "{}"); resp.StatusCode != 200 {
 				t.Errorf("a token for the site: %s %s", resp.Status, answer)
 			}
-			if resp, _ := n.call("site-secret", "POST", "/v3/directline/tokens/generate", "{}", "Origin", public); resp.StatusCode != 403 {
+			if resp, _ := n.call(nodesSecret, "POST", "/v3/directline/tokens/generate", "{}", "Origin", public); resp.StatusCode != 403 {
 				t.Errorf("a page uses the site's secret: %s", resp.Status)
 			}
-			if resp, _ := n.call("site-secret", "GET", "/v1/jobs", ""); resp.StatusCode != 401 {
+			if resp, _ := n.call(nodesSecret, "GET", "/v1/jobs", ""); resp.StatusCode != 401 {
 				t.Errorf("the site's secret is a key: %s", resp.Status)
 			}
 		})

@@ -69,7 +69,7 @@ func (b *balancer) serve(address ...string) {
 	}
 }
 
-const nodesSecret = "the-secret-of-all-nodes"
+const nodesSecret = "the-secret-of-all-nodes-0123456789"
 
 // newNodes starts servers that share a database, behind a balancer.
 func newNodes(t *testing.T, n int, cfg server.Config) *balancer {

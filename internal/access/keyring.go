@@ -139,13 +139,19 @@ func (k *Keyring) check(r *http.Request, secret Secret) (Identity, error) {
 }
 
 // failed counts a wrong key.
-func (k *Keyring) failed(r *http.Request, refused *Refusal) error {
+func (k *Keyring) failed(r *http.Request, refused *Refusal) *Refusal {
 	wait, ok := k.failures.failed(k.cfg.ClientAddr(r), k.cfg.Now())
 	if !ok {
 		refused = &Refusal{Invalid: true, Cause: "too_many_wrong_keys", Reason: "too many wrong keys from this address", RetryAfter: wait}
 	}
 	k.cfg.Logger.DebugContext(r.Context(), "caller refused", "reason", refused.Reason, "limited", refused.Limited())
 	return refused
+}
+
+// Wrong counts a credential that was wrong at another door of the server, such as the secret of Direct Line, as a wrong key:
+// an address has its tries at all doors together. The result says whether it has to wait.
+func (k *Keyring) Wrong(r *http.Request) *Refusal {
+	return k.failed(r, &Refusal{Invalid: true, Cause: "wrong", Reason: "the credential is not valid"})
 }
 
 // isLocal reports whether the caller is on this machine and knows its secret.

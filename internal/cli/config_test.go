@@ -81,7 +81,7 @@ func TestDiskReserveBesideADatabase(t *testing.T) {
 }
 
 func TestConfigPrintShowsWhatIsInEffect(t *testing.T) {
-	t.Setenv("HEADSUP_DIRECTLINE_SECRET", "hunter2")
+	t.Setenv("HEADSUP_DIRECTLINE_SECRET", strings.Repeat("hunter2-", 4))
 	config := write(t, filepath.Join(t.TempDir(), "h.yaml"), "admin:\n  listen: off\n")
 	code, stdout, stderr := run(t, "config", "print", "--config", config, "--data", "d")
 	if code != 0 || stderr != "" || strings.Contains(stdout, "hunter2") {

@@ -28,8 +28,10 @@ type Serve struct {
 	DatabasePassword     Secret `name:"database-password" kong:"-" help:"Password for the database."`
 	DatabasePasswordFile string `name:"database-password-file" placeholder:"FILE" help:"File that holds the password for the database; only its owner may have access to it."`
 
-	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens."`
+	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens, of at least 32 random bytes."`
 	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`
+
+	DirectLineOrigins []string `name:"directline-origins" placeholder:"ORIGIN" help:"Web origins, such as https://www.example.com, whose pages may be clients of the embedded Direct Line channel. They are compared exactly, without wildcards. None but the server's own, if not given."`
 
 	WebhookPrivate   bool          `name:"webhook-private" help:"Let webhooks be on this machine and in private networks, with http too. In development mode they may."`
 	WebhookRetention time.Duration `name:"webhook-retention" default:"72h" placeholder:"DURATION" help:"How long events are kept for webhooks that do not take them."`

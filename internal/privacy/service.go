@@ -19,6 +19,9 @@ type Config struct {
 	// Content is how long the embedded channel keeps what was said and files, and Records how long it keeps that something
 	// was said; zero is for ever.
 	Content, Records time.Duration
+	// Silenced is called when people have been silenced, here and not on other nodes: conversations of the embedded channel
+	// have ended, of which those who watch them have not heard. Nil tells nobody.
+	Silenced func(context.Context)
 	// Now is the clock. Nil is time.Now.
 	Now func() time.Time
 	// Logger hears of erasures by their ids, never of people. Nil discards.
@@ -171,7 +174,11 @@ func (s *Service) erase(ctx context.Context, x Erasure) error {
 	return nil
 }
 
+// silence silences a person. Streams are told even if it was cut short: some conversations may have ended.
 func (s *Service) silence(ctx context.Context, id ErasureID) error {
+	if s.cfg.Silenced != nil {
+		defer s.cfg.Silenced(context.WithoutCancel(ctx))
+	}
 	return s.repeat(ctx, func() (bool, error) { return s.cfg.Store.Silence(ctx, id, s.cfg.Now()) })
 }
 

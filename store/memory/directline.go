@@ -110,6 +110,20 @@ func (s *Store) DirectLineConversations(
 	return found[:min(limit, len(found))], nil
 }
 
+// NameUser implements [directline.Store].
+func (s *Store) NameUser(_ context.Context, id activity.ConversationID, user activity.ChannelAccount) (directline.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, err := s.find(id)
+	if err != nil {
+		return directline.Conversation{}, err
+	}
+	if personal := l.Kind == "" || l.Kind == directline.KindPersonal; personal && l.User.ID == "" && !l.Started {
+		l.User = *user.Clone()
+	}
+	return l.copy(), nil
+}
+
 // StartConversation implements [directline.Store].
 func (s *Store) StartConversation(_ context.Context, id activity.ConversationID) (bool, error) {
 	s.mu.Lock()

@@ -131,6 +131,25 @@ func (s *Store) DirectLineConversations(
 	return found, err
 }
 
+// NameUser implements [directline.Store].
+func (s *Store) NameUser(
+	ctx context.Context, id activity.ConversationID, user activity.ChannelAccount,
+) (c directline.Conversation, err error) {
+	account, err := json.Marshal(user)
+	if err != nil {
+		return c, fmt.Errorf("postgres: encode the user: %w", err)
+	}
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.Exec(ctx, `UPDATE dl_conversations SET user_id = $2, account = $3 WHERE conversation_id = $1 AND user_id = ''
+				AND NOT started AND kind NOT IN ('group', 'channel')`, id, user.ID, account); err != nil {
+			return err
+		}
+		c, err = readLine(ctx, t, id)
+		return err
+	})
+	return c, err
+}
+
 // StartConversation implements [directline.Store].
 func (s *Store) StartConversation(ctx context.Context, id activity.ConversationID) (first bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {

@@ -110,6 +110,25 @@ func (s *Store) DirectLineConversations(
 	return found, err
 }
 
+// NameUser implements [directline.Store].
+func (s *Store) NameUser(
+	ctx context.Context, id activity.ConversationID, user activity.ChannelAccount,
+) (c directline.Conversation, err error) {
+	account, err := json.Marshal(user)
+	if err != nil {
+		return c, fmt.Errorf("sqlite: encode the user: %w", err)
+	}
+	err = s.writer.do(ctx, func(t *tx) error {
+		if _, err := t.exec(`UPDATE dl_conversations SET user_id = ?, user = ? WHERE conversation_id = ? AND user_id = ''
+				AND NOT started AND kind NOT IN ('group', 'channel')`, text(user.ID), account, text(id)); err != nil {
+			return err
+		}
+		c, err = readLine(t, id)
+		return err
+	})
+	return c, err
+}
+
 // StartConversation implements [directline.Store].
 func (s *Store) StartConversation(ctx context.Context, id activity.ConversationID) (first bool, err error) {
 	err = s.writer.do(ctx, func(t *tx) error {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 func (s suite) directLine(t *testing.T) {
 	s.promise(t, "OpenedOnce", openedOnce)
+	s.promise(t, "UserIsNamedOnceAndBeforeTheStart", userIsNamed)
 	s.promise(t, "StartedOnce", startedOnce)
 	s.promise(t, "HistoryCountsFromOneInOrder", historyCounts)
 	s.promise(t, "ManyAppendersLeaveNoGaps", manyAppenders)
@@ -95,6 +97,39 @@ func openedOnce(e *env) {
 	})
 	if n := opened.Load(); n != 1 {
 		e.Errorf("opened %d times at once, want 1", n)
+	}
+}
+
+func userIsNamed(e *env) {
+	ann, ben := e.line("a").User, activity.ChannelAccount{ID: "ben"}
+	names := func(id activity.ConversationID, user activity.ChannelAccount, want directline.Conversation) {
+		e.Helper()
+		got, err := e.NameUser(e.ctx, id, user)
+		e.ok(err)
+		equal(e.T, "named", got, want)
+		e.isLine(want)
+	}
+	first, late, group := e.line("a"), e.line("b"), e.line("c")
+	for _, c := range []*directline.Conversation{&first, &late, &group} {
+		c.User = activity.ChannelAccount{}
+	}
+	group.Kind = directline.KindGroup
+	first, late, group = e.opens(first), e.opens(late), e.opens(group)
+
+	first.User = ann
+	names("a", ann, first)
+	names("a", ben, first)
+	found, err := e.DirectLineConversations(e.ctx, app, ann.ID, 10)
+	e.ok(err)
+	equal(e.T, "of the user", found, []directline.Conversation{first})
+
+	_, err = e.StartConversation(e.ctx, "b")
+	e.ok(err)
+	late.Started = true
+	names("b", ben, late)
+	names("c", ben, group)
+	if _, err := e.NameUser(e.ctx, "none", ben); !errors.Is(err, directline.ErrNotFound) {
+		e.Errorf("the user of no conversation: %v", err)
 	}
 }
 
