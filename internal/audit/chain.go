@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Hash is an entry's seal: SHA-256, or HMAC-SHA-256 with a [Key].
@@ -94,6 +96,30 @@ type Entry struct {
 	// Prev is the hash of the entry before; zero for the first.
 	Prev Hash
 	Hash Hash
+}
+
+// Described is the detail as JSON: the object that is kept, and nothing for none. What is no object, as only somebody else can
+// have put it into the store, is told as a string.
+func (e *Entry) Described() jsontext.Value {
+	if e.Detail == "" || e.described() {
+		return jsontext.Value(e.Detail)
+	}
+	quoted, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(e.Detail, "\ufffd")) // it fails for what is not UTF-8
+	return quoted
+}
+
+func (e *Entry) described() bool {
+	v := jsontext.Value(e.Detail)
+	return v.IsValid() && v.Kind() == '{'
+}
+
+// KeptHash is a hash as a store has it. Bytes of another length, which somebody else has put there, are the zero hash, which
+// nothing has.
+func KeptHash(raw []byte) (h Hash) {
+	if len(raw) == len(h) {
+		copy(h[:], raw)
+	}
+	return h
 }
 
 // Mark is the entry's place.

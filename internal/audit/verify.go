@@ -78,6 +78,8 @@ func (v *Verifier) Add(e Entry) error {
 		return wrong("is sealed without a key, and one was given: from entry %d on, all must be sealed with it", v.plain+1)
 	case e.sum(key) != e.Hash:
 		return wrong("is not as it was written: its hash does not fit")
+	case e.Detail != "" && !e.described():
+		return wrong("has a detail that is no JSON object")
 	}
 	v.last, v.keyed = e.Mark(), v.keyed || e.Sealed != Plain
 	v.entries++

@@ -81,6 +81,40 @@ func TestAuditVerifyNamesTheEntryThatWasTamperedWith(t *testing.T) {
 	}
 }
 
+// TestEntriesThatNobodyCanHaveWrittenAreTold: what somebody has put into the store does not hide the rest of the log.
+func TestEntriesThatNobodyCanHaveWrittenAreTold(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"no JSON":           "UPDATE audit SET detail = 'not json' WHERE number = 3",
+		"control character": `UPDATE audit SET detail = '{"a":"' || char(27) || '[2J"}' WHERE number = 3`,
+		"names twice":       `UPDATE audit SET detail = '{"a":1,"a":2}' WHERE number = 3`,
+		"a string":          `UPDATE audit SET detail = '"scopes"' WHERE number = 3`,
+		"no UTF-8":          "UPDATE audit SET detail = CAST(x'ff22' AS TEXT), actor = CAST(x'ff' AS TEXT) WHERE number = 3",
+		"no year":           "UPDATE audit SET at = 9000000000000000000 WHERE number = 3",
+		"long hash":         "UPDATE audit SET hash = hash || x'00' WHERE number = 3",
+		"short hash":        "UPDATE audit SET hash = x'00' WHERE number = 3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := sealing(t, "")
+			tamper(t, dir, withoutTriggers, statement)
+			code, list, stderr := run(t, "audit", "list", "--data", dir)
+			if rows := strings.Split(strings.TrimSpace(list), "\n"); code != 0 || len(rows) != 6 || strings.Contains(list, "\x1b") {
+				t.Errorf("listed with exit code %d, %q, %q", code, list, stderr)
+			}
+			file := filepath.Join(t.TempDir(), "audit.ndjson")
+			if code, _, stderr := run(t, "audit", "export", file, "--data", dir); code != 0 {
+				t.Errorf("exported with exit code %d, %q", code, stderr)
+			}
+			for _, args := range [][]string{{"--data", dir}, {"--file", file}} {
+				if code, _, stderr := run(t, append([]string{"audit", "verify"}, args...)...); code != 1 || !strings.Contains(stderr, "entry 3: is not as it was written") {
+					t.Errorf("%v: exit code %d, %q", args, code, stderr)
+				}
+			}
+		})
+	}
+}
+
 // TestAuditHeadAndKeyProveMore than the plain chain, which whoever writes the database can cut at its end.
 func TestAuditHeadAndKeyProveMore(t *testing.T) {
 	t.Parallel()
