@@ -135,6 +135,12 @@ func (a Act) Follow(prev Mark, at time.Time) Entry {
 	return e
 }
 
+// Damaged is the act that is written before another one when somebody has taken the end of the log away or back: known is the
+// number of the newest entry by what the store says of it, and there are later ones.
+func (a Act) Damaged(known int64) Act {
+	return Act{AppID: a.AppID, Action: LogDamaged, Actor: Server, Key: a.Key, Detail: Detail{"end": known}}
+}
+
 // maxField bounds a field's text in bytes.
 const maxField = 256
 

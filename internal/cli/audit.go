@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -323,8 +324,8 @@ func (a *auditCheck) file(path string) error {
 	return a.v.End(audit.Mark{})
 }
 
-// errCut: the log's beginning has moved while it was read.
-var errCut = errors.New("the beginning of the log was cut off while it was read; try again")
+// errCut: the log's ends have moved while it was read.
+var errCut = errors.New("the log was cut off or begun while it was read; try again")
 
 // live checks the log of a running server.
 func (c *verifyAudit) live(ctx context.Context, a *auditCheck) error {
@@ -358,6 +359,11 @@ func (c *verifyAudit) pass(ctx context.Context, server *client.Client, a *auditC
 		switch {
 		case err != nil:
 			return c.explain(err)
+		case head.Number == 0:
+			if now, _, _, again := c.ends(ctx, server); again == nil && now.Head.Number > 0 {
+				return errCut // its first entries were written meanwhile
+			}
+			return &audit.Broken{Number: e.Number, Reason: "is there, and the store has lost where the log ends"}
 		case e.Number > head.Number && a.v.Last().Number >= head.Number: // written since
 			return wrong(a.v.End(head))
 		}
@@ -369,7 +375,11 @@ func (c *verifyAudit) pass(ctx context.Context, server *client.Client, a *auditC
 }
 
 func (c *verifyAudit) ends(ctx context.Context, server *client.Client) (ends api.AuditEnds, foot, head audit.Mark, err error) {
-	if ends, err = server.AuditEnds(ctx); err != nil {
+	switch ends, err = server.AuditEnds(ctx); {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ends, foot, head, fmt.Errorf("no server is running at %s, and the log is read through one: start \"headsup serve\" over its "+
+			"data directory, or check with --file what \"headsup audit export\" has written", c.Server)
+	case err != nil:
 		return ends, foot, head, c.explain(err)
 	}
 	foot.Number, head.Number = ends.Foot.Number, ends.Head.Number

@@ -115,6 +115,43 @@ func TestEntriesThatNobodyCanHaveWrittenAreTold(t *testing.T) {
 	}
 }
 
+// TestALogWithoutItsEndGoesOnAndSaysSo: whoever takes away where the log ends keeps no server from starting.
+func TestALogWithoutItsEndGoesOnAndSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"taken away": "DELETE FROM audit_ends",
+		"taken back": "UPDATE audit_ends SET head = 1, head_hash = (SELECT hash FROM audit WHERE number = 1)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			runs(t, server.Config{DataDir: dir}, func() {})
+			if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--server", "http://127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "\"headsup serve\" over its data directory") {
+				t.Errorf("without a server: exit code %d, %q", code, stderr)
+			}
+			tamper(t, dir, withoutTriggers, statement)
+			var head string
+			runs(t, server.Config{DataDir: dir}, func() {
+				_, list, stderr := run(t, "audit", "list", "--data", dir, "--action", "audit.")
+				if rows := strings.Split(list, "\n"); len(rows) < 2 || !strings.HasPrefix(rows[1], "3 ") || !strings.Contains(rows[1], "audit.damaged") {
+					t.Errorf("listed are %q, %q", list, stderr)
+				}
+				if code, out, stderr := run(t, "audit", "verify", "--data", dir); code != 1 || !strings.Contains(stderr, "entry 3: tells that the store had lost") {
+					t.Errorf("exit code %d, %q, %q", code, out, stderr)
+				}
+				_, head, _ = run(t, "audit", "head", "--data", dir)
+				if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--head", strings.Fields(head)[1]); code != 0 {
+					t.Errorf("with a head from after the damage: %q", stderr)
+				}
+				tamper(t, dir, "DELETE FROM audit_ends")
+				if code, out, stderr := run(t, "audit", "verify", "--data", dir); code != 1 || !strings.Contains(stderr, "entry 1: is there, and the store has lost") {
+					t.Errorf("while the end is lost: exit code %d, %q, %q", code, out, stderr)
+				}
+			})
+		})
+	}
+}
+
 // TestAuditHeadAndKeyProveMore than the plain chain, which whoever writes the database can cut at its end.
 func TestAuditHeadAndKeyProveMore(t *testing.T) {
 	t.Parallel()

@@ -43,20 +43,39 @@ func (t *tx) writeAudit(a audit.Act) error {
 	if err != nil {
 		return err
 	}
+	known, lost := ends.Head.Number, false
+	if _, err := t.one(func(r row) {
+		if lost = r.int(0) > known; lost {
+			ends.Head, ends.HeadAt = audit.Mark{Number: r.int(0), Hash: audit.KeptHash(r.bytes(1))}, r.time(2)
+		}
+	}, "SELECT number, hash, at FROM audit WHERE app_id = ? ORDER BY number DESC LIMIT 1", text(a.AppID)); err != nil {
+		return err
+	}
+	if lost {
+		if ends, err = t.growAudit(ends, a.Damaged(known)); err != nil {
+			return err
+		}
+	}
+	_, err = t.growAudit(ends, a)
+	return err
+}
+
+func (t *tx) growAudit(ends audit.Ends, a audit.Act) (audit.Ends, error) {
 	at := t.store.cfg.Now()
 	if at.Before(ends.HeadAt) {
 		at = ends.HeadAt
 	}
 	e := a.Follow(ends.Head, at)
+	ends.Head, ends.HeadAt = e.Mark(), e.At
 	if _, err := t.exec(`INSERT INTO audit (app_id, number, at, action, actor, origin, object, detail, trace, sealed, prev, hash)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, text(e.AppID), e.Number, e.At, text(e.Action), text(e.Actor), text(e.From),
 		text(e.Object), text(e.Detail), text(e.Trace), text(e.Sealed), e.Prev[:], e.Hash[:]); err != nil {
-		return err
+		return ends, err
 	}
-	_, err = t.exec(`INSERT INTO audit_ends (app_id, foot, foot_hash, head, head_hash, head_at) VALUES (?, 0, x'', ?, ?, ?)
+	_, err := t.exec(`INSERT INTO audit_ends (app_id, foot, foot_hash, head, head_hash, head_at) VALUES (?, 0, x'', ?, ?, ?)
 		ON CONFLICT DO UPDATE SET head = excluded.head, head_hash = excluded.head_hash, head_at = excluded.head_at`,
 		text(e.AppID), e.Number, e.Hash[:], e.At)
-	return err
+	return ends, err
 }
 
 func auditEnds(c *conn, appID string) (e audit.Ends, err error) {
