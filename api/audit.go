@@ -14,7 +14,7 @@ type AuditEntry struct {
 	Actor  string          `json:"actor" doc:"Who did it: key:<id>, local (an operator on the server's machine), development (a caller without a key, in development mode) or server. Empty where that is not known."`
 	From   string          `json:"from" doc:"The address that it came from; empty where there is none."`
 	Object string          `json:"object" doc:"The id of what it was done to, or a keyed hash where that may be a person."`
-	Detail json.RawMessage `json:"detail,omitempty" doc:"More of it, without anything that somebody said."`
+	Detail json.RawMessage `json:"detail,omitempty" doc:"More of it, without anything that somebody said: an object. A string is what somebody has put in its place, behind the server's back."`
 	Trace  string          `json:"trace" doc:"The id of the request's trace (W3C Trace Context), if it had one."`
 	Sealed string          `json:"sealed" doc:"How the hash was made: sha256, or hmac-sha256 and which key." example:"sha256"`
 	Prev   string          `json:"prev" doc:"The hash of the entry before; zeros for the first."`

@@ -71,6 +71,7 @@ const (
 	ServerStart Action = "server.start"
 	ServerStop  Action = "server.stop"
 	LogCut      Action = "audit.cut"
+	LogDamaged  Action = "audit.damaged"
 )
 
 // What was refused. These are counted, and written once a minute for each reason and address; see [Log.Refused].
@@ -89,7 +90,8 @@ func Actions() []Action {
 		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, BroadcastSend, NotificationCancel,
 		NotificationRecall, NotificationEdit, NotificationReschedule, DeliveryReplay, DeliverySettle, PauseEnd,
 		ConversationChange, ConversationForget, PersonExport, PersonErase, BackupMake,
-		BackupRestore, ServerStart, ServerStop, LogCut, TokenRefused, KeyRefused, ScopeDenied, RateLimited, URLRefused,
+		BackupRestore, ServerStart, ServerStop, LogCut, LogDamaged, TokenRefused, KeyRefused, ScopeDenied, RateLimited,
+		URLRefused,
 	}
 }
 
@@ -255,7 +257,8 @@ func FromContext(ctx context.Context) *Pending {
 // Beside what is asked of it here, a durable store writes the act that is open in a context (FromContext) in the
 // transaction of the first change that is made under that context, and tells it that it is [Pending.Written] when that is
 // committed: where the change does not happen, the act stays open. An entry's time is the store's clock, never before that
-// of the entry that it follows. Several nodes that write at once make one chain.
+// of the entry that it follows. Several nodes that write at once make one chain. Where there are entries beyond the end that
+// the store knows, the chain goes on from the last of them, with the act that [Act.Damaged] makes before the one at hand.
 type Store interface {
 	// WriteAudit puts acts at the end of their app's log, in their order and in one step.
 	WriteAudit(ctx context.Context, acts ...Act) error

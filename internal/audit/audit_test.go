@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -150,6 +152,33 @@ func TestWhatEachAnchorProves(t *testing.T) {
 			t.Errorf("a log that was given a key after entry 3, plain through %d: %v", through, err)
 		}
 	}
+}
+
+// TestADetailThatIsNoObjectIsFound, though the hashes were made to fit.
+func TestADetailThatIsNoObjectIsFound(t *testing.T) {
+	t.Parallel()
+	for _, detail := range []string{"x", `"x"`, "[]", "\xff", `{"a":1,"a":2}`} {
+		e := audit.Entry{Number: 1, AppID: "app", At: time.Unix(0, 0).UTC(), Action: audit.KeyCreate, Detail: detail, Sealed: audit.Plain}
+		e.Hash = handmade(e)
+		if d := e.Described(); !d.IsValid() || d.Kind() != '"' {
+			t.Errorf("%q is told as %s", detail, d)
+		}
+		err := audit.NewVerifier(audit.Mark{}).Add(e)
+		if broken, ok := errors.AsType[*audit.Broken](err); !ok || broken.Number != 1 || !strings.Contains(broken.Reason, "no JSON object") {
+			t.Errorf("%q: %v", detail, err)
+		}
+	}
+}
+
+// handmade is the hash of the first entry, as docs/audit.md tells it.
+func handmade(e audit.Entry) audit.Hash {
+	raw := append([]byte("headsup audit 1\n"), e.Prev[:]...)
+	for _, f := range []string{
+		fmt.Sprint(e.Number), e.AppID, fmt.Sprint(e.At.UnixMicro()), string(e.Action), e.Actor, e.From, e.Object, e.Detail, e.Trace, e.Sealed,
+	} {
+		raw = append(binary.BigEndian.AppendUint64(raw, uint64(len(f))), f...)
+	}
+	return sha256.Sum256(raw)
 }
 
 func TestACutThatTheLogDoesNotTellOfIsFound(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Hash is an entry's seal: SHA-256, or HMAC-SHA-256 with a [Key].
@@ -96,6 +98,30 @@ type Entry struct {
 	Hash Hash
 }
 
+// Described is the detail as JSON: the object that is kept, and nothing for none. What is no object, as only somebody else can
+// have put it into the store, is told as a string.
+func (e *Entry) Described() jsontext.Value {
+	if e.Detail == "" || e.described() {
+		return jsontext.Value(e.Detail)
+	}
+	quoted, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(e.Detail, "\ufffd")) // it fails for what is not UTF-8
+	return quoted
+}
+
+func (e *Entry) described() bool {
+	v := jsontext.Value(e.Detail)
+	return v.IsValid() && v.Kind() == '{'
+}
+
+// KeptHash is a hash as a store has it. Bytes of another length, which somebody else has put there, are the zero hash, which
+// nothing has.
+func KeptHash(raw []byte) (h Hash) {
+	if len(raw) == len(h) {
+		copy(h[:], raw)
+	}
+	return h
+}
+
 // Mark is the entry's place.
 func (e Entry) Mark() Mark { return Mark{e.Number, e.Hash} }
 
@@ -107,6 +133,12 @@ func (a Act) Follow(prev Mark, at time.Time) Entry {
 	}
 	e.Hash = e.sum(a.Key)
 	return e
+}
+
+// Damaged is the act that is written before another one when somebody has taken the end of the log away or back: known is the
+// number of the newest entry by what the store says of it, and there are later ones.
+func (a Act) Damaged(known int64) Act {
+	return Act{AppID: a.AppID, Action: LogDamaged, Actor: Server, Key: a.Key, Detail: Detail{"end": known}}
 }
 
 // maxField bounds a field's text in bytes.

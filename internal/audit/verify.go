@@ -18,6 +18,7 @@ type Verifier struct {
 	met     bool   // it was
 	cut     string // what the last entry that tells of a cut says
 	foot    Mark   // where the log begins
+	damaged int64  // the first entry that tells of damage, after the anchor
 	entries int64
 }
 
@@ -78,13 +79,20 @@ func (v *Verifier) Add(e Entry) error {
 		return wrong("is sealed without a key, and one was given: from entry %d on, all must be sealed with it", v.plain+1)
 	case e.sum(key) != e.Hash:
 		return wrong("is not as it was written: its hash does not fit")
+	case e.Detail != "" && !e.described():
+		return wrong("has a detail that is no JSON object")
 	}
 	v.last, v.keyed = e.Mark(), v.keyed || e.Sealed != Plain
 	v.entries++
 	if e.Action == LogCut {
 		v.cut = e.Detail
 	}
-	v.met = v.met || v.expect != nil && e.Hash == v.expect.Hash
+	if e.Action == LogDamaged && v.damaged == 0 {
+		v.damaged = e.Number
+	}
+	if v.expect != nil && e.Hash == v.expect.Hash {
+		v.met, v.damaged = true, 0 // who noted the hash has seen the log up to here
+	}
 	return nil
 }
 
@@ -94,18 +102,22 @@ func (v *Verifier) Entries() int64 { return v.entries }
 // Last is the place of the last entry that was checked.
 func (v *Verifier) Last() Mark { return v.last }
 
-// End checks that the log ends where it should: head is what the store says is the newest entry, or the zero Mark when
-// nobody says. Its error is a [*Broken].
+// End checks that the log ends where it should: head is what the store says is the newest entry. The zero Mark says of a whole
+// log that it has none, and of a part that nobody knows. Its error is a [*Broken].
 func (v *Verifier) End(head Mark) error {
 	switch {
 	case head.Number > v.last.Number:
 		return &Broken{v.last.Number + 1, fmt.Sprintf("is missing: the log is said to end with entry %d", head.Number)}
+	case head == Mark{} && !v.part && v.entries > 0:
+		return &Broken{v.last.Number, "is there, and the log is said to have no entries"}
 	case head != Mark{} && head != v.last:
 		return &Broken{v.last.Number, "is not the entry that the log is said to end with"}
 	case len(v.keys) > 0 && !v.keyed:
 		return &Broken{v.last.Number, "is sealed without a key, and one was given"}
 	case v.expect != nil && !v.met && v.expect.Hash != v.foot.Hash:
 		return &Broken{v.last.Number, "is the last one, and none of them has the hash " + v.expect.Hash.String()}
+	case v.damaged > 0:
+		return &Broken{v.damaged, "tells that the store had lost where the log ends: entries before it may be missing"}
 	}
 	return v.checkFoot()
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -9,10 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/client"
@@ -126,7 +123,8 @@ func (exportAudit) Help() string {
     headsup audit export audit-2026-11.ndjson
     headsup audit verify --file audit-2026-11.ndjson
 
-Every entry is one line of JSON, oldest first, with the hash over it and the one before. The exit code is 0 when all are written
+Every entry is one line of JSON, oldest first, with the hash over it and the one before. The last line says how many there are and
+with which hash they end. The exit code is 0 when all are written
 and on disk, 1 when something failed, 2 when the call is wrong.`
 }
 
@@ -137,17 +135,16 @@ func (c exportAudit) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	write := func(to io.Writer) error {
-		w := bufio.NewWriter(to)
-		for e, err := range server.Audit(ctx, client.AuditFilter{Oldest: true}) {
-			if err != nil {
-				return c.explain(err)
+		return writeExport(to, func(yield func(api.AuditEntry, error) bool) {
+			for e, err := range server.Audit(ctx, client.AuditFilter{Oldest: true}) {
+				if err != nil {
+					err = c.explain(err)
+				}
+				if !yield(e, err) {
+					return
+				}
 			}
-			if err := json.MarshalWrite(w, e, jsontext.Multiline(false)); err != nil {
-				return err
-			}
-			_ = w.WriteByte('\n') // Flush returns the first error
-		}
-		return w.Flush()
+		})
 	}
 	if c.File == "" {
 		return write(s.out)
@@ -241,7 +238,10 @@ func (c verifyAudit) Run(ctx context.Context, s streams) error {
 	for i, r := range found.Sealed {
 		ranges[i] = r.String()
 	}
-	_, err = fmt.Fprintf(s.out, "whole: entries %s\nhead: %s\n", strings.Join(ranges, "; "), found.Head.Hash)
+	if _, err = fmt.Fprintf(s.out, "whole: entries %s\nhead: %s\n", strings.Join(ranges, "; "), found.Head.Hash); err != nil || found.First == 1 || c.File == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "begins at entry %d: nothing is said of those before it\n", found.First)
 	return err
 }
 
@@ -296,35 +296,8 @@ func (a *auditCheck) add(e api.AuditEntry) error {
 	return nil
 }
 
-// maxAuditLine bounds a line of an export.
-const maxAuditLine = 64 << 10
-
-func (a *auditCheck) file(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return usageError{fmt.Errorf("--file: %w", err)}
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	a.begin(audit.NewPartVerifier(a.keys...))
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxAuditLine)
-	for n := 1; lines.Scan(); n++ {
-		var e api.AuditEntry
-		if err := json.Unmarshal(lines.Bytes(), &e, json.RejectUnknownMembers(true)); err != nil {
-			return fmt.Errorf("%s: line %d is no entry: %w", path, n, err)
-		}
-		if err := a.add(e); err != nil {
-			return fmt.Errorf("%s: line %d: %w", path, n, err)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return a.v.End(audit.Mark{})
-}
-
-// errCut: the log's beginning has moved while it was read.
-var errCut = errors.New("the beginning of the log was cut off while it was read; try again")
+// errCut: the log's ends have moved while it was read.
+var errCut = errors.New("the log was cut off or begun while it was read; try again")
 
 // live checks the log of a running server.
 func (c *verifyAudit) live(ctx context.Context, a *auditCheck) error {
@@ -358,6 +331,11 @@ func (c *verifyAudit) pass(ctx context.Context, server *client.Client, a *auditC
 		switch {
 		case err != nil:
 			return c.explain(err)
+		case head.Number == 0:
+			if now, _, _, again := c.ends(ctx, server); again == nil && now.Head.Number > 0 {
+				return errCut // its first entries were written meanwhile
+			}
+			return &audit.Broken{Number: e.Number, Reason: "is there, and the store has lost where the log ends"}
 		case e.Number > head.Number && a.v.Last().Number >= head.Number: // written since
 			return wrong(a.v.End(head))
 		}
@@ -369,7 +347,11 @@ func (c *verifyAudit) pass(ctx context.Context, server *client.Client, a *auditC
 }
 
 func (c *verifyAudit) ends(ctx context.Context, server *client.Client) (ends api.AuditEnds, foot, head audit.Mark, err error) {
-	if ends, err = server.AuditEnds(ctx); err != nil {
+	switch ends, err = server.AuditEnds(ctx); {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ends, foot, head, fmt.Errorf("no server is running at %s, and the log is read through one: start \"headsup serve\" over its "+
+			"data directory, or check with --file what \"headsup audit export\" has written", c.Server)
+	case err != nil:
 		return ends, foot, head, c.explain(err)
 	}
 	foot.Number, head.Number = ends.Foot.Number, ends.Head.Number

@@ -81,6 +81,77 @@ func TestAuditVerifyNamesTheEntryThatWasTamperedWith(t *testing.T) {
 	}
 }
 
+// TestEntriesThatNobodyCanHaveWrittenAreTold: what somebody has put into the store does not hide the rest of the log.
+func TestEntriesThatNobodyCanHaveWrittenAreTold(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"no JSON":           "UPDATE audit SET detail = 'not json' WHERE number = 3",
+		"control character": `UPDATE audit SET detail = '{"a":"' || char(27) || '[2J"}' WHERE number = 3`,
+		"names twice":       `UPDATE audit SET detail = '{"a":1,"a":2}' WHERE number = 3`,
+		"a string":          `UPDATE audit SET detail = '"scopes"' WHERE number = 3`,
+		"no UTF-8":          "UPDATE audit SET detail = CAST(x'ff22' AS TEXT), actor = CAST(x'ff' AS TEXT) WHERE number = 3",
+		"no year":           "UPDATE audit SET at = 9000000000000000000 WHERE number = 3",
+		"long hash":         "UPDATE audit SET hash = zeroblob(33) WHERE number = 3",
+		"short hash":        "UPDATE audit SET hash = x'00' WHERE number = 3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := sealing(t, "")
+			tamper(t, dir, withoutTriggers, statement)
+			code, list, stderr := run(t, "audit", "list", "--data", dir)
+			if rows := strings.Split(strings.TrimSpace(list), "\n"); code != 0 || len(rows) != 6 || strings.Contains(list, "\x1b") {
+				t.Errorf("listed with exit code %d, %q, %q", code, list, stderr)
+			}
+			file := filepath.Join(t.TempDir(), "audit.ndjson")
+			if code, _, stderr := run(t, "audit", "export", file, "--data", dir); code != 0 {
+				t.Errorf("exported with exit code %d, %q", code, stderr)
+			}
+			for _, args := range [][]string{{"--data", dir}, {"--file", file}} {
+				if code, _, stderr := run(t, append([]string{"audit", "verify"}, args...)...); code != 1 || !strings.Contains(stderr, "entry 3: is not as it was written") {
+					t.Errorf("%v: exit code %d, %q", args, code, stderr)
+				}
+			}
+		})
+	}
+}
+
+// TestALogWithoutItsEndGoesOnAndSaysSo: whoever takes away where the log ends keeps no server from starting.
+func TestALogWithoutItsEndGoesOnAndSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"taken away": "DELETE FROM audit_ends",
+		"taken back": "UPDATE audit_ends SET head = 1, head_hash = (SELECT hash FROM audit WHERE number = 1)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			runs(t, server.Config{DataDir: dir}, func() {})
+			if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--server", "http://127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "\"headsup serve\" over its data directory") {
+				t.Errorf("without a server: exit code %d, %q", code, stderr)
+			}
+			tamper(t, dir, withoutTriggers, statement)
+			var head string
+			runs(t, server.Config{DataDir: dir}, func() {
+				_, list, stderr := run(t, "audit", "list", "--data", dir, "--action", "audit.")
+				if rows := strings.Split(list, "\n"); len(rows) < 2 || !strings.HasPrefix(rows[1], "3 ") || !strings.Contains(rows[1], "audit.damaged") {
+					t.Errorf("listed are %q, %q", list, stderr)
+				}
+				if code, out, stderr := run(t, "audit", "verify", "--data", dir); code != 1 || !strings.Contains(stderr, "entry 3: tells that the store had lost") {
+					t.Errorf("exit code %d, %q, %q", code, out, stderr)
+				}
+				_, head, _ = run(t, "audit", "head", "--data", dir)
+				if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--head", strings.Fields(head)[1]); code != 0 {
+					t.Errorf("with a head from after the damage: %q", stderr)
+				}
+				tamper(t, dir, "DELETE FROM audit_ends")
+				if code, out, stderr := run(t, "audit", "verify", "--data", dir); code != 1 || !strings.Contains(stderr, "entry 1: is there, and the store has lost") {
+					t.Errorf("while the end is lost: exit code %d, %q, %q", code, out, stderr)
+				}
+			})
+		})
+	}
+}
+
 // TestAuditHeadAndKeyProveMore than the plain chain, which whoever writes the database can cut at its end.
 func TestAuditHeadAndKeyProveMore(t *testing.T) {
 	t.Parallel()
@@ -196,17 +267,38 @@ func TestAuditExportIsVerifiedWithoutAServer(t *testing.T) {
 	}
 	lines := strings.SplitAfter(strings.TrimSuffix(string(raw), "\n"), "\n")
 	var first api.AuditEntry
-	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || len(lines) != 5 || first.Action != "server.start" || first.Actor != "server" {
+	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || len(lines) != 6 || first.Action != "server.start" || first.Actor != "server" {
 		t.Fatalf("%d lines, %s, %v", len(lines), lines[0], err)
 	}
 	if code, out, stderr := run(t, "audit", "verify", "--file", file, "--json"); code != 0 || !strings.Contains(out, `"entries": 5`) {
 		t.Errorf("exit code %d, %q, %q", code, out, stderr)
 	}
+	if end := lines[5]; !strings.HasPrefix(end, `{"end":{"format":1,"entries":5,"first":1,"head":{"number":5,"hash":"`) {
+		t.Errorf("the last line is %s", end)
+	}
+	_, head, _ := run(t, "audit", "head", "--data", dir)
+	_, hash, _ := strings.Cut(head, " ")
+	hash, _, _ = strings.Cut(hash, " ")
+	part := filepath.Join(t.TempDir(), "part.ndjson")
+	if err := os.WriteFile(part, []byte(strings.Join(lines[3:5], "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, stderr := run(t, "audit", "verify", "--file", part, "--head", hash); code != 0 || !strings.Contains(out, "begins at entry 4: ") {
+		t.Errorf("a part whose end is known: exit code %d, %q, %q", code, out, stderr)
+	}
 	for name, c := range map[string]struct{ text, want string }{
-		"changed": {strings.Replace(string(raw), "key.create", "key.revoke", 1), "line 2: entry 2: is not as it was written"},
-		"missing": {lines[0] + lines[2], "line 2: entry 2: is missing"},
-		"garbage": {lines[0] + "x\n", "line 2 is no entry"},
-		"more":    {strings.Replace(lines[0], "{", `{"x":1,`, 1), "line 1 is no entry"},
+		"empty":         {"", "has no entries"},
+		"its end only":  {lines[5], "has no entries"},
+		"end cut":       {strings.Join(lines[:4], ""), "the end is not known without --head with the hash of entry 4"},
+		"last line cut": {strings.Join(lines[:5], ""), "the end is not known without --head"},
+		"end cut well":  {strings.Join(lines[:4], "") + lines[5], "has entries 1 to 4, and its last line says that it has entries 1 to 5"},
+		"beginning cut": {strings.Join(lines[3:], ""), "has entries 4 to 5, and its last line says that it has entries 1 to 5"},
+		"goes on":       {string(raw) + lines[4], "line 7 comes after"},
+		"another form":  {strings.Replace(string(raw), `"format":1`, `"format":2`, 1), "line 6 ends the export in a way"},
+		"changed":       {strings.Replace(string(raw), "key.create", "key.revoke", 1), "line 2: entry 2: is not as it was written"},
+		"missing":       {lines[0] + lines[2], "line 2: entry 2: is missing"},
+		"garbage":       {lines[0] + "x\n", "line 2 is no entry"},
+		"more":          {strings.Replace(lines[0], "{", `{"x":1,`, 1), "line 1 is no entry"},
 	} {
 		other := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(other, []byte(c.text), 0o600); err != nil {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -90,10 +91,18 @@ func noAudit() error {
 	return newProblem(http.StatusNotFound, api.CodeNotFound, "this server keeps no audit log")
 }
 
+// renderAudit tells an entry whatever somebody has put into the store: what JSON cannot have is told differently, so that
+// the hash does not fit.
 func renderAudit(e audit.Entry) api.AuditEntry {
+	text := func(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+	at := e.At.UTC()
+	if y := at.Year(); y < 1 || y > 9999 {
+		at = time.Time{}
+	}
 	return api.AuditEntry{
-		Number: e.Number, AppID: e.AppID, At: e.At.UTC(), Action: string(e.Action), Actor: e.Actor, From: e.From, Object: e.Object,
-		Detail: raw([]byte(e.Detail)), Trace: e.Trace, Sealed: e.Sealed, Prev: e.Prev.String(), Hash: e.Hash.String(),
+		Number: e.Number, AppID: text(e.AppID), At: at, Action: text(string(e.Action)), Actor: text(e.Actor), From: text(e.From),
+		Object: text(e.Object), Detail: raw(e.Described()), Trace: text(e.Trace), Sealed: text(e.Sealed), Prev: e.Prev.String(),
+		Hash: e.Hash.String(),
 	}
 }
 

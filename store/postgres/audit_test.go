@@ -28,6 +28,7 @@ func TestAuditIsKeptByTriggersAndTamperingIsFound(t *testing.T) {
 		"truncated": {"DELETE FROM audit WHERE number > 3", 4},
 		"emptied":   {"TRUNCATE audit", 1},
 		"cut":       {"UPDATE audit_ends SET foot = 2, foot_hash = (SELECT hash FROM audit WHERE number = 2), head = head; DELETE FROM audit WHERE number < 3", 2},
+		"end lost":  {"DELETE FROM audit_ends", 5},
 		"forgotten": {"DELETE FROM audit_ends; DELETE FROM audit WHERE number < 3", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +71,12 @@ func TestAuditIsKeptByTriggersAndTamperingIsFound(t *testing.T) {
 			err = verifyAudit(t, s)
 			if broken, ok := errors.AsType[*audit.Broken](err); !ok || broken.Number != c.want {
 				t.Errorf("%v, want entry %d to be named", err, c.want)
+			}
+			if err := s.WriteAudit(t.Context(), audit.Act{AppID: "app", Action: audit.KeyRevoke, Actor: audit.Local}); err != nil {
+				t.Errorf("the log does not go on: %v", err)
+			}
+			if err := verifyAudit(t, s); err == nil {
+				t.Error("nothing is named when the log has gone on")
 			}
 		})
 	}

@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/headsup-bot/headsup/internal/audit"
@@ -45,20 +43,39 @@ func (t *tx) writeAudit(a audit.Act) error {
 	if err != nil {
 		return err
 	}
+	known, lost := ends.Head.Number, false
+	if _, err := t.one(func(r row) {
+		if lost = r.int(0) > known; lost {
+			ends.Head, ends.HeadAt = audit.Mark{Number: r.int(0), Hash: audit.KeptHash(r.bytes(1))}, r.time(2)
+		}
+	}, "SELECT number, hash, at FROM audit WHERE app_id = ? ORDER BY number DESC LIMIT 1", text(a.AppID)); err != nil {
+		return err
+	}
+	if lost {
+		if ends, err = t.growAudit(ends, a.Damaged(known)); err != nil {
+			return err
+		}
+	}
+	_, err = t.growAudit(ends, a)
+	return err
+}
+
+func (t *tx) growAudit(ends audit.Ends, a audit.Act) (audit.Ends, error) {
 	at := t.store.cfg.Now()
 	if at.Before(ends.HeadAt) {
 		at = ends.HeadAt
 	}
 	e := a.Follow(ends.Head, at)
+	ends.Head, ends.HeadAt = e.Mark(), e.At
 	if _, err := t.exec(`INSERT INTO audit (app_id, number, at, action, actor, origin, object, detail, trace, sealed, prev, hash)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, text(e.AppID), e.Number, e.At, text(e.Action), text(e.Actor), text(e.From),
 		text(e.Object), text(e.Detail), text(e.Trace), text(e.Sealed), e.Prev[:], e.Hash[:]); err != nil {
-		return err
+		return ends, err
 	}
-	_, err = t.exec(`INSERT INTO audit_ends (app_id, foot, foot_hash, head, head_hash, head_at) VALUES (?, 0, x'', ?, ?, ?)
+	_, err := t.exec(`INSERT INTO audit_ends (app_id, foot, foot_hash, head, head_hash, head_at) VALUES (?, 0, x'', ?, ?, ?)
 		ON CONFLICT DO UPDATE SET head = excluded.head, head_hash = excluded.head_hash, head_at = excluded.head_at`,
 		text(e.AppID), e.Number, e.Hash[:], e.At)
-	return err
+	return ends, err
 }
 
 func auditEnds(c *conn, appID string) (e audit.Ends, err error) {
@@ -116,23 +133,19 @@ func (s *Store) AuditEntries(ctx context.Context, f audit.Filter) (found []audit
 	err = s.read(ctx, func(c *conn) error {
 		found = nil
 		return c.each(func(r row) error {
-			e, err := scanAuditEntry(r)
-			found = append(found, e)
-			return err
+			found = append(found, scanAuditEntry(r))
+			return nil
 		}, query+order, append(args, f.Limit)...)
 	})
 	return found, err
 }
 
-func scanAuditEntry(r row) (audit.Entry, error) {
-	e := audit.Entry{
+func scanAuditEntry(r row) audit.Entry {
+	return audit.Entry{
 		Number: r.int(0), AppID: r.text(1), At: r.time(2), Action: audit.Action(r.text(3)), Actor: r.text(4), From: r.text(5),
 		Object: r.text(6), Detail: r.text(7), Trace: r.text(8), Sealed: r.text(9),
+		Prev: audit.KeptHash(r.bytes(10)), Hash: audit.KeptHash(r.bytes(11)),
 	}
-	if prev, hash := r.bytes(10), r.bytes(11); copy(e.Prev[:], prev) != len(prev) || copy(e.Hash[:], hash) != len(hash) {
-		return e, fmt.Errorf("entry %d of the audit log has hashes of %d and %d bytes", e.Number, len(prev), len(hash))
-	}
-	return e, nil
 }
 
 // CutAudit implements [audit.Store].
@@ -140,12 +153,11 @@ func (s *Store) CutAudit(ctx context.Context, appID string, before time.Time, li
 	err = s.writer.do(audit.NewContext(ctx, nil), func(t *tx) error {
 		n = 0
 		var last audit.Entry
-		var bad error
-		found, err := t.one(func(r row) { last, bad = scanAuditEntry(r) }, `SELECT number, app_id, at, action, actor, origin, object,
+		found, err := t.one(func(r row) { last = scanAuditEntry(r) }, `SELECT number, app_id, at, action, actor, origin, object,
 				detail, trace, sealed, prev, hash FROM (SELECT * FROM audit WHERE app_id = ?1
 				AND number < (SELECT head FROM audit_ends WHERE app_id = ?1) ORDER BY number LIMIT ?2)
 			WHERE at < ?3 ORDER BY number DESC LIMIT 1`, text(appID), limit, before)
-		if err := cmp.Or(err, bad); err != nil || !found {
+		if err != nil || !found {
 			return err
 		}
 		if _, err := t.exec("UPDATE audit_ends SET foot = ?, foot_hash = ? WHERE app_id = ?", last.Number, last.Hash[:], text(appID)); err != nil {
