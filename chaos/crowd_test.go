@@ -39,9 +39,12 @@ func TestKillsWhileACrowdIsTold(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("I1, I10: of %d people %d were told in %v and %d deaths", crowd, r.Distinct, crowdPatience, deaths)
+			_, answer := l.call(t.Context(), http.MethodGet, "/v1/notifications/"+id+"?deliveries=0", "")
+			t.Fatalf("I1, I10: of %d people %d were told in %v and %d deaths: %s", crowd, r.Distinct, crowdPatience, deaths, answer)
 		}
-		if r.Distinct < told+crowd/100 { // on a slow machine it would be killed before it had done anything, again and again
+		// On a slow machine it would be killed before it had done anything, again and again, and what is in hand at five kills in
+		// a row is given up as what may have killed it.
+		if r.Distinct < told+max(crowd/100, inFlight/2) {
 			continue
 		}
 		told = r.Distinct

@@ -122,7 +122,7 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 		erasures = append(erasures, x.ID)
 	}
 	said := l.saidTo("talk-" + annID)
-	r.kill()
+	_ = r.cmd.Process.Kill() // which launch waits for
 	close(stop)
 	telling.Wait()
 	<-r.ended

@@ -143,8 +143,12 @@ func TestWhatEachAnchorProves(t *testing.T) {
 	mixed := chain(3, nil)
 	a.Key = key
 	mixed = append(mixed, a.Follow(mixed[2].Mark(), mixed[2].At))
-	if err := check(audit.NewVerifier(audit.Mark{}, key, newKey(t, "o")), mixed, mixed[3].Mark()); err != nil {
-		t.Errorf("a key may be given to a log that has begun without: %v", err)
+	for through, good := range map[int64]bool{0: false, 2: false, 3: true, 9: true} {
+		v = audit.NewVerifier(audit.Mark{}, key, newKey(t, "o"))
+		v.PlainThrough(through)
+		if err := check(v, mixed, mixed[3].Mark()); (err == nil) != good {
+			t.Errorf("a log that was given a key after entry 3, plain through %d: %v", through, err)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ type Verifier struct {
 	last    Mark
 	part    bool   // it may begin anywhere
 	keyed   bool   // an entry was sealed with a key
+	plain   int64  // through which entry seals without a key do, if there are keys
 	expect  *Mark  // an anchor that must be met
 	met     bool   // it was
 	cut     string // what the last entry that tells of a cut says
@@ -21,7 +22,7 @@ type Verifier struct {
 }
 
 // NewVerifier makes a verifier of a log that begins after foot. Keys are those that its entries were sealed with: with one,
-// the newest entry must be sealed with a key, and every entry after one that is.
+// every entry must be sealed with a key, but for those that [Verifier.PlainThrough] leaves out.
 func NewVerifier(foot Mark, keys ...*Key) *Verifier {
 	v := &Verifier{keys: make(map[string]*Key), last: foot, foot: foot}
 	for _, k := range keys {
@@ -41,6 +42,10 @@ func NewPartVerifier(keys ...*Key) *Verifier {
 
 // Expect has the verifier look for an entry with that hash: one that somebody has noted elsewhere.
 func (v *Verifier) Expect(h Hash) { v.expect = &Mark{Hash: h} }
+
+// PlainThrough has entries without a key pass up to that number, which a log has that was given its key later. The newest
+// must be sealed with one all the same, and whatever comes after one that is.
+func (v *Verifier) PlainThrough(number int64) { v.plain = number }
 
 // Broken is the first thing that is wrong with a log.
 type Broken struct {
@@ -69,6 +74,8 @@ func (v *Verifier) Add(e Entry) error {
 		return wrong("is sealed with %s, a key that was not given", e.Sealed)
 	case e.Sealed == Plain && v.keyed:
 		return wrong("is sealed without a key, after entries that are sealed with one")
+	case e.Sealed == Plain && len(v.keys) > 0 && e.Number > v.plain:
+		return wrong("is sealed without a key, and one was given: from entry %d on, all must be sealed with it", v.plain+1)
 	case e.sum(key) != e.Hash:
 		return wrong("is not as it was written: its hash does not fit")
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -158,6 +159,7 @@ type verifyAudit struct {
 	File    string   `placeholder:"FILE" help:"Check what \"headsup audit export\" has written, without a server."`
 	Head    string   `placeholder:"HASH" help:"Have an entry with this hash in the log: what \"headsup audit head\" has printed some time."`
 	SealKey []string `name:"seal-key-file" env:"HEADSUP_AUDIT_KEY_FILE" placeholder:"FILE" help:"File with the key that entries are sealed with (audit.key); again for each key that was used."`
+	Plain   int64    `name:"plain-through" placeholder:"NUMBER" help:"The last entry from before the log had a key. Without it, a key must have sealed every entry."`
 	remote
 }
 
@@ -167,12 +169,14 @@ func (verifyAudit) Help() string {
 
     headsup audit verify
     headsup audit verify --head 6f1c… --seal-key-file /etc/headsup/audit.key
+    headsup audit verify --seal-key-file audit.key --plain-through 4711
     headsup audit verify --file audit-2026-11.ndjson
 
 Every entry is read and checked here: that none is missing, that each follows the one before, and that each is as it was written.
 Without a key that proves only that the log is whole in itself: somebody who can write the database could have made all of it anew.
 What proves more is a key that the database does not hold, and a hash that was kept elsewhere; docs/audit.md tells what each is
-worth. The first entry that is wrong is named.
+worth. With a key given, every entry must be sealed with it; of a log that began without one, --plain-through names the last entry
+from before. The first entry that is wrong is named.
 
 The exit code is 0 when the log is whole, 1 when it is not or could not be read, 2 when the call is wrong.`
 }
@@ -182,7 +186,19 @@ type verified struct {
 	Entries int64         `json:"entries"`
 	First   int64         `json:"first,omitzero"`
 	Head    api.AuditMark `json:"head"`
-	Sealed  string        `json:"sealed,omitzero"`
+	// Sealed tells how entries are sealed, one after another.
+	Sealed []sealedRange `json:"sealed,omitzero"`
+}
+
+// sealedRange is entries that follow each other and are sealed alike.
+type sealedRange struct {
+	First int64  `json:"first"`
+	Last  int64  `json:"last"`
+	With  string `json:"with"`
+}
+
+func (r sealedRange) String() string {
+	return fmt.Sprintf("%d to %d, sealed with %s", r.First, r.Last, r.With)
 }
 
 // Run checks the log.
@@ -199,7 +215,10 @@ func (c verifyAudit) Run(ctx context.Context, s streams) error {
 		}
 		anchor = &h
 	}
-	check := &auditCheck{keys: keys, anchor: anchor}
+	if c.Plain < 0 || c.Plain > 0 && len(keys) == 0 {
+		return usageError{errors.New("--plain-through is the number of an entry, and goes together with --seal-key-file")}
+	}
+	check := &auditCheck{keys: keys, anchor: anchor, plain: c.Plain}
 	if c.File != "" {
 		err = check.file(c.File)
 	} else {
@@ -218,7 +237,11 @@ func (c verifyAudit) Run(ctx context.Context, s streams) error {
 		_, err = fmt.Fprintln(s.out, "there are no entries")
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "whole: entries %d to %d, sealed with %s\nhead: %s\n", found.First, found.Head.Number, found.Sealed, found.Head.Hash)
+	ranges := make([]string, len(found.Sealed))
+	for i, r := range found.Sealed {
+		ranges[i] = r.String()
+	}
+	_, err = fmt.Fprintf(s.out, "whole: entries %s\nhead: %s\n", strings.Join(ranges, "; "), found.Head.Hash)
 	return err
 }
 
@@ -241,14 +264,16 @@ func (c verifyAudit) keys() (keys []*audit.Key, err error) {
 type auditCheck struct {
 	keys   []*audit.Key
 	anchor *audit.Hash
+	plain  int64
 
 	v      *audit.Verifier
 	first  int64
-	sealed string // how the last entry was
+	sealed []sealedRange
 }
 
 func (a *auditCheck) begin(v *audit.Verifier) {
-	a.v, a.first, a.sealed = v, 0, ""
+	a.v, a.first, a.sealed = v, 0, nil
+	v.PlainThrough(a.plain)
 	if a.anchor != nil {
 		v.Expect(*a.anchor)
 	}
@@ -259,8 +284,16 @@ func (a *auditCheck) add(e api.AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	a.first, a.sealed = cmp.Or(a.first, e.Number), e.Sealed
-	return a.v.Add(entry)
+	if err := a.v.Add(entry); err != nil {
+		return err
+	}
+	a.first = cmp.Or(a.first, e.Number)
+	if n := len(a.sealed); n > 0 && a.sealed[n-1].With == e.Sealed {
+		a.sealed[n-1].Last = e.Number
+	} else {
+		a.sealed = append(a.sealed, sealedRange{First: e.Number, Last: e.Number, With: e.Sealed})
+	}
+	return nil
 }
 
 // maxAuditLine bounds a line of an export.

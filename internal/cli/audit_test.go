@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"context"
 	"database/sql"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +125,61 @@ func TestAuditHeadAndKeyProveMore(t *testing.T) {
 	db, err := os.ReadFile(filepath.Join(dir, "headsup.db"))
 	if err != nil || strings.Contains(string(db), secret) {
 		t.Errorf("the key is in the database: %v", err)
+	}
+}
+
+// TestAKeyIsWantedFromTheBeginning: a log that was sealed, made anew without the key, has sealed entries again when the
+// server goes on.
+func TestAKeyIsWantedFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "audit.key")
+	if err := os.WriteFile(file, []byte(strings.Repeat("k", 40)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	runs(t, server.Config{DataDir: dir}, func() {
+		if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--seal-key-file", file); code != 1 || !strings.Contains(stderr, "entry 1: is sealed without a key, and one was given") {
+			t.Errorf("a plain log: exit code %d, %q", code, stderr)
+		}
+	})
+	runs(t, server.Config{DataDir: dir, Audit: server.Audit{Key: strings.Repeat("k", 40)}}, func() {
+		for _, c := range []struct {
+			args string
+			code int
+			want string
+		}{
+			{"", 1, "entry 1: is sealed without a key, and one was given"},
+			{"--plain-through 1", 1, "entry 2: is sealed without a key, and one was given"},
+			{"--plain-through 2", 0, "whole: entries 1 to 2, sealed with sha256; 3 to 3, sealed with hmac-sha256:"},
+			{"--plain-through=-1", 2, "--plain-through is the number of an entry"},
+		} {
+			args := append([]string{"audit", "verify", "--data", dir, "--seal-key-file", file}, strings.Fields(c.args)...)
+			if code, out, stderr := run(t, args...); code != c.code || !strings.Contains(out+stderr, c.want) {
+				t.Errorf("%q: exit code %d, %q, %q, want %q", c.args, code, out, stderr, c.want)
+			}
+		}
+	})
+	if code, _, stderr := run(t, "audit", "verify", "--data", dir, "--plain-through", "2"); code != 2 || !strings.Contains(stderr, "--seal-key-file") {
+		t.Errorf("without a key: exit code %d, %q", code, stderr)
+	}
+}
+
+// runs has a server while it does something.
+func runs(t *testing.T, cfg server.Config, do func()) {
+	t.Helper()
+	cfg.Listen = "127.0.0.1:0"
+	s, err := server.New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	do()
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -19,13 +19,23 @@ import (
 // noncePlaceholder is what the pages contain where a response's nonce goes.
 const noncePlaceholder = "__CSP_NONCE__"
 
-// policy allows what the pages bring along and nothing from elsewhere. What Web Chat and Fluent UI style at run time
+// strict is what every page may: what it brings along, and nothing from elsewhere. Text does not become a script, nor
+// markup but for what the page's own Trusted Types policies let through; a page without any has no way to write markup.
+const strict = "default-src 'none'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; " +
+	"require-trusted-types-for 'script'; "
+
+// policy is that of the pages.
+const policy = strict + "trusted-types 'none'; style-src 'self' 'nonce-%s'; img-src 'self'; connect-src 'self'"
+
+// playgroundPolicy allows what Web Chat needs beyond that, on its page only. What it and Fluent UI style at run time
 // carries the nonce, but for one empty style element of Web Chat, whose hash is that of nothing. Files that people attach
-// are read from and shown as blobs.
-const policy = "default-src 'none'; script-src 'self'; " +
+// are read from and shown as blobs. Web Chat writes markup: through policies of its own, of these names, and else through
+// the page's default policy, which lets through what can do nothing.
+const playgroundPolicy = strict +
+	"trusted-types headsup default html adaptivecards#deprecatedExportedFunctionPolicy adaptivecards#markdownPassthroughPolicy " +
+	"adaptivecards#restoreContentsPolicy; " +
 	"style-src 'self' 'nonce-%s' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; " +
-	"img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; worker-src blob:; " +
-	"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+	"img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; worker-src blob:"
 
 // Pages serves the built pages in files: "/", "/playground" and their assets. Where they have not been built, "/" and
 // "/playground" explain how. A page that is asked for under another name of this machine, such as localhost, is found at
@@ -54,7 +64,7 @@ func Pages(files fs.FS, built bool, url string) http.Handler {
 			return
 		}
 		if !built && strings.HasSuffix(name, ".html") {
-			page(w, r, []byte(unbuilt))
+			page(w, policy, []byte(unbuilt))
 			return
 		}
 		body, err := fs.ReadFile(files, path.Clean(name))
@@ -67,15 +77,23 @@ func Pages(files fs.FS, built bool, url string) http.Handler {
 			return
 		}
 		if strings.HasSuffix(name, ".html") {
-			page(w, r, body)
+			page(w, policyOf(name), body)
 			return
 		}
 		asset(w, name, body)
 	})
 }
 
-// page sends HTML with a fresh nonce.
-func page(w http.ResponseWriter, _ *http.Request, body []byte) {
+// policyOf is the content security policy of a page, with a place for its nonce.
+func policyOf(name string) string {
+	if name == "playground/index.html" {
+		return playgroundPolicy
+	}
+	return policy
+}
+
+// page sends HTML with a fresh nonce, which goes into its policy too.
+func page(w http.ResponseWriter, policy string, body []byte) {
 	nonce := rand.Text()
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

@@ -87,6 +87,7 @@ export function chatLook(theme: Theme): Record<string, unknown> {
     timestampColor: theme.colorNeutralForeground3,
     groupTimestamp: 60_000,
     markdownRespectCRLF: true,
+    markdownRenderHTML: false, // tags in Markdown are text
     cardEmphasisBackgroundColor: theme.colorNeutralBackground3,
     cleanupCard: true,
     messageActivityWordBreak: 'break-word',

@@ -1,3 +1,5 @@
+import './trusted'; // first: what comes after it writes nothing into the page without it
+
 import {
   createDOMRenderer,
   FluentProvider,

@@ -1,5 +1,6 @@
 // What the page does to a chat's activities on their way through Web Chat's store: who said what in a group, threads of
 // a channel, and messages that Web Chat believes lost though the server has them.
+import { withoutTraps } from './clean';
 import type { Dispatch, StoreAction, StoreMiddleware } from './webchat';
 import type { Activity } from './wire';
 
@@ -65,9 +66,9 @@ export function through(talk: Talk, me: string): StoreMiddleware {
       if (type === 'DIRECT_LINE/POST_ACTIVITY') return next(withActivity(action, inThread(payload.activity, talk.thread)));
       if (!incoming.includes(type)) return next(action);
 
-      const { activity } = payload;
+      const activity = withoutTraps(payload.activity);
       const mine = activity.from?.id === me;
-      const result = next(mine ? action : withActivity(action, asTheirs(activity)));
+      const result = next(withActivity(action, mine ? activity : asTheirs(activity)));
       if (type === incoming[1]) {
         talk.take(activity);
         const clientId = activity.channelData?.clientActivityID;

@@ -1,5 +1,6 @@
 // The official Web Chat bundle: how it is loaded, and the little of it that the page uses.
 import bundle from '../../vendor/webchat.js?url';
+import { ownScript } from './trusted';
 import type { Activity } from './wire';
 
 /** Values of connectionStatus$, as the Direct Line client numbers them. */
@@ -72,7 +73,7 @@ declare global {
 export function loadWebChat(): Promise<WebChat> {
   return new Promise((resolve, reject) => {
     const script = document.createElement('script');
-    script.src = bundle;
+    script.src = ownScript(bundle);
     script.onload = () => (window.WebChat ? resolve(window.WebChat) : reject(new Error('it did not start')));
     script.onerror = () => reject(new Error('it did not load'));
     document.head.append(script);

@@ -11,6 +11,7 @@ export type Activity = {
   name?: string;
   from?: { id?: string; name?: string; role?: string };
   attachments?: { name?: string; contentType?: string; content?: { body?: { text?: string }[] } }[];
+  suggestedActions?: object;
   membersAdded?: { id?: string; name?: string }[];
   membersRemoved?: { id?: string; name?: string }[];
   channelData?: { clientActivityID?: string; headsup?: { thread?: string } };
