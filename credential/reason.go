@@ -22,7 +22,7 @@ func (e *Error) Error() string {
 	if e.Advice != "" {
 		return "credential: no token: " + e.Code + ": " + e.Advice
 	}
-	return "credential: no token: " + firstLine(e.Err.Error())
+	return "credential: no token: " + oneLine(e.Err.Error())
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -54,12 +54,18 @@ func explain(err error) *Error {
 	return &Error{Code: code, Advice: advice[code], Err: err}
 }
 
-// firstLine is short enough for a log; the others hold the whole answer.
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+// oneLine is short enough for a log; the error itself holds the whole answer. Where the first line only announces what comes,
+// as when Entra cannot be reached, the next one is taken along.
+func oneLine(s string) string {
+	s, rest, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	for strings.HasSuffix(strings.TrimSpace(s), ":") && rest != "" {
+		var next string
+		next, rest, _ = strings.Cut(strings.TrimSpace(rest), "\n")
+		s = strings.TrimSpace(s) + " " + strings.TrimSpace(next)
+	}
 	const longest = 300
 	if len(s) > longest {
 		s = s[:longest]
 	}
-	return strings.ToValidUTF8(s, "?")
+	return strings.ToValidUTF8(strings.TrimSpace(s), "?")
 }

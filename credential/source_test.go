@@ -271,3 +271,18 @@ func TestMistakesInConfigurationAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyEntraIsNotReachedIsInOneLine(t *testing.T) {
+	t.Parallel()
+	for cause, want := range map[string]string{
+		"unable to resolve an endpoint: server response error:\n dial tcp 192.0.2.1:443: connect: refused": "unable to resolve an endpoint: server response error: dial tcp 192.0.2.1:443: connect: refused",
+		"first:\n\n second:\n third\nfourth": "first: second: third",
+		"only this\nand a whole answer":      "only this",
+		"nothing follows:\n":                 "nothing follows:",
+	} {
+		err := &credential.Error{Err: errors.New(cause)}
+		if got := err.Error(); got != "credential: no token: "+want {
+			t.Errorf("%q", got)
+		}
+	}
+}

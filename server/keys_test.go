@@ -414,6 +414,9 @@ func TestWhatIsSaidOfReach(t *testing.T) {
 		"http at a private address":      {server.Config{Listen: ":80", PublicURL: "http://10.1.2.3", InsecureHTTP: true, DirectLineOnly: true}, ""},
 		"http in public all the same":    {server.Config{Listen: ":80", PublicURL: "http://bot.example.com", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
 		"http at a public address":       {server.Config{Listen: ":80", PublicURL: "http://192.88.98.7", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
+		"http at a number":               {server.Config{Listen: ":80", PublicURL: "http://2130706433", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
+		"http at a hexadecimal number":   {server.Config{Listen: ":80", PublicURL: "http://0x08080808:80", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
+		"http at a name with digits":     {server.Config{Listen: ":80", PublicURL: "http://bot2", InsecureHTTP: true, DirectLineOnly: true}, ""},
 		"nobody is let in or kept out":   {server.Config{Listen: ":3978", PublicURL: public}, "azure.app_id"},
 		"the same behind a proxy":        {server.Config{PublicURL: public}, "azure.app_id"},
 		"the same on a local port":       {server.Config{Listen: "0.0.0.0:3978", PublicURL: "http://localhost:3978"}, "azure.app_id"},
@@ -429,6 +432,18 @@ func TestWhatIsSaidOfReach(t *testing.T) {
 		wrong, ok := errors.AsType[*server.ConfigError](err)
 		if c.field == "" && err != nil || c.field != "" && (!ok || wrong.Field != c.field) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatReachesFurtherIsNamed(t *testing.T) {
+	t.Parallel()
+	for want, cfg := range map[string]server.Config{
+		"(listen :20001)":             {Listen: ":20001", PublicURL: "http://127.0.0.1:20001"},
+		"(public_url " + public + ")": {Listen: ":20001", PublicURL: public},
+	} {
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not in %v", want, err)
 		}
 	}
 }

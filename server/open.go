@@ -28,7 +28,7 @@ func (c Config) validateOpen() error {
 
 // reached is the setting by which others reach the server.
 func (c Config) reached() string {
-	if c.PublicURL != "" {
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || !loopback(u.Hostname())) {
 		return "public_url " + c.PublicURL
 	}
 	return "listen " + c.Listen
@@ -38,13 +38,17 @@ func (c Config) reached() string {
 // appendix G; RFC 8375; ICANN resolution 2024.07.29.06 for "internal").
 var privateName = regexp.MustCompile(`^[^.]+$|\.(local|internal|intranet|private|corp|home|lan|home\.arpa|test|localhost)$`)
 
+// number is an IPv4 address in a spelling that clients read as one, though it has no dots.
+var number = regexp.MustCompile(`^(0x[0-9a-f]*|[0-9]+)$`)
+
 // privateHost reports whether a host is in a network of one's own. Names are not looked up.
 func privateHost(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		addr = addr.Unmap()
 		return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
 	}
-	return privateName.MatchString(strings.ToLower(strings.TrimSuffix(host, ".")))
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return privateName.MatchString(host) && !number.MatchString(host)
 }
 
 // validateInsecure keeps what is sent in the clear within private networks.
