@@ -16,6 +16,20 @@ func (s *Server) Exposed() bool { return s.cfg.exposed() }
 // KeysRequired reports whether the HTTP API lets nobody in without a key.
 func (s *Server) KeysRequired() bool { return s.cfg.RequireKey || s.cfg.exposed() }
 
+// Doors says which ways in, beside the HTTP API, let anybody in where others can reach the server.
+type Doors struct {
+	Messages   bool // /api/messages, for channels with their tokens
+	Bots       bool // /v3/conversations, for a bot in another process with its token
+	DirectLine bool // /v3/directline, for clients with its secret or the tokens that it gives
+}
+
+// Doors says which doors are open to those who can prove who they are.
+func (s *Server) Doors() Doors {
+	return Doors{
+		Messages: s.cfg.Azure.AppID != "", Bots: s.cfg.BotURL != "" && s.cfg.BotAuth.AppID != "", DirectLine: s.cfg.DirectLineSecret != "",
+	}
+}
+
 // openKeyring says who may use the API of an app, and writes the secret for the commands on this machine.
 func (s *Server) openKeyring(appID string) (err error) {
 	s.local = access.NewLocal()

@@ -47,13 +47,24 @@ func banner(s *server.Server) string {
 // exposed is what the banner says where others can reach the server: what is on for whom, and what is off.
 func exposed(say func(...string), s *server.Server) {
 	url := s.URL()
+	line := "on    embedded Direct Line  " + url + "/v3/directline, with its secret or tokens"
+	doors := s.Doors()
+	if !doors.DirectLine {
+		line = "off   embedded Direct Line  " + url + "/v3/directline lets nobody in: directline_secret_file is not set"
+	}
+	messages := "off   messaging endpoint    " + url + "/api/messages lets nobody in: there are no channel credentials"
+	if doors.Messages {
+		messages = "on    messaging endpoint    " + url + "/api/messages, with a channel's token"
+	}
+	bots := "off   bots' side            " + url + "/v3/conversations lets nobody in"
+	if doors.Bots {
+		bots = "on    bots' side            " + url + "/v3/conversations, with the bot's token"
+	}
 	say("headsup: others can reach this server: API keys are required, and what is for development is off", "",
 		"  on    API                   "+url+"/v1/, with an API key",
 		"  on    API reference         "+url+"/docs",
 		"  on    notify endpoint       POST "+url+"/api/notify, with an API key (scope broadcast)",
-		"  on    embedded Direct Line  "+url+"/v3/directline, with its secret or tokens",
-		"  off   messaging endpoint    "+url+"/api/messages lets nobody in: there are no channel credentials",
-		"  off   bots' side            "+url+"/v3/conversations lets nobody in",
+		"  "+line, "  "+messages, "  "+bots,
 		"  off   playground, GET /api/notify")
 	monitoring(say, s)
 	say("")
