@@ -125,7 +125,9 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	_ = r.cmd.Process.Kill() // which launch waits for
 	close(stop)
 	telling.Wait()
-	<-r.ended
+	if err := <-r.ended; err == nil {
+		t.Error("it was not killed")
+	}
 	first := r.raw
 	r = launch(t, p, "--log-level", "info", "--pace", "off")
 	waitErased(p, erasures...)
