@@ -1062,7 +1062,7 @@ export interface components {
              * @description When it was written, by the store's clock, to the microsecond.
              */
             at: string;
-            /** @description More of it, without anything that somebody said. */
+            /** @description More of it, without anything that somebody said: an object. A string is what somebody has put in its place, behind the server's back. */
             detail?: unknown;
             /** @description The address that it came from; empty where there is none. */
             from: string;
