@@ -173,6 +173,7 @@ export async function seedAPI(seeds, canary, conversation) {
   }
 
   const key = await seeds.ask('create-key', { name: b('key'), scopes: ['read'] });
+  await seeds.ask('create-key', { name: b('bound key'), scopes: ['read'], tenant: brief('tenant') }, { either: true });
   const url = `https://hooks.example/?a='-pwned('webhook')-'`;
   seeds.marks.add('webhook');
   const webhook = await seeds.ask('create-webhook', { url, description: brief('webhook'), events: ['notification.failed'] });
