@@ -70,7 +70,7 @@ func Decode(data []byte) (*Activity, error) {
 // DecodeLimits reads one activity that came from outside. The body must be exactly one JSON object with a non-empty
 // type. Refused are bodies beyond the limits, duplicate member names at any level, other spellings by case of members
 // that say who, where or what (such as "ServiceUrl"), known members of the wrong JSON type, and strings that are no
-// valid Unicode or contain NUL. A null member counts as absent, callerId is dropped, malformed entities and semantic
+// valid Unicode or contain NUL, and attachments whose data: URI cannot be read. A null member counts as absent, callerId is dropped, malformed entities and semantic
 // actions are ignored (A2105, A3133), everything unknown is kept. The error is a *DecodeError.
 //
 // The activity does not share memory with data.
@@ -84,6 +84,9 @@ func DecodeLimits(data []byte, limits Limits) (*Activity, error) {
 	}
 	a.dropNulls()
 	a.dropMalformed()
+	if err := a.checkData(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 

@@ -36,9 +36,8 @@ func ReadReference(data []byte) (Reference, error) {
 // ResumptionCookie of Bot Builder 3 for C# in its JSON form, or a row of the ConversationStarter sample. Otherwise it is
 // as [ReadReference].
 func ReadAddress(data []byte) (Reference, error) {
-	var packed string
-	if json.Unmarshal(data, &packed) == nil && strings.HasPrefix(packed, "H4sI") {
-		return Reference{}, &DecodeError{Reason: "is a compressed .NET object, which nobody should unpack; give the cookie as JSON"}
+	if packed(data) {
+		return Reference{}, errPacked()
 	}
 	o, err := foreign(data)
 	if err != nil {
@@ -55,6 +54,17 @@ func ReadAddress(data []byte) (Reference, error) {
 	}
 	delete(o, "useAuth")
 	return o.reference()
+}
+
+// packed recognises a compressed .NET object by how base64 of gzip begins.
+func packed(data []byte) bool {
+	var text string
+	return json.Unmarshal(data, &text) == nil && strings.HasPrefix(text, "H4sI")
+}
+
+// errPacked is why a compressed .NET object is not read: to unpack one runs what its writer chose.
+func errPacked() error {
+	return &DecodeError{Reason: "is a compressed .NET object, which nobody should unpack; give the cookie as JSON"}
 }
 
 // foreignObject is a JSON object that somebody else's program wrote, on its way to ours.

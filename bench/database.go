@@ -82,14 +82,35 @@ const ticksPerSecond = 100
 // databaseTime is how much the processes of the database have used, those that have ended included; 0 if they are not
 // known. server is the id of their parent.
 func databaseTime(server int) time.Duration {
+	var ticks int64
+	for _, f := range databaseStats(server) {
+		for _, field := range f[11:15] {
+			n, _ := strconv.ParseInt(field, 10, 64)
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond
+}
+
+// databaseProcesses are the ids of the database's processes, as far as they are known.
+func databaseProcesses(server int) (list []int) {
+	for pid := range databaseStats(server) {
+		list = append(list, pid)
+	}
+	return list
+}
+
+// databaseStats are what /proc tells of each of these processes: state, parent, …, and from the eleventh on utime, stime,
+// cutime and cstime.
+func databaseStats(server int) map[int][]string {
 	if server == 0 {
-		return 0
+		return nil
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0
+		return nil
 	}
-	var ticks int64
+	stats := make(map[int][]string)
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -99,15 +120,11 @@ func databaseTime(server int) time.Duration {
 		if err != nil {
 			continue // it has ended
 		}
-		// The name, in parentheses, may hold anything. After it: state, parent, …, utime, stime, cutime, cstime.
+		// The name, in parentheses, may hold anything.
 		f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
-		if len(f) < 15 || pid != server && f[1] != strconv.Itoa(server) {
-			continue
-		}
-		for _, field := range f[11:15] {
-			n, _ := strconv.ParseInt(field, 10, 64)
-			ticks += n
+		if len(f) >= 15 && (pid == server || f[1] == strconv.Itoa(server)) {
+			stats[pid] = f
 		}
 	}
-	return time.Duration(ticks) * time.Second / ticksPerSecond
+	return stats
 }

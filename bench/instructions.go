@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+)
 
 // instructions are how many thousands each delivery took, in user mode and in the kernel.
 type instructions struct{ user, kernel float64 }
@@ -13,14 +16,14 @@ func (i instructions) String() string {
 	return fmt.Sprintf(", %.0f+%.0f thousand instructions", i.user, i.kernel)
 }
 
-// counting returns what begins to count the instructions of a process for n deliveries, and then ends it, if that was asked
+// counting returns what begins to count the instructions of processes for n deliveries, and then ends it, if that was asked
 // for.
-func (o options) counting(pid int) func(n int) (count func() instructions, err error) {
+func (o options) counting(processes func() []int) func(n int) (count func() instructions, err error) {
 	if !o.instructions {
 		return func(int) (func() instructions, error) { return func() instructions { return instructions{} }, nil }
 	}
 	return func(n int) (func() instructions, error) {
-		c, err := countInstructions(pid)
+		c, err := countInstructions(processes()...)
 		if err != nil {
 			return nil, err
 		}
@@ -30,3 +33,6 @@ func (o options) counting(pid int) func(n int) (count func() instructions, err e
 		}, nil
 	}
 }
+
+// this is the process that asks, alone.
+func this() []int { return []int{os.Getpid()} }

@@ -11,18 +11,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// counter counts the instructions of a process, in user mode and in the kernel (perf_event_open(2)).
+// counter counts the instructions of processes, in user mode and in the kernel (perf_event_open(2)).
 type counter struct {
-	user, kernel []int // descriptors, one for each thread that the process had; those that it makes later are counted there
+	user, kernel []int // descriptors, one for each thread that they had; those that are made later are counted there
 }
 
-// countInstructions begins to count those of a process, threads that it makes from now on included.
-func countInstructions(pid int) (*counter, error) {
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return nil, err
-	}
+// countInstructions begins to count those of processes, threads and processes that they make from now on included.
+func countInstructions(processes ...int) (*counter, error) {
 	c := &counter{}
+	for _, pid := range processes {
+		if err := c.count(pid); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *counter) count(pid int) error {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	switch {
+	case errors.Is(err, os.ErrNotExist): // it has ended
+		return nil
+	case err != nil:
+		return err
+	}
 	for _, t := range threads {
 		id, err := strconv.Atoi(t.Name())
 		if err != nil {
@@ -40,13 +52,13 @@ func countInstructions(pid int) (*counter, error) {
 			switch {
 			case errors.Is(err, unix.ESRCH): // it has ended
 			case err != nil:
-				return nil, fmt.Errorf("count instructions: %w", err)
+				return fmt.Errorf("count instructions: %w", err)
 			default:
 				*mode.to = append(*mode.to, fd)
 			}
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // end returns how many there were.

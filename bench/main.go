@@ -33,6 +33,8 @@ type options struct {
 	deliveries, conversations, pairs, singles int
 	connections, slots                        int
 	pending, waiting, inFlight                int
+	person                                    int
+	references                                int
 	profile                                   string
 	database                                  string // the URL of a PostgreSQL; empty for SQLite
 	server                                    int    // its process id, if that is known
@@ -57,7 +59,9 @@ var measurements = []measurement{
 	{"timers", "how late timers fire: idle, with many pending, and when very many are due at once", true, timers},
 	{"waiting", "drain rate with few and with very many rows waiting", true, crowded},
 	{"pinned", "deliveries/s while accepting, before and while somebody else's transaction stays open in PostgreSQL", false, pinned},
+	{"book", "the reference book with a million entries: look-ups by each key, what noting adds to a turn, walks, memory, disk", false, references},
 	{"large", "a notification to very many: how long a look and a cancellation take, and the memory", false, large},
+	{"erase", "somebody who was told very much: how long an export and an erasure take, and what others wait meanwhile", false, erase},
 	{"turns", "turns/s of a bot with state, as ratios to a handler without any and to the classic SDK's echo bot", true, turns},
 	{"peers", "the same with the official JavaScript SDK, in a loop over its references", true, peers},
 }
@@ -74,7 +78,9 @@ func main() {
 	flag.IntVar(&o.slots, "slots", 256, "slots of the engine, as it has by itself; the slow channel has -in-flight")
 	flag.IntVar(&o.pending, "pending", 1_000_000, "pending timers")
 	flag.IntVar(&o.waiting, "waiting", 1_000_000, "the most rows that wait; 5000000 takes some minutes more, and 3 GB of disk")
+	flag.IntVar(&o.references, "references", 1_000_000, "references in the book that is measured by itself")
 	flag.IntVar(&o.inFlight, "in-flight", 4_000, "attempts at once on the slow channel")
+	flag.IntVar(&o.person, "person", 100_000, "deliveries to the person who is erased")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of what is measured to this file, with a number after it")
 	flag.BoolVar(&o.instructions, "instructions", false, "count instructions in drain, deliver and accept (on Linux, where the machine lets us: as root, or with a low kernel.perf_event_paranoid)")
 	flag.StringVar(&o.database, "database", "", "measure PostgreSQL: the URL of one whose role may make databases, or \"temporary\" to start one")

@@ -40,7 +40,8 @@ type pipeline struct {
 	next      atomic.Int64 // the next that is told something
 	delivered int64        // as the store had counted last
 	profiled  func() (stop func(), err error)
-	counted   func(n int) (count func() instructions, err error)
+	// counted counts what this process does, countedThere what the database does.
+	counted, countedThere func(n int) (count func() instructions, err error)
 
 	engine *proactive.Engine
 	cancel context.CancelFunc
@@ -56,7 +57,9 @@ type store interface {
 }
 
 func newPipeline(ctx context.Context, o options, s *sinkProcess) (p *pipeline, err error) {
-	p = &pipeline{sink: s, slots: o.slots, server: o.server, profiled: o.profiled, counted: o.counting(os.Getpid())}
+	p = &pipeline{
+		sink: s, slots: o.slots, server: o.server, profiled: o.profiled, counted: o.counting(this), countedThere: o.counting(func() []int { return databaseProcesses(o.server) }),
+	}
 	if p.place, err = o.place(ctx); err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func accepts(ctx context.Context, o options) error {
 	}
 	defer h.stop()
 	fmt.Printf("  %d clients, texts of %d bytes, one or %d in a request; synced before the answer, delivered later\n", clients, len(text(0)), atOnce)
-	count := o.counting(h.pid)
+	count := o.counting(func() []int { return []int{h.pid} })
 	rates := make([][]float64, 3)
 	for range o.pairs {
 		for k, m := range []struct {

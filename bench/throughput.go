@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -42,7 +41,7 @@ func whileAccepting(ctx context.Context, o options) error {
 type rate struct {
 	perSecond      float64
 	each, database time.Duration
-	counted        instructions
+	counted, there instructions
 }
 
 // andDatabase tells what the database has used, if that is known.
@@ -50,7 +49,7 @@ func (r rate) andDatabase() string {
 	if r.database == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" and %v in the database", r.database.Round(100*time.Nanosecond))
+	return fmt.Sprintf(" and %v in the database%s", r.database.Round(100*time.Nanosecond), r.there)
 }
 
 // pairs measures the pipeline and Go's HTTP client alone in turns.
@@ -86,7 +85,7 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *pipeli
 		ratios = append(ratios, got.perSecond/alone.perSecond)
 		costs = append(costs, float64(got.each)/float64(alone.each))
 		fmt.Printf("  %6.0f/s (%v of processor time each%s%s), HTTP client alone %6.0f/s (%v%s), ratio %.2f\n", got.perSecond,
-			got.each.Round(100*time.Nanosecond), got.andDatabase(), got.counted, alone.perSecond, alone.each.Round(100*time.Nanosecond),
+			got.each.Round(100*time.Nanosecond), got.counted, got.andDatabase(), alone.perSecond, alone.each.Round(100*time.Nanosecond),
 			alone.counted, got.perSecond/alone.perSecond)
 	}
 	fmt.Printf("  median ratio %.2f; processor time %.1f times that of the HTTP client\n", median(ratios), median(costs))
@@ -101,6 +100,10 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 	}
 	defer stop()
 	count, err := p.counted(n)
+	if err != nil {
+		return rate{}, err
+	}
+	countThere, err := p.countedThere(n)
 	if err != nil {
 		return rate{}, err
 	}
@@ -121,7 +124,7 @@ func (p *pipeline) timed(ctx context.Context, n int, begin func() error) (rate, 
 			took := time.Since(start)
 			each := time.Duration(n)
 			return rate{
-				float64(n) / took.Seconds(), (processorTime() - used) / each, (databaseTime(p.server) - usedThere) / each, count(),
+				float64(n) / took.Seconds(), (processorTime() - used) / each, (databaseTime(p.server) - usedThere) / each, count(), countThere(),
 			}, nil
 		}
 		time.Sleep(time.Millisecond)
@@ -136,7 +139,7 @@ func baseline(ctx context.Context, o options, s *sinkProcess) (rate, error) {
 	if err := s.reset(ctx); err != nil {
 		return rate{}, err
 	}
-	count, err := o.counting(os.Getpid())(o.deliveries)
+	count, err := o.counting(this)(o.deliveries)
 	if err != nil {
 		return rate{}, err
 	}

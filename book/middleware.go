@@ -1,8 +1,11 @@
 package book
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -11,7 +14,8 @@ import (
 )
 
 // Middleware notes where every turn's conversation can be continued, before the handler runs, so that it is known even
-// if the turn fails. Conversations that the bot is removed from are struck out after the handler.
+// if the turn fails, and what events tell of it, its team and its people. Conversations that the bot is removed from are struck
+// out after the handler.
 func Middleware(store Store, now func() time.Time) headsup.Middleware {
 	return func(next headsup.Handler) headsup.Handler {
 		return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
@@ -19,62 +23,78 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 			if t.Proactive() && a.Name != activity.EventCreateConversation {
 				return next.HandleTurn(ctx, t)
 			}
-			if cause, gone := farewell(a); gone {
+			seen := seen{store: store, key: t.Key(), at: now()}
+			teams := readTeams(a)
+			seen.said = said(a, seen.at)
+			h := happens(a, teams, seen.said)
+			if h.unseen {
 				err := next.HandleTurn(ctx, t)
-				if strike := store.StrikeOut(ctx, t.Key(), ReachUninstalled, cause, now()); strike != nil {
-					return fmt.Errorf("strike out of the book: %w", strike)
-				}
-				return err
+				return errors.Join(err, seen.change(ctx, h.changes))
 			}
-			if _, err := store.Sight(ctx, sighting(t, now())); err != nil {
+			if _, err := store.Sight(ctx, seen.sighting(t, teams.place, h)); err != nil {
 				return fmt.Errorf("note in the book: %w", err)
+			}
+			if err := seen.change(ctx, h.changes); err != nil {
+				return err
 			}
 			return next.HandleTurn(ctx, t)
 		})
 	}
 }
 
-// farewell reports whether an activity says that the bot cannot write to its conversation any more.
-func farewell(a *activity.Activity) (cause string, gone bool) {
-	switch a.Type {
-	case activity.TypeInstallationUpdate:
-		// Teams also sends "remove-upgrade", which an "add-upgrade" follows.
-		return "uninstalled", a.Action == activity.UpdateRemove
-	case activity.TypeContactRelationUpdate:
-		return "contact_removed", a.Action == activity.UpdateRemove
-	case activity.TypeConversationUpdate:
-		for _, m := range a.MembersRemoved {
-			if a.Recipient != nil && m.ID == a.Recipient.ID {
-				return "bot_removed", true
-			}
+// seen is a turn's activity on its way into the book.
+type seen struct {
+	store    Store
+	key      headsup.ConversationKey
+	at, said time.Time
+}
+
+// said is when an activity happened, as its channel tells it. That cannot be in the future.
+func said(a *activity.Activity, now time.Time) time.Time {
+	if at := a.Timestamp.Time(); !at.IsZero() && at.Before(now) {
+		return at
+	}
+	return now
+}
+
+func (s seen) change(ctx context.Context, changes []Change) error {
+	for _, c := range changes {
+		c.Key, c.At = s.key, s.at
+		if _, err := s.store.Change(ctx, c); err != nil {
+			return fmt.Errorf("change the book: %w", err)
 		}
 	}
-	return "", false
+	return nil
 }
 
 // sighting is what a turn's activity tells of its conversation.
-func sighting(t *headsup.Turn, now time.Time) Sighting {
+func (s seen) sighting(t *headsup.Turn, place Place, h happening) Sighting {
 	a, ref := t.Activity(), t.Reference()
 	ref.ActivityID = ""
 	if ref.User != nil && (ref.User.ID == "" || ref.Bot != nil && ref.User.ID == ref.Bot.ID) {
 		ref.User = nil
 	}
-	s := Sighting{Key: t.Key(), Reference: ref, Kind: KindOf(ref.Conversation), At: now}
+	told := Sighting{
+		Key: s.key, Reference: ref, Kind: KindOf(ref.Conversation), Place: place, People: h.people, Installed: h.installed, At: s.at, SaidAt: s.said,
+	}
+	if place.Meeting != "" && told.Kind != KindPersonal {
+		told.Kind = KindMeeting
+	}
 	for _, m := range a.MembersAdded {
 		if ref.Bot == nil || m.ID != ref.Bot.ID {
-			s.People = append(s.People, m)
+			told.People = append(told.People, m)
 		}
 	}
-	s.Source, s.VerifiedAt = source(t.Identity(), now)
-	s.TimeZone = a.LocalTimezone
-	if s.TimeZone == "" {
-		for _, e := range a.Entities {
-			if info, ok := e.ClientInfo(); ok {
-				s.TimeZone = info.Timezone
-			}
+	told.Source, told.VerifiedAt = source(t.Identity(), s.at)
+	told.TimeZone = a.LocalTimezone
+	for _, e := range a.Entities {
+		if info, ok := e.ClientInfo(); ok {
+			told.TimeZone = cmp.Or(told.TimeZone, info.Timezone)
+			told.Country = info.Country
+			told.Reference.Locale = cmp.Or(ref.Locale, info.Locale)
 		}
 	}
-	return s
+	return told
 }
 
 // source tells how a service URL was learnt, and since when it is vouched for.
@@ -94,12 +114,17 @@ func source(id auth.Identity, now time.Time) (Source, time.Time) {
 	return SourceDev, time.Time{}
 }
 
+// meetingPrefix begins the ids of meetings' chats in Microsoft Teams.
+const meetingPrefix = "19:meeting_"
+
 // KindOf reads the conversation type that Teams sends; other channels only tell groups, if anything. It is empty when the
 // account does not tell.
 func KindOf(c activity.ConversationAccount) Kind {
 	switch {
 	case c.ConversationType == activity.ConversationChannel:
 		return KindChannel
+	case strings.HasPrefix(string(c.ID), meetingPrefix) && c.ConversationType == activity.ConversationGroupChat:
+		return KindMeeting
 	case c.ConversationType == activity.ConversationGroupChat, c.Group():
 		return KindGroup
 	case c.ConversationType == "" && c.IsGroup == nil:

@@ -238,7 +238,7 @@ type Outcome struct {
 type Replay struct {
 	At time.Time
 	// Forbidden: the conversations of those that are replayed, and of no others, are tried once more if the channel has
-	// forbidden them: in the same step, what was [book.ReachBlocked] becomes active, with [ReasonReplayed] as its cause.
+	// forbidden them: in the same step, what is [book.Conversation.Forbidden] becomes active, with [ReasonReplayed] as its cause.
 	Forbidden bool
 }
 

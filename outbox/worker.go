@@ -116,10 +116,13 @@ func (c WorkerConfig) validate() error {
 // Worker claims deliveries and attempts them. It never claims more than it can attempt at once, so what is claimed is
 // being sent. Safe for concurrent use.
 type Worker struct {
-	cfg    WorkerConfig
-	free   chan struct{} // one token per free slot
-	tracer trace.Tracer
-	traces bool
+	cfg  WorkerConfig
+	free chan struct{} // one token per free slot
+	// several is signalled when so many slots are free that a claim is worth while.
+	several  chan struct{}
+	claimsAt int
+	tracer   trace.Tracer
+	traces   bool
 
 	mu      sync.Mutex
 	running map[DeliveryID]running // guarded by mu
@@ -156,7 +159,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		return nil, fmt.Errorf("outbox: worker: %w", err)
 	}
 	w := &Worker{
-		cfg: cfg, free: make(chan struct{}, cfg.Slots),
+		cfg: cfg, free: make(chan struct{}, cfg.Slots), several: make(chan struct{}, 1), claimsAt: claimsAt(cfg),
 		running: make(map[DeliveryID]running), handed: make(chan claimed, cfg.Slots),
 		recorder: recorderOf(cfg.Store), unrecorded: make(chan struct{}, min(cfg.Slots, mostUnrecorded)),
 	}
@@ -178,7 +181,15 @@ func (w *Worker) Reserve() bool {
 }
 
 // Cancel gives a reserved slot back.
-func (w *Worker) Cancel() { w.free <- struct{}{} }
+func (w *Worker) Cancel() {
+	w.free <- struct{}{}
+	if w.claimsAt > 0 && len(w.free) >= w.claimsAt {
+		select {
+		case w.several <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // Hand starts an attempt in a reserved slot. It is the worker's from then on.
 func (w *Worker) Hand(a *Attempt) { w.handed <- claimed{a, time.Now()} }
@@ -260,12 +271,56 @@ func (w *Worker) claim(ctx context.Context, start func(claimed)) {
 // until its lease runs out.
 const poll = 5 * time.Second
 
-// fill claims for one slot that is taken and all that are free, and reports whether there may be more.
-func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(claimed)) (more bool) {
-	n := 1
-	for n < w.cfg.Slots && w.Reserve() {
+// Gatherer is a [Store] for which a claim costs about the same for one delivery and for many.
+type Gatherer interface {
+	// ClaimAtLeast is for how many slots a claim is worth while. While fewer are free, and most are in use, a worker waits
+	// with its claim, for a moment, in which those who accept may take slots, too: what is handed out as it is accepted
+	// needs no claim.
+	ClaimAtLeast() int
+}
+
+// claimPatience is how long a worker waits.
+const claimPatience = 3 * time.Millisecond
+
+// claimsAt is how many slots a claim waits for, besides the first.
+func claimsAt(cfg WorkerConfig) int {
+	if g, ok := cfg.Store.(Gatherer); ok {
+		return min(cfg.Slots/4, g.ClaimAtLeast())
+	}
+	return 0
+}
+
+// gather takes the slots that are free for a claim, besides one that is taken, and starts what is handed in meanwhile.
+func (w *Worker) gather(ctx context.Context, start func(claimed)) (n int) {
+	select {
+	case <-w.several: // it was said of earlier ones
+	default:
+	}
+	if len(w.free) < w.claimsAt {
+		patience := time.NewTimer(claimPatience)
+		defer patience.Stop()
+		for waits := true; waits; {
+			select {
+			case a := <-w.handed:
+				start(a)
+			case <-w.several:
+				waits = false
+			case <-patience.C:
+				waits = false
+			case <-ctx.Done():
+				waits = false
+			}
+		}
+	}
+	for n = 1; n < w.cfg.Slots && w.Reserve(); {
 		n++
 	}
+	return n
+}
+
+// fill claims for one slot that is taken and all that are free, and reports whether there may be more.
+func (w *Worker) fill(ctx context.Context, due *time.Timer, start func(claimed)) (more bool) {
+	n := w.gather(ctx, start)
 	since := time.Now()
 	found, err := w.cfg.Store.Claim(ctx, n, w.cfg.Now())
 	for range n - len(found.Attempts) {

@@ -17,8 +17,9 @@ import (
 //	slack=off                     a channel is not limited
 //	msteams.per_tenant=30/1s      a channel's windows, several with a plus: 7/1s+60/30s
 //	msteams.reserve=5             what deliveries leave to replies
+//	slack.first_contact=never     whom the bot may write to who has never written to it
 //
-// The names are per_conversation, per_tenant, per_bot, reserve, conversation_reserve and reply_within. The error tells
+// The names are per_conversation, per_tenant, per_bot, reserve, conversation_reserve, reply_within and first_contact. The error tells
 // everything that is wrong, joined.
 func ParseProfiles(words []string) (Profiles, error) {
 	all := Published()
@@ -70,7 +71,8 @@ var fields = map[string]func(*Profile, string) error{
 		p.ConversationReserve, err = parseCount(v)
 		return err
 	},
-	"reply_within": func(p *Profile, v string) (err error) { p.ReplyWithin, err = time.ParseDuration(v); return err },
+	"first_contact": func(p *Profile, v string) (err error) { p.FirstContact, err = parseFirstContact(v); return err },
+	"reply_within":  func(p *Profile, v string) (err error) { p.ReplyWithin, err = time.ParseDuration(v); return err },
 }
 
 func fieldNames() []string { return slices.Sorted(maps.Keys(fields)) }

@@ -23,10 +23,12 @@ func Published() Profiles {
 			},
 			PerTenant: []Window{{50, time.Second}},
 			Reserve:   3, ConversationReserve: 2,
+			// Microsoft, "Send proactive messages": the app must be installed for the person, in the team or in the chat.
+			FirstContact: FirstContactInstalled,
 		},
 		// Slack, "Rate limits": one message per second in a channel. There is a limit for a whole workspace too, of which
 		// no figure is published: it is met by pausing when it is hit.
-		"slack": {PerConversation: []Window{{1, time.Second}}},
+		"slack": {PerConversation: []Window{{1, time.Second}}, FirstContact: FirstContactRoster},
 		// Telegram, "Bots FAQ" (My bot is hitting limits): one message per second in a chat, 20 per minute in a group, and
 		// about 30 per second in all. Whether a chat is a group its id does not tell to everybody, so that all are taken
 		// for one.
@@ -34,16 +36,17 @@ func Published() Profiles {
 			PerConversation: []Window{{1, time.Second}, {20, time.Minute}},
 			PerBot:          []Window{{30, time.Second}},
 			Reserve:         2,
+			FirstContact:    FirstContactNever,
 		},
 		// Microsoft, "Exchange Online limits" (Sending limits): 30 messages per minute and 10,000 recipients per day from
 		// one mailbox, which is what a bot's e-mail channel sends from.
 		"email": {
 			PerBot:  []Window{{30, time.Minute}, {10_000, 24 * time.Hour}},
-			Reserve: 1, ReplyWithin: 5 * time.Second,
+			Reserve: 1, ReplyWithin: 5 * time.Second, FirstContact: FirstContactFree,
 		},
 		// Twilio, "30001: Queue overflow": a long code sends one message segment per second. What more is sent waits at
 		// Twilio, for up to ten hours, where it cannot be taken back any more.
-		"sms": {PerBot: []Window{{1, time.Second}}},
+		"sms": {PerBot: []Window{{1, time.Second}}, FirstContact: FirstContactFree},
 	}
 }
 

@@ -95,6 +95,10 @@ type Profile struct {
 	// when another will be free within that time. Longer makes more of the limit usable for deliveries. Zero means
 	// [DefaultReplyWithin].
 	ReplyWithin time.Duration
+
+	// FirstContact says whom the bot may write to who has never written to it. It is no window, and holds where nothing
+	// is limited, too. Empty is the published one's, or never.
+	FirstContact FirstContact
 }
 
 // DefaultReplyWithin is the ReplyWithin of a profile that has none.

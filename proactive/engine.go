@@ -23,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/schedule"
 )
 
@@ -47,6 +48,13 @@ type Config struct {
 	// Proven has deliveries fail whose service URL nobody has named but an unauthenticated caller in development mode
 	// ([book.SourceDev]). It is for a bot with credentials, whose tokens would go there.
 	Proven bool
+
+	// MayCall says which service URLs are called at all; others are not imported. Nil means all.
+	MayCall func(serviceURL string) bool
+
+	// Profiles say whom the bot may write to who has never written to it; see [pace.Profiles.FirstContact]. Nil are the
+	// published ones.
+	Profiles pace.Profiles
 
 	// Slots is how many deliveries are attempted at once. Zero means 256.
 	Slots int
@@ -157,6 +165,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { e.spreadAll(ctx) })
 	beside.Go(func() { e.retain(ctx) })
+	beside.Go(func() { e.reopen(ctx) })
 	beside.Go(func() { _ = e.runner.Run(ctx) }) // it is never an error
 	defer beside.Wait()
 	return e.worker.Run(ctx)

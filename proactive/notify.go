@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -73,15 +74,18 @@ type Accepted struct {
 // Notify accepts a notification. It is stored durably when Notify returns, and will be delivered as long as some engine
 // runs on the store. A notification that is wrong gives a [*FieldError]; a target that nobody answers to [ErrNoTarget].
 func (e *Engine) Notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
-	accepted, err := e.notify(ctx, n)
-	if errors.Is(err, book.ErrNotFound) { // one was forgotten after the target was looked up
-		accepted, err = e.notify(ctx, n)
+	accepted, err := e.notify(ctx, n, e.remembered)
+	if errors.Is(err, book.ErrNotFound) { // one was forgotten after the target was looked up, or remembered
+		accepted, err = e.notify(ctx, n, e.resolve)
 	}
 	return accepted, err
 }
 
-func (e *Engine) notify(ctx context.Context, n headsup.Notification) (Accepted, error) {
-	sub, to, err := e.addressed(ctx, n)
+// resolver finds the conversations of a target.
+type resolver func(context.Context, headsup.Target) ([]book.Conversation, error)
+
+func (e *Engine) notify(ctx context.Context, n headsup.Notification, find resolver) (Accepted, error) {
+	sub, to, err := e.addressed(ctx, n, find)
 	if err != nil {
 		if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
 			return Accepted{ID: id, Replayed: found}, keyErr
@@ -148,12 +152,14 @@ func (e *Engine) earlier(ctx context.Context, m outbox.Message) (id headsup.Noti
 // submission checks a notification and makes it what the outbox stores. When it is the time or the book that is against
 // it, the submission's message is returned all the same: it may be a repeat of one that was accepted.
 func (e *Engine) submission(ctx context.Context, n headsup.Notification) (outbox.Submission, error) {
-	sub, _, err := e.addressed(ctx, n)
+	sub, _, err := e.addressed(ctx, n, e.resolve)
 	return sub, err
 }
 
 // addressed is submission that also tells the conversations of the deliveries.
-func (e *Engine) addressed(ctx context.Context, n headsup.Notification) (outbox.Submission, []book.Conversation, error) {
+func (e *Engine) addressed(
+	ctx context.Context, n headsup.Notification, find resolver,
+) (outbox.Submission, []book.Conversation, error) {
 	sub, due, err := e.draft(ctx, n)
 	if err != nil {
 		return sub, nil, err
@@ -164,7 +170,7 @@ func (e *Engine) addressed(ctx context.Context, n headsup.Notification) (outbox.
 	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
 		return sub, nil, err
 	}
-	conversations, err := e.resolve(ctx, n.To)
+	conversations, err := find(ctx, n.To)
 	if err != nil {
 		return sub, nil, err
 	}
@@ -248,6 +254,7 @@ func targets(to headsup.Target) int {
 	set := 0
 	for _, given := range []bool{
 		to.Reference != nil, to.Conversation != "", to.User != "", to.ExternalID != "", to.Tag != "", to.Everyone,
+		to.ObjectID != "", to.UPN != "", to.Email != "",
 	} {
 		if given {
 			set++
@@ -437,11 +444,15 @@ func describe(to headsup.Target) (string, error) {
 		Conversation activity.ConversationID `json:"conversation,omitzero"`
 		User         activity.AccountID      `json:"user,omitzero"`
 		ExternalID   string                  `json:"external_id,omitzero"`
+		ObjectID     string                  `json:"object_id,omitzero"`
+		UPN          string                  `json:"upn,omitzero"`
+		Email        string                  `json:"email,omitzero"`
 		Tag          string                  `json:"tag,omitzero"`
 		Everyone     bool                    `json:"everyone,omitzero"`
 	}
 	d.Conversation, d.User, d.Everyone = to.Conversation, to.User, to.Everyone
 	d.ExternalID, d.Tag = to.ExternalID, to.Tag
+	d.ObjectID, d.UPN, d.Email = to.ObjectID, to.UPN, to.Email
 	if to.Reference != nil {
 		d.Conversation = to.Reference.Conversation.ID
 	}
@@ -458,7 +469,7 @@ func describeConversation(to headsup.Target) (string, bool) {
 	if to.Reference != nil {
 		id = to.Reference.Conversation.ID
 	}
-	if id == "" || to.User != "" || to.ExternalID != "" || to.Tag != "" || to.Everyone {
+	if id == "" || to.User != "" || to.ExternalID != "" || to.ObjectID != "" || to.UPN != "" || to.Email != "" || to.Tag != "" || to.Everyone {
 		return "", false
 	}
 	raw, err := jsontext.AppendQuote([]byte(`{"conversation":`), id)
@@ -473,13 +484,14 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 		return []book.Conversation{c}, err
 	case to.Conversation != "":
 		found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, to.Conversation)
-		return first(found, err, func(book.Conversation) bool { return true })
+		return e.first(to, found, err, func(book.Conversation) bool { return true })
 	case to.User != "":
 		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
-		return first(found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
-	case to.ExternalID != "":
-		found, err := e.cfg.Store.ConversationsByExternalID(ctx, e.cfg.AppID, to.ExternalID)
-		return first(found, err, func(book.Conversation) bool { return true })
+		return e.first(to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
+	}
+	if k := keyOfPerson(to); k != (book.PersonKey{}) {
+		found, err := e.cfg.Store.ConversationsOf(ctx, e.cfg.AppID, k)
+		return e.first(to, found, err, func(book.Conversation) bool { return true })
 	}
 	filter, _ := filterOf(to)
 	found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, filter, 0, namedAtOnce)
@@ -494,17 +506,41 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 	return found, nil
 }
 
+// keyOfPerson is by what a target names a human, wherever they are; none for other targets.
+func keyOfPerson(to headsup.Target) book.PersonKey {
+	return book.PersonKey{ExternalID: to.ExternalID, ObjectID: to.ObjectID, UPN: to.UPN, Email: to.Email}
+}
+
+// remembered is resolve that may trust the store's memory for where the conversation of a reference is in the book: if it is
+// there no more, nothing is accepted.
+func (e *Engine) remembered(ctx context.Context, to headsup.Target) ([]book.Conversation, error) {
+	if s, ok := e.cfg.Store.(book.Recaller); ok && to.Reference != nil && to.Reference.Validate() == nil {
+		key := headsup.KeyOf(e.cfg.AppID, *to.Reference)
+		if row, ok := s.Recall(key); ok {
+			return []book.Conversation{{Row: row, Key: key}}, nil
+		}
+	}
+	return e.resolve(ctx, to)
+}
+
 // first picks the first of found that can be written to and fits.
-func first(found []book.Conversation, err error, fits func(book.Conversation) bool) ([]book.Conversation, error) {
+func (e *Engine) first(
+	to headsup.Target, found []book.Conversation, err error, fits func(book.Conversation) bool,
+) ([]book.Conversation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proactive: look in the book: %w", err)
 	}
+	now, closed := e.cfg.Now(), error(nil)
 	for _, c := range found {
-		if c.Reach == book.ReachActive && fits(c) {
+		switch {
+		case !fits(c):
+		case c.Reachable(now):
 			return []book.Conversation{c}, nil
+		case closed == nil:
+			closed = &NoTargetError{Channel: c.Key.Channel, Standing: book.Standing{Reach: c.Reach, Cause: c.Cause, At: c.ReachAt, Until: c.Until}}
 		}
 	}
-	return nil, ErrNoTarget
+	return nil, cmp.Or(closed, e.stranger(to), ErrNoTarget)
 }
 
 // known returns the book's entry for a reference, which it makes if the caller is the first to know of it.

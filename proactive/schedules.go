@@ -449,6 +449,9 @@ type templateTarget struct {
 	Conversation activity.ConversationID `json:"conversation,omitzero"`
 	User         activity.AccountID      `json:"user,omitzero"`
 	ExternalID   string                  `json:"external_id,omitzero"`
+	ObjectID     string                  `json:"object_id,omitzero"`
+	UPN          string                  `json:"upn,omitzero"`
+	Email        string                  `json:"email,omitzero"`
 	Tag          string                  `json:"tag,omitzero"`
 	Everyone     bool                    `json:"everyone,omitzero"`
 }
@@ -485,7 +488,7 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 		}
 	}
 	t := template{
-		To:   templateTarget{n.To.Reference, n.To.Conversation, n.To.User, n.To.ExternalID, n.To.Tag, n.To.Everyone},
+		To:   templateTarget(n.To),
 		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Summary: n.Summary, Lane: n.Lane, OnUnknown: n.OnUnknown,
 		Conversation: n.Window, Topic: n.Topic, CollapseKey: n.CollapseKey, Handler: n.Handler, Locale: n.Locale, Value: n.Value,
 		ExpiresIn: expiresIn.Milliseconds(),
@@ -517,10 +520,7 @@ func readSchedule(s schedule.Schedule) (Schedule, error) {
 	out := Schedule{
 		Schedule: s, ExpiresIn: time.Duration(t.ExpiresIn) * time.Millisecond,
 		Notification: headsup.Notification{
-			To: headsup.Target{
-				Reference: t.To.Reference, Conversation: t.To.Conversation, User: t.To.User, ExternalID: t.To.ExternalID,
-				Tag: t.To.Tag, Everyone: t.To.Everyone,
-			},
+			To:   headsup.Target(t.To),
 			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
 			Window: t.Conversation, Topic: t.Topic, CollapseKey: t.CollapseKey, Handler: t.Handler, Locale: t.Locale, Value: t.Value,
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // sender is the engine as its worker sees it.
@@ -24,19 +26,47 @@ func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 	id, err := s.deliver(ctx, at)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()
-		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, book.ReachBlocked, failure.Reason, now); strike != nil {
+		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, standing(failure, now)); strike != nil {
 			s.cfg.Logger.WarnContext(ctx, "conversation not struck out", "delivery_id", int64(at.Delivery), "error", strike.Error())
 		}
 	}
 	return id, err
 }
 
+// disabledFor is how long a conversation is left alone whose administrators do not allow the bot. They tell nobody when
+// they change their minds.
+const disabledFor = time.Hour
+
+// standing is what a failure that suspends says of its conversation.
+func standing(failure *headsup.SendError, now time.Time) book.Standing {
+	s := book.Standing{Reach: book.ReachBlocked, Cause: failure.Reason, At: now}
+	switch failure.Reason {
+	case headsup.ReasonNotInstalled, headsup.ReasonNotInConversation:
+		s.Reach = book.ReachUninstalled
+	case headsup.ReasonBotDisabled:
+		s.Reach, s.Until = book.ReachUnreachable, now.Add(disabledFor)
+	}
+	return s
+}
+
+// closed is why nothing can be said in a conversation; nil if it can. What is only so until a time waits for that, and is no
+// failure.
+func closed(c book.Conversation, now time.Time) *headsup.SendError {
+	switch {
+	case c.Reachable(now):
+		return nil
+	case c.Reach == book.ReachUnreachable && !c.Until.IsZero():
+		return &headsup.SendError{Meaning: headsup.MeaningThrottled, Reason: c.Cause, RetryAfter: c.Until.Sub(now), Scope: pace.LevelConversation}
+	}
+	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(c.Reach)}
+}
+
 // deliver makes the attempt. Every activity goes out under a key of its delivery, so that a channel which can
 // store it once does.
 func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
-	if at.Conversation.Reach != book.ReachActive {
+	if refusal := closed(at.Conversation, s.cfg.Now()); refusal != nil {
 		at.Permit.Cancel()
-		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: string(at.Conversation.Reach)}
+		return "", refusal
 	}
 	if s.cfg.Proven && at.Conversation.Source == book.SourceDev {
 		at.Permit.Cancel()

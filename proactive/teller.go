@@ -14,9 +14,18 @@ import (
 // teller is the engine as the schedules' runner sees it.
 type teller Engine
 
+// engine is what a schedule may see of it: the view of its tenant, if it is bound to one, whoever asks.
+func (t *teller) engine(s schedule.Schedule) *Engine {
+	e := (*Engine)(t)
+	if s.Tenant == "" {
+		return e
+	}
+	return e.Bound(s.Tenant)
+}
+
 // Tell implements [schedule.Teller].
 func (t *teller) Tell(ctx context.Context, s schedule.Schedule, o schedule.Occurrence) (*outbox.Submission, string, error) {
-	e := (*Engine)(t)
+	e := t.engine(s)
 	told, err := readSchedule(s)
 	if err != nil {
 		return nil, "", err
@@ -42,6 +51,9 @@ func (t *teller) Tell(ctx context.Context, s schedule.Schedule, o schedule.Occur
 		return nil, schedule.ReasonInvalid, nil
 	case err != nil:
 		return nil, "", err
+	}
+	if s.Tenant != "" { // the runner hands it to the store by itself
+		sub = tenantStore{tenant: s.Tenant}.submission(sub)
 	}
 	return &sub, "", nil
 }
@@ -100,7 +112,7 @@ func (e *Engine) everyOne(ctx context.Context, to headsup.Target) ([]book.Conver
 
 // Zones implements [schedule.Teller].
 func (t *teller) Zones(ctx context.Context, s schedule.Schedule) ([]string, error) {
-	e := (*Engine)(t)
+	e := t.engine(s)
 	told, err := readSchedule(s)
 	if err != nil {
 		return nil, err
@@ -108,7 +120,7 @@ func (t *teller) Zones(ctx context.Context, s schedule.Schedule) ([]string, erro
 	to := told.Notification.To
 	var found []string
 	if f, several := filterOf(to); several {
-		if found, err = e.cfg.Store.RecipientZones(ctx, e.cfg.AppID, f.Tag); err != nil {
+		if found, err = e.cfg.Store.RecipientZones(ctx, e.cfg.AppID, s.Tenant, f.Tag); err != nil {
 			return nil, fmt.Errorf("proactive: look in the book: %w", err)
 		}
 	} else {

@@ -9,12 +9,14 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/schedule"
 )
 
 // Bound returns a view of the engine for one tenant of a channel, which must not be empty. It knows the conversations in that
-// tenant, their jobs, and the notifications that it has accepted itself, with their deliveries; everybody is everybody in the
-// tenant. Whatever else there is, it does not find. Idempotency and collapse keys are the tenant's own. Schedules it
-// refuses. What it accepts the engine delivers; the view itself is not run. The view of a view stays bound as it was.
+// tenant, their jobs, the notifications that it has accepted itself, with their deliveries, and the schedules that were made
+// with it; everybody is everybody in the tenant, for its schedules too. Whatever else there is, it does not find. Idempotency
+// and collapse keys are the tenant's own. What it accepts the engine delivers, and its schedules the engine tells; the view
+// itself is not run. The view of a view stays bound as it was.
 func (e *Engine) Bound(tenant activity.TenantID) *Engine {
 	if tenant == "" {
 		panic("proactive: an engine is bound to no tenant")
@@ -219,15 +221,18 @@ func (s tenantStore) ConversationsByUser(
 	return s.only(s.in.ConversationsByUser(ctx, appID, user))
 }
 
-// ConversationsByExternalID implements [book.Store].
-func (s tenantStore) ConversationsByExternalID(ctx context.Context, appID, externalID string) ([]book.Conversation, error) {
-	return s.only(s.in.ConversationsByExternalID(ctx, appID, externalID))
+// ConversationsOf implements [book.Store].
+func (s tenantStore) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
+	return s.only(s.in.ConversationsOf(ctx, appID, k))
 }
 
 // Conversations implements [book.Store].
 func (s tenantStore) Conversations(
 	ctx context.Context, appID string, f book.Filter, after book.Row, limit int,
 ) ([]book.Conversation, error) {
+	if f.Tenant != "" && f.Tenant != s.tenant {
+		return nil, nil
+	}
 	f.Tenant = s.tenant
 	return s.in.Conversations(ctx, appID, f, after, limit)
 }
@@ -301,4 +306,58 @@ func (s tenantStore) Jobs(
 	ctx context.Context, appID string, _ activity.TenantID, before JobNumber, limit int,
 ) ([]Job, error) {
 	return s.in.Jobs(ctx, appID, s.tenant, before, limit)
+}
+
+// CreateSchedule implements [schedule.Store].
+func (s tenantStore) CreateSchedule(ctx context.Context, n schedule.Schedule, most int) (schedule.Schedule, bool, error) {
+	n.Tenant = s.tenant
+	return s.in.CreateSchedule(ctx, n, most)
+}
+
+// Schedule implements [schedule.Store].
+func (s tenantStore) Schedule(ctx context.Context, appID string, id schedule.ID) (schedule.Schedule, error) {
+	found, err := s.in.Schedule(ctx, appID, id)
+	if err == nil && found.Tenant != s.tenant {
+		return schedule.Schedule{}, schedule.ErrNotFound
+	}
+	return found, err
+}
+
+// Schedules implements [schedule.Store].
+func (s tenantStore) Schedules(
+	ctx context.Context, appID string, f schedule.Filter, before schedule.ID, limit int,
+) ([]schedule.Schedule, error) {
+	f.Tenant = s.tenant
+	return s.in.Schedules(ctx, appID, f, before, limit)
+}
+
+// ChangeSchedule implements [schedule.Store]. Whose a schedule is never changes.
+func (s tenantStore) ChangeSchedule(ctx context.Context, n schedule.Schedule) (schedule.Schedule, error) {
+	if _, err := s.Schedule(ctx, n.AppID, n.ID); err != nil {
+		return schedule.Schedule{}, err
+	}
+	return s.in.ChangeSchedule(ctx, n)
+}
+
+// DeleteSchedule implements [schedule.Store].
+func (s tenantStore) DeleteSchedule(ctx context.Context, appID string, id schedule.ID) error {
+	if _, err := s.Schedule(ctx, appID, id); err != nil {
+		return err
+	}
+	return s.in.DeleteSchedule(ctx, appID, id)
+}
+
+// Occurrences implements [schedule.Store].
+func (s tenantStore) Occurrences(
+	ctx context.Context, appID string, id schedule.ID, before int64, limit int,
+) ([]schedule.Occurrence, error) {
+	if _, err := s.Schedule(ctx, appID, id); err != nil {
+		return nil, err
+	}
+	return s.in.Occurrences(ctx, appID, id, before, limit)
+}
+
+// RecipientZones implements [schedule.Store].
+func (s tenantStore) RecipientZones(ctx context.Context, appID string, _ activity.TenantID, tag string) ([]string, error) {
+	return s.in.RecipientZones(ctx, appID, s.tenant, tag)
 }

@@ -14,7 +14,7 @@ import (
 // errTenantless is what a view for one tenant says to what only the engine itself does, for all tenants.
 var errTenantless = errors.New("proactive: this is not done for one tenant")
 
-// What follows is no tenant's: the work of delivery, and schedules. See [schedule.Store], [outbox.Store] and [book.Store].
+// What follows is no tenant's: the work of delivery, and of schedules. See [schedule.Store], [outbox.Store] and [book.Store].
 
 func (tenantStore) SpreadMessages(context.Context, int, time.Time, func() outbox.DeliveryID) (int, bool, error) {
 	return 0, false, errTenantless
@@ -64,27 +64,13 @@ func (tenantStore) Observe(outbox.Observer) {}
 
 func (tenantStore) Wakeups() <-chan struct{} { return nil }
 
-func (tenantStore) StrikeOut(context.Context, headsup.ConversationKey, book.Reach, string, time.Time) error {
+func (tenantStore) StrikeOut(context.Context, headsup.ConversationKey, book.Standing) error {
 	return errTenantless
 }
 
-func (tenantStore) CreateSchedule(context.Context, schedule.Schedule, int) (schedule.Schedule, bool, error) {
-	return schedule.Schedule{}, false, errTenantless
-}
+func (tenantStore) Change(context.Context, book.Change) (int, error) { return 0, errTenantless }
 
-func (tenantStore) Schedule(context.Context, string, schedule.ID) (schedule.Schedule, error) {
-	return schedule.Schedule{}, errTenantless
-}
-
-func (tenantStore) Schedules(context.Context, string, schedule.Filter, schedule.ID, int) ([]schedule.Schedule, error) {
-	return nil, errTenantless
-}
-
-func (tenantStore) ChangeSchedule(context.Context, schedule.Schedule) (schedule.Schedule, error) {
-	return schedule.Schedule{}, errTenantless
-}
-
-func (tenantStore) DeleteSchedule(context.Context, string, schedule.ID) error { return errTenantless }
+func (tenantStore) Reopen(context.Context, time.Time, int) (int, error) { return 0, errTenantless }
 
 func (tenantStore) AddClocks(context.Context, schedule.ID, int64, []schedule.Clock) error {
 	return errTenantless
@@ -95,14 +81,6 @@ func (tenantStore) DueClocks(context.Context, int, time.Time) (schedule.Due, err
 }
 
 func (tenantStore) Fire(context.Context, []schedule.Firing) ([]error, error) {
-	return nil, errTenantless
-}
-
-func (tenantStore) Occurrences(context.Context, string, schedule.ID, int64, int) ([]schedule.Occurrence, error) {
-	return nil, errTenantless
-}
-
-func (tenantStore) RecipientZones(context.Context, string, string) ([]string, error) {
 	return nil, errTenantless
 }
 

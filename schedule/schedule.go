@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/internal/recur"
 	"github.com/headsup-bot/headsup/outbox"
@@ -263,10 +264,13 @@ const (
 type Schedule struct {
 	ID    ID
 	AppID string
+	// Tenant is the tenant of a channel that it is bound to: whom it tells is looked for there only. It never changes. Empty
+	// binds it to none.
+	Tenant activity.TenantID
 	// Name is for people; may be empty.
 	Name string
-	// Key is the idempotency key, unique per app; empty for none. Fingerprint tells whether two requests with the same key
-	// are the same.
+	// Key is the idempotency key, unique per app and tenant; empty for none. Fingerprint tells whether two requests with the
+	// same key are the same.
 	Key         string
 	Fingerprint []byte
 	Rule        Rule

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -13,9 +14,9 @@ import (
 //
 // What is indexed by time is the next occurrence of every clock, nothing more: a million schedules cost disk, not memory.
 type Store interface {
-	// CreateSchedule keeps a schedule with its clocks, under the id that it has. If its key was used, the schedule that it
-	// was used for is returned as it is now, and replayed; [ErrKeyReused] if that had another fingerprint. [ErrTooMany]
-	// when the app has most schedules already.
+	// CreateSchedule keeps a schedule with its clocks, under the id that it has. If its key was used by its app and tenant,
+	// the schedule that it was used for is returned as it is now, and replayed; [ErrKeyReused] if that had another
+	// fingerprint. [ErrTooMany] when the app has most schedules already.
 	CreateSchedule(ctx context.Context, s Schedule, most int) (_ Schedule, replayed bool, err error)
 
 	// Schedule returns one of an app's, or [ErrNotFound].
@@ -55,9 +56,9 @@ type Store interface {
 	// [ErrNotFound].
 	Occurrences(ctx context.Context, appID string, id ID, before int64, limit int) ([]Occurrence, error)
 
-	// RecipientZones lists the time zones of an app's conversations that can be reached and, if a tag is given, have it,
-	// in the order of their names; an empty one when that of some is not known.
-	RecipientZones(ctx context.Context, appID, tag string) ([]string, error)
+	// RecipientZones lists the time zones of an app's conversations that can be reached and, if a tenant or a tag is given,
+	// are of it and have it, in the order of their names; an empty one when that of some is not known.
+	RecipientZones(ctx context.Context, appID string, tenant activity.TenantID, tag string) ([]string, error)
 
 	// ScheduleNews is signalled when a clock may be due earlier than DueClocks has told. Signals are joined.
 	ScheduleNews() <-chan struct{}
@@ -67,6 +68,8 @@ type Store interface {
 type Filter struct {
 	State State
 	Name  string
+	// Tenant chooses those that are bound to it.
+	Tenant activity.TenantID
 	// PerRecipient chooses those that go by their recipients' clocks.
 	PerRecipient bool
 }

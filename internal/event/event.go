@@ -90,8 +90,10 @@ func ParseID(text string) (ID, error) {
 type Event struct {
 	ID    ID
 	AppID string
-	Type  Type
-	At    time.Time
+	// Tenant is the channel's tenant in which it happened; empty for none.
+	Tenant activity.TenantID
+	Type   Type
+	At     time.Time
 	// Conversation is where it happened, if the reference book has it; 0 otherwise.
 	Conversation book.Row
 	// Data is a JSON object in the shape that the type has in package api.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/ident"
 )
 
@@ -29,8 +30,11 @@ const (
 
 // Webhook is an address that events are posted to, and how that goes.
 type Webhook struct {
-	ID          WebhookID
-	AppID       string
+	ID    WebhookID
+	AppID string
+	// Tenant is the tenant of a channel that the webhook is bound to: it is told what happens there only. It never changes.
+	// Empty binds it to none.
+	Tenant      activity.TenantID
 	URL         string
 	Types       []Type
 	Description string
@@ -56,6 +60,12 @@ type Webhook struct {
 
 // Wants reports whether the webhook is enabled and wants events of a type.
 func (w *Webhook) Wants(t Type) bool { return w.Disabled == "" && slices.Contains(w.Types, t) }
+
+// Covers reports whether an event is for the webhook: of its app, its tenant if it is bound to one, and its types. Whether
+// it is enabled is not asked. Of the event it reads no more than that.
+func (w *Webhook) Covers(e *Event) bool {
+	return e.AppID == w.AppID && (w.Tenant == "" || w.Tenant == e.Tenant) && slices.Contains(w.Types, e.Type)
+}
 
 // Secret is a signing key in its text form, and until when it is used; zero for no end.
 type Secret struct {
@@ -108,7 +118,7 @@ type Outcome struct {
 type Work struct {
 	// Again are posts that are due, the earliest first.
 	Again []Post
-	// Fresh are events after the cursor, in order, that are wanted and have no post. Through is how far the cursor may
+	// Fresh are events after the cursor, in order, that the webhook covers and that have no post. Through is how far the cursor may
 	// move when they all have one; it may be beyond the cursor though there are none.
 	Fresh   []Event
 	Through ID
@@ -148,7 +158,7 @@ type Store interface {
 	Webhook(ctx context.Context, appID string, id WebhookID) (Webhook, error)
 	Webhooks(ctx context.Context, appID string) ([]Webhook, error)
 
-	// ChangeWebhook lets change have its way with all but the webhook's ids, cursor and Dropped. An error of change is
+	// ChangeWebhook lets change have its way with all but the webhook's ids, tenant, cursor and Dropped. An error of change is
 	// returned as it is, and nothing has changed. It may be called several times.
 	ChangeWebhook(ctx context.Context, appID string, id WebhookID, change func(*Webhook) error) (Webhook, error)
 
@@ -168,10 +178,11 @@ type Store interface {
 	// Posts lists up to limit posts of a webhook whose events are before an id, the newest first; 0 is no bound.
 	Posts(ctx context.Context, appID string, id WebhookID, before ID, limit int) ([]Post, error)
 
-	// ReplayEvent makes a post due at now, whether the event was posted or not, as long as it is kept.
+	// ReplayEvent makes a post due at now, whether the event was posted or not, as long as it is kept. One of another tenant
+	// than the webhook is bound to is not found.
 	ReplayEvent(ctx context.Context, appID string, id WebhookID, e ID, now time.Time) error
 
-	// ReplaySince does so for every event of the webhook's types that happened at since or later, and returns how many
+	// ReplaySince does so for every event that the webhook covers and that happened at since or later, and returns how many
 	// there are. It may take several steps; events that are written meanwhile are not among them.
 	ReplaySince(ctx context.Context, appID string, id WebhookID, since, now time.Time) (int, error)
 }

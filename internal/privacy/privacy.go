@@ -2,7 +2,7 @@
 //
 // [Service] is what the API and the commands use: [Service.Export] writes everything down, [Service.Erase] erases it.
 // [Store] is what the drivers do for it. [Who] names a person by any of the keys that the reference book has, and [Entry]
-// is one entry of the book: a human who writes on two channels has two, which an external id or an object id joins.
+// is one entry of the book: a human who writes on two channels has two, which an external id, an object id or a merge joins.
 package privacy
 
 import (
@@ -38,7 +38,7 @@ type Who struct {
 	Tenant  activity.TenantID
 	// ExternalID is the id in the operator's own system.
 	ExternalID string
-	// ObjectID is the id in Microsoft Entra. UPN and Email are as the channel told them; the case of letters does not count.
+	// ObjectID is the id in Microsoft Entra. It, UPN and Email are compared as [book.Fold] leaves them.
 	ObjectID, UPN, Email string
 }
 
@@ -141,8 +141,9 @@ type Store interface {
 	// that the erasure is done.
 	FinishErasure(ctx context.Context, id ErasureID, at time.Time) error
 
-	// PurgeTranscripts forgets what is old of the embedded channel, of about limit activities or files: a step of a walk
-	// over all of them, which begins with the zero mark and is over when it returns that.
+	// PurgeTranscripts forgets what is old of the embedded channel, of about limit activities, files or conversations: a step
+	// of a walk over all of them, which begins with the zero mark and is over when it returns that. Of conversations those go
+	// that somebody was given a token for and nobody has started.
 	PurgeTranscripts(ctx context.Context, p TranscriptPurge) (TranscriptPurged, error)
 }
 
@@ -151,7 +152,8 @@ type TranscriptPurge struct {
 	// ContentBefore: what was said before loses its content, and files that were put in before are removed. Zero for none.
 	ContentBefore time.Time
 	// RecordsBefore: activities before it are removed, but for the last of each conversation, by which the next one is
-	// numbered. Zero for none.
+	// numbered, and so are conversations that were made before it and never used; before ContentBefore if it is zero. Zero
+	// for none.
 	RecordsBefore time.Time
 	After         TranscriptMark
 	Limit         int
@@ -161,11 +163,11 @@ type TranscriptPurge struct {
 type TranscriptMark struct {
 	Conversation, Seq int64
 	File              string
-	Files             bool
+	Files, Lines      bool
 }
 
 // TranscriptPurged is what a step has done.
 type TranscriptPurged struct {
-	Contents, Records, Files int
-	Next                     TranscriptMark
+	Contents, Records, Files, Unused int
+	Next                             TranscriptMark
 }

@@ -224,11 +224,13 @@ func (s *Service) purge(ctx context.Context, now time.Time) error {
 		total.Contents += done.Contents
 		total.Records += done.Records
 		total.Files += done.Files
+		total.Unused += done.Unused
 		p.After = done.Next
 		return done.Next != (TranscriptMark{}), err
 	})
-	if total.Contents+total.Records+total.Files > 0 {
-		s.cfg.Logger.InfoContext(ctx, "transcripts purged", "contents", total.Contents, "records", total.Records, "files", total.Files)
+	if total.Contents+total.Records+total.Files+total.Unused > 0 {
+		s.cfg.Logger.InfoContext(ctx, "transcripts purged", "contents", total.Contents, "records", total.Records, "files", total.Files,
+			"unused", total.Unused)
 	}
 	return err
 }

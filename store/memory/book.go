@@ -21,10 +21,7 @@ type entry struct {
 }
 
 // person is somebody on a channel, in as many conversations as they are in.
-type person struct {
-	book.Person
-	number int // in the order of being met
-}
+type person struct{ book.Person }
 
 type personKey struct {
 	appID   string
@@ -53,19 +50,16 @@ func (b *bookTables) row(r book.Row) (*entry, bool) {
 }
 
 // meet notes that somebody takes part in a conversation.
-func (b *bookTables) meet(e *entry, a *activity.ChannelAccount) {
-	if a == nil || a.ID == "" || a.ID == e.Key.Bot {
-		return
-	}
-	key := personKey{e.Key.AppID, e.Key.Tenant, e.Key.Channel, a.ID}
+func (b *bookTables) meet(e *entry, told book.Person) {
+	key := personKey{e.Key.AppID, e.Key.Tenant, e.Key.Channel, told.ID}
 	p, known := b.people[key]
 	if !known {
 		b.met++
-		p = &person{Person: book.Person{ID: a.ID}, number: b.met}
+		p = &person{book.Person{Row: book.PersonRow(b.met)}}
 		b.people[key] = p
 	}
-	p.Name = cmp.Or(a.Name, p.Name)
-	e.people[a.ID] = p
+	p.Person = told.Over(p.Person)
+	e.people[told.ID] = p
 }
 
 func (e *entry) copy() book.Conversation {
@@ -91,9 +85,8 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 	if s.queue.reroute(e) {
 		s.wake()
 	}
-	s.book.meet(e, sighting.Reference.User)
-	for i := range sighting.People {
-		s.book.meet(e, &sighting.People[i])
+	for p := range sighting.Everybody {
+		s.book.meet(e, sighting.PersonOf(p))
 	}
 	return e.copy(), nil
 }
@@ -116,32 +109,75 @@ func (e *entry) sight(s book.Sighting) {
 	if !s.VerifiedAt.IsZero() {
 		e.VerifiedAt = s.VerifiedAt
 	}
-	if e.Reach != book.ReachActive {
-		e.Reach, e.Cause, e.ReachAt = book.ReachActive, "", s.At
-	}
+	e.Place = s.Place.Over(e.Place)
+	e.stands(s.Lifts(e.Conversation))
 	e.sightedAt, e.UpdatedAt = s.At, s.At
 }
 
+func (e *entry) stands(s book.Standing) {
+	e.Reach, e.Cause, e.ReachAt, e.Until = s.Reach, s.Cause, s.At, s.Until
+}
+
 // StrikeOut implements [book.Store].
-func (s *Store) StrikeOut(
-	_ context.Context, key headsup.ConversationKey, r book.Reach, cause string, at time.Time,
-) error {
+func (s *Store) StrikeOut(_ context.Context, key headsup.ConversationKey, to book.Standing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, known := s.book.byKey[key]
-	if !known {
-		return nil
+	if e, known := s.book.byKey[key]; known {
+		e.reaches(to)
 	}
-	e.reaches(r, cause, at)
 	return nil
 }
 
 // reaches notes whether a conversation can be reached.
-func (e *entry) reaches(r book.Reach, cause string, at time.Time) {
-	if e.Reach != r {
-		e.Reach, e.ReachAt = r, at
+func (e *entry) reaches(to book.Standing) {
+	e.UpdatedAt = to.At
+	e.stands(e.Struck(to))
+}
+
+// Change implements [book.Store].
+func (s *Store) Change(_ context.Context, c book.Change) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.book.rows {
+		if e == nil || !chosen(c, &e.Conversation) {
+			continue
+		}
+		n++
+		if c.Takes(e.Conversation) {
+			e.stands(e.Struck(c.Standing))
+		}
+		e.Place = book.Place{TeamName: c.TeamName}.Over(e.Place)
+		if c.Room != "" {
+			e.Place = book.Place{RoomName: c.RoomName}.Over(e.Place)
+		}
+		for _, id := range c.Left {
+			delete(e.people, id)
+		}
+		e.UpdatedAt = c.At
 	}
-	e.Cause, e.UpdatedAt = cause, at
+	return n, nil
+}
+
+// chosen reports whether a change is about a conversation.
+func chosen(c book.Change, e *book.Conversation) bool {
+	if c.Team == "" {
+		return e.Key == c.Key
+	}
+	return e.Key.AppID == c.Key.AppID && e.Key.Channel == c.Key.Channel && e.Key.Tenant == c.Key.Tenant && e.Key.Bot == c.Key.Bot &&
+		e.Place.Team == c.Team && (c.Room == "" || e.Place.Room == c.Room)
+}
+
+// Reopen implements [book.Store].
+func (s *Store) Reopen(_ context.Context, at time.Time, n int) (reopened int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.book.rows {
+		if reopened < n && e != nil && e.Reach == book.ReachUnreachable && e.Reachable(at) {
+			e.reaches(book.Standing{Reach: book.ReachActive, Cause: book.CauseTimeOver, At: at})
+			reopened++
+		}
+	}
+	return reopened, nil
 }
 
 // Conversation implements [book.Store].
@@ -187,6 +223,7 @@ func (s *Store) newest(match func(*entry) bool) []book.Conversation {
 func (s *Store) Conversations(
 	_ context.Context, appID string, f book.Filter, after book.Row, limit int,
 ) ([]book.Conversation, error) {
+	f = f.Folded()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []*entry
@@ -205,13 +242,18 @@ func (s *Store) Conversations(
 func (e *entry) fits(f book.Filter) bool {
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Channel == "" || f.Channel == e.Key.Channel) &&
 		(f.Reach == "" || f.Reach == e.Reach) && (f.Tenant == "" || f.Tenant == e.Key.Tenant) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
-		(f.User == "" || e.people[f.User] != nil) && (f.ExternalID == "" || e.has(f.ExternalID))
+		(f.Team == "" || f.Team == e.Place.Team) && (f.User == "" || e.people[f.User] != nil) &&
+		e.has(book.PersonKey{ExternalID: f.ExternalID}) && e.has(book.PersonKey{ObjectID: f.ObjectID}) &&
+		e.has(book.PersonKey{UPN: f.UPN}) && e.has(book.PersonKey{Email: f.Email})
 }
 
-// has reports whether somebody with the external id takes part.
-func (e *entry) has(externalID string) bool {
+// has reports whether somebody whom a key means takes part; an empty key means everybody.
+func (e *entry) has(k book.PersonKey) bool {
+	if k == (book.PersonKey{}) {
+		return true
+	}
 	for _, p := range e.people {
-		if externalID != "" && p.ExternalID == externalID {
+		if k.Fits(p.Person) {
 			return true
 		}
 	}

@@ -123,7 +123,7 @@ func (s *Store) tellOutcome(d *delivery, c outbox.Change) {
 	if s.events.wanted(appID, typ) {
 		told := d.Delivery
 		told.Activity = cmp.Or(c.Activity, d.Activity)
-		s.tell(event.Event{AppID: appID, Type: typ, At: c.At, Conversation: d.Conversation},
+		s.tell(event.Event{AppID: appID, Tenant: d.Key.Tenant, Type: typ, At: c.At, Conversation: d.Conversation},
 			event.DeliveryData(&d.conversation.Conversation, &d.message.Message, &told))
 	}
 }
@@ -131,7 +131,7 @@ func (s *Store) tellOutcome(d *delivery, c outbox.Change) {
 // hear writes what a person has said, and what that answers. s.mu is held.
 func (s *Store) hear(key headsup.ConversationKey, op event.Heard) {
 	e := s.book.byKey[key]
-	told := event.Event{AppID: key.AppID, Type: event.MessageReceived, At: op.At}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.MessageReceived, At: op.At}
 	if e != nil {
 		told.Conversation = e.Row
 		op.Message.Kind = string(e.Kind)
@@ -229,8 +229,7 @@ func (s *Store) DropEvents(_ context.Context, before, now time.Time) (bool, erro
 		l.log = l.log[1:]
 		for _, w := range l.webhooks {
 			p, posted := w.posts[e.ID]
-			wanted := w.AppID == e.AppID && slices.Contains(w.Types, e.Type)
-			if posted && !p.Delivered || !posted && wanted && e.ID > w.Cursor {
+			if posted && !p.Delivered || !posted && w.Covers(&e) && e.ID > w.Cursor {
 				w.Dropped++
 			}
 			w.Cursor = max(w.Cursor, e.ID)

@@ -11,13 +11,6 @@ import (
 	"github.com/headsup-bot/headsup/book"
 )
 
-// ConversationsByExternalID implements [book.Store].
-func (s *Store) ConversationsByExternalID(_ context.Context, appID, externalID string) ([]book.Conversation, error) {
-	return s.newest(func(e *entry) bool {
-		return e.Key.AppID == appID && e.Kind == book.KindPersonal && e.has(externalID)
-	}), nil
-}
-
 // Details implements [book.Store].
 func (s *Store) Details(_ context.Context, rows []book.Row) (map[book.Row]book.Details, error) {
 	s.mu.Lock()
@@ -29,7 +22,7 @@ func (s *Store) Details(_ context.Context, rows []book.Row) (map[book.Row]book.D
 			continue
 		}
 		d := book.Details{Tags: slices.Clone(e.tags)}
-		people := slices.SortedFunc(maps.Values(e.people), func(a, b *person) int { return cmp.Compare(a.number, b.number) })
+		people := slices.SortedFunc(maps.Values(e.people), func(a, b *person) int { return cmp.Compare(a.Row, b.Row) })
 		for _, p := range people[:min(len(people), book.MaxPeople)] {
 			d.People = append(d.People, p.Person)
 		}

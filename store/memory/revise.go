@@ -157,8 +157,8 @@ func (m *message) sayable() error {
 // replay makes a delivery that has ended ready again. s.mu is held.
 func (s *Store) replay(d *delivery, r outbox.Replay) {
 	at := r.At
-	if e, known := s.book.row(d.Conversation); known && r.Forbidden && e.Reach == book.ReachBlocked {
-		e.reaches(book.ReachActive, outbox.ReasonReplayed, at)
+	if e, known := s.book.row(d.Conversation); known && r.Forbidden && e.Forbidden() {
+		e.reaches(book.Standing{Reach: book.ReachActive, Cause: outbox.ReasonReplayed, At: at})
 	}
 	if d.place > 0 { // it was cancelled behind others, and is in their lane until it would be the head
 		l := s.queue.laneOf(d)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/schedule"
 )
@@ -17,7 +18,11 @@ type scheduleTables struct {
 	news chan struct{}
 }
 
-type scheduleKey struct{ app, key string }
+type scheduleKey struct {
+	app    string
+	tenant activity.TenantID
+	key    string
+}
 
 type scheduled struct {
 	schedule.Schedule
@@ -78,7 +83,7 @@ func (s *Store) CreateSchedule(_ context.Context, n schedule.Schedule, most int)
 // schedule plans to keep a schedule.
 func (t *tx) schedule(n schedule.Schedule, most int) (kept *scheduled, replayed bool, err error) {
 	tables := &t.s.schedules
-	key := scheduleKey{n.AppID, n.Key}
+	key := scheduleKey{n.AppID, n.Tenant, n.Key}
 	if earlier := cmp.Or(t.schedules[key], tables.keys[key]); earlier != nil && n.Key != "" {
 		if !bytes.Equal(earlier.Fingerprint, n.Fingerprint) {
 			return nil, false, schedule.ErrKeyReused
@@ -128,7 +133,7 @@ func (s *Store) Schedules(
 	var found []schedule.Schedule
 	for _, one := range s.schedules.byID {
 		if one.AppID == appID && (before == 0 || one.ID < before) && (f.State == "" || one.State() == f.State) &&
-			(f.Name == "" || one.Name == f.Name) && (!f.PerRecipient || one.Rule.PerRecipient()) {
+			(f.Name == "" || one.Name == f.Name) && (f.Tenant == "" || one.Tenant == f.Tenant) && (!f.PerRecipient || one.Rule.PerRecipient()) {
 			found = append(found, copySchedule(one.Schedule))
 		}
 	}
@@ -165,7 +170,7 @@ func (s *Store) DeleteSchedule(_ context.Context, appID string, id schedule.ID) 
 		return err
 	}
 	delete(s.schedules.byID, id)
-	delete(s.schedules.keys, scheduleKey{appID, found.Key})
+	delete(s.schedules.keys, scheduleKey{appID, found.Tenant, found.Key})
 	return nil
 }
 
@@ -288,12 +293,13 @@ func (s *Store) Occurrences(
 }
 
 // RecipientZones implements [schedule.Store].
-func (s *Store) RecipientZones(_ context.Context, appID, tag string) ([]string, error) {
+func (s *Store) RecipientZones(_ context.Context, appID string, tenant activity.TenantID, tag string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var zones []string
 	for _, e := range s.book.byKey {
-		if e.Key.AppID == appID && e.Reach == book.ReachActive && (tag == "" || slices.Contains(e.tags, tag)) {
+		if e.Key.AppID == appID && e.Reach == book.ReachActive && (tenant == "" || e.Key.Tenant == tenant) &&
+			(tag == "" || slices.Contains(e.tags, tag)) {
 			zones = append(zones, e.TimeZone)
 		}
 	}

@@ -5,7 +5,8 @@
 //	store := memory.New()
 //	bot, err := headsup.New(headsup.Config{Turns: store, …}, handler)
 //
-// [Store] keeps the same promises as the durable drivers, save durability; package storetest checks them.
+// [Store] keeps the same promises as the durable drivers, save durability; package storetest checks them. It does not tell and
+// erase what it keeps of people, as those do for the server: what it keeps is gone with the process.
 package memory
 
 import (

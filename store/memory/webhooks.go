@@ -76,7 +76,8 @@ func (s *Store) ChangeWebhook(
 	if err := change(&next); err != nil {
 		return next, err
 	}
-	next.ID, next.AppID, next.Cursor, next.Dropped, next.CreatedAt = w.ID, w.AppID, w.Cursor, w.Dropped, w.CreatedAt
+	next.ID, next.AppID, next.Tenant, next.CreatedAt = w.ID, w.AppID, w.Tenant, w.CreatedAt
+	next.Cursor, next.Dropped = w.Cursor, w.Dropped
 	w.Webhook = next
 	return copyWebhook(next), nil
 }
@@ -121,13 +122,12 @@ func (s *Store) Work(_ context.Context, id event.WebhookID, now time.Time, limit
 		return cmp.Or(a.NextAt.Compare(b.NextAt), cmp.Compare(a.Event.ID, b.Event.ID))
 	})
 	work.Again = work.Again[:min(limit, len(work.Again))]
-	wanted := event.Webhook{Types: w.Types}
 	for _, e := range s.events.after(w.Cursor) {
 		if len(work.Again)+len(work.Fresh) == limit {
 			break
 		}
 		work.Through = e.ID
-		if _, posted := w.posts[e.ID]; e.AppID == w.AppID && wanted.Wants(e.Type) && !posted {
+		if _, posted := w.posts[e.ID]; w.Covers(&e) && !posted {
 			work.Fresh = append(work.Fresh, copyEvent(e))
 		}
 	}
@@ -226,7 +226,7 @@ func (s *Store) ReplayEvent(_ context.Context, appID string, id event.WebhookID,
 		return err
 	}
 	kept, ok := s.events.event(e)
-	if !ok || kept.AppID != appID {
+	if !ok || kept.AppID != appID || w.Tenant != "" && w.Tenant != kept.Tenant {
 		return event.ErrNotFound
 	}
 	w.again(kept, now)
@@ -255,7 +255,7 @@ func (s *Store) ReplaySince(
 		return 0, err
 	}
 	for _, e := range s.events.log {
-		if e.AppID == appID && slices.Contains(w.Types, e.Type) && !e.At.Before(since) {
+		if w.Covers(&e) && !e.At.Before(since) {
 			w.again(e, now)
 			n++
 		}

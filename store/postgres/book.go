@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
@@ -24,7 +23,11 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (result book.
 	if err := s.settle(ctx); err != nil {
 		return result, err
 	}
-	told, nothingNew := toldBy(sighting), false
+	p := &sighting.Place
+	for _, text := range [...]*string{&p.Team, &p.TeamName, &p.Group, &p.Room, &p.RoomName, &p.Meeting} {
+		*text = clean(*text)
+	}
+	told, nothingNew, noted := toldBy(sighting), false, false
 	if err := s.read(ctx, func(ctx context.Context, q querier) error {
 		known, err := look(ctx, q, sighting.Key, told)
 		if err != nil || known.entry == nil {
@@ -35,10 +38,14 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (result book.
 			return err
 		}
 		nothingNew = next.same(known.entry) && len(known.news(told)) == 0
+		noted = sighting.At.Sub(known.entry.conv.UpdatedAt).Abs() < book.SightedWithin
 		result = next.copy()
 		return nil
 	}); err != nil {
 		return book.Conversation{}, err
+	}
+	if nothingNew && noted {
+		return result, nil
 	}
 	if nothingNew {
 		return result, s.touches.add(result)
@@ -80,9 +87,8 @@ func (e *entry) sighted(s book.Sighting) (*entry, error) {
 	if !s.VerifiedAt.IsZero() {
 		c.VerifiedAt = s.VerifiedAt
 	}
-	if c.Reach != book.ReachActive {
-		c.Reach, c.Cause, c.ReachAt = book.ReachActive, "", s.At
-	}
+	c.Place = s.Place.Over(c.Place)
+	stand(c, s.Lifts(*c))
 	c.UpdatedAt = s.At
 	var err error
 	if next.reference, err = json.Marshal(c.Reference); err != nil {
@@ -94,64 +100,39 @@ func (e *entry) sighted(s book.Sighting) (*entry, error) {
 // same reports whether e tells nothing that earlier does not, but for its times.
 func (e *entry) same(earlier *entry) bool {
 	a, b := &e.conv, &earlier.conv
-	return a.Kind == b.Kind && a.Source == b.Source && a.TimeZone == b.TimeZone && a.Reach == b.Reach &&
+	return a.Kind == b.Kind && a.Source == b.Source && a.TimeZone == b.TimeZone && a.Place == b.Place &&
+		a.Reach == b.Reach && a.Cause == b.Cause && a.ReachAt.Equal(b.ReachAt) &&
 		bytes.Equal(e.reference, earlier.reference)
 }
 
-// person is what is stored of somebody; what is not known is empty.
-type person struct {
-	name, aadObjectID, upn, email, timeZone, locale string
+func stand(c *book.Conversation, s book.Standing) {
+	c.Reach, c.Cause, c.ReachAt, c.Until = s.Reach, s.Cause, exact(s.At), exact(s.Until)
 }
 
-func personOf(a *activity.ChannelAccount, s book.Sighting) person {
-	p := person{name: clean(a.Name), aadObjectID: clean(a.AADObjectID)}
-	if len(a.Extra) > 0 {
-		var roster struct {
-			UPN   string `json:"userPrincipalName"`
-			Email string `json:"email"`
-		}
-		if json.Unmarshal(a.Extra, &roster) == nil {
-			p.upn, p.email = clean(roster.UPN), clean(roster.Email)
-		}
-	}
-	if u := s.Reference.User; u != nil && a.ID == u.ID {
-		p.timeZone, p.locale = clean(s.TimeZone), clean(s.Reference.Locale)
+// personOf is what a sighting tells of somebody, as PostgreSQL takes it.
+func personOf(a *activity.ChannelAccount, s book.Sighting) book.Person {
+	p := s.PersonOf(a)
+	for _, text := range [...]*string{&p.Name, &p.ObjectID, &p.UPN, &p.Email, &p.TimeZone, &p.Locale, &p.Country} {
+		*text = clean(*text)
 	}
 	return p
-}
-
-// over is what is stored when p is told of somebody of whom earlier was.
-func (p person) over(earlier person) person {
-	return person{
-		cmp.Or(p.name, earlier.name), cmp.Or(p.aadObjectID, earlier.aadObjectID), cmp.Or(p.upn, earlier.upn),
-		cmp.Or(p.email, earlier.email), cmp.Or(p.timeZone, earlier.timeZone), cmp.Or(p.locale, earlier.locale),
-	}
 }
 
 // people are some people by their ids, in the order in which they were told of.
 type people struct {
 	ids  []activity.AccountID
-	byID map[activity.AccountID]person
+	byID map[activity.AccountID]book.Person
 }
 
 // toldBy is whom a sighting tells of: those with an id who are not the bot.
 func toldBy(s book.Sighting) people {
-	told := people{byID: make(map[activity.AccountID]person)}
-	add := func(a *activity.ChannelAccount) {
-		if a.ID == "" || a.ID == s.Key.Bot {
-			return
-		}
+	told := people{byID: make(map[activity.AccountID]book.Person)}
+	for a := range s.Everybody {
 		before, twice := told.byID[a.ID]
 		if !twice {
 			told.ids = append(told.ids, a.ID)
 		}
-		told.byID[a.ID] = personOf(a, s).over(before)
-	}
-	if s.Reference.User != nil {
-		add(s.Reference.User)
-	}
-	for i := range s.People {
-		add(&s.People[i])
+		told.byID[a.ID] = personOf(a, s).Over(before)
 	}
 	return told
 }
@@ -159,13 +140,13 @@ func toldBy(s book.Sighting) people {
 // standing is what is stored of a conversation and of some people in it.
 type standing struct {
 	entry  *entry // nil for none
-	people map[activity.AccountID]person
+	people map[activity.AccountID]book.Person
 }
 
 // news are those of told of whom something is told that is not stored.
 func (s standing) news(told people) (news []activity.AccountID) {
 	for _, id := range told.ids {
-		if known, member := s.people[id]; !member || told.byID[id].over(known) != known {
+		if known, member := s.people[id]; !member || told.byID[id].Over(known) != known {
 			news = append(news, id)
 		}
 	}
@@ -180,7 +161,7 @@ func keyArgs(k headsup.ConversationKey) []any {
 
 // look reads what is stored.
 func look(ctx context.Context, q querier, key headsup.ConversationKey, told people) (standing, error) {
-	s := standing{people: make(map[activity.AccountID]person)}
+	s := standing{people: make(map[activity.AccountID]book.Person)}
 	var b pgx.Batch
 	b.Queue(selectConversations+whereKey, keyArgs(key)...).QueryRow(func(r pgx.Row) (err error) {
 		s.entry, err = scanConversation(r)
@@ -189,17 +170,14 @@ func look(ctx context.Context, q querier, key headsup.ConversationKey, told peop
 		}
 		return err
 	})
-	b.Queue(`SELECT p.user_id, p.name, p.aad_object_id, p.upn, p.email, p.time_zone, p.locale
-		FROM conversations c JOIN members m ON m.conversation = c.id JOIN people p ON p.id = m.person
+	b.Queue("SELECT "+personColumns+` FROM conversations c JOIN members m ON m.conversation = c.id JOIN people p ON p.id = m.person
 		`+whereKey+" AND p.user_id = ANY ($6)", append(keyArgs(key), told.ids)...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var id activity.AccountID
-			var p person
-			if err := rows.Scan(&id, (*optionalText)(&p.name), (*optionalText)(&p.aadObjectID), (*optionalText)(&p.upn),
-				(*optionalText)(&p.email), (*optionalText)(&p.timeZone), (*optionalText)(&p.locale)); err != nil {
+			p, err := scanPerson(rows)
+			if err != nil {
 				return err
 			}
-			s.people[id] = p
+			s.people[p.ID] = p
 		}
 		return rows.Err()
 	})
@@ -265,10 +243,13 @@ func (t *tx) updateConversation(ctx context.Context, e *entry) error {
 	c := &e.conv
 	_, err := t.Exec(ctx, `UPDATE conversations SET kind = $2, service_url = $3, url_source = $4, verified_at = $5,
 			reference = $6, user_id = $7, locale = $8, time_zone = $9, reach = $10, reach_cause = $11, reach_at = $12,
-			seen_at = $13, updated_at = $13
+			seen_at = $13, updated_at = $13, reach_until = $14, team_id = $15, team_name = $16, team_group = $17, room_id = $18,
+			room_name = $19, meeting_id = $20
 		WHERE id = $1`,
 		c.Row, c.Kind, c.Reference.ServiceURL, c.Source, optionalTime(c.VerifiedAt), e.reference, e.user(), c.Reference.Locale,
-		c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt)
+		c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt, optionalTime(c.Until), optionalText(c.Place.Team),
+		optionalText(c.Place.TeamName), optionalText(c.Place.Group), optionalText(c.Place.Room), optionalText(c.Place.RoomName),
+		optionalText(c.Place.Meeting))
 	return err
 }
 
@@ -276,10 +257,13 @@ func (t *tx) insertConversation(ctx context.Context, e *entry) error {
 	c := &e.conv
 	if err := t.QueryRow(ctx, `INSERT INTO conversations (app_id, conversation_id, channel_id, bot_id, tenant_id, kind,
 			service_url, url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
-			seen_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $17) RETURNING id`,
+			seen_at, created_at, updated_at, team_id, team_name, team_group, room_id, room_name, meeting_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $17, $18, $19, $20, $21, $22, $23)
+		RETURNING id`,
 		append(keyArgs(c.Key), c.Kind, c.Reference.ServiceURL, c.Source, optionalTime(c.VerifiedAt), e.reference, e.user(),
-			c.Reference.Locale, c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt)...).Scan(&c.Row); err != nil {
+			c.Reference.Locale, c.TimeZone, c.Reach, c.Cause, optionalTime(c.ReachAt), c.UpdatedAt, optionalText(c.Place.Team),
+			optionalText(c.Place.TeamName), optionalText(c.Place.Group), optionalText(c.Place.Room), optionalText(c.Place.RoomName),
+			optionalText(c.Place.Meeting))...).Scan(&c.Row); err != nil {
 		return err
 	}
 	_, err := t.Exec(ctx, "UPDATE turns SET conversation = $2 WHERE key = $1", turnKey(c.Key), c.Row)
@@ -292,10 +276,10 @@ func (t *tx) writePeople(ctx context.Context, e *entry, ids []activity.AccountID
 	if len(ids) == 0 {
 		return nil
 	}
-	columns := make([][]string, 6)
+	columns := make([][]string, 7)
 	for _, id := range ids {
 		p := told.byID[id]
-		for i, value := range [...]string{p.name, p.aadObjectID, p.upn, p.email, p.timeZone, p.locale} {
+		for i, value := range [...]string{p.Name, p.ObjectID, p.UPN, p.Email, p.TimeZone, p.Locale, p.Country} {
 			columns[i] = append(columns[i], value)
 		}
 	}
@@ -312,11 +296,11 @@ func (t *tx) writePeople(ctx context.Context, e *entry, ids []activity.AccountID
 	b.Queue(`UPDATE people p SET name = coalesce(nullif(u.name, ''), p.name),
 			aad_object_id = coalesce(nullif(u.aad, ''), p.aad_object_id), upn = coalesce(nullif(u.upn, ''), p.upn),
 			email = coalesce(nullif(u.email, ''), p.email), time_zone = coalesce(nullif(u.zone, ''), p.time_zone),
-			locale = coalesce(nullif(u.locale, ''), p.locale), updated_at = $5
-		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $6::text[], $7::text[], $8::text[])
-			u (id, name, aad, upn, email, zone, locale)
+			locale = coalesce(nullif(u.locale, ''), p.locale), country = coalesce(nullif(u.country, ''), p.country), updated_at = $5
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+			u (id, name, aad, upn, email, zone, locale, country)
 		WHERE p.id = u.id`, rows,
-		columns[0], columns[1], columns[2], c.UpdatedAt, columns[3], columns[4], columns[5])
+		columns[0], columns[1], columns[2], c.UpdatedAt, columns[3], columns[4], columns[5], columns[6])
 	b.Queue(`INSERT INTO members (person, conversation) SELECT id, $2 FROM unnest($1::bigint[]) AS n (id)
 		ORDER BY id ON CONFLICT DO NOTHING`, rows, c.Row)
 	return t.SendBatch(ctx, &b).Close()
@@ -353,9 +337,7 @@ func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activit
 }
 
 // StrikeOut implements [book.Store].
-func (s *Store) StrikeOut(
-	ctx context.Context, key headsup.ConversationKey, r book.Reach, cause string, at time.Time,
-) error {
+func (s *Store) StrikeOut(ctx context.Context, key headsup.ConversationKey, to book.Standing) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
@@ -367,9 +349,10 @@ func (s *Store) StrikeOut(
 		if err != nil {
 			return err
 		}
-		_, err = t.Exec(ctx, `UPDATE conversations SET reach = $2, reach_cause = $3,
-				reach_at = CASE WHEN reach = $2 THEN reach_at ELSE $4 END, updated_at = $4 WHERE id = $1`,
-			known.conv.Row, r, clean(cause), exact(at))
+		at := exact(to.At)
+		to := known.conv.Struck(to)
+		_, err = t.Exec(ctx, `UPDATE conversations SET reach = $2, reach_cause = $3, reach_at = $4, reach_until = $5, updated_at = $6
+			WHERE id = $1`, known.conv.Row, to.Reach, clean(to.Cause), exact(to.At), optionalTime(exact(to.Until)), at)
 		return err
 	})
 }

@@ -61,6 +61,9 @@ func (s *Store) Conversation(ctx context.Context, key headsup.ConversationKey) (
 	return l.found.copy(), nil
 }
 
+// Recall implements [book.Recaller].
+func (s *Store) Recall(key headsup.ConversationKey) (book.Row, bool) { return s.cache.row(key) }
+
 // looking is a conversation that somebody looks for, and what was found.
 type looking struct {
 	key   headsup.ConversationKey
@@ -115,13 +118,19 @@ func (s *Store) ConversationsByUser(
 		newestFirst, appID, user)
 }
 
-// ConversationsByExternalID implements [book.Store].
-func (s *Store) ConversationsByExternalID(
-	ctx context.Context, appID, externalID string,
-) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversations+`WHERE c.id IN (
-			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = $1 AND p.external_id = $2)
-		AND c.kind = $3`+newestFirst, appID, externalID, book.KindPersonal)
+// ConversationsOf implements [book.Store].
+func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
+	column, value := columnOf(k)
+	if value == "" {
+		return nil, nil
+	}
+	of := "p." + column + " = $1 AND " + ofApp + "$2"
+	if column == "user_id" {
+		of = "p.user_id = $1 AND p.app_id = $2"
+	}
+	return s.conversations(ctx, selectConversations+`WHERE c.id IN (SELECT m.conversation FROM members m WHERE m.person IN (
+			SELECT p.id FROM people p WHERE `+of+` UNION SELECT q.id FROM people p JOIN people q ON q.human = p.human WHERE `+of+`))
+		AND c.kind = $3`+newestFirst, value, appID, book.KindPersonal)
 }
 
 // Conversations implements [book.Store].
@@ -149,6 +158,7 @@ func (s *Store) Extent(ctx context.Context, appID string, f book.Filter) (n int,
 // fitting is what follows the columns of a query for the conversations c after one that a filter lets through; row is
 // what orders them.
 func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ []any) {
+	f = f.Folded()
 	var args arguments
 	where, row = "FROM conversations c WHERE c.id > "+args.add(after), "c.id"
 	if f.Tag != "" {
@@ -157,17 +167,23 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ 
 	where += " AND c.app_id = " + args.add(appID)
 	for _, only := range [...]struct{ value, column string }{
 		{string(f.Kind), "kind"}, {string(f.Channel), "channel_id"}, {string(f.Reach), "reach"},
-		{string(f.Tenant), "tenant_id"},
+		{string(f.Tenant), "tenant_id"}, {f.Team, "team_id"},
 	} {
 		if only.value != "" {
 			where += " AND c." + only.column + " = " + args.add(only.value)
 		}
 	}
-	for _, who := range [...]struct{ value, column string }{{string(f.User), "user_id"}, {f.ExternalID, "external_id"}} {
-		if who.value != "" {
-			where += ` AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id
-				WHERE p.app_id = ` + args.add(appID) + " AND p." + who.column + " = " + args.add(who.value) + ")"
+	if f.Tenant != "" { // what the index says, too
+		where += " AND c.tenant_id <> ''"
+	}
+	for _, k := range f.People() {
+		column, value := columnOf(k)
+		of := ofApp
+		if column == "user_id" { // whose index begins with the app
+			of = "p.app_id = "
 		}
+		where += " AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE " + of + args.add(appID) +
+			" AND p." + column + " = " + args.add(value) + ")"
 	}
 	return where, row, args
 }
@@ -198,24 +214,34 @@ func (s *Store) Details(ctx context.Context, rows []book.Row) (map[book.Row]book
 				})
 				return err
 			})
-		b.Queue(`SELECT c.id, p.user_id, p.name, p.external_id FROM unnest($1::bigint[]) c (id) CROSS JOIN LATERAL (
+		b.Queue("SELECT c.id, "+personColumns+` FROM unnest($1::bigint[]) c (id) CROSS JOIN LATERAL (
 				SELECT m.person FROM members m WHERE m.conversation = c.id ORDER BY m.person LIMIT $2) m
 			JOIN people p ON p.id = m.person ORDER BY c.id, p.id`, rows, book.MaxPeople).Query(
 			func(r pgx.Rows) error {
 				var row book.Row
-				var p book.Person
-				_, err := pgx.ForEachRow(r, []any{&row, &p.ID, (*optionalText)(&p.Name), (*optionalText)(&p.ExternalID)}, func() error {
+				for r.Next() {
+					p, err := scanPerson(after{r, &row})
+					if err != nil {
+						return err
+					}
 					d := found[row]
 					d.People = append(d.People, p)
 					found[row] = d
-					return nil
-				})
-				return err
+				}
+				return r.Err()
 			})
 		return q.SendBatch(ctx, &b).Close()
 	})
 	return found, err
 }
+
+// after is a row whose first column is read beside the others.
+type after struct {
+	pgx.Rows
+	first any
+}
+
+func (a after) Scan(dest ...any) error { return a.Rows.Scan(append([]any{a.first}, dest...)...) }
 
 // Label implements [book.Store].
 func (s *Store) Label(ctx context.Context, key headsup.ConversationKey, l book.Labels, at time.Time) error {

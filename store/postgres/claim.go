@@ -16,6 +16,9 @@ const (
 	pageAtOnce    = 256
 )
 
+// ClaimAtLeast implements [outbox.Gatherer]: a claim is four round trips and a commit.
+func (s *Store) ClaimAtLeast() int { return 64 }
+
 // Claim implements [outbox.Store]. It takes several steps when very many deliveries have become due or expired. Leases are
 // the database's clock's business; what is due, and what has expired, is the caller's. LeaseUntil is by the caller's
 // clock, and so not after the lease has ended by the database's.
@@ -97,6 +100,8 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 		t.tellRoutes() // of successors of those that were dropped
 		dropped += over + late
 		switch {
+		case p.hasty && t.store.wary(): // those that are not free are passed over now
+			continue
 		case dropped >= dropHeads:
 			step.unfinished = true
 			return step, nil

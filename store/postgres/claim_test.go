@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -14,15 +15,20 @@ import (
 	"github.com/headsup-bot/headsup/store/postgres"
 )
 
+// reference is where one of those people is.
+func reference(i int) activity.Reference {
+	return activity.Reference{
+		ChannelID: "test", ServiceURL: "https://example.com", Bot: &activity.ChannelAccount{ID: "bot"},
+		Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
+	}
+}
+
 // talk has n people known, and each told something.
 func talk(t *testing.T, s *postgres.Store, n int) {
 	t.Helper()
 	now := time.Now()
 	for i := range n {
-		ref := activity.Reference{
-			ChannelID: "test", ServiceURL: "https://example.com", Bot: &activity.ChannelAccount{ID: "bot"},
-			Conversation: activity.ConversationAccount{ID: activity.ConversationID(fmt.Sprint("c", i))},
-		}
+		ref := reference(i)
 		c, err := s.Sight(t.Context(), book.Sighting{
 			Key: headsup.KeyOf("", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceImport, At: now,
 		})
@@ -65,6 +71,78 @@ func TestClaimEndsWhereOthersHaveLockedWhatItWants(t *testing.T) {
 	run(t, other, "ROLLBACK")
 	if claimed, err = s.Claim(t.Context(), 3, time.Now()); err != nil || len(claimed.Attempts) != 3 {
 		t.Errorf("%d attempts are handed out afterwards, want 3; %v", len(claimed.Attempts), err)
+	}
+}
+
+// TestClaimPassesOverConversationsThatAreNotFree: turns that run in the first of those that wait do not keep a claim from the
+// one that follows, even if it looks for one only, and not whose turn it is.
+func TestClaimPassesOverConversationsThatAreNotFree(t *testing.T) {
+	t.Parallel()
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: database(t), Conns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	talk(t, s, 5)
+	for i := range 4 {
+		l, err := s.Lease(t.Context(), headsup.KeyOf("", reference(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Release()
+	}
+	claimed, err := s.Claim(t.Context(), 1, time.Now())
+	if err != nil || len(claimed.Attempts) != 1 {
+		t.Fatalf("%d attempts are handed out, want one; %v", len(claimed.Attempts), err)
+	}
+	if got := claimed.Attempts[0].Conversation.Key.Conversation; got != "c4" {
+		t.Errorf("something is said in %s, where a turn runs", got)
+	}
+}
+
+// TestWhatIsRecalledMayBeGone: where a conversation is in the book is remembered, also when another node has removed it since;
+// what is to be said there is refused then.
+func TestWhatIsRecalledMayBeGone(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	var nodes [2]*postgres.Store
+	for i := range nodes {
+		s, err := postgres.Open(t.Context(), postgres.Config{URL: url, Conns: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		nodes[i] = s
+	}
+	talk(t, nodes[0], 2)
+	key := headsup.KeyOf("", reference(0))
+	c, err := nodes[1].Conversation(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row, ok := nodes[0].Recall(key); !ok || row != c.Row {
+		t.Fatalf("row %d is remembered (%t), it is %d", row, ok, c.Row)
+	}
+	if row, ok := nodes[0].Recall(headsup.KeyOf("", reference(7))); ok {
+		t.Errorf("row %d is remembered of a conversation that nobody knows", row)
+	}
+	if err := nodes[1].Forget(t.Context(), key, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	row, _ := nodes[0].Recall(key)
+	if _, err := nodes[0].SubmitMessage(t.Context(), outbox.Submission{
+		At: time.Now(), Message: outbox.Message{ID: 1, Body: []byte(`{}`), CreatedAt: time.Now()},
+		Deliveries: []outbox.NewDelivery{{ID: 1, Conversation: row}},
+	}, false); !errors.Is(err, book.ErrNotFound) {
+		t.Errorf("accepted for a conversation that is gone: %v", err)
 	}
 }
 

@@ -54,7 +54,8 @@ const (
 	// conversationColumns are of the table conversations c, with turns t; scanConversation reads them.
 	conversationColumns = `c.id, t.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.created_at, c.updated_at,
-		t.last_inbound_at, coalesce(t.busy, '')`
+		t.last_inbound_at, coalesce(t.busy, ''), c.reach_until, c.team_id, c.team_name, c.team_group, c.room_id, c.room_name,
+		c.meeting_id`
 
 	fromConversations = " FROM conversations c JOIN turns t ON t.conversation = c.id "
 )
@@ -78,11 +79,13 @@ func (c *cache) scan(r pgx.Row) (*entry, error) {
 }
 
 func (e *entry) scan(r pgx.Row) error {
-	c := &e.conv
+	c, p := &e.conv, &e.conv.Place
 	var busy string
 	if err := r.Scan(&c.Row, &e.version, &c.Key.AppID, &c.Key.Tenant, &c.Key.Channel, &c.Key.Bot, &c.Key.Conversation,
 		&c.Kind, &c.Source, (*optionalTime)(&c.VerifiedAt), &e.reference, &c.TimeZone, &c.Reach, &c.Cause,
-		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt), &busy); err != nil {
+		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt), &busy,
+		(*optionalTime)(&c.Until), (*optionalText)(&p.Team), (*optionalText)(&p.TeamName), (*optionalText)(&p.Group),
+		(*optionalText)(&p.Room), (*optionalText)(&p.RoomName), (*optionalText)(&p.Meeting)); err != nil {
 		return err
 	}
 	var err error
@@ -116,9 +119,10 @@ func entries(ctx context.Context, q querier, rows []book.Row) (map[book.Row]*ent
 type cache struct {
 	limit, bytes int // of a generation
 
-	mu         sync.Mutex
-	young, old map[book.Row]packed // guarded by mu
-	size       int                 // of the young, in bytes; guarded by mu
+	mu             sync.Mutex
+	young, old     map[book.Row]packed // guarded by mu
+	youngBy, oldBy map[int64]book.Row  // the same by the keys of turns; guarded by mu
+	size           int                 // of the young, in bytes; guarded by mu
 }
 
 // packed is an entry in a few hundred bytes. Of its reference as JSON only a hash is kept.
@@ -126,12 +130,13 @@ type packed struct {
 	conv      pack.Packed
 	version   int64
 	reference uint64
+	turn      int64
 }
 
 var referenceSeed = maphash.MakeSeed()
 
 func newCache(limit, bytes int) *cache {
-	return &cache{limit: limit, bytes: bytes, young: make(map[book.Row]packed)}
+	return &cache{limit: limit, bytes: bytes, young: make(map[book.Row]packed), youngBy: make(map[int64]book.Row)}
 }
 
 // entry returns what is remembered of a conversation, if it is of that version, as an entry of its own without its
@@ -167,7 +172,7 @@ func (c *cache) find(r book.Row, keep bool) (packed, bool) {
 
 // put remembers a committed entry.
 func (c *cache) put(e *entry) {
-	p := packed{pack.Conversation(&e.conv), e.version, maphash.Bytes(referenceSeed, e.reference)}
+	p := packed{pack.Conversation(&e.conv), e.version, maphash.Bytes(referenceSeed, e.reference), turnKey(e.conv.Key)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.add(e.conv.Row, p)
@@ -177,7 +182,24 @@ func (c *cache) put(e *entry) {
 func (c *cache) add(r book.Row, p packed) {
 	if len(c.young) >= c.limit || c.size >= c.bytes {
 		c.old, c.young, c.size = c.young, make(map[book.Row]packed), 0
+		c.oldBy, c.youngBy = c.youngBy, make(map[int64]book.Row)
 	}
 	c.size += p.conv.Size() - c.young[r].conv.Size()
-	c.young[r] = p
+	c.young[r], c.youngBy[p.turn] = p, r
+}
+
+// row is that of a conversation that is remembered.
+func (c *cache) row(key headsup.ConversationKey) (book.Row, bool) {
+	turn := turnKey(key)
+	c.mu.Lock()
+	r, ok := c.youngBy[turn]
+	if !ok {
+		r, ok = c.oldBy[turn]
+	}
+	c.mu.Unlock()
+	if !ok {
+		return 0, false
+	}
+	p, ok := c.find(r, true)
+	return r, ok && p.conv.Key() == key // others may have the same number
 }

@@ -65,12 +65,7 @@ func optionalBigints(name string, list ints) column {
 }
 
 func booleans(name string, list []bool) column {
-	return column{name, func(b []byte, i int) []byte {
-		if list[i] {
-			return append(b, 0, 0, 0, 1, 1)
-		}
-		return append(b, 0, 0, 0, 1, 0)
-	}}
+	return column{name, func(b []byte, i int) []byte { return appendBool(b, list[i]) }}
 }
 
 func moments(name string, list times) column {
@@ -83,9 +78,7 @@ func moments(name string, list times) column {
 }
 
 func lines(name string, list []string) column {
-	return column{name, func(b []byte, i int) []byte {
-		return append(binary.BigEndian.AppendUint32(b, uint32(len(list[i]))), list[i]...) //nolint:gosec // they are short
-	}}
+	return column{name, func(b []byte, i int) []byte { return appendText(b, list[i]) }}
 }
 
 // copy inserts very many rows at once, none of which is handed out. Columns that are NULL in all of them, or as they are by

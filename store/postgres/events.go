@@ -223,11 +223,11 @@ func (t *tx) tell(ctx context.Context, events ...event.Event) error {
 		if err != nil {
 			return err
 		}
-		rows[i] = []any{e.AppID, typ, exact(e.At), int64(e.Conversation), []byte(e.Data)}
+		rows[i] = []any{e.AppID, typ, exact(e.At), int64(e.Conversation), []byte(e.Data), e.Tenant}
 	}
 	var b pgx.Batch
 	for _, r := range rows {
-		b.Queue("INSERT INTO events_fresh (app_id, type, at, conversation, data) VALUES ($1, $2, $3, $4, $5)", r...)
+		b.Queue("INSERT INTO events_fresh (app_id, type, at, conversation, data, tenant_id) VALUES ($1, $2, $3, $4, $5, $6)", r...)
 	}
 	return t.SendBatch(ctx, &b).Close()
 }
@@ -272,8 +272,8 @@ func (t *tx) number(ctx context.Context) (n int64, last event.ID, err error) {
 	base := max(int64(last), ident.New()) // ids tell when, as all do
 	tag, err := t.Exec(ctx, `WITH fresh AS (
 			DELETE FROM events_fresh WHERE number IN (SELECT number FROM events_fresh ORDER BY number LIMIT $2) RETURNING *)
-		INSERT INTO events (id, app_id, type, at, conversation, data)
-		SELECT $1 + row_number() OVER (ORDER BY number), app_id, type, at, conversation, data FROM fresh`, base, numberAtOnce)
+		INSERT INTO events (id, app_id, tenant_id, type, at, conversation, data)
+		SELECT $1 + row_number() OVER (ORDER BY number), app_id, tenant_id, type, at, conversation, data FROM fresh`, base, numberAtOnce)
 	if n = tag.RowsAffected(); err != nil || n == 0 {
 		return 0, last, err
 	}
@@ -340,7 +340,8 @@ func (t *tx) tellOutcomes(ctx context.Context, all []ended) error {
 			return err
 		}
 		events = append(events, event.Event{
-			AppID: e.conv.Key.AppID, Type: event.OfState(x.change.State), At: x.change.At, Conversation: x.conversation, Data: data,
+			AppID: e.conv.Key.AppID, Tenant: e.conv.Key.Tenant, Type: event.OfState(x.change.State), At: x.change.At,
+			Conversation: x.conversation, Data: data,
 		})
 	}
 	return t.tell(ctx, events...)
@@ -395,7 +396,7 @@ func (t *tx) hear(ctx context.Context, key headsup.ConversationKey, op event.Hea
 		return err
 	}
 	e := known.entry
-	told := event.Event{AppID: key.AppID, Type: event.MessageReceived, At: op.At}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.MessageReceived, At: op.At}
 	if e != nil {
 		told.Conversation = e.conv.Row
 		op.Message.Kind = string(e.conv.Kind)
@@ -473,11 +474,11 @@ func (t *tx) deliveryData(ctx context.Context, c *book.Conversation, id outbox.D
 	return event.DeliveryData(c, &m, &d), err
 }
 
-const eventColumns = "e.id, e.app_id, e.type, e.at, e.conversation, e.data"
+const eventColumns = "e.id, e.app_id, e.tenant_id, e.type, e.at, e.conversation, e.data"
 
 func scanEvent(r pgx.Row, more ...any) (e event.Event, err error) {
 	var typ int64
-	err = r.Scan(append([]any{&e.ID, &e.AppID, &typ, &e.At, &e.Conversation, (*[]byte)(&e.Data)}, more...)...)
+	err = r.Scan(append([]any{&e.ID, &e.AppID, &e.Tenant, &typ, &e.At, &e.Conversation, (*[]byte)(&e.Data)}, more...)...)
 	e.Type = word(eventTypes, typ)
 	return e, err
 }

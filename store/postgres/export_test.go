@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // OpenLease is Open with another time for leases.
@@ -52,3 +54,6 @@ func (g *Group) Do(ctx context.Context, op int) error { return g.g.do(ctx, op) }
 
 // Close is close.
 func (g *Group) Close() { g.g.close() }
+
+// RegisterTypes makes a map of types as connections have it.
+func RegisterTypes(m *pgtype.Map) { registerTypes(m) }

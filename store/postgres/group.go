@@ -81,18 +81,23 @@ func (g *group[T]) do(ctx context.Context, op T) error {
 	}
 }
 
-// post is do for somebody who does not wait; after is called when it is over. An error is logged.
-func (g *group[T]) post(what string, op T, after func()) {
+// later is do for somebody who does not wait: done is told, once, what do would have returned. It does not block.
+func (g *group[T]) later(op T, done func(error)) {
 	q := &queued[T]{op: op, done: make(chan struct{})}
-	q.after = func() {
-		if q.err != nil {
-			g.log.Warn("background write failed", "what", what, "error", q.err)
+	q.after = func() { done(q.err) }
+	if err := g.enqueue(q); err != nil {
+		done(err)
+	}
+}
+
+// post is later for what goes on in the background: an error is logged.
+func (g *group[T]) post(what string, op T, after func()) {
+	g.later(op, func(err error) {
+		if err != nil && !errors.Is(err, ErrClosed) {
+			g.log.Warn("background write failed", "what", what, "error", err)
 		}
 		after()
-	}
-	if err := g.enqueue(q); err != nil {
-		after()
-	}
+	})
 }
 
 // settle waits for what was posted before, in a group of one goroutine.

@@ -18,12 +18,20 @@ import (
 
 // lockTurnsOf locks the conversations of heads in which no turn is running or waiting. It waits for nobody: a conversation
 // that another transaction has locked is passed over. The last column tells that a turn had the lease until it ran out.
-const lockTurnsOf = `SELECT n.id, t.version, t.last_inbound_at, t.busy, t.fence <> 0 FROM unnest($1::bigint[], $2::bigint[]) AS n (id, conversation)
+var lockTurnsOf = `SELECT n.id, t.version, t.last_inbound_at, t.busy, t.fence <> 0
+	FROM ` + rowsOf("n", "$1::bigint[] id", "$2::bigint[] conversation") + `
 	JOIN turns t ON t.conversation = n.conversation
 	WHERE greatest(t.until, t.wanted) <= clock_timestamp() FOR NO KEY UPDATE OF t SKIP LOCKED`
 
 // lookSoon is when to look again after others were in the way.
 const lookSoon = 10 * time.Millisecond
+
+// waryFor is for how long claims look whether conversations are free before they choose, after they have found some that
+// were not.
+const waryFor = time.Second
+
+// wary reports whether they do.
+func (s *Store) wary() bool { return time.Now().UnixNano() <= s.inTheWay.Load() }
 
 // takeChosen hands out those who were chosen, as far as they still may be, and ends those that are not to be sent any
 // more; it tells how many these were.
@@ -36,6 +44,8 @@ func (t *tx) takeChosen(ctx context.Context, chosen []*head, now time.Time) (att
 		return nil, 0, err
 	}
 	if len(heads) < len(chosen) {
+		t.store.blocked.Store(true)
+		t.store.inTheWay.Store(time.Now().Add(waryFor).UnixNano())
 		time.AfterFunc(lookSoon, t.store.wakeHere)
 	}
 	if heads, err = t.countCalls(ctx, heads); err != nil {
@@ -114,7 +124,7 @@ func (t *tx) outlive(conversations []int64) {
 
 // sendingIn lists the conversations whose turns deliveries have that are being sent: such a one is the head of his lane. Where the
 // conversations are locked, nobody else begins meanwhile.
-const sendingIn = `SELECT l.conversation FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low) CROSS JOIN LATERAL (
+var sendingIn = "SELECT l.conversation FROM " + theseLanes + ` CROSS JOIN LATERAL (
 		SELECT d.state, d.turn_until FROM deliveries d
 		WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL AND d.seq > l.low ORDER BY d.seq LIMIT 1) AS head
 	WHERE head.state = 4 AND head.turn_until > clock_timestamp()`
@@ -166,6 +176,20 @@ func scanCandidate(r pgx.Row) (*candidate, error) {
 	return &c, err
 }
 
+// handedColumns are what an attempt needs of a candidate, whose conversation, lane and fence are known.
+const handedColumns = `d.id, d.message, d.claims, d.failures, d.wanted_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
+	coalesce(d.replayed, false), coalesce(d.unsure, false), m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
+	coalesce(m.trace, ''), m.edited_at IS NOT NULL, coalesce(m.handler, ''), m.policy`
+
+// handedFields are where a row of handedColumns goes.
+func (c *candidate) handedFields() []any {
+	return []any{
+		(*int64)(&c.id), (*int64)(&c.message), &c.claims, &c.failures, &c.wantedAt, &c.verb, (*int64)(&c.revises), &c.replayed, &c.unsure,
+		(*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt), (*optionalTime)(&c.accepted), &c.trace, &c.edited,
+		&c.handler, &c.policy,
+	}
+}
+
 // saidBy is the delivery that says, or has said, what c is about.
 func (c *candidate) saidBy() outbox.DeliveryID {
 	if c.verb != send {
@@ -196,7 +220,7 @@ func hand(condition string) string {
 			turn_until = clock_timestamp() + $6::interval, fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
 		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND d.state = 2 AND m.id = d.message` + condition + `
-		RETURNING ` + candidateColumns
+		RETURNING ` + handedColumns
 }
 
 var (
@@ -213,7 +237,7 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 	for i, h := range heads {
 		ids[i] = h.id
 	}
-	found, err := t.hand(ctx, handSends, ids, heads[0].fence, now, idle(heads, now))
+	found, err := t.hand(ctx, handSends, heads, ids, now, idle(heads, now))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -228,21 +252,28 @@ func (t *tx) handOut(ctx context.Context, heads []*head, now time.Time) (attempt
 	return attempts, over, err
 }
 
+// hand hands out some of heads.
 func (t *tx) hand(
-	ctx context.Context, statement string, ids []outbox.DeliveryID, fence int64, now time.Time, idle []int64,
+	ctx context.Context, statement string, heads []*head, ids []outbox.DeliveryID, now time.Time, idle []int64,
 ) (found []*candidate, err error) {
+	byID := make(map[outbox.DeliveryID]*head, len(heads))
+	for _, h := range heads {
+		byID[h.id] = h
+	}
 	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
-	rows, err := t.Query(ctx, statement, numbers(ids), fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
+	rows, err := t.Query(ctx, statement, numbers(ids), heads[0].fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		c, err := scanCandidate(rows)
-		if err != nil {
+		var c candidate
+		if err := rows.Scan(c.handedFields()...); err != nil {
 			return nil, err
 		}
-		found = append(found, c)
+		h := byID[c.id]
+		c.conversation, c.lane, c.fence = h.conversation, h.lane, h.fence
+		found = append(found, &c)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -292,7 +323,7 @@ func (t *tx) handRest(
 		for id := range revise {
 			revisions = append(revisions, id)
 		}
-		if found, err = t.hand(ctx, handAll, revisions, heads[0].fence, now, nil); err != nil {
+		if found, err = t.hand(ctx, handAll, heads, revisions, now, nil); err != nil {
 			return nil, 0, err
 		}
 		for _, c := range found {

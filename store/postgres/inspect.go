@@ -209,6 +209,18 @@ func (i *Inspection) Foreign(ctx context.Context, least time.Duration) (found []
 	return found, explain(err)
 }
 
+// Setting returns a stored setting and whether there is one.
+func (i *Inspection) Setting(ctx context.Context, name string) (value string, found bool, err error) {
+	if i.conn == nil {
+		return "", false, ErrClosed
+	}
+	err = i.conn.QueryRow(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", false, nil
+	}
+	return value, err == nil, explain(err)
+}
+
 // Services lists the service URLs of an app's conversations, most of them first, with one conversation of each, at most
 // limit. A conversation that can be written to is preferred, and a newer one.
 func (i *Inspection) Services(ctx context.Context, appID string, limit int) (found []book.Service, err error) {

@@ -61,10 +61,13 @@ func numbers[T ~int64](ids []T) []int64 {
 	return n
 }
 
+// theseLanes are what laneArrays are, as a table.
+var theseLanes = rowsOf("l", "$1::bigint[] conversation", "$2::smallint[] lane", "$3::bigint[] low")
+
 // promote lets the first of each of these lanes be claimed that somebody has left, if nobody has let it before. Nobody
 // may have been there, so it is asked of every lane.
-const promote = `UPDATE deliveries d SET waits = 1
-	FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low) CROSS JOIN LATERAL (
+var promote = `UPDATE deliveries d SET waits = 1
+	FROM ` + theseLanes + ` CROSS JOIN LATERAL (
 		SELECT h.id, h.state, h.waits FROM deliveries h
 		WHERE h.conversation = l.conversation AND h.lane = l.lane AND h.seq IS NOT NULL AND h.seq > l.low ORDER BY h.seq LIMIT 1) AS head
 	WHERE d.id = head.id AND head.state = 2 AND head.waits = 0 RETURNING d.route, d.lane, d.rank`
@@ -104,7 +107,7 @@ func (t *tx) laneArrays(lanes []lane) []any {
 }
 
 // occupied are the lanes in which somebody is.
-const occupied = `SELECT l.conversation, l.lane FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS l (conversation, lane, low)
+var occupied = "SELECT l.conversation, l.lane FROM " + theseLanes + `
 	WHERE EXISTS (SELECT FROM deliveries d
 		WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL AND d.seq > l.low)`
 

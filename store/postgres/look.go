@@ -23,6 +23,7 @@ type page struct {
 	late   []*head // whose conversations have no room
 	called calledThere
 	more   bool // there may be more to hand out
+	hasty  bool // whether conversations are free was not looked at
 }
 
 // looked is what was found in the lanes of a route, or is being asked for.
@@ -71,6 +72,9 @@ func (t *tx) look(ctx context.Context, p *page) error {
 	t.lookForDue(&b, &p.due)
 	switch {
 	case len(ids) == 0:
+	case t.store.cfg.Pace == nil && !t.store.wary():
+		p.hasty = true
+		b.Queue(lookHastily, ids, lanes, limits, lows).Query(p.collect)
 	case t.store.cfg.Pace == nil:
 		b.Queue(lookAtHeads, ids, lanes, limits, lows).Query(p.collect)
 	default:
@@ -130,26 +134,31 @@ func (t *tx) lookForDue(b *pgx.Batch, due *time.Time) {
 	})
 }
 
-// heads lists the first heads of lanes of routes whose conversations are free, with what more is asked of them.
-func heads(more, from string) string {
+// heads lists the first heads of lanes of routes, with what more is asked of them.
+func heads(free, more, from string) string {
 	return `SELECT l.route, l.lane, l.first, coalesce(d.id, 0), coalesce(d.conversation, 0), coalesce(d.rank, 0), ` + more + `
 	FROM (
 		SELECT route, lane, most, (SELECT w.rank FROM deliveries w
 			WHERE w.waits = 1 AND w.state = 2 AND w.route = n.route AND w.lane = n.lane AND w.rank >= n.low ORDER BY w.rank, w.id LIMIT 1) AS first
 		FROM unnest($1::bigint[], $2::smallint[], $3::integer[], $4::bigint[]) AS n (route, lane, most, low) OFFSET 0) AS l
 	LEFT JOIN LATERAL (
-		SELECT h.* FROM deliveries h CROSS JOIN LATERAL (
-			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free
+		SELECT h.* FROM deliveries h` + free + `
 		WHERE h.waits = 1 AND h.state = 2 AND h.route = l.route AND h.lane = l.lane AND h.rank >= l.first ORDER BY h.rank, h.id LIMIT l.most) AS d ON true` + from + `
 	ORDER BY d.rank, d.id`
 }
 
+// whoseTurnIsFree leaves out heads whose conversations are not free.
+const whoseTurnIsFree = ` CROSS JOIN LATERAL (
+			SELECT FROM turns t WHERE t.conversation = h.conversation AND greatest(t.until, t.wanted) <= statement_timestamp() OFFSET 0) AS free`
+
 var (
+	// lookHastily is lookAtHeads that may find heads whose conversations are not free: these show when they are to be locked.
+	lookHastily = heads("", "'', false", "")
 	// lookAtHeads is for a node that limits nothing: it needs no conversation's name, and may find only when it hands a
 	// delivery out that it is not to be sent any more.
-	lookAtHeads = heads("'', false", "")
+	lookAtHeads = heads(whoseTurnIsFree, "'', false", "")
 	// lookAtPacedHeads is for a node that does. $5 is the present time.
-	lookAtPacedHeads = heads(`coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $5
+	lookAtPacedHeads = heads(whoseTurnIsFree, `coalesce(c.conversation_id, ''), coalesce(d.verb IS NULL AND d.replayed IS NULL AND m.expires_at <= $5
 		OR m.not_before > $5 AND (d.verb IS NULL OR d.verb = 1 AND m.recalled_at IS NOT NULL), false)`, `
 	LEFT JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation`)
 )

@@ -32,6 +32,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/turnlock"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
@@ -70,8 +71,10 @@ type Store struct {
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
-	// blocked: a claim has found heads whose conversations were not free.
-	blocked atomic.Bool
+	// blocked: a claim has found heads whose conversations were not free. inTheWay is until when claims are wary of such, in
+	// nanoseconds since 1970.
+	blocked  atomic.Bool
+	inTheWay atomic.Int64
 
 	background context.Context // of what goes on behind the callers
 	stop       context.CancelFunc
@@ -81,9 +84,12 @@ type Store struct {
 }
 
 var (
-	_ headsup.Turns = (*Store)(nil)
-	_ state.Store   = (*Store)(nil)
-	_ outbox.Store  = (*Store)(nil)
+	_ headsup.Turns   = (*Store)(nil)
+	_ state.Store     = (*Store)(nil)
+	_ outbox.Store    = (*Store)(nil)
+	_ outbox.Recorder = (*Store)(nil)
+	_ outbox.Gatherer = (*Store)(nil)
+	_ book.Recaller   = (*Store)(nil)
 )
 
 // Config says where the database is.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
@@ -18,15 +17,26 @@ import (
 
 // RecordOutcome implements [outbox.Store]. Repeating it is refused, and changes nothing: the fence is that of one attempt.
 func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
-	}
-	v := verdictOf(o)
-	if err := s.outcomes.do(ctx, v); err != nil {
+	if err := checkOutcome(o); err != nil {
 		return err
 	}
-	if !v.done {
-		return headsup.ErrLeaseLost
+	v := verdictOf(o)
+	return v.result(s.outcomes.do(ctx, v))
+}
+
+// RecordLater implements [outbox.Recorder].
+func (s *Store) RecordLater(o outbox.Outcome, done func(error)) {
+	if err := checkOutcome(o); err != nil {
+		done(err)
+		return
+	}
+	v := verdictOf(o)
+	s.outcomes.later(v, func(err error) { done(v.result(err)) })
+}
+
+func checkOutcome(o outbox.Outcome) error {
+	if !o.State.Final() && o.State != outbox.StateReady {
+		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
 	}
 	return nil
 }
@@ -61,6 +71,14 @@ type verdict struct {
 
 	change outbox.Change // what is written: told, unless the message was recalled or an earlier attempt may have arrived
 	done   bool          // the attempt was the delivery's present one
+}
+
+// result is what is told of it, given the error of its transaction.
+func (v *verdict) result(err error) error {
+	if err == nil && !v.done {
+		return headsup.ErrLeaseLost
+	}
+	return err
 }
 
 // queueLock adds what locks the conversations of attempts. These are free when the deliveries are not being sent any more.
@@ -253,10 +271,11 @@ func (a *endings) add(id outbox.DeliveryID, fence, to int64, failed bool, c outb
 // moveToFinished moves deliveries out of the hot table and tells what they were.
 var moveToFinished = `WITH gone AS (
 		DELETE FROM deliveries d
-		USING unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
-			$8::text[]) AS e (id, fence, to_state, failed, why, sent, at, line)
+		USING ` + rowsOf("e", "$1::bigint[] id", "$2::bigint[] fence", "$3::smallint[] to_state", "$4::integer[] failed", "$5::text[] why",
+	"$6::text[] sent", "$7::timestamptz[] at", "$8::text[] line") + `
 		WHERE d.id = e.id AND (e.fence = -1 OR d.fence = e.fence AND d.state = 4)
-		RETURNING d.*, e.to_state, e.failed, e.why, coalesce(e.sent, d.activity_id) AS said, e.at AS ended_at,
+		RETURNING d.id, d.message, d.conversation, d.lane, d.alone, d.seq, d.state, d.fence, d.claims, d.failures, d.verb, d.replayed,
+			d.revises, d.created_at, d.wanted_at, e.to_state, e.failed, e.why, coalesce(e.sent, d.activity_id) AS said, e.at AS ended_at,
 			d.history || e.line || ` + endOf("d.claims") + ` AS whole),
 	moved AS (INSERT INTO finished (id, message, conversation, fence, lane, alone, state, claims, failures, verb, replayed,
 			revises, created_at, updated_at, reason, activity_id, history)
@@ -265,8 +284,7 @@ var moveToFinished = `WITH gone AS (
 	SELECT ` + endedColumns + ` FROM gone d`
 
 func (a *endings) queue(b *pgx.Batch, each func(ended)) {
-	b.Queue(moveToFinished, a.id, a.fence, a.to, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
-		[]pgtype.Timestamptz(a.at), a.line).Query(func(r pgx.Rows) error {
+	b.Queue(moveToFinished, a.id, a.fence, a.to, a.failed, a.reason.arg(), a.sent.arg(), a.at.arg(), a.line).Query(func(r pgx.Rows) error {
 		for r.Next() {
 			var e ended
 			if err := r.Scan(e.endedFields()...); err != nil {
@@ -364,14 +382,13 @@ var putBack = `UPDATE deliveries d SET state = 2, waits = e.waits, due_at = e.du
 		failures = d.failures + e.failed, reason = e.why, activity_id = coalesce(e.sent, d.activity_id), updated_at = e.at,
 		history = d.history || e.line || ` + endOf("d.claims") + `,
 		unsure = CASE WHEN d.unsure OR e.unsure THEN true END, lost = nullif(e.lost, 0)
-	FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[],
-		$8::timestamptz[], $9::text[], $10::boolean[], $11::smallint[])
-		AS e (id, fence, waits, failed, why, sent, due, at, line, unsure, lost)
+	FROM ` + rowsOf("e", "$1::bigint[] id", "$2::bigint[] fence", "$3::smallint[] waits", "$4::integer[] failed", "$5::text[] why",
+	"$6::text[] sent", "$7::timestamptz[] due", "$8::timestamptz[] at", "$9::text[] line", "$10::boolean[] unsure",
+	"$11::smallint[] lost") + `
 	WHERE d.id = e.id AND d.fence = e.fence AND d.state = 4 RETURNING d.id, d.fence, d.route, d.lane, d.rank, d.waits`
 
 func (a *returns) queue(b *pgx.Batch, each func(attempt, offer, int64)) {
-	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, []pgtype.Text(a.reason), []pgtype.Text(a.sent),
-		[]pgtype.Timestamptz(a.due), []pgtype.Timestamptz(a.at), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
+	b.Queue(putBack, a.id, a.fence, a.waits, a.failed, a.reason.arg(), a.sent.arg(), a.due.arg(), a.at.arg(), a.line, a.unsure, a.lost).Query(func(r pgx.Rows) error {
 		var id, fence, waits int64
 		var in offer
 		_, err := pgx.ForEachRow(r, []any{&id, &fence, &in.route, &in.lane, &in.rank, &waits}, func() error {

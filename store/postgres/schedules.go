@@ -9,12 +9,13 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/schedule"
 )
 
 const scheduleColumns = `s.id, s.app_id, s.name, s.idem_key, s.fingerprint, s.rule, s.missed, s.grace, s.revision, s.occurrences,
-	s.paused_at, s.created_at, s.updated_at, p.template`
+	s.paused_at, s.created_at, s.updated_at, p.template, s.tenant_id`
 
 const fromSchedules = " FROM schedules s JOIN schedule_templates p ON p.id = s.id "
 
@@ -22,7 +23,7 @@ func scanSchedule(r pgx.Row, more ...any) (s schedule.Schedule, err error) {
 	var rule []byte
 	var missed string
 	if err := r.Scan(append([]any{&s.ID, &s.AppID, &s.Name, (*optionalText)(&s.Key), &s.Fingerprint, &rule, &missed, &s.Grace,
-		&s.Revision, &s.Occurrences, (*optionalTime)(&s.PausedAt), &s.CreatedAt, &s.UpdatedAt, (*[]byte)(&s.Template)},
+		&s.Revision, &s.Occurrences, (*optionalTime)(&s.PausedAt), &s.CreatedAt, &s.UpdatedAt, (*[]byte)(&s.Template), &s.Tenant},
 		more...)...); err != nil {
 		return s, err
 	}
@@ -114,7 +115,7 @@ func (t *tx) createSchedule(ctx context.Context, n schedule.Schedule, most int) 
 		return n, false, err
 	}
 	if n.Key != "" {
-		earlier, err := schedulesOf(ctx, t, "WHERE s.app_id = $1 AND s.idem_key = $2", n.AppID, n.Key)
+		earlier, err := schedulesOf(ctx, t, "WHERE s.app_id = $1 AND s.tenant_id = $2 AND s.idem_key = $3", n.AppID, n.Tenant, n.Key)
 		switch {
 		case err != nil:
 			return n, false, err
@@ -133,9 +134,9 @@ func (t *tx) createSchedule(ctx context.Context, n schedule.Schedule, most int) 
 	}
 	b = pgx.Batch{}
 	b.Queue(`INSERT INTO schedules (id, app_id, name, idem_key, fingerprint, rule, recipient, missed, grace, revision, occurrences,
-			paused_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 0, $10, $11, $12)`,
+			paused_at, created_at, updated_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 0, $10, $11, $12, $13)`,
 		n.ID, n.AppID, n.Name, optionalText(n.Key), orNil(n.Fingerprint), rule, n.Rule.PerRecipient(), string(n.Missed), int64(n.Grace),
-		optionalTime(exact(n.PausedAt)), exact(n.CreatedAt), exact(n.UpdatedAt))
+		optionalTime(exact(n.PausedAt)), exact(n.CreatedAt), exact(n.UpdatedAt), n.Tenant)
 	b.Queue("INSERT INTO schedule_templates (id, template) VALUES ($1, $2)", n.ID, []byte(n.Template))
 	b.Queue("UPDATE schedule_counts SET n = n + 1 WHERE app_id = $1", n.AppID)
 	queueClocks(&b, n.ID, n.Clocks)
@@ -175,6 +176,9 @@ func (s *Store) Schedules(
 	}
 	if f.Name != "" {
 		which += " AND s.name = " + args.add(f.Name)
+	}
+	if f.Tenant != "" {
+		which += " AND s.tenant_id <> '' AND s.tenant_id = " + args.add(f.Tenant) // as the index says
 	}
 	if f.PerRecipient {
 		which += " AND s.recipient"
@@ -272,9 +276,14 @@ func (s *Store) AddClocks(ctx context.Context, id schedule.ID, revision int64, c
 }
 
 // RecipientZones implements [schedule.Store].
-func (s *Store) RecipientZones(ctx context.Context, appID, tag string) (zones []string, err error) {
+func (s *Store) RecipientZones(
+	ctx context.Context, appID string, tenant activity.TenantID, tag string,
+) (zones []string, err error) {
 	var args arguments
 	where := " WHERE c.app_id = " + args.add(appID) + " AND c.reach = " + args.add(book.ReachActive)
+	if tenant != "" {
+		where += " AND c.tenant_id = " + args.add(tenant)
+	}
 	if tag != "" {
 		where += " AND c.id IN (SELECT g.conversation FROM tags g WHERE g.tag = " + args.add(tag) + ")"
 	}

@@ -163,7 +163,7 @@ type earlier struct {
 func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) {
 	k := &known{turns: make(map[book.Row]*turn), occupied: make(map[lane]bool), keys: make(map[messageKey]earlier)}
 	var b pgx.Batch
-	rows, lanes, takes := goals(list)
+	rows, lanes, others := goals(list)
 	if len(rows) > 0 {
 		b.Queue(`SELECT conversation, greatest(until, wanted) <= clock_timestamp(), version, last_inbound_at, coalesce(route, 0), busy, fence <> 0
 			FROM turns WHERE conversation = ANY ($1) ORDER BY key FOR NO KEY UPDATE`, rows).Query(func(r pgx.Rows) error {
@@ -184,11 +184,7 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	}
 	k.queueKeys(&b, list)
 	sent := make(map[book.Row]bool)
-	if takes {
-		var others []lane
-		for _, l := range lanes {
-			others = appendOthers(others, l.conversation, l.lane)
-		}
+	if len(others) > 0 {
 		b.Queue(sendingIn, t.laneArrays(others)...).Query(collectSending(sent))
 		b.Queue("SELECT nextval('fences')").QueryRow(func(r pgx.Row) error { return r.Scan(&k.fence) })
 	}
@@ -200,22 +196,25 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	for c, turn := range k.turns {
 		ids = append(ids, turn.route)
 		turn.free = turn.free && !sent[c]
-		if takes {
-			need[c] = turn.version
+	}
+	for _, l := range others {
+		if turn := k.turns[l.conversation]; turn != nil {
+			need[l.conversation] = turn.version
 		}
 	}
 	if err := t.learnRoutes(ctx, ids); err != nil {
 		return nil, err
 	}
 	var err error
-	if takes {
+	if len(need) > 0 {
 		k.entries, err = t.conversations(ctx, need)
 	}
 	return k, err
 }
 
-// goals lists the conversations and lanes that submissions go to, each once, and tells whether any may be handed out.
-func goals(list []*accept) (rows []int64, lanes []lane, takes bool) {
+// goals lists the conversations and lanes that submissions go to, each once, and the other lanes of those in which
+// something may be handed out.
+func goals(list []*accept) (rows []int64, lanes, others []lane) {
 	seen, entered := make(map[book.Row]bool, len(list)), make(map[lane]bool, len(list))
 	for _, a := range list {
 		for i := range a.sub.Deliveries {
@@ -228,10 +227,12 @@ func goals(list []*accept) (rows []int64, lanes []lane, takes bool) {
 				entered[l] = true
 				lanes = append(lanes, l)
 			}
+			if a.take {
+				others = appendOthers(others, c, a.sub.Message.Lane)
+			}
 		}
-		takes = takes || a.take
 	}
-	return rows, lanes, takes
+	return rows, lanes, others
 }
 
 // queueKeys asks for the messages that were accepted under the same keys.
@@ -246,7 +247,7 @@ func (k *known) queueKeys(b *pgx.Batch, list []*accept) {
 		return
 	}
 	b.Queue(`SELECT m.app_id, m.tenant_id, m.idem_key, m.id, m.fingerprint
-		FROM unnest($1::text[], $2::text[], $3::text[]) AS k (app_id, tenant_id, idem_key)
+		FROM `+rowsOf("k", "$1::text[] app_id", "$2::text[] tenant_id", "$3::text[] idem_key")+`
 		JOIN messages m ON m.app_id = k.app_id AND m.tenant_id = k.tenant_id AND m.idem_key = k.idem_key`,
 		apps, tenants, keys).Query(func(r pgx.Rows) error {
 		for r.Next() {
@@ -360,7 +361,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	}
 	turn.free = false
 	t.store.routes.had(d.route, d.lane, d.rank)
-	d.state, d.waits, d.fence, d.claims = sending, waitsClaim, k.fence, 1
+	d.state, d.fence, d.claims = sending, k.fence, 1
 	t.count(0, sending, 1)
 	w.deliveries.add(d)
 	e := k.entries[nd.Conversation]

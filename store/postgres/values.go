@@ -14,7 +14,7 @@ type (
 	optionalTime = zeronull.Timestamptz
 )
 
-// registerTypes makes times come back in UTC.
+// registerTypes makes times come back in UTC, and arrays leave fast.
 func registerTypes(m *pgtype.Map) {
 	t := &pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
@@ -23,6 +23,7 @@ func registerTypes(m *pgtype.Map) {
 	m.RegisterType(&pgtype.Type{
 		Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID, Codec: &pgtype.ArrayCodec{ElementType: t},
 	})
+	registerArrays(m)
 }
 
 // exact is t as it comes back from the database.

@@ -13,13 +13,13 @@ import (
 )
 
 const selectWebhook = `SELECT id, app_id, url, types, description, secrets, created_at, disabled, disabled_at, cursor, away,
-	not_before, failing_since, dropped FROM webhooks `
+	not_before, failing_since, dropped, tenant_id FROM webhooks `
 
 func scanWebhook(r pgx.CollectableRow) (w event.Webhook, err error) {
 	var types, secrets []byte
 	if err := r.Scan(&w.ID, &w.AppID, &w.URL, &types, &w.Description, &secrets, &w.CreatedAt, &w.Disabled,
 		(*optionalTime)(&w.DisabledAt), &w.Cursor, &w.Away, (*optionalTime)(&w.NotBefore), (*optionalTime)(&w.FailingSince),
-		&w.Dropped); err != nil {
+		&w.Dropped, &w.Tenant); err != nil {
 		return w, err
 	}
 	if err := errors.Join(json.Unmarshal(types, &w.Types), json.Unmarshal(secrets, &w.Secrets)); err != nil {
@@ -92,9 +92,9 @@ func (s *Store) CreateWebhook(ctx context.Context, w event.Webhook) (event.Webho
 			return err
 		}
 		if _, err := t.Exec(ctx, `INSERT INTO webhooks (id, url, types, description, secrets, disabled, disabled_at, away,
-				not_before, failing_since, app_id, created_at, cursor, dropped)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0)`,
-			append(args, w.AppID, exact(w.CreatedAt), w.Cursor)...); err != nil {
+				not_before, failing_since, app_id, created_at, cursor, tenant_id, dropped)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)`,
+			append(args, w.AppID, exact(w.CreatedAt), w.Cursor, w.Tenant)...); err != nil {
 			return err
 		}
 		return t.rewant(ctx)
@@ -141,7 +141,8 @@ func (s *Store) ChangeWebhook(
 		if err := change(&w); err != nil {
 			return err
 		}
-		w.ID, w.AppID, w.Cursor, w.Dropped, w.CreatedAt = before.ID, before.AppID, before.Cursor, before.Dropped, before.CreatedAt
+		w.ID, w.AppID, w.Tenant, w.CreatedAt = before.ID, before.AppID, before.Tenant, before.CreatedAt
+		w.Cursor, w.Dropped = before.Cursor, before.Dropped
 		if err := t.writeWebhook(ctx, &w); err != nil {
 			return err
 		}
@@ -267,7 +268,6 @@ func fresh(ctx context.Context, q querier, w *event.Webhook, n int) (found []eve
 	if n <= 0 {
 		return nil, through, nil
 	}
-	wanted := event.Webhook{Types: w.Types} // whether it is enabled is not asked here
 	rows, err := q.Query(ctx, "SELECT "+eventColumns+`, p.event IS NOT NULL
 		FROM events e LEFT JOIN webhook_posts p ON p.webhook = $1 AND p.event = e.id
 		WHERE e.id > $2 ORDER BY e.id LIMIT $3`, w.ID, w.Cursor, scanAtOnce)
@@ -283,7 +283,7 @@ func fresh(ctx context.Context, q querier, w *event.Webhook, n int) (found []eve
 		}
 		through = e.ID
 		size += len(e.Data)
-		if e.AppID == w.AppID && wanted.Wants(e.Type) && !posted {
+		if w.Covers(&e) && !posted {
 			found = append(found, e)
 		}
 	}
@@ -416,11 +416,13 @@ const replayed = `ON CONFLICT (webhook, event) DO UPDATE SET delivered = false, 
 // ReplayEvent implements [event.Store].
 func (s *Store) ReplayEvent(ctx context.Context, appID string, id event.WebhookID, e event.ID, now time.Time) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.ownWebhook(ctx, appID, id); err != nil {
+		w, err := t.ownWebhook(ctx, appID, id)
+		if err != nil {
 			return err
 		}
 		tag, err := t.Exec(ctx, `INSERT INTO webhook_posts (webhook, event, delivered, next_at, away, tries, attempts)
-			SELECT $1, id, false, $2, false, 0, '[]' FROM events WHERE id = $3 AND app_id = $4 `+replayed, id, exact(now), e, appID)
+			SELECT $1, id, false, $2, false, 0, '[]' FROM events
+			WHERE id = $3 AND app_id = $4 AND $5 IN ('', tenant_id) `+replayed, id, exact(now), e, appID, w.Tenant)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = event.ErrNotFound
 		}
@@ -460,20 +462,20 @@ func (s *Store) ReplaySince(
 func (t *tx) replayEvents(
 	ctx context.Context, w *event.Webhook, after, last event.ID, since, now time.Time,
 ) (n int, through event.ID, err error) {
-	rows, err := t.Query(ctx, "SELECT id, at, app_id, type FROM events WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3", after, last, dropAtOnce)
+	rows, err := t.Query(ctx, "SELECT id, at, app_id, type, tenant_id FROM events WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3",
+		after, last, dropAtOnce)
 	if err != nil {
 		return 0, after, err
 	}
-	wanted := event.Webhook{Types: w.Types}
 	var ids []event.ID
 	var e event.Event
 	var typ int64
 	seen := 0
 	through = after
-	if _, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.AppID, &typ}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&e.ID, &e.At, &e.AppID, &typ, &e.Tenant}, func() error {
 		seen++
-		through = e.ID
-		if !e.At.Before(since) && e.AppID == w.AppID && wanted.Wants(word(eventTypes, typ)) {
+		through, e.Type = e.ID, word(eventTypes, typ)
+		if !e.At.Before(since) && w.Covers(&e) {
 			ids = append(ids, e.ID)
 		}
 		return nil
@@ -529,8 +531,8 @@ func (t *tx) missed(ctx context.Context, w *event.Webhook, last event.ID) (n int
 	}
 	err = t.QueryRow(ctx, `SELECT
 			(SELECT count(*) FROM webhook_posts WHERE webhook = $1 AND event <= $2 AND NOT delivered) +
-			(SELECT count(*) FROM events e WHERE e.id > $3 AND e.id <= $2 AND e.app_id = $4 AND e.type = ANY ($5)
+			(SELECT count(*) FROM events e WHERE e.id > $3 AND e.id <= $2 AND e.app_id = $4 AND e.type = ANY ($5) AND $6 IN ('', e.tenant_id)
 				AND NOT EXISTS (SELECT 1 FROM webhook_posts p WHERE p.webhook = $1 AND p.event = e.id))`,
-		w.ID, last, w.Cursor, w.AppID, types).Scan(&n)
+		w.ID, last, w.Cursor, w.AppID, types, w.Tenant).Scan(&n)
 	return n, err
 }

@@ -9,7 +9,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -39,6 +38,9 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (book.Convers
 		same, err := next.same(known)
 		if err != nil {
 			return book.Conversation{}, err
+		}
+		if same && sighting.At.Sub(known.conv.UpdatedAt).Abs() < book.SightedWithin {
+			return next.copy(), nil
 		}
 		if same {
 			return next.copy(), s.touch(known.conv.Row, next.conv)
@@ -118,9 +120,8 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 	if !s.VerifiedAt.IsZero() {
 		c.VerifiedAt = s.VerifiedAt
 	}
-	if c.Reach != book.ReachActive {
-		c.Reach, c.Cause, c.ReachAt = book.ReachActive, "", s.At
-	}
+	c.Place = s.Place.Over(c.Place)
+	stand(c, s.Lifts(*c))
 	c.UpdatedAt = s.At
 	next.people = withPeople(next.people, told)
 	var err error
@@ -131,7 +132,8 @@ func (e *entry) sighted(s book.Sighting, reference []byte) (*entry, error) {
 // same reports whether e tells nothing that earlier does not, but for its times.
 func (e *entry) same(earlier *entry) (bool, error) {
 	a, b := &e.conv, &earlier.conv
-	if a.Kind != b.Kind || a.Source != b.Source || a.TimeZone != b.TimeZone || a.Reach != b.Reach {
+	if a.Kind != b.Kind || a.Source != b.Source || a.TimeZone != b.TimeZone || a.Place != b.Place ||
+		a.Reach != b.Reach || a.Cause != b.Cause || !a.ReachAt.Equal(b.ReachAt) {
 		return false, nil
 	}
 	before, err := earlier.json()
@@ -147,8 +149,8 @@ var peopleSeed = maphash.MakeSeed()
 // withPeople is known with those whom the sighting tells of, hashed with what it tells; known itself if nobody is new.
 func withPeople(known map[activity.AccountID]uint64, s book.Sighting) map[activity.AccountID]uint64 {
 	next, own := known, false
-	for p := range everybody(s) {
-		h := maphash.Comparable(peopleSeed, personOf(p, s))
+	for p := range s.Everybody {
+		h := maphash.Comparable(peopleSeed, s.PersonOf(p))
 		if known[p.ID] == h {
 			continue
 		}
@@ -163,40 +165,8 @@ func withPeople(known map[activity.AccountID]uint64, s book.Sighting) map[activi
 	return next
 }
 
-// everybody yields the people of a sighting: those with an id who are not the bot.
-func everybody(s book.Sighting) func(yield func(*activity.ChannelAccount) bool) {
-	return func(yield func(*activity.ChannelAccount) bool) {
-		if u := s.Reference.User; u != nil && u.ID != "" && u.ID != s.Key.Bot && !yield(u) {
-			return
-		}
-		for i := range s.People {
-			if p := &s.People[i]; p.ID != "" && p.ID != s.Key.Bot && !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-// person is what is stored of somebody.
-type person struct {
-	name, aadObjectID, upn, email, timeZone, locale string
-}
-
-func personOf(a *activity.ChannelAccount, s book.Sighting) person {
-	p := person{name: a.Name, aadObjectID: a.AADObjectID}
-	if len(a.Extra) > 0 {
-		var roster struct {
-			UPN   string `json:"userPrincipalName"`
-			Email string `json:"email"`
-		}
-		if json.Unmarshal(a.Extra, &roster) == nil {
-			p.upn, p.email = roster.UPN, roster.Email
-		}
-	}
-	if u := s.Reference.User; u != nil && a.ID == u.ID {
-		p.timeZone, p.locale = s.TimeZone, s.Reference.Locale
-	}
-	return p
+func stand(c *book.Conversation, s book.Standing) {
+	c.Reach, c.Cause, c.ReachAt, c.Until = s.Reach, s.Cause, exact(s.At), exact(s.Until)
 }
 
 func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
@@ -224,11 +194,11 @@ func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
 	if known != nil {
 		before = known.known()
 	}
-	for p := range everybody(s) {
+	for p := range s.Everybody {
 		if h, stored := before[p.ID]; stored && h == next.people[p.ID] {
 			continue
 		}
-		if err := t.writePerson(next.conv, p.ID, personOf(p, s)); err != nil {
+		if err := t.writePerson(next.conv, s.PersonOf(p)); err != nil {
 			return nil, err
 		}
 	}
@@ -243,39 +213,42 @@ func (t *tx) writeConversation(e *entry) error {
 	}
 	if c.Row != 0 {
 		_, err := t.exec(`UPDATE conversations SET kind = ?, service_url = ?, route = ?, url_source = ?, verified_at = ?,
-			reference = ?, user_id = ?, locale = ?, time_zone = ?, reach = ?, reach_cause = ?, reach_at = ?,
+			reference = ?, user_id = ?, locale = ?, time_zone = ?, reach = ?, reach_cause = ?, reach_at = ?, reach_until = ?,
+			team_id = ?, team_name = ?, team_group = ?, room_id = ?, room_name = ?, meeting_id = ?,
 			seen_at = ?, updated_at = ? WHERE id = ?`,
 			text(c.Kind), text(c.Reference.ServiceURL), e.route, text(c.Source), c.VerifiedAt,
-			e.reference, text(user), text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
+			e.reference, text(user), text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt, c.Until,
+			c.Place.Team, c.Place.TeamName, c.Place.Group, c.Place.Room, c.Place.RoomName, c.Place.Meeting,
 			c.UpdatedAt, c.UpdatedAt, int64(c.Row))
 		return err
 	}
 	_, err := t.returning(func(r row) { c.Row = book.Row(r.int(0)) },
 		`INSERT INTO conversations (app_id, tenant_id, channel_id, bot_id, conversation_id, kind, service_url,
 			route, url_source, verified_at, reference, user_id, locale, time_zone, reach, reach_cause, reach_at,
-			seen_at, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			team_id, team_name, team_group, room_id, room_name, meeting_id, seen_at, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(c.Key.Bot), text(c.Key.Conversation),
 		text(c.Kind), text(c.Reference.ServiceURL), e.route, text(c.Source), c.VerifiedAt, e.reference, text(user),
 		text(c.Reference.Locale), text(c.TimeZone), text(c.Reach), text(c.Cause), c.ReachAt,
+		c.Place.Team, c.Place.TeamName, c.Place.Group, c.Place.Room, c.Place.RoomName, c.Place.Meeting,
 		c.UpdatedAt, c.CreatedAt, c.UpdatedAt)
 	t.after(func() { t.store.cache.bears(c.Key) })
 	return err
 }
 
-func (t *tx) writePerson(c book.Conversation, id activity.AccountID, p person) error {
+func (t *tx) writePerson(c book.Conversation, p book.Person) error {
 	var number int64
 	_, err := t.returning(func(r row) { number = r.int(0) },
-		`INSERT INTO people (app_id, tenant_id, channel_id, user_id, name, aad_object_id, upn, email, time_zone, locale,
+		`INSERT INTO people (app_id, tenant_id, channel_id, user_id, name, aad_object_id, upn, email, time_zone, locale, country,
 			created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET name = ifnull(excluded.name, name),
 			aad_object_id = ifnull(excluded.aad_object_id, aad_object_id), upn = ifnull(excluded.upn, upn),
 			email = ifnull(excluded.email, email), time_zone = ifnull(excluded.time_zone, time_zone),
-			locale = ifnull(excluded.locale, locale), updated_at = excluded.updated_at
+			locale = ifnull(excluded.locale, locale), country = ifnull(excluded.country, country), updated_at = excluded.updated_at
 		RETURNING id`,
-		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(id), p.name, p.aadObjectID, p.upn, p.email,
-		p.timeZone, p.locale, c.UpdatedAt, c.UpdatedAt)
+		text(c.Key.AppID), text(c.Key.Tenant), text(c.Key.Channel), text(p.ID), p.Name, p.ObjectID, p.UPN, p.Email,
+		p.TimeZone, p.Locale, p.Country, c.UpdatedAt, c.UpdatedAt)
 	if err != nil {
 		return err
 	}
@@ -284,31 +257,26 @@ func (t *tx) writePerson(c book.Conversation, id activity.AccountID, p person) e
 }
 
 // StrikeOut implements [book.Store].
-func (s *Store) StrikeOut(
-	ctx context.Context, key headsup.ConversationKey, r book.Reach, cause string, at time.Time,
-) error {
-	at = exact(at)
+func (s *Store) StrikeOut(ctx context.Context, key headsup.ConversationKey, to book.Standing) error {
 	return s.writer.do(ctx, func(t *tx) error {
 		known, err := t.conversationByKey(key)
 		if known == nil || err != nil {
 			return err
 		}
-		return t.reaches(known, r, cause, at)
+		return t.reaches(known, to)
 	})
 }
 
 // reaches notes whether a conversation can be reached.
-func (t *tx) reaches(known *entry, r book.Reach, cause string, at time.Time) error {
+func (t *tx) reaches(known *entry, to book.Standing) error {
 	next := *known
-	if next.conv.Reach != r {
-		next.conv.Reach, next.conv.ReachAt = r, at
-	}
-	next.conv.Cause, next.conv.UpdatedAt = cause, at
+	stand(&next.conv, known.conv.Struck(to))
+	next.conv.UpdatedAt = exact(to.At)
 	c := &next.conv
 	t.book.put(&next)
 	_, err := t.exec(
-		"UPDATE conversations SET reach = ?, reach_cause = ?, reach_at = ?, updated_at = ? WHERE id = ?",
-		text(c.Reach), text(c.Cause), c.ReachAt, at, int64(c.Row))
+		"UPDATE conversations SET reach = ?, reach_cause = ?, reach_at = ?, reach_until = ?, updated_at = ? WHERE id = ?",
+		text(c.Reach), text(c.Cause), c.ReachAt, c.Until, c.UpdatedAt, int64(c.Row))
 	return err
 }
 

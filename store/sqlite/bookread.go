@@ -16,7 +16,8 @@ import (
 const (
 	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
-		c.created_at, c.updated_at, c.route, c.busy `
+		c.created_at, c.updated_at, c.route, c.busy,
+		c.reach_until, c.team_id, c.team_name, c.team_group, c.room_id, c.room_name, c.meeting_id `
 	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
@@ -35,7 +36,10 @@ func scanConversation(r row) (*entry, error) {
 		},
 		Kind: book.Kind(r.text(6)), Source: book.Source(r.text(7)), VerifiedAt: r.time(8),
 		TimeZone: r.text(10), Reach: book.Reach(r.text(11)), Cause: r.text(12), ReachAt: r.time(13),
-		LastInboundAt: r.time(14), CreatedAt: r.time(15), UpdatedAt: r.time(16),
+		LastInboundAt: r.time(14), CreatedAt: r.time(15), UpdatedAt: r.time(16), Until: r.time(19),
+		Place: book.Place{
+			Team: r.text(20), TeamName: r.text(21), Group: r.text(22), Room: r.text(23), RoomName: r.text(24), Meeting: r.text(25),
+		},
 	}}
 	if err := json.Unmarshal(e.reference, &e.conv.Reference); err != nil {
 		return nil, fmt.Errorf("sqlite: the reference of conversation %d: %w", e.conv.Row, err)
@@ -151,13 +155,19 @@ func (s *Store) ConversationsByUser(
 		ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(user))
 }
 
-// ConversationsByExternalID implements [book.Store], as Conversation does.
-func (s *Store) ConversationsByExternalID(
-	ctx context.Context, appID, externalID string,
-) ([]book.Conversation, error) {
-	return s.addressed(ctx, selectConversation+`WHERE c.id IN (
-			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = ? AND p.external_id = ?)
-		AND +c.kind = ? ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(externalID), text(book.KindPersonal))
+// ConversationsOf implements [book.Store], as Conversation does.
+func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
+	column, value := columnOf(k)
+	if value == "" {
+		return nil, nil
+	}
+	of := "p." + column + " = ?1 AND +p.app_id = ?2"
+	if column == "user_id" { // whose index begins with the app
+		of = "p.user_id = ?1 AND p.app_id = ?2"
+	}
+	return s.addressed(ctx, selectConversation+`WHERE c.id IN (SELECT m.conversation FROM members m WHERE m.person IN (
+			SELECT p.id FROM people p WHERE `+of+` UNION SELECT q.id FROM people p CROSS JOIN people q ON q.human = p.human WHERE `+of+`))
+		AND +c.kind = ?3 ORDER BY c.seen_at DESC, c.id DESC`, text(value), text(appID), text(book.KindPersonal))
 }
 
 // Conversations implements [book.Store]. It goes along the rows, or along those with the tag.
@@ -191,11 +201,17 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, ar
 		return "FROM conversations c WHERE c.app_id = ? AND c.reach = ? AND c.id > ?", "c.id",
 			[]any{text(appID), text(f.Reach), int64(after)}
 	}
+	f = f.Folded()
 	from, row := "FROM conversations c WHERE c.id > ?", "c.id"
 	args = []any{int64(after)}
-	if f.Tag != "" {
+	switch {
+	case f.Tag != "":
 		from, row = "FROM tags g CROSS JOIN conversations c ON c.id = g.conversation WHERE g.tag = ? AND g.conversation > ?", "g.conversation"
 		args = []any{text(f.Tag), int64(after)}
+	case f.Team != "":
+		from, args = "FROM conversations c WHERE c.team_id = ? AND c.id > ?", []any{text(f.Team), int64(after)}
+	case f.Tenant != "" && len(f.People()) == 0:
+		from, args = "FROM conversations c WHERE c.tenant_id = ? AND c.tenant_id <> '' AND c.id > ?", []any{text(f.Tenant), int64(after)}
 	}
 	where = from + " AND +c.app_id = ?"
 	args = append(args, text(appID))
@@ -204,18 +220,18 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, ar
 		{string(f.Channel), " AND +c.channel_id = ?"},
 		{string(f.Reach), " AND +c.reach = ?"},
 		{string(f.Tenant), " AND +c.tenant_id = ?"},
+		{f.Team, " AND +c.team_id = ?"},
 	} {
 		if only.value != "" {
 			where += only.condition
 			args = append(args, text(only.value))
 		}
 	}
-	for _, who := range [...]struct{ value, column string }{{string(f.User), "user_id"}, {f.ExternalID, "external_id"}} {
-		if who.value != "" {
-			where += ` AND c.id IN (SELECT m.conversation FROM people p JOIN members m ON m.person = p.id
-				WHERE p.app_id = ? AND p.` + who.column + " = ?)"
-			args = append(args, text(appID), text(who.value))
-		}
+	for _, k := range f.People() {
+		column, value := columnOf(k)
+		where += " AND c.id IN (SELECT m.conversation FROM people p CROSS JOIN members m ON m.person = p.id WHERE p." + column +
+			" = ? AND p.app_id = ?)"
+		args = append(args, text(value), text(appID))
 	}
 	return where, row, args
 }

@@ -129,8 +129,8 @@ func (t *tx) tell(e event.Event, data any) error {
 	l := &t.store.events
 	l.last = max(l.last+1, event.ID(ident.New()))
 	t.news = true
-	_, err = t.exec("INSERT INTO events (id, app_id, type, at, conversation, data) VALUES (?, ?, ?, ?, ?, ?)",
-		int64(l.last), text(e.AppID), typ, e.At, int64(e.Conversation), []byte(raw))
+	_, err = t.exec("INSERT INTO events (id, app_id, tenant_id, type, at, conversation, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		int64(l.last), text(e.AppID), text(e.Tenant), typ, e.At, int64(e.Conversation), []byte(raw))
 	return err
 }
 
@@ -167,7 +167,7 @@ func (t *tx) tellOutcome(h *hot, c outbox.Change) error {
 		return nil
 	}
 	d := outbox.Delivery{ID: h.id, State: c.State, Reason: c.Reason, Activity: h.activity, Claims: int(h.claims)}
-	return t.tell(event.Event{AppID: appID, Type: typ, At: c.At, Conversation: h.conversation},
+	return t.tell(event.Event{AppID: appID, Tenant: e.conv.Key.Tenant, Type: typ, At: c.At, Conversation: h.conversation},
 		event.DeliveryData(&e.conv, &m, &d))
 }
 
@@ -177,7 +177,7 @@ func (t *tx) hear(key headsup.ConversationKey, op event.Heard) error {
 	if err != nil {
 		return err
 	}
-	told := event.Event{AppID: key.AppID, Type: event.MessageReceived, At: op.At}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.MessageReceived, At: op.At}
 	if e != nil {
 		told.Conversation = e.conv.Row
 		op.Message.Kind = string(e.conv.Kind)
@@ -243,12 +243,12 @@ func (t *tx) deliveryData(c *book.Conversation, id outbox.DeliveryID) (api.Deliv
 	return event.DeliveryData(c, &m, &d), err
 }
 
-const eventColumns = "e.id, e.app_id, e.type, e.at, e.conversation, e.data"
+const eventColumns = "e.id, e.app_id, e.tenant_id, e.type, e.at, e.conversation, e.data"
 
 func scanEvent(r row) event.Event {
 	return event.Event{
-		ID: event.ID(r.int(0)), AppID: r.text(1), Type: word(eventTypes, r.int(2)), At: r.time(3),
-		Conversation: book.Row(r.int(4)), Data: r.bytes(5),
+		ID: event.ID(r.int(0)), AppID: r.text(1), Tenant: activity.TenantID(r.text(2)), Type: word(eventTypes, r.int(3)),
+		At: r.time(4), Conversation: book.Row(r.int(5)), Data: r.bytes(6),
 	}
 }
 

@@ -123,6 +123,15 @@ func (i *Inspection) checkAnew(ctx context.Context) (err error) {
 	return again.Check(ctx)
 }
 
+// Setting returns a stored setting and whether there is one.
+func (i *Inspection) Setting(ctx context.Context, name string) (value string, found bool, err error) {
+	err = i.db.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = ?", name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return value, err == nil, err
+}
+
 // Services lists the service URLs of an app's conversations, most of them first, with one conversation of each, at most
 // limit. A conversation that can be written to is preferred, and a newer one.
 func (i *Inspection) Services(ctx context.Context, appID string, limit int) (found []book.Service, err error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/state"
 	"github.com/headsup-bot/headsup/store/sqlite"
+	"github.com/headsup-bot/headsup/store/storetest"
 )
 
 func TestSettingKeepsItsFirstValue(t *testing.T) {
@@ -247,6 +248,8 @@ func TestNoStatementLooksThroughATable(t *testing.T) {
 				strings.Contains(query, "FROM unanswered") && step == "USE TEMP B-TREE FOR ORDER BY",
 				// Few rows: the conversations of a person, or with one id.
 				strings.Contains(query, "seen_at DESC") && step == "USE TEMP B-TREE FOR ORDER BY",
+				// Few rows: people on several channels with one id.
+				strings.Contains(query, "p.user_id = ? AND p.id > ?") && step == "USE TEMP B-TREE FOR ORDER BY",
 				// Few rows: messages whose deliveries are being made.
 				step == "SCAN s" && strings.Contains(query, "FROM spreads s"), query == "SELECT count(*) FROM spreads",
 				strings.Contains(query, "FROM spreads s") && step == "USE TEMP B-TREE FOR ORDER BY",
@@ -286,7 +289,7 @@ func everything(t *testing.T, s *sqlite.Store) {
 	check(err)
 	_, err = s.Conversations(ctx, "app", book.Filter{}, 1, 10)
 	check(err)
-	check(s.StrikeOut(ctx, sighting.Key, "blocked", "why", now))
+	check(s.StrikeOut(ctx, sighting.Key, book.Standing{Reach: book.ReachBlocked, Cause: "why", At: now}))
 
 	lease, err := s.Lease(ctx, sighting.Key)
 	check(err)
@@ -348,11 +351,32 @@ func everythingOfLabels(t *testing.T, s *sqlite.Store) {
 	check(s.Label(ctx, key, book.Labels{Tags: &[]string{"t"}, ExternalID: new("x")}, now))
 	for _, f := range []book.Filter{
 		{Tag: "t"}, {User: "u"}, {ExternalID: "x"}, {Kind: book.KindGroup, Channel: "c", Reach: book.ReachActive, Tag: "t", User: "u"},
+		{ObjectID: "o"}, {UPN: "u"}, {Email: "e"}, {Team: "t"}, {Tenant: "t"}, {Tenant: "t", Reach: book.ReachActive}, {Reach: book.ReachActive},
+		{Tenant: "t", Email: "e"},
 	} {
 		_, err := s.Conversations(ctx, "app", f, 0, 10)
 		check(err)
 	}
-	_, err := s.ConversationsByExternalID(ctx, "app", "x")
+	for _, k := range []book.PersonKey{{User: "u"}, {ExternalID: "x"}, {ObjectID: "o"}, {UPN: "u"}, {Email: "e"}} {
+		_, err := s.ConversationsOf(ctx, "app", k)
+		check(err)
+		_, err = s.ListPeople(ctx, "app", book.PeopleFilter{PersonKey: k}, 0, 10)
+		check(err)
+	}
+	people, err := s.ListPeople(ctx, "app", book.PeopleFilter{}, 0, 2)
+	check(err)
+	both := []book.PersonRow{people[0].Row, people[1].Row}
+	_, err = s.Merge(ctx, "app", both, now)
+	check(err)
+	_, err = s.Human(ctx, "app", both[0])
+	check(err)
+	check(s.Split(ctx, "app", both[:1], now))
+	_, err = s.Change(ctx, book.Change{
+		Key: key, Team: "t", Standing: book.Standing{Reach: book.ReachUnreachable, At: now, Until: now}, Left: []activity.AccountID{"u"}, At: now,
+	})
+	check(err)
+	check(s.StrikeOut(ctx, key, book.Standing{Reach: book.ReachUnreachable, At: now, Until: now}))
+	_, err = s.Reopen(ctx, now, 10)
 	check(err)
 	c, err := s.Conversation(ctx, key)
 	check(err)
@@ -494,4 +518,9 @@ func everythingElse(t *testing.T, s *sqlite.Store) {
 	_, _, err = s.Setting(ctx, "n")
 	check(err)
 	check(s.Check(ctx))
+}
+
+func TestSettingIsSwapped(t *testing.T) {
+	t.Parallel()
+	storetest.SettingsAreSwapped(t, openStore(t, t.TempDir()))
 }

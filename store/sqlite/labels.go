@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
-	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 )
 
@@ -39,9 +38,9 @@ func details(c *conn, r book.Row) (d book.Details, known bool, err error) {
 		return d, known, err
 	}
 	err = c.each(func(r row) error {
-		d.People = append(d.People, book.Person{ID: activity.AccountID(r.text(0)), Name: r.text(1), ExternalID: r.text(2)})
+		d.People = append(d.People, scanPerson(r))
 		return nil
-	}, `SELECT p.user_id, p.name, p.external_id FROM members m JOIN people p ON p.id = m.person
+	}, "SELECT "+personColumns+`FROM members m CROSS JOIN people p ON p.id = m.person
 		WHERE m.conversation = ? ORDER BY m.person LIMIT +?`, int64(r), book.MaxPeople)
 	return d, known, err
 }

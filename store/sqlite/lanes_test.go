@@ -58,12 +58,30 @@ func (w *lanesWalk) commit(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 1 + w.rng.IntN(6) {
 		operation := w.operation(t)
-		before := w.store.Queued()
-		wg.Go(operation)
-		waitQueued(t, w.store, before+1)
+		before, done := w.store.Queued(), make(chan struct{})
+		wg.Go(func() {
+			defer close(done)
+			operation()
+		})
+		queuedOrDone(t, w.store, before+1, done)
 	}
 	release()
 	wg.Wait()
+}
+
+// queuedOrDone waits until an operation is queued, or has ended because it had nothing to write.
+func queuedOrDone(t *testing.T, s *sqlite.Store, n int, done <-chan struct{}) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); s.Queued() < n; time.Sleep(time.Millisecond) {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d operations are queued, want %d", s.Queued(), n)
+		}
+	}
 }
 
 func (w *lanesWalk) operation(t *testing.T) func() {

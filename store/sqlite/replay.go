@@ -96,10 +96,10 @@ func (t *tx) replay(h *hot, how outbox.Replay) error {
 // lift lets a conversation be tried that the channel has forbidden.
 func (t *tx) lift(r book.Row, at time.Time) error {
 	known, err := t.conversation(r)
-	if err != nil || known.conv.Reach != book.ReachBlocked {
+	if err != nil || !known.conv.Forbidden() {
 		return err
 	}
-	return t.reaches(known, book.ReachActive, outbox.ReasonReplayed, exact(at))
+	return t.reaches(known, book.Standing{Reach: book.ReachActive, Cause: outbox.ReasonReplayed, At: at})
 }
 
 // sayable is nil when there is something that a message says, and nothing keeps it from being said.

@@ -9,13 +9,14 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/schedule"
 )
 
 const scheduleColumns = `s.id, s.app_id, s.name, s.idem_key, s.fingerprint, s.rule, s.missed, s.grace, s.revision, s.occurrences,
-	s.paused_at, s.created_at, s.updated_at, p.template`
+	s.paused_at, s.created_at, s.updated_at, p.template, s.tenant_id`
 
 const selectSchedule = "SELECT " + scheduleColumns + " FROM schedules s JOIN schedule_templates p ON p.id = s.id "
 
@@ -24,6 +25,7 @@ func scanSchedule(r row) (schedule.Schedule, error) {
 		ID: schedule.ID(r.int(0)), AppID: r.text(1), Name: r.text(2), Key: r.text(3), Fingerprint: r.bytes(4),
 		Missed: schedule.Missed(r.text(6)), Grace: time.Duration(r.int(7)) * time.Microsecond, Revision: r.int(8),
 		Occurrences: r.int(9), PausedAt: r.time(10), CreatedAt: r.time(11), UpdatedAt: r.time(12), Template: r.bytes(13),
+		Tenant: activity.TenantID(r.text(14)),
 	}
 	if err := json.Unmarshal(r.bytes(5), &s.Rule); err != nil {
 		return s, fmt.Errorf("the rule of schedule %s: %w", s.ID, err)
@@ -98,7 +100,8 @@ func (s *Store) CreateSchedule(
 // createSchedule keeps a schedule. Nothing is written before everything that may be refused was checked.
 func (t *tx) createSchedule(n schedule.Schedule, most int) (_ schedule.Schedule, replayed bool, err error) {
 	if n.Key != "" {
-		earlier, err := schedulesOf(t, "WHERE s.app_id = ? AND s.idem_key = ?", text(n.AppID), text(n.Key))
+		earlier, err := schedulesOf(t, "WHERE s.app_id = ? AND s.tenant_id = ? AND s.idem_key = ?",
+			text(n.AppID), text(n.Tenant), text(n.Key))
 		switch {
 		case err != nil:
 			return n, false, err
@@ -122,9 +125,9 @@ func (t *tx) createSchedule(n schedule.Schedule, most int) (_ schedule.Schedule,
 	n.Revision, n.Occurrences = 1, 0
 	for _, step := range []func() error{
 		func() error {
-			_, err := t.exec(`INSERT INTO schedules (id, app_id, name, idem_key, fingerprint, rule, recipient, missed, grace, revision,
-					occurrences, paused_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?)`,
-				int64(n.ID), text(n.AppID), text(n.Name), n.Key, n.Fingerprint, rule, n.Rule.PerRecipient(), text(n.Missed),
+			_, err := t.exec(`INSERT INTO schedules (id, app_id, tenant_id, name, idem_key, fingerprint, rule, recipient, missed, grace, revision,
+					occurrences, paused_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?)`,
+				int64(n.ID), text(n.AppID), text(n.Tenant), text(n.Name), n.Key, n.Fingerprint, rule, n.Rule.PerRecipient(), text(n.Missed),
 				n.Grace.Microseconds(), n.PausedAt, n.CreatedAt, n.UpdatedAt)
 			return err
 		},
@@ -191,6 +194,10 @@ func (s *Store) Schedules(
 	if f.Name != "" {
 		which += " AND s.name = ?"
 		args = append(args, text(f.Name))
+	}
+	if f.Tenant != "" {
+		which += " AND s.tenant_id = ? AND s.tenant_id <> ''" // as the index says
+		args = append(args, text(f.Tenant))
 	}
 	if f.PerRecipient {
 		which += " AND s.recipient = 1"
@@ -291,7 +298,7 @@ func (s *Store) DueClocks(ctx context.Context, n int, now time.Time) (due schedu
 		err := c.each(func(r row) error {
 			found, err := scanSchedule(r)
 			due.Clocks = append(due.Clocks, schedule.DueClock{
-				Schedule: found, Clock: schedule.Clock{Zone: r.text(14), NextAt: r.time(15)},
+				Schedule: found, Clock: schedule.Clock{Zone: r.text(15), NextAt: r.time(16)},
 			})
 			return err
 		}, "SELECT "+scheduleColumns+`, c.zone, c.next_at FROM schedule_clocks c JOIN schedules s ON s.id = c.schedule
@@ -419,14 +426,21 @@ func (s *Store) Occurrences(
 }
 
 // RecipientZones implements [schedule.Store].
-func (s *Store) RecipientZones(ctx context.Context, appID, tag string) (zones []string, err error) {
-	query := "SELECT DISTINCT time_zone FROM conversations WHERE +app_id = ? AND reach = ? ORDER BY time_zone"
+func (s *Store) RecipientZones(
+	ctx context.Context, appID string, tenant activity.TenantID, tag string,
+) (zones []string, err error) {
+	query := "SELECT DISTINCT c.time_zone FROM conversations c WHERE +c.app_id = ? AND c.reach = ?"
 	args := []any{text(appID), text(book.ReachActive)}
 	if tag != "" {
 		query = `SELECT DISTINCT c.time_zone FROM tags g CROSS JOIN conversations c ON c.id = g.conversation
-			WHERE g.tag = ? AND +c.app_id = ? AND +c.reach = ? ORDER BY c.time_zone`
+			WHERE g.tag = ? AND +c.app_id = ? AND +c.reach = ?`
 		args = append([]any{text(tag)}, args...)
 	}
+	if tenant != "" {
+		query += " AND +c.tenant_id = ?"
+		args = append(args, text(tenant))
+	}
+	query += " ORDER BY c.time_zone"
 	err = s.read(ctx, func(c *conn) error {
 		zones = nil
 		return c.each(func(r row) error {

@@ -24,3 +24,22 @@ func (s *Store) SetSettingOnce(ctx context.Context, name, value string) (stored 
 	})
 	return stored, err
 }
+
+// SetSetting stores a setting, whether there was one with that name or not.
+func (s *Store) SetSetting(ctx context.Context, name, value string) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		_, err := t.exec("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+			text(name), text(value))
+		return err
+	})
+}
+
+// SwapSetting replaces a setting that is as it was, and reports whether it did.
+func (s *Store) SwapSetting(ctx context.Context, name, was, value string) (swapped bool, err error) {
+	err = s.writer.do(ctx, func(t *tx) error {
+		n, err := t.exec("UPDATE settings SET value = ? WHERE name = ? AND value = ?", text(value), text(name), text(was))
+		swapped = n > 0
+		return err
+	})
+	return swapped && err == nil, err
+}

@@ -9,17 +9,19 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/internal/event"
 )
 
 const selectWebhook = `SELECT id, app_id, url, types, description, secrets, created_at, disabled, disabled_at, cursor, away,
-	not_before, failing_since, dropped FROM webhooks `
+	not_before, failing_since, dropped, tenant_id FROM webhooks `
 
 func scanWebhook(r row) (event.Webhook, error) {
 	w := event.Webhook{
 		ID: event.WebhookID(r.int(0)), AppID: r.text(1), URL: r.text(2), Description: r.text(4), CreatedAt: r.time(6),
 		Disabled: r.text(7), DisabledAt: r.time(8), Cursor: event.ID(r.int(9)), Away: int(r.int(10)),
 		NotBefore: r.time(11), FailingSince: r.time(12), Dropped: r.int(13),
+		Tenant: activity.TenantID(r.text(14)),
 	}
 	if err := cmp.Or(json.Unmarshal(r.bytes(3), &w.Types), json.Unmarshal(r.bytes(5), &w.Secrets)); err != nil {
 		return w, fmt.Errorf("webhook %s: %w", w.ID, err)
@@ -38,12 +40,12 @@ func (t *tx) writeWebhook(w *event.Webhook) error {
 		return fmt.Errorf("sqlite: webhook: %w", err)
 	}
 	if _, err := t.exec(`INSERT INTO webhooks (id, app_id, url, types, description, secrets, created_at, disabled, disabled_at,
-				cursor, away, not_before, failing_since, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+				cursor, away, not_before, failing_since, dropped, tenant_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET url = excluded.url, types = excluded.types, description = excluded.description,
 				secrets = excluded.secrets, disabled = excluded.disabled, disabled_at = excluded.disabled_at,
 				away = excluded.away, not_before = excluded.not_before, failing_since = excluded.failing_since`,
 		int64(w.ID), text(w.AppID), text(w.URL), types, text(w.Description), secrets, w.CreatedAt, text(w.Disabled),
-		w.DisabledAt, int64(w.Cursor), w.Away, w.NotBefore, w.FailingSince, w.Dropped); err != nil {
+		w.DisabledAt, int64(w.Cursor), w.Away, w.NotBefore, w.FailingSince, w.Dropped, text(w.Tenant)); err != nil {
 		return err
 	}
 	return t.rewant()
@@ -126,7 +128,8 @@ func (s *Store) ChangeWebhook(
 		if err := change(&w); err != nil {
 			return err
 		}
-		w.ID, w.AppID, w.Cursor, w.Dropped, w.CreatedAt = before.ID, before.AppID, before.Cursor, before.Dropped, before.CreatedAt
+		w.ID, w.AppID, w.Tenant, w.CreatedAt = before.ID, before.AppID, before.Tenant, before.CreatedAt
+		w.Cursor, w.Dropped = before.Cursor, before.Dropped
 		return t.writeWebhook(&w)
 	})
 	return exactWebhook(w), err
@@ -153,8 +156,8 @@ const selectPost = "SELECT " + eventColumns + `, p.delivered, p.next_at, p.tries
 	FROM webhook_posts p CROSS JOIN events e ON e.id = p.event `
 
 func scanPost(r row) (event.Post, error) {
-	p := event.Post{Event: scanEvent(r), Delivered: r.bool(6), NextAt: r.time(7), Tries: int(r.int(8))}
-	if err := json.Unmarshal(r.bytes(9), &p.Attempts); err != nil {
+	p := event.Post{Event: scanEvent(r), Delivered: r.bool(7), NextAt: r.time(8), Tries: int(r.int(9))}
+	if err := json.Unmarshal(r.bytes(10), &p.Attempts); err != nil {
 		return p, fmt.Errorf("the attempts at %s: %w", p.Event.ID, err)
 	}
 	return p, nil
@@ -208,12 +211,11 @@ func fresh(c *conn, w *event.Webhook, n int) (found []event.Event, through event
 	if n <= 0 {
 		return nil, through, nil
 	}
-	wanted := event.Webhook{Types: w.Types} // whether it is enabled is not asked here
 	size := 0
 	err = c.each(func(r row) error {
 		e := scanEvent(r)
 		through = e.ID
-		if e.AppID == w.AppID && wanted.Wants(e.Type) && r.int(6) == 0 {
+		if w.Covers(&e) && r.int(7) == 0 {
 			found = append(found, e)
 		}
 		if size += len(e.Data); len(found) == n || size > enough {
@@ -330,12 +332,13 @@ const again = `ON CONFLICT DO UPDATE SET delivered = 0, next_at = excluded.next_
 // ReplayEvent implements [event.Store].
 func (s *Store) ReplayEvent(ctx context.Context, appID string, id event.WebhookID, e event.ID, now time.Time) error {
 	return s.writer.do(ctx, func(t *tx) error {
-		if _, err := t.ownWebhook(appID, id); err != nil {
+		w, err := t.ownWebhook(appID, id)
+		if err != nil {
 			return err
 		}
 		n, err := t.exec(`INSERT INTO webhook_posts (webhook, event, delivered, next_at, away, tries, attempts)
-			SELECT ?, id, 0, ?, 0, 0, x'5b5d' FROM events WHERE id = ? AND app_id = ? `+again,
-			int64(id), now, int64(e), text(appID))
+			SELECT ?, id, 0, ?, 0, 0, x'5b5d' FROM events WHERE id = ? AND app_id = ? AND ? IN ('', tenant_id) `+again,
+			int64(id), now, int64(e), text(appID), text(w.Tenant))
 		if err == nil && n == 0 {
 			err = event.ErrNotFound
 		}
@@ -372,18 +375,18 @@ func (s *Store) ReplaySince(
 
 // replayEvents looks at some events after one and makes posts of those that are wanted.
 func (t *tx) replayEvents(w *event.Webhook, after, last event.ID, since, now time.Time) (n int, through event.ID, err error) {
-	wanted := event.Webhook{Types: w.Types}
 	var ids []int64
 	seen := 0
 	through = after
 	if err := t.each(func(r row) error {
 		seen++
 		through = event.ID(r.int(0))
-		if !r.time(1).Before(since) && r.text(2) == w.AppID && wanted.Wants(word(eventTypes, r.int(3))) {
+		e := event.Event{AppID: r.text(2), Type: word(eventTypes, r.int(3)), Tenant: activity.TenantID(r.text(4))}
+		if !r.time(1).Before(since) && w.Covers(&e) {
 			ids = append(ids, r.int(0))
 		}
 		return nil
-	}, "SELECT id, at, app_id, type FROM events WHERE id > +? AND id <= +? ORDER BY id LIMIT +?",
+	}, "SELECT id, at, app_id, type, tenant_id FROM events WHERE id > +? AND id <= +? ORDER BY id LIMIT +?",
 		int64(after), int64(last), dropAtOnce); err != nil {
 		return 0, after, err
 	}
@@ -443,8 +446,8 @@ func (t *tx) missed(w *event.Webhook, last event.ID) (n int64, err error) {
 			return 0, fmt.Errorf("sqlite: webhook %s: %w", w.ID, err)
 		}
 		if _, err := t.one(func(r row) { n += r.int(0) }, `SELECT count(*) FROM events e WHERE e.id > ? AND e.id <= ?
-				AND e.app_id = ? AND e.type = ? AND NOT EXISTS (SELECT 1 FROM webhook_posts p WHERE p.webhook = ? AND p.event = e.id)`,
-			int64(w.Cursor), int64(last), text(w.AppID), number, int64(w.ID)); err != nil {
+				AND e.app_id = ? AND e.type = ? AND ? IN ('', e.tenant_id) AND NOT EXISTS (SELECT 1 FROM webhook_posts p WHERE p.webhook = ? AND p.event = e.id)`,
+			int64(w.Cursor), int64(last), text(w.AppID), number, text(w.Tenant), int64(w.ID)); err != nil {
 			return 0, err
 		}
 	}

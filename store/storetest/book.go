@@ -188,13 +188,13 @@ func devKeepsClaim(e *env) {
 }
 
 func struckOut(e *env) {
-	e.ok(e.StrikeOut(e.ctx, keyOf("unknown"), book.ReachBlocked, "why", e.start))
+	e.ok(e.StrikeOut(e.ctx, keyOf("unknown"), book.Standing{Reach: book.ReachBlocked, Cause: "why", At: e.start}))
 	_, err := e.Conversation(e.ctx, keyOf("unknown"))
 	e.is(err, book.ErrNotFound)
 
 	want := e.meet("a")
 	other := e.meet("b")
-	e.ok(e.StrikeOut(e.ctx, want.Key, book.ReachUninstalled, "the bot was removed", e.at(time.Minute)))
+	e.ok(e.StrikeOut(e.ctx, want.Key, book.Standing{Reach: book.ReachUninstalled, Cause: "the bot was removed", At: e.at(time.Minute)}))
 	got, err := e.Conversation(e.ctx, want.Key)
 	e.ok(err)
 	want.Reach, want.Cause, want.ReachAt = book.ReachUninstalled, "the bot was removed", e.at(time.Minute)
@@ -202,8 +202,8 @@ func struckOut(e *env) {
 	equal(e.T, "struck out", got, want)
 	e.inBook(other)
 
-	e.ok(e.StrikeOut(e.ctx, other.Key, book.ReachBlocked, "forbidden", e.at(time.Minute)))
-	e.ok(e.StrikeOut(e.ctx, other.Key, book.ReachActive, "replayed", e.at(2*time.Minute)))
+	e.ok(e.StrikeOut(e.ctx, other.Key, book.Standing{Reach: book.ReachBlocked, Cause: "forbidden", At: e.at(time.Minute)}))
+	e.ok(e.StrikeOut(e.ctx, other.Key, book.Standing{Reach: book.ReachActive, Cause: "replayed", At: e.at(2 * time.Minute)}))
 	lifted, err := e.Conversation(e.ctx, other.Key)
 	e.ok(err)
 	if lifted.Reach != book.ReachActive || lifted.Cause != "replayed" || !lifted.ReachAt.Equal(e.at(2*time.Minute)) {
@@ -252,7 +252,7 @@ func foundByID(e *env) {
 	found(teams, bot, line)
 	see(6*time.Minute, func(*headsup.ConversationKey) {})
 	found(line, teams, bot)
-	e.ok(e.StrikeOut(e.ctx, bot.Key, book.ReachBlocked, "", e.at(7*time.Minute))) // not a sighting
+	e.ok(e.StrikeOut(e.ctx, bot.Key, book.Standing{Reach: book.ReachBlocked, Cause: "", At: e.at(7 * time.Minute)})) // not a sighting
 	found(line, teams, bot)
 	got, err := e.ConversationsByID(e.ctx, app, "nobody's")
 	e.ok(err)
@@ -279,7 +279,7 @@ func foundByIDAsItIsNow(e *env) {
 	found()
 	line := see("line", 1*time.Minute)
 	found(line)
-	e.ok(e.StrikeOut(e.ctx, line.Key, book.ReachBlocked, "gone", e.at(2*time.Minute)))
+	e.ok(e.StrikeOut(e.ctx, line.Key, book.Standing{Reach: book.ReachBlocked, Cause: "gone", At: e.at(2 * time.Minute)}))
 	line.Reach, line.Cause, line.ReachAt, line.UpdatedAt = book.ReachBlocked, "gone", e.at(2*time.Minute), e.at(2*time.Minute)
 	found(line)
 	line = see("line", 3*time.Minute)
@@ -350,7 +350,7 @@ func listedByRow(e *env) {
 	if !slices.IsSorted(want) {
 		e.Errorf("rows do not grow: %v", want)
 	}
-	e.ok(e.StrikeOut(e.ctx, keyOf("3"), book.ReachBlocked, "", e.start))
+	e.ok(e.StrikeOut(e.ctx, keyOf("3"), book.Standing{Reach: book.ReachBlocked, Cause: "", At: e.start}))
 	e.sight(sightingOf(keyOf("4"), e.at(time.Hour)))
 	for _, limit := range []int{1, 7, n, n + 1} {
 		var got []book.Row

@@ -20,6 +20,7 @@ var personal = words(`
 	conversations.conversation_id conversations.reference conversations.user_id conversations.locale conversations.time_zone
 	conversations.busy turns.busy
 	people.user_id people.name people.aad_object_id people.upn people.email people.external_id people.time_zone people.locale
+	people.country
 	tags.tag forgotten.conversation_id forgotten.user_id state.path state.value inbound.activity_id inbound.body
 	messages.idem_key messages.body messages.value messages.collapse_key messages.target
 	deliveries.history finished.history finished.activity_id sends.activity_id unanswered.activity_id
@@ -59,6 +60,8 @@ var impersonal = map[string]string{
 
 	"conversations.lease_owner": "a process", "conversations.kind": "a word", "conversations.url_source": "a word",
 	"conversations.reach": "a word", "conversations.reach_cause": "a word of the channel's", "conversations.service_url": "a channel's address",
+	"conversations.team_id": "a team", "conversations.team_name": "a team", "conversations.team_group": "a team",
+	"conversations.room_id": "a team's channel", "conversations.room_name": "a team's channel", "conversations.meeting_id": "a meeting",
 	"inbound.conversation": "a hash of the conversation's key; goes with the answers", "messages.fingerprint": "a hash; goes with the message",
 	"messages.topic": "the operator's word", "messages.handler": "a name in the bot's code", "messages.policy": "what to do when somebody is busy",
 	"messages.trace": "ids of a trace", "deliveries.reason": "a word", "finished.reason": "a word",
@@ -70,7 +73,7 @@ var impersonal = map[string]string{
 }
 
 // Mark is in everything that [Personal] has a store keep of somebody.
-const Mark = "Zx7Kq0Mark"
+const Mark = "zx7kq0mark"
 
 // Personal checks that nothing personal can be forgotten: every column that may hold it is known here to be erased or to
 // tell of nobody, [Seed] fills those that are erased, and nothing of a person who was erased is in any.

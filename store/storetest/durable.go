@@ -99,7 +99,7 @@ func bookIsThere(e *env, again func(*env)) {
 	s.Reference.Extra = jsontext.Value(`{"newMember":9007199254740993}`)
 	want := e.sight(s)
 	struck := e.meet("b")
-	e.ok(e.StrikeOut(e.ctx, struck.Key, book.ReachBlocked, "why", e.at(time.Minute)))
+	e.ok(e.StrikeOut(e.ctx, struck.Key, book.Standing{Reach: book.ReachBlocked, Cause: "why", At: e.at(time.Minute)}))
 	struck, err := e.Conversation(e.ctx, struck.Key)
 	e.ok(err)
 	again(e)

@@ -28,6 +28,7 @@ func (s suite) events(t *testing.T) {
 	s.promise(t, "DayOldDeliveryIsNotAnswered", dayOldIsNotAnswered)
 	s.promise(t, "EventsAreListedInOrder", eventsAreListed)
 	s.promise(t, "WantingEnds", wantingEnds)
+	s.promise(t, "EventsSayInWhichTenant", eventsOfTenants)
 }
 
 // wants makes all types wanted, or those that are given, beyond the end of the test.

@@ -58,7 +58,7 @@ func listedByFilter(e *env) {
 	teams.Channel = activity.ChannelTeams
 	m := e.sight(sightingOf(teams, e.start))
 	c := e.meet("c")
-	e.ok(e.StrikeOut(e.ctx, c.Key, book.ReachBlocked, "", e.start))
+	e.ok(e.StrikeOut(e.ctx, c.Key, book.Standing{Reach: book.ReachBlocked, Cause: "", At: e.start}))
 	other := keyOf("c")
 	other.AppID = "other"
 	o := e.sight(sightingOf(other, e.start))
@@ -154,7 +154,7 @@ func externalIDs(e *env) {
 
 	found := func(id string, want ...book.Conversation) {
 		e.Helper()
-		got, err := e.ConversationsByExternalID(e.ctx, app, id)
+		got, err := e.ConversationsOf(e.ctx, app, book.PersonKey{ExternalID: id})
 		e.ok(err)
 		if !slices.Equal(rowsOf(got), rowsOf(want)) {
 			e.Errorf("%q is in rows %v, want %v", id, rowsOf(got), rowsOf(want))
@@ -209,8 +209,17 @@ func peopleAreTold(e *env) {
 	alone := e.sight(s)
 	e.names(alone, "x")
 	want := []book.Person{{ID: "bob", Name: "Bob", ExternalID: "x"}, {ID: "ann", Name: "Ann"}}
-	equal(e.T, "people", e.details(group).People, want)
-	equal(e.T, "people", e.details(alone).People, want[:1])
+	told := func(c book.Conversation) (all []book.Person) {
+		for _, p := range e.details(c).People {
+			if p.Row <= 0 || p.Channel != c.Key.Channel || p.Tenant != c.Key.Tenant {
+				e.Errorf("told %+v", p)
+			}
+			all = append(all, book.Person{ID: p.ID, Name: p.Name, ExternalID: p.ExternalID})
+		}
+		return all
+	}
+	equal(e.T, "people", told(group), want)
+	equal(e.T, "people", told(alone), want[:1])
 
 	s = sightingOf(keyOf("many"), e.start)
 	s.Kind = book.KindGroup

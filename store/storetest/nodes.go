@@ -82,7 +82,7 @@ func othersSee(each []*env) {
 	a, b := each[0], each[1]
 	c := a.meet("a")
 	b.inBook(c)
-	b.ok(b.StrikeOut(b.ctx, c.Key, book.ReachBlocked, "why", b.at(time.Minute)))
+	b.ok(b.StrikeOut(b.ctx, c.Key, book.Standing{Reach: book.ReachBlocked, Cause: "why", At: b.at(time.Minute)}))
 	got, err := a.Conversation(a.ctx, c.Key)
 	a.ok(err)
 	if got.Reach != book.ReachBlocked {

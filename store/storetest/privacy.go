@@ -73,7 +73,7 @@ func (e *env) seed(name string) Somebody {
 	in := func(id string, kind book.Kind) book.Conversation {
 		key := keyOf(id)
 		s := book.Sighting{
-			Key: key, Kind: kind, Source: book.SourceClaim, VerifiedAt: e.start, At: e.start, TimeZone: "Zone/" + name,
+			Key: key, Kind: kind, Source: book.SourceClaim, VerifiedAt: e.start, At: e.start, TimeZone: "Zone/" + name, Country: "Land " + name,
 			Reference: activity.Reference{
 				User: account.Clone(), Bot: &activity.ChannelAccount{ID: "bot"}, ChannelID: key.Channel,
 				Conversation: activity.ConversationAccount{ID: key.Conversation, TenantID: tenant, Name: "Talk of " + name},
@@ -81,7 +81,7 @@ func (e *env) seed(name string) Somebody {
 			},
 		}
 		if kind == book.KindGroup { // where others are, nothing else names them
-			s.TimeZone, s.Reference.Locale, s.Reference.Conversation.Name = "", "", ""
+			s.TimeZone, s.Country, s.Reference.Locale, s.Reference.Conversation.Name = "", "", "", ""
 		}
 		return e.sight(s)
 	}
@@ -337,7 +337,7 @@ func exportTellsEverything(e *env, _ privacy.Store) {
 	}
 	for _, want := range []string{
 		"delivered-ann", "edited-ann", "scheduled-ann", "retried-ann", "behind-ann", "delivered-ann-old", "detail-ann", "activity-ann", "idem-delivered-ann",
-		"collapse-behind-ann", "value-ann", "tag-ann", "ext-ann", "oid-ann", "upn-ann@example.com", "mail-ann@example.com", "Name ann", "Zone/ann",
+		"collapse-behind-ann", "value-ann", "tag-ann", "ext-ann", "oid-ann", "upn-ann@example.com", "mail-ann@example.com", "Name ann", "Zone/ann", "Land ann",
 		"de-ann", "state-ann", "once-ann", "template-ann", "schedule-ann", "heard-ann", "answer-ann", "inbound-ann", "Line ann", "one-ann", "two-ann",
 		"said-ann", "ann.txt", "Talk of ann",
 	} {
@@ -529,6 +529,19 @@ func transcriptsArePurged(e *env, p privacy.Store) {
 	old := e.opens(e.line("d"))
 	_, _, err := e.Append(e.ctx, old.ID, "", jsontext.Value(`{"type":"message","text":"a text that is longer than nothing"}`), e.at(-100*day))
 	e.ok(err)
+	unused := func(id string, age time.Duration, change func(*directline.Conversation)) directline.Conversation {
+		c := e.line(id)
+		c.CreatedAt, c.Started = e.at(-age), false
+		if change != nil {
+			change(&c)
+		}
+		return e.opens(c)
+	}
+	stranger, fresh := unused("stranger", 100*day, nil), unused("fresh", day, nil)
+	started := unused("started", 100*day, func(c *directline.Conversation) { c.Started = true })
+	opened := unused("opened", 100*day, func(c *directline.Conversation) { c.ByBot = true })
+	known := unused("known", 100*day, nil)
+	e.meet("known")
 	total := privacy.TranscriptPurged{}
 	for mark := (privacy.TranscriptMark{}); ; {
 		done, err := p.PurgeTranscripts(e.ctx, privacy.TranscriptPurge{
@@ -538,12 +551,19 @@ func transcriptsArePurged(e *env, p privacy.Store) {
 		total.Contents += done.Contents
 		total.Records += done.Records
 		total.Files += done.Files
+		total.Unused += done.Unused
 		if mark = done.Next; mark == (privacy.TranscriptMark{}) {
 			break
 		}
 	}
-	if total.Contents != 3 || total.Records != 1 || total.Files != 3 {
+	if total.Contents != 3 || total.Records != 1 || total.Files != 3 || total.Unused != 1 {
 		e.Errorf("purged %+v", total)
+	}
+	_, err = e.DirectLineConversation(e.ctx, stranger.ID)
+	e.is(err, directline.ErrNotFound)
+	for _, c := range []directline.Conversation{fresh, started, opened, known, old} {
+		_, err := e.DirectLineConversation(e.ctx, c.ID)
+		e.ok(err)
 	}
 	history, err := e.History(e.ctx, "c", 0, 10)
 	e.ok(err)

@@ -198,12 +198,12 @@ func forbiddenTried(e *env) {
 	var said []outbox.Submission
 	for i := range 6 {
 		s := e.endsAs(string(rune('a'+i)), outbox.StateFailed, "blocked")
-		as := book.ReachBlocked
+		as, cause := book.ReachBlocked, "blocked"
 		if i == 4 {
-			as = book.ReachUninstalled
+			as, cause = book.ReachUninstalled, book.CauseUninstalled
 		}
 		next := e.say(e.meet(string(rune('a' + i))))
-		e.ok(e.StrikeOut(e.ctx, e.delivery(s).Key, as, "blocked", e.start))
+		e.ok(e.StrikeOut(e.ctx, e.delivery(s).Key, book.Standing{Reach: as, Cause: cause, At: e.start}))
 		said = append(said, s)
 		a := e.claimsOnly(1, e.start, next)[0] // so that the store has seen it struck out
 		if a.Conversation.Reach != as {

@@ -36,6 +36,8 @@ func (s suite) schedules(t *testing.T) {
 	s.promise(t, "RunnerIsToldOfNews", scheduleNews)
 	s.promise(t, "TurnCommitsASchedule", turnSchedules)
 	s.promise(t, "ZonesOfRecipients", zonesOfRecipients)
+	s.promise(t, "ZonesOfRecipientsInATenant", zonesOfTenants)
+	s.promise(t, "SchedulesOfTenantsAreTheirOwn", schedulesOfTenants)
 }
 
 // scheduleOf is one that is due at some times after the start, each on a clock of its own.
@@ -547,7 +549,7 @@ func zonesOfRecipients(e *env) {
 		s.TimeZone = zone
 		e.sight(s)
 	}
-	e.ok(e.StrikeOut(e.ctx, keyOf("4"), book.ReachUninstalled, "uninstalled", e.start))
+	e.ok(e.StrikeOut(e.ctx, keyOf("4"), book.Standing{Reach: book.ReachUninstalled, Cause: "uninstalled", At: e.start}))
 	for _, i := range []int{2, 3, 4} {
 		e.ok(e.Label(e.ctx, keyOf(fmt.Sprint(i)), book.Labels{Tags: &[]string{"team"}}, e.start))
 	}
@@ -560,7 +562,7 @@ func zonesOfRecipients(e *env) {
 		{app, "nobody", nil},
 		{"other app", "", nil},
 	} {
-		got, err := e.RecipientZones(e.ctx, tt.app, tt.tag)
+		got, err := e.RecipientZones(e.ctx, tt.app, "", tt.tag)
 		e.ok(err)
 		if !slices.Equal(got, tt.want) {
 			e.Errorf("zones of %+v are %q", tt, got)

@@ -87,7 +87,7 @@ func (e *env) goesTo(s outbox.Submission, want ...book.Conversation) {
 func everybodyGetsOne(e *env) {
 	e.spreads(10, 0, false)
 	all := e.crowd(7)
-	e.ok(e.StrikeOut(e.ctx, all[3].Key, book.ReachUninstalled, "gone", e.start))
+	e.ok(e.StrikeOut(e.ctx, all[3].Key, book.Standing{Reach: book.ReachUninstalled, Cause: "gone", At: e.start}))
 	other := sightingOf(keyOf("other"), e.start)
 	other.Key.AppID = "another"
 	e.sight(other)
@@ -261,7 +261,7 @@ func extentCounts(e *env) {
 		e.Errorf("an empty book has %d", n)
 	}
 	all := e.crowd(4)
-	e.ok(e.StrikeOut(e.ctx, all[0].Key, book.ReachBlocked, "blocked", e.start))
+	e.ok(e.StrikeOut(e.ctx, all[0].Key, book.Standing{Reach: book.ReachBlocked, Cause: "blocked", At: e.start}))
 	for _, c := range []struct {
 		f    book.Filter
 		want int

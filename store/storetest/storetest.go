@@ -100,6 +100,8 @@ func Run(t *testing.T, o Options) {
 	t.Run("Turns", s.turns)
 	t.Run("State", s.state)
 	t.Run("Book", s.book)
+	t.Run("BookPeople", s.bookPeople)
+	t.Run("BookReach", s.bookReach)
 	t.Run("Submit", s.submit)
 	t.Run("Spread", s.spread)
 	t.Run("Claim", s.claim)

@@ -21,6 +21,8 @@ func (s suite) webhooks(t *testing.T) {
 	s.promise(t, "ReplayMakesDueWhatWasDelivered", replayMakesDue)
 	s.promise(t, "WhatIsTooOldIsDroppedAndCounted", tooOldIsDropped)
 	s.promise(t, "UnknownWebhooks", unknownWebhooks)
+	s.promise(t, "WebhookOfATenantIsToldOfThatAlone", webhookOfATenant)
+	s.promise(t, "WebhookOfATenantMissesOnlyItsOwn", dropsUnseen)
 }
 
 // hooks makes a webhook for all types, or those that are given.

@@ -36,8 +36,11 @@ func Conversation(c *book.Conversation) Packed {
 	p.text(c.TimeZone, "")
 	p.text(string(c.Reach), "")
 	p.text(c.Cause, "")
-	for _, t := range [...]time.Time{c.VerifiedAt, c.ReachAt, c.LastInboundAt, c.CreatedAt, c.UpdatedAt} {
+	for _, t := range [...]time.Time{c.VerifiedAt, c.ReachAt, c.LastInboundAt, c.CreatedAt, c.UpdatedAt, c.Until} {
 		p.time(t)
+	}
+	for _, t := range [...]string{c.Place.Team, c.Place.TeamName, c.Place.Group, c.Place.Room, c.Place.RoomName, c.Place.Meeting} {
+		p.text(t, "")
 	}
 	p.reference(&c.Reference, k)
 	return Packed{string(p.b), c.Busy}
@@ -50,18 +53,25 @@ func (p Packed) Size() int { return len(p.text) }
 func (p Packed) Conversation() (c book.Conversation) {
 	u := unpacker{p.text}
 	c.Busy = p.busy
-	c.Key = headsup.ConversationKey{
-		AppID: u.text(""), Tenant: activity.TenantID(u.text("")), Channel: activity.ChannelID(u.text("")),
-		Bot: activity.AccountID(u.text("")), Conversation: activity.ConversationID(u.text("")),
-	}
+	c.Key = u.key()
 	c.Row = book.Row(u.number())
 	c.Kind, c.Source, c.TimeZone = book.Kind(u.text("")), book.Source(u.text("")), u.text("")
 	c.Reach, c.Cause = book.Reach(u.text("")), u.text("")
-	for _, t := range [...]*time.Time{&c.VerifiedAt, &c.ReachAt, &c.LastInboundAt, &c.CreatedAt, &c.UpdatedAt} {
+	for _, t := range [...]*time.Time{&c.VerifiedAt, &c.ReachAt, &c.LastInboundAt, &c.CreatedAt, &c.UpdatedAt, &c.Until} {
 		*t = u.time()
+	}
+	place := &c.Place
+	for _, t := range [...]*string{&place.Team, &place.TeamName, &place.Group, &place.Room, &place.RoomName, &place.Meeting} {
+		*t = u.text("")
 	}
 	u.reference(&c.Reference, &c.Key)
 	return c
+}
+
+// Key is the conversation's.
+func (p Packed) Key() headsup.ConversationKey {
+	u := unpacker{p.text}
+	return u.key()
 }
 
 type packer struct{ b []byte }
@@ -132,6 +142,13 @@ func (p *packer) account(a *activity.ChannelAccount, k *headsup.ConversationKey)
 
 // unpacker reads what a packer has written, and nothing else.
 type unpacker struct{ s string }
+
+func (u *unpacker) key() headsup.ConversationKey {
+	return headsup.ConversationKey{
+		AppID: u.text(""), Tenant: activity.TenantID(u.text("")), Channel: activity.ChannelID(u.text("")),
+		Bot: activity.AccountID(u.text("")), Conversation: activity.ConversationID(u.text("")),
+	}
+}
 
 func (u *unpacker) bytes() []byte { return unsafe.Slice(unsafe.StringData(u.s), len(u.s)) }
 

@@ -176,12 +176,13 @@ func (b Books) walkThrough(ctx context.Context, s source, yield func(privacy.Rec
 }
 
 var (
-	personColumns = append(texts("tenant", "channel", "user", "name", "object_id", "upn", "email", "external_id", "time_zone", "locale"),
+	personColumns = append(texts("tenant", "channel", "user", "name", "object_id", "upn", "email", "external_id", "time_zone", "locale", "country"),
 		column{"created_at", isTime}, column{"updated_at", isTime})
 
 	conversationColumns = append(texts("tenant", "channel", "bot", "conversation", "kind", "service_url", "url_source"),
 		column{"verified_at", isTime}, column{"reference", isJSON}, column{"user", isText}, column{"locale", isText},
 		column{"time_zone", isText}, column{"reach", isText}, column{"reach_cause", isText}, column{"reach_at", isTime},
+		column{"reach_until", isTime},
 		column{"last_seen_at", isTime}, column{"created_at", isTime}, column{"updated_at", isTime})
 
 	deliveryColumns = []column{
@@ -212,7 +213,7 @@ func (b Books) exportBook(ctx context.Context, e privacy.Entry, yield func(priva
 	if err := b.walkThrough(ctx, source{
 		record: "person", args: []any{e.Row}, columns: personColumns,
 		sql: `SELECT p.id, p.tenant_id, p.channel_id, p.user_id, p.name, p.aad_object_id, p.upn, p.email, p.external_id, p.time_zone,
-			p.locale, p.created_at, p.updated_at FROM people p WHERE p.id = $1 AND p.id > $2 LIMIT $3`,
+			p.locale, p.country, p.created_at, p.updated_at FROM people p WHERE p.id = $1 AND p.id > $2 LIMIT $3`,
 	}, yield); err != nil {
 		return err
 	}
@@ -293,7 +294,7 @@ func (b Books) exportPlace(ctx context.Context, p place, removed bool, yield fun
 	about := source{
 		record: "conversation", args: []any{p.row}, columns: conversationColumns,
 		sql: `SELECT c.id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind, c.service_url, c.url_source, c.verified_at,
-			c.reference, c.user_id, c.locale, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.seen_at, c.created_at, c.updated_at
+			c.reference, c.user_id, c.locale, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.reach_until, c.seen_at, c.created_at, c.updated_at
 			FROM conversations c WHERE c.id = $1 AND c.id > $2 LIMIT $3`,
 	}
 	if removed {
@@ -388,7 +389,8 @@ type own struct {
 
 func (b Books) own(ctx context.Context, e privacy.Entry) (own, error) {
 	o := own{e, make(map[int64]bool), make(map[activity.ConversationID]bool), make(names)}
-	o.names.add(string(e.User), e.ObjectID, e.UPN, e.Email)
+	o.names.add(string(e.User))
+	o.names.addFolded(e.ObjectID, e.UPN, e.Email)
 	err := b.eachOwn(ctx, e, func(p place, _ bool) error {
 		o.rows[p.row], o.ids[p.key.Conversation] = true, true
 		return nil

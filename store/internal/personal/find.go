@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/privacy"
 )
 
@@ -17,23 +20,24 @@ type Books struct {
 	Dialect
 }
 
-const entryColumns = `SELECT p.id, p.tenant_id, p.channel_id, p.user_id, p.name, p.aad_object_id, p.upn, p.email, p.external_id
-	FROM people p WHERE p.app_id = $1 AND `
+const entryColumns = `SELECT p.id, p.tenant_id, p.channel_id, p.user_id, p.name, p.aad_object_id, p.upn, p.email, p.external_id,
+	p.app_id = $1, p.human FROM people p WHERE `
 
-// People is what [privacy.Store] says.
+// People is what [privacy.Store] says. Keys are looked up without the app, so that their indexes are taken; a process has
+// one.
 func (b Books) People(ctx context.Context, w privacy.Who) (found []privacy.Entry, err error) {
 	where, key := "", ""
 	switch {
 	case w.User != "":
-		where, key = "p.user_id = $2", string(w.User)
+		where, key = "p.user_id = $2 AND p.app_id = $1", string(w.User)
 	case w.ExternalID != "":
 		where, key = "p.external_id = $2", w.ExternalID
 	case w.ObjectID != "":
-		where, key = "lower(p.aad_object_id) = lower($2)", w.ObjectID
+		where, key = "p.aad_object_id = $2", book.Fold(w.ObjectID)
 	case w.UPN != "":
-		where, key = "lower(p.upn) = lower($2)", w.UPN
+		where, key = "p.upn = $2", book.Fold(w.UPN)
 	default:
-		where, key = "lower(p.email) = lower($2)", w.Email
+		where, key = "p.email = $2", book.Fold(w.Email)
 	}
 	seen, embedded := make(map[privacy.Entry]bool), false // entries without what is not their key
 	add := func(e privacy.Entry) {
@@ -46,15 +50,30 @@ func (b Books) People(ctx context.Context, w privacy.Who) (found []privacy.Entry
 			found = append(found, e)
 		}
 	}
-	if err := b.Each(ctx, func(r Row) error {
-		add(privacy.Entry{
-			Row: r.Int(0), Tenant: activity.TenantID(r.Text(1)), Channel: activity.ChannelID(r.Text(2)),
-			User: activity.AccountID(r.Text(3)), Name: r.Text(4), ObjectID: r.Text(5), UPN: r.Text(6), Email: r.Text(7),
-			ExternalID: r.Text(8),
-		})
-		return nil
-	}, entryColumns+where+" ORDER BY p.id LIMIT $3", w.AppID, key, int64(privacy.MaxEntries+1)); err != nil {
+	humans := make(map[int64]bool)
+	look := func(where string, key any) error {
+		return b.Each(ctx, func(r Row) error {
+			if !r.Bool(9) {
+				return nil
+			}
+			if !r.Null(10) {
+				humans[r.Int(10)] = true
+			}
+			add(privacy.Entry{
+				Row: r.Int(0), Tenant: activity.TenantID(r.Text(1)), Channel: activity.ChannelID(r.Text(2)),
+				User: activity.AccountID(r.Text(3)), Name: r.Text(4), ObjectID: r.Text(5), UPN: r.Text(6), Email: r.Text(7),
+				ExternalID: r.Text(8),
+			})
+			return nil
+		}, entryColumns+where+" ORDER BY p.id LIMIT $3", w.AppID, key, int64(privacy.MaxEntries+1))
+	}
+	if err := look(where, key); err != nil {
 		return nil, err
+	}
+	for _, human := range slices.Sorted(maps.Keys(humans)) { // who was merged is one human
+		if err := look("p.human = $2", human); err != nil {
+			return nil, err
+		}
 	}
 	if w.User != "" {
 		if err := b.removed(ctx, w, add); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/privacy"
 )
 
@@ -20,6 +21,9 @@ func (o own) addressed(template []byte, externalID string) bool {
 			Conversation activity.ConversationID `json:"conversation"`
 			User         activity.AccountID      `json:"user"`
 			ExternalID   string                  `json:"external_id"`
+			ObjectID     string                  `json:"object_id"`
+			UPN          string                  `json:"upn"`
+			Email        string                  `json:"email"`
 		} `json:"to"`
 	}
 	if json.Unmarshal(template, &t) != nil {
@@ -28,6 +32,13 @@ func (o own) addressed(template []byte, externalID string) bool {
 	to := t.To
 	if r := to.Reference; r != nil && (r.User.ID != "" && r.User.ID == o.entry.User || o.ids[r.Conversation.ID]) {
 		return true
+	}
+	for _, key := range [...]struct{ told, known string }{
+		{to.ObjectID, o.entry.ObjectID}, {to.UPN, o.entry.UPN}, {to.Email, o.entry.Email},
+	} {
+		if key.told != "" && book.Fold(key.told) == key.known {
+			return true
+		}
 	}
 	return to.Conversation != "" && o.ids[to.Conversation] || to.User != "" && to.User == o.entry.User || to.ExternalID != "" && to.ExternalID == externalID
 }

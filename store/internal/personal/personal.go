@@ -15,6 +15,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/privacy"
 )
 
@@ -95,8 +96,20 @@ func placesOf(ctx context.Context, r Reader, e privacy.Entry, after int64, limit
 	return found, err
 }
 
-// names are the texts by which a person is known.
+// names are the texts by which a person is known. Those that are folded match in any letter case.
 type names map[string]bool
+
+const folded = "\x00"
+
+func (n names) addFolded(texts ...string) {
+	for _, t := range texts {
+		if t != "" {
+			n[folded+book.Fold(t)] = true
+		}
+	}
+}
+
+func (n names) has(text string) bool { return n[text] || n[folded+book.Fold(text)] }
 
 func (n names) add(texts ...string) {
 	for _, t := range texts {
@@ -109,7 +122,7 @@ func (n names) add(texts ...string) {
 // mentioned reports whether a JSON value has a string that is one of the names. What is no JSON mentions nobody.
 func (n names) mentioned(raw []byte) bool {
 	found := false
-	_ = walk(raw, func(s string) { found = found || n[s] })
+	_ = walk(raw, func(s string) { found = found || n.has(s) })
 	return found
 }
 
@@ -148,14 +161,14 @@ func (n names) without(raw []byte) []byte {
 	switch v.Kind() {
 	case '"':
 		var s string
-		if json.Unmarshal(v, &s) == nil && n[s] {
+		if json.Unmarshal(v, &s) == nil && n.has(s) {
 			return []byte(`"` + Erased + `"`)
 		}
 	case '{':
 		var id struct {
 			ID string `json:"id"`
 		}
-		if json.Unmarshal(v, &id, json.MatchCaseInsensitiveNames(false)) == nil && n[id.ID] {
+		if json.Unmarshal(v, &id, json.MatchCaseInsensitiveNames(false)) == nil && n.has(id.ID) {
 			return []byte(`{"id":"` + Erased + `"}`)
 		}
 		return n.inside(v, '{', '}')

@@ -3,6 +3,7 @@ package personal
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -51,40 +52,68 @@ func (e Eraser) eraseDeliveries(ctx context.Context, s *step, p place, n int) (o
 			messages = append(messages, f.other)
 		}
 	}
-	for _, m := range messages { // in their order: whoever locks several does that
-		if err := e.Each(ctx, func(Row) error { return nil }, "SELECT m.id FROM messages m WHERE m.id = $1"+e.lockHard(), m); err != nil {
+	if len(all) == 0 {
+		return true, nil
+	}
+	which := listed(messages)
+	if lock := e.lockHard(); lock != "" { // in their order: whoever locks several does that
+		if err := e.Each(ctx, func(Row) error { return nil }, "SELECT m.id FROM messages m WHERE m.id "+which.in+" ORDER BY m.id"+lock, which.ids...); err != nil {
 			return false, err
 		}
 	}
-	for _, f := range all {
-		if _, err := e.Exec(ctx, "DELETE FROM sends WHERE delivery = $1", f.id); err != nil {
-			return false, err
-		}
-		state := int64(0)
-		if _, err := one(ctx, e, func(r Row) { state = r.Int(0) }, "SELECT d.state FROM finished d WHERE d.id = $1", f.id); err != nil {
-			return false, err
-		}
-		if gone, err := e.Exec(ctx, "DELETE FROM finished WHERE id = $1", f.id); err != nil {
-			return false, err
-		} else if gone > 0 {
-			e.Count(state, 1)
-			s.count("delivery", 1)
-		}
+	if err := e.eraseFinished(ctx, s, all); err != nil {
+		return false, err
 	}
-	for _, m := range messages {
-		gone, err := e.Exec(ctx, `DELETE FROM messages WHERE id = $1
-			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = messages.alone)
-			AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.id = messages.alone)
-			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = messages.id AND `+e.OneOfMany+`)
-			AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.message = messages.id AND `+e.OneOfMany+`)
-			AND NOT EXISTS (SELECT 1 FROM spreads x WHERE x.message = messages.id)
-			AND NOT EXISTS (SELECT 1 FROM sweeps x WHERE x.message = messages.id)`, m)
-		if err != nil {
-			return false, err
-		}
-		s.count("notification", gone)
+	gone, err := e.Exec(ctx, `DELETE FROM messages WHERE id `+which.in+`
+		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = messages.alone)
+		AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.id = messages.alone)
+		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = messages.id AND `+e.OneOfMany+`)
+		AND NOT EXISTS (SELECT 1 FROM finished d WHERE d.message = messages.id AND `+e.OneOfMany+`)
+		AND NOT EXISTS (SELECT 1 FROM spreads x WHERE x.message = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM sweeps x WHERE x.message = messages.id)`, which.ids...)
+	if err != nil {
+		return false, err
 	}
+	s.count("notification", gone)
 	return len(all) < n, nil
+}
+
+// eraseFinished removes deliveries whose messages are locked, and counts those that are there still.
+func (e Eraser) eraseFinished(ctx context.Context, s *step, all []found) error {
+	ids := make([]int64, len(all))
+	for i, f := range all {
+		ids[i] = f.id
+	}
+	which := listed(ids)
+	if _, err := e.Exec(ctx, "DELETE FROM sends WHERE delivery "+which.in, which.ids...); err != nil {
+		return err
+	}
+	if err := e.Each(ctx, func(r Row) error {
+		e.Count(r.Int(0), 1)
+		s.count("delivery", 1)
+		return nil
+	}, "SELECT d.state FROM finished d WHERE d.id "+which.in+" ORDER BY d.id"+e.lockHard(), which.ids...); err != nil {
+		return err
+	}
+	_, err := e.Exec(ctx, "DELETE FROM finished WHERE id "+which.in, which.ids...)
+	return err
+}
+
+// idList is some ids, at least one, in a statement that has no other parameters: one statement in place of one for each, which
+// over a network is what an erasure takes.
+type idList struct {
+	in  string
+	ids []any
+}
+
+func listed(ids []int64) (l idList) {
+	var in strings.Builder
+	for i, id := range ids {
+		in.WriteString(", $" + strconv.Itoa(i+1))
+		l.ids = append(l.ids, id)
+	}
+	l.in = "IN (" + strings.TrimPrefix(in.String(), ", ") + ")"
+	return l
 }
 
 // lockHard is Lock that waits.

@@ -9,7 +9,10 @@ import (
 
 // PurgeTranscripts is what [privacy.Store] says.
 func (e Eraser) PurgeTranscripts(ctx context.Context, p privacy.TranscriptPurge) (privacy.TranscriptPurged, error) {
-	if p.After.Files {
+	switch {
+	case p.After.Lines:
+		return e.purgeUnused(ctx, p)
+	case p.After.Files:
 		return e.purgeFiles(ctx, p)
 	}
 	return e.purgeActivities(ctx, p)
@@ -81,6 +84,41 @@ func (e Eraser) purgeFiles(ctx context.Context, p privacy.TranscriptPurge) (done
 			return done, err
 		}
 		done.Files++
+	}
+	if seen < p.Limit {
+		done.Next = privacy.TranscriptMark{Lines: true}
+	}
+	return done, nil
+}
+
+// purgeUnused removes conversations that were made with a token and never used: nothing was said there, and the book does not
+// know them.
+func (e Eraser) purgeUnused(ctx context.Context, p privacy.TranscriptPurge) (done privacy.TranscriptPurged, err error) {
+	before := p.RecordsBefore
+	if before.IsZero() {
+		before = p.ContentBefore
+	}
+	var unused []int64
+	seen := 0
+	if err := e.Each(ctx, func(r Row) error {
+		seen++
+		done.Next = privacy.TranscriptMark{Lines: true, Conversation: r.Int(0)}
+		if r.Bool(1) && r.Time(2).Before(before) {
+			unused = append(unused, r.Int(0))
+		}
+		return nil
+	}, `SELECT c.number, NOT c.started AND NOT c.by_bot AND NOT c.ended AND c.kind NOT IN ('group', 'channel')
+			AND NOT EXISTS (SELECT 1 FROM dl_activities a WHERE a.conversation = c.number)
+			AND NOT EXISTS (SELECT 1 FROM conversations b WHERE b.app_id = c.app_id AND b.conversation_id = c.conversation_id), c.created_at
+		FROM dl_conversations c WHERE c.number > $1 ORDER BY c.number LIMIT $2`, p.After.Conversation, int64(p.Limit)); err != nil {
+		return done, err
+	}
+	for _, number := range unused {
+		gone, err := e.Exec(ctx, "DELETE FROM dl_conversations WHERE number = $1 AND NOT started", number)
+		if err != nil {
+			return done, err
+		}
+		done.Unused += int(gone)
 	}
 	if seen < p.Limit {
 		done.Next = privacy.TranscriptMark{}

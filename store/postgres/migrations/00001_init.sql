@@ -149,6 +149,13 @@ CREATE TABLE conversations (
 	reach           text COLLATE "C" NOT NULL,
 	reach_cause     text COLLATE "C" NOT NULL,
 	reach_at        timestamptz,
+	reach_until     timestamptz, -- when it ends by itself that it is unreachable
+	team_id         text COLLATE "C", -- where in Microsoft Teams it is: the team, its group in Microsoft 365, its channel, or the meeting
+	team_name       text COLLATE "C",
+	team_group      text COLLATE "C",
+	room_id         text COLLATE "C",
+	room_name       text COLLATE "C",
+	meeting_id      text COLLATE "C",
 	seen_at         timestamptz NOT NULL,
 	created_at      timestamptz NOT NULL,
 	updated_at      timestamptz NOT NULL
@@ -158,6 +165,12 @@ CREATE UNIQUE INDEX conversations_key
 
 -- For what goes to everyone: counted and walked through without reading the rows.
 CREATE INDEX conversations_reach ON conversations (app_id, reach, id);
+CREATE INDEX conversations_tenant ON conversations (tenant_id, id) WHERE tenant_id <> '';
+CREATE INDEX conversations_team ON conversations (team_id, id) WHERE team_id IS NOT NULL;
+CREATE INDEX conversations_until ON conversations (reach_until) WHERE reach_until IS NOT NULL;
+
+-- Somebody on a channel. aad_object_id, upn and email are in lower case. human is the same for those who were merged into
+-- one human. A process has one app, so that the indexes of what is nobody else's need not begin with it.
 
 CREATE TABLE people (
 	id            bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -172,11 +185,17 @@ CREATE TABLE people (
 	external_id   text COLLATE "C",
 	time_zone     text COLLATE "C",
 	locale        text COLLATE "C",
+	country       text COLLATE "C",
+	human         bigint,
 	created_at    timestamptz NOT NULL,
 	updated_at    timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX people_key ON people (app_id, user_id, channel_id, tenant_id);
-CREATE INDEX people_external ON people (app_id, external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX people_external ON people (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX people_object ON people (aad_object_id) WHERE aad_object_id IS NOT NULL;
+CREATE INDEX people_upn ON people (upn) WHERE upn IS NOT NULL;
+CREATE INDEX people_email ON people (email) WHERE email IS NOT NULL;
+CREATE INDEX people_human ON people (human) WHERE human IS NOT NULL;
 
 CREATE TABLE members (
 	person       bigint NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -276,7 +295,11 @@ CREATE TABLE spreads (
 	tag         text COLLATE "C",
 	user_id     text COLLATE "C",
 	external_id text COLLATE "C",
+	object_id   text COLLATE "C",
+	upn         text COLLATE "C",
+	email       text COLLATE "C",
 	tenant_id   text COLLATE "C",
+	team_id     text COLLATE "C",
 	before      bigint NOT NULL, -- the stretch begins after this row of the book
 	last        bigint NOT NULL, -- row of the last conversation that it goes to
 	after       bigint NOT NULL, -- and of the last that it has come to
@@ -304,8 +327,8 @@ CREATE TABLE outdone (
 
 -- The hot table: deliveries that are not final. Heads are handed out by rank, in their lane of their route. seq is the place in the lane, set when a delivery becomes ready; the
 -- smallest of a (conversation, lane) is the head. waits says what it waits for: 0 nothing that the clock or a claim
--- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have 1 or 2. One that is being sent keeps its 1:
--- so no index has a column that a claim changes, and the row is written anew within its page, which has room for that. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
+-- could give, 1 to be claimed, 2 for due_at. Only heads and scheduled ones have 1 or 2. One that is being sent keeps what it had, a 1, or a 0 if it was handed out as it
+-- was accepted: so no index has a column that a claim changes, and the row is written anew within its page, which has room for that. verb and revises are NULL for what is sent, replayed is NULL for what has had one life. unsure:
 -- an attempt may have arrived; of final ones that is what unknown means. lost: so many attempts in a row were lost. collapse
 -- is a hash of the message's collapse key.
 CREATE TABLE deliveries (
@@ -403,6 +426,7 @@ INSERT INTO event_ids VALUES (0);
 CREATE TABLE events_fresh (
 	number       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 	app_id       text COLLATE "C"     NOT NULL,
+	tenant_id    text COLLATE "C"     NOT NULL,
 	type         smallint NOT NULL,
 	at           timestamptz NOT NULL,
 	conversation bigint   NOT NULL,
@@ -412,6 +436,7 @@ CREATE TABLE events_fresh (
 CREATE TABLE events (
 	id           bigint PRIMARY KEY,
 	app_id       text COLLATE "C"     NOT NULL,
+	tenant_id    text COLLATE "C"     NOT NULL, -- where it happened; empty for none
 	type         smallint NOT NULL,
 	at           timestamptz NOT NULL,
 	conversation bigint   NOT NULL, -- 0: none of the book
@@ -447,6 +472,7 @@ CREATE TABLE event_readers (
 CREATE TABLE webhooks (
 	id            bigint PRIMARY KEY,
 	app_id        text COLLATE "C"  NOT NULL,
+	tenant_id     text COLLATE "C"  NOT NULL, -- whose events it is told; empty for all
 	url           text COLLATE "C"  NOT NULL,
 	types         bytea NOT NULL,
 	description   text COLLATE "C"  NOT NULL,
@@ -573,6 +599,7 @@ CREATE INDEX dl_streams_until ON dl_streams (until);
 CREATE TABLE schedules (
 	id          bigint PRIMARY KEY,
 	app_id      text COLLATE "C"    NOT NULL,
+	tenant_id   text COLLATE "C"    NOT NULL, -- that it is bound to; empty for none
 	name        text COLLATE "C"    NOT NULL,
 	idem_key    text COLLATE "C",
 	fingerprint bytea,
@@ -586,7 +613,8 @@ CREATE TABLE schedules (
 	created_at  timestamptz NOT NULL,
 	updated_at  timestamptz NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
-CREATE UNIQUE INDEX schedules_key ON schedules (app_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE UNIQUE INDEX schedules_key ON schedules (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX schedules_tenant ON schedules (tenant_id, id) WHERE tenant_id <> '';
 CREATE INDEX schedules_recipient ON schedules (id) WHERE recipient;
 
 CREATE TABLE schedule_templates (

@@ -94,6 +94,13 @@ CREATE TABLE conversations (
 	reach           TEXT    NOT NULL,
 	reach_cause     TEXT    NOT NULL,
 	reach_at        INTEGER NOT NULL,
+	reach_until     INTEGER NOT NULL DEFAULT 0, -- when it ends by itself that it is unreachable
+	team_id         TEXT, -- where in Microsoft Teams it is: the team, its group in Microsoft 365, its channel, or the meeting
+	team_name       TEXT,
+	team_group      TEXT,
+	room_id         TEXT,
+	room_name       TEXT,
+	meeting_id      TEXT,
 	lease_owner     TEXT,
 	lease_until     INTEGER NOT NULL DEFAULT 0,
 	fence           INTEGER NOT NULL DEFAULT 0,
@@ -108,6 +115,12 @@ CREATE UNIQUE INDEX conversations_key
 	ON conversations (app_id, conversation_id, channel_id, bot_id, tenant_id);
 -- For what goes to everyone: counted and walked through without reading the rows.
 CREATE INDEX conversations_reach ON conversations (app_id, reach);
+CREATE INDEX conversations_tenant ON conversations (tenant_id) WHERE tenant_id <> '';
+CREATE INDEX conversations_team ON conversations (team_id) WHERE team_id IS NOT NULL;
+CREATE INDEX conversations_until ON conversations (reach_until) WHERE reach_until > 0;
+
+-- Somebody on a channel. aad_object_id, upn and email are in lower case. human is the same for those who were merged into
+-- one human. A process has one app, so that the indexes of what is nobody else's need not begin with it.
 
 CREATE TABLE people (
 	id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -122,11 +135,17 @@ CREATE TABLE people (
 	external_id   TEXT,
 	time_zone     TEXT,
 	locale        TEXT,
+	country       TEXT,
+	human         INTEGER,
 	created_at    INTEGER NOT NULL,
 	updated_at    INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX people_key ON people (app_id, user_id, channel_id, tenant_id);
-CREATE INDEX people_external ON people (app_id, external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX people_external ON people (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX people_object ON people (aad_object_id) WHERE aad_object_id IS NOT NULL;
+CREATE INDEX people_upn ON people (upn) WHERE upn IS NOT NULL;
+CREATE INDEX people_email ON people (email) WHERE email IS NOT NULL;
+CREATE INDEX people_human ON people (human) WHERE human IS NOT NULL;
 
 CREATE TABLE members (
 	person       INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -225,7 +244,11 @@ CREATE TABLE spreads (
 	tag         TEXT,
 	user_id     TEXT,
 	external_id TEXT,
+	object_id   TEXT,
+	upn         TEXT,
+	email       TEXT,
 	tenant_id   TEXT,
+	team_id     TEXT,
 	last        INTEGER NOT NULL, -- row of the last conversation that it goes to
 	after       INTEGER NOT NULL, -- and of the last that it has come to
 	made        INTEGER NOT NULL, -- how many deliveries
@@ -295,6 +318,7 @@ CREATE INDEX deliveries_collapse ON deliveries (collapse, conversation) WHERE co
 CREATE TABLE events (
 	id           INTEGER PRIMARY KEY,
 	app_id       TEXT    NOT NULL,
+	tenant_id    TEXT    NOT NULL, -- where it happened; empty for none
 	type         INTEGER NOT NULL,
 	at           INTEGER NOT NULL,
 	conversation INTEGER NOT NULL, -- 0: none of the book
@@ -324,6 +348,7 @@ CREATE TABLE event_readers (
 CREATE TABLE webhooks (
 	id            INTEGER PRIMARY KEY,
 	app_id        TEXT    NOT NULL,
+	tenant_id     TEXT    NOT NULL, -- whose events it is told; empty for all
 	url           TEXT    NOT NULL,
 	types         BLOB    NOT NULL,
 	description   TEXT    NOT NULL,
@@ -429,6 +454,7 @@ CREATE TABLE job_numbers (
 CREATE TABLE schedules (
 	id          INTEGER PRIMARY KEY,
 	app_id      TEXT    NOT NULL,
+	tenant_id   TEXT    NOT NULL, -- that it is bound to; empty for none
 	name        TEXT    NOT NULL,
 	idem_key    TEXT,
 	fingerprint BLOB,
@@ -442,7 +468,8 @@ CREATE TABLE schedules (
 	created_at  INTEGER NOT NULL,
 	updated_at  INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX schedules_key ON schedules (app_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE UNIQUE INDEX schedules_key ON schedules (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX schedules_tenant ON schedules (tenant_id, id) WHERE tenant_id <> '';
 CREATE INDEX schedules_recipient ON schedules (id) WHERE recipient = 1;
 
 CREATE TABLE schedule_templates (

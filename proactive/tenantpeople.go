@@ -1,0 +1,63 @@
+package proactive
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/headsup-bot/headsup/book"
+)
+
+// ListPeople implements [book.Humans].
+func (s tenantStore) ListPeople(
+	ctx context.Context, appID string, f book.PeopleFilter, after book.PersonRow, limit int,
+) ([]book.Person, error) {
+	if f.Tenant != "" && f.Tenant != s.tenant {
+		return nil, nil
+	}
+	f.Tenant = s.tenant
+	return s.in.ListPeople(ctx, appID, f, after, limit)
+}
+
+// Human implements [book.Humans]. Whom somebody was merged with in other tenants is not told.
+func (s tenantStore) Human(ctx context.Context, appID string, row book.PersonRow) ([]book.Person, error) {
+	found, err := s.in.Human(ctx, appID, row)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(p book.Person) bool { return p.Tenant != s.tenant })
+	if !slices.ContainsFunc(found, func(p book.Person) bool { return p.Row == row }) {
+		return nil, book.ErrNobody
+	}
+	return found, nil
+}
+
+// ours is nil if people, and all whom they were merged with, are of the tenant.
+func (s tenantStore) ours(ctx context.Context, appID string, rows []book.PersonRow) error {
+	for _, row := range rows {
+		found, err := s.in.Human(ctx, appID, row)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(found, func(p book.Person) bool { return p.Tenant != s.tenant }) {
+			return book.ErrNobody
+		}
+	}
+	return nil
+}
+
+// Merge implements [book.Humans].
+func (s tenantStore) Merge(ctx context.Context, appID string, rows []book.PersonRow, at time.Time) ([]book.Person, error) {
+	if err := s.ours(ctx, appID, rows); err != nil {
+		return nil, err
+	}
+	return s.in.Merge(ctx, appID, rows, at)
+}
+
+// Split implements [book.Humans].
+func (s tenantStore) Split(ctx context.Context, appID string, rows []book.PersonRow, at time.Time) error {
+	if err := s.ours(ctx, appID, rows); err != nil {
+		return err
+	}
+	return s.in.Split(ctx, appID, rows, at)
+}
