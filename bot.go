@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/internal/backoff"
+	"github.com/headsup-bot/headsup/internal/loglimit"
 )
 
 // Config makes a [Bot].
@@ -98,7 +99,7 @@ type Bot struct {
 	cfg       Config
 	handler   Handler
 	tracer    trace.Tracer
-	strangers strangers
+	strangers loglimit.Reasons
 }
 
 // New makes a bot that handles its turns with h.

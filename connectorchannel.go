@@ -19,16 +19,25 @@ import (
 type ConnectorChannel struct {
 	client *connector.Client
 	moved  func(ctx context.Context, ref activity.Reference)
+	barred func(ctx context.Context, ref activity.Reference, why string)
 }
 
 // NewConnectorChannel makes a [Channel] of a connector client.
 func NewConnectorChannel(c *connector.Client) *ConnectorChannel {
-	return &ConnectorChannel{client: c, moved: func(context.Context, activity.Reference) {}}
+	return &ConnectorChannel{
+		client: c, moved: func(context.Context, activity.Reference) {}, barred: func(context.Context, activity.Reference, string) {},
+	}
 }
 
 // OnMoved has f told, with its new service URL, of a conversation that was found on another host, so that the next call
 // goes there at once. Use it before the first call.
 func (c *ConnectorChannel) OnMoved(f func(ctx context.Context, ref activity.Reference)) { c.moved = f }
+
+// OnBarred has f told of calls that were not made since nothing is sent to their service URL, and why: "host_not_allowed",
+// "address_blocked", or "malformed". Use it before the first call.
+func (c *ConnectorChannel) OnBarred(f func(ctx context.Context, ref activity.Reference, why string)) {
+	c.barred = f
+}
 
 // Send implements [Channel]. An activity that answers another one is posted as a reply to it, any other to the end of
 // the conversation.
@@ -113,7 +122,24 @@ func (c *ConnectorChannel) call(ctx context.Context, ref activity.Reference, do 
 	if !ok {
 		return err
 	}
+	if why := barred(e); why != "" {
+		c.barred(ctx, ref, why)
+	}
 	return refusalOf(ref.ChannelID, e)
+}
+
+// barred is why nothing is sent to a service URL; empty for any other failure.
+func barred(e *connector.Error) string {
+	wrong, is := errors.AsType[*connector.ArgumentError](e)
+	switch {
+	case errors.Is(e, connector.ErrHostNotAllowed):
+		return "host_not_allowed"
+	case errors.Is(e, connector.ErrAddressBlocked):
+		return "address_blocked"
+	case is && wrong.Argument == "service url":
+		return "malformed"
+	}
+	return ""
 }
 
 // onHost is a service URL on another host: base is its scheme and host.

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/fair":           0,
 	"internal/headroom":       0,
 	"internal/ident":          0,
+	"internal/loglimit":       0,
 	"internal/mint":           0,
 	"internal/netguard":       0,
 	"internal/recognise":      0,
@@ -33,19 +34,23 @@ var floors = map[string]int{
 	"internal/trunk":          0,
 	"pace":                    0,
 	"auth":                    1,
+	"internal/rotation":       1,
 	"connector":               1,
 	"credential":              1,
+	"graph":                   1,
 	"":                        2,
 	"state":                   3,
 	"book":                    3,
 	"outbox":                  3,
 	"schedule":                3,
 	"directline":              3,
+	"teams":                   3,
 	"dialog":                  4,
 	"proactive":               4,
 	"internal/event":          4,
 	"internal/privacy":        4,
 	"store/internal/history":  5,
+	"store/internal/merged":   5,
 	"store/internal/pack":     5,
 	"store/internal/personal": 5,
 	"store/memory":            6,
@@ -65,6 +70,7 @@ var floors = map[string]int{
 	"cmd/headsup":             11,
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
+	"bottest/fakegraph":       11,
 	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
 	"bottest/fakechannel": 1,
 	"chaos":               11,
@@ -90,7 +96,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
+var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "bottest/fakegraph": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -70,6 +67,9 @@ func (b *Bot) read(w http.ResponseWriter, r *http.Request) (*activity.Activity, 
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return nil, &protocolError{http.StatusUnsupportedMediaType, "the body must not be compressed"}
 	}
+	if r.ContentLength > b.cfg.MaxBody { // nobody need wait for what is too large in any case
+		return nil, &protocolError{http.StatusRequestEntityTooLarge, "the body is too large"}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.cfg.MaxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -99,7 +99,7 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case status >= http.StatusInternalServerError:
 		b.cfg.Logger.ErrorContext(r.Context(), "turn failed", "error", err.Error())
 	case stranger != nil:
-		b.cfg.Logger.Log(r.Context(), b.strangers.level(stranger.Reason, b.cfg.Now()), "activity refused", "status", status, "reason", stranger.Reason)
+		b.cfg.Logger.Log(r.Context(), b.strangers.Level(stranger.Reason, b.cfg.Now()), "activity refused", "status", status, "reason", stranger.Reason)
 	default:
 		b.cfg.Logger.DebugContext(r.Context(), "activity refused", "status", status, "error", err.Error())
 	}
@@ -113,31 +113,6 @@ func (b *Bot) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.MarshalWrite(w, body)
-}
-
-// strangers bounds what those who are not let in write into the log.
-type strangers struct {
-	mu  sync.Mutex
-	due map[string]time.Time // by reason: when the next line counts
-}
-
-const (
-	strangersEvery = time.Minute
-	mostReasons    = 200
-)
-
-// level is that of the line about a refusal: info once a minute for each reason, debug for all others.
-func (s *strangers) level(reason string, now time.Time) slog.Level {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Before(s.due[reason]) {
-		return slog.LevelDebug
-	}
-	if s.due == nil || len(s.due) >= mostReasons {
-		s.due = make(map[string]time.Time)
-	}
-	s.due[reason] = now.Add(strangersEvery)
-	return slog.LevelInfo
 }
 
 func refusal(err error) (status int, code, message string) {

@@ -11,7 +11,7 @@ import (
 // Mux is a [Handler] that picks among handlers by what arrived. Routes are tried in this order, and within a kind in the
 // order of their registration; the first that matches handles the turn:
 //
-//  1. messages by their text, events and invokes by their name, members added
+//  1. messages by their text, events and invokes by their name, members added, and what [Mux.When] tells
 //  2. messages of any text
 //  3. activities by their type
 //  4. the handler set with Otherwise
@@ -76,6 +76,11 @@ func (m *Mux) Event(h HandlerFunc, names ...string) { m.named(activity.TypeEvent
 
 // Invoke handles invoke activities with one of the names. The handler answers with [Turn.Respond].
 func (m *Mux) Invoke(h HandlerFunc, names ...string) { m.named(activity.TypeInvoke, h, names) }
+
+// When handles turns for which matches says so. It is for routes of a kind that Mux does not know, and counts as a special one.
+func (m *Mux) When(matches func(t *Turn) bool, h HandlerFunc) {
+	m.special = append(m.special, route{matches: matches, handler: h})
+}
 
 func (m *Mux) named(kind activity.Type, h HandlerFunc, names []string) {
 	m.special = append(m.special, route{handler: h, matches: func(t *Turn) bool {

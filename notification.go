@@ -108,6 +108,9 @@ type Target struct {
 	// ExternalID is a person by the id that they have in the caller's own system, as far as the book was told it: the
 	// latest conversation with that person alone.
 	ExternalID string
+	// ObjectID, UPN and Email are a person by their id in Microsoft Entra, their user principal name or their e-mail address,
+	// as far as a channel has told it: the latest conversation with that person alone. Letter case does not count.
+	ObjectID, UPN, Email string
 	// Tag is every conversation with the tag that can be reached.
 	Tag string
 	// Everyone is every conversation in the reference book that can be reached.

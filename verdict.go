@@ -33,6 +33,11 @@ const (
 	ReasonNoToken = "no_token"
 	// ReasonNotFound: the conversation, or the activity, is not there.
 	ReasonNotFound = "not_found"
+	// ReasonNotInstalled, ReasonNotInConversation and ReasonBotDisabled: the bot is not installed, is not there any more, or
+	// an administrator does not allow it.
+	ReasonNotInstalled      = "not_installed"
+	ReasonNotInConversation = "not_in_conversation"
+	ReasonBotDisabled       = "bot_disabled"
 	// ReasonTLS: the channel's host has shown a certificate that is not good. Nothing was sent.
 	ReasonTLS = "tls"
 )
@@ -41,15 +46,15 @@ const (
 // The first that fits counts: what has a code, or a channel, stands before what has none.
 var verdicts = []Verdict{
 	// Nothing can be said until the person, or their administrator, acts.
-	{"", 403, "BotDisabledByAdmin", MeaningPermanent, "bot_disabled", pace.LevelTenant, true},
-	{"", 403, "TenantNoPermission", MeaningPermanent, "bot_disabled", pace.LevelTenant, true},
-	{"", 403, "BotNotInConversationRoster", MeaningPermanent, "not_in_conversation", pace.LevelConversation, true},
+	{"", 403, "BotDisabledByAdmin", MeaningPermanent, ReasonBotDisabled, pace.LevelTenant, true},
+	{"", 403, "TenantNoPermission", MeaningPermanent, ReasonBotDisabled, pace.LevelTenant, true},
+	{"", 403, "BotNotInConversationRoster", MeaningPermanent, ReasonNotInConversation, pace.LevelConversation, true},
 	{"", 403, "ConversationBlockedByUser", MeaningPermanent, "blocked", pace.LevelConversation, true},
 	{"", 403, "MessageWritesBlocked", MeaningPermanent, "blocked", pace.LevelConversation, true},
-	{"", 403, "ForbiddenOperationException", MeaningPermanent, "not_installed", pace.LevelConversation, true},
+	{"", 403, "ForbiddenOperationException", MeaningPermanent, ReasonNotInstalled, pace.LevelConversation, true},
 	// Here after the other host was tried, or is not allowed.
 	{"", 403, "InvalidBotApiHost", MeaningPermanent, "wrong_host", pace.LevelTenant, false},
-	{"", 404, "BotNotInConversationRoster", MeaningPermanent, "not_in_conversation", pace.LevelConversation, false},
+	{"", 404, "BotNotInConversationRoster", MeaningPermanent, ReasonNotInConversation, pace.LevelConversation, false},
 
 	// The token was replaced once already: the bot is to be put right, and what it has to say waits for that.
 	{"", 401, "BotNotRegistered", MeaningThrottled, "not_registered", pace.LevelBot, false},
