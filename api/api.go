@@ -14,6 +14,9 @@ type Target struct {
 	Conversation string `json:"conversation,omitempty" maxLength:"2048" doc:"A conversation in the reference book, by its id on the channel." example:"Kq3TzPd8aLx5mWn0-hu"`
 	User         string `json:"user,omitempty" maxLength:"2048" doc:"A person in the reference book, by channel user id: the latest conversation with that person alone." example:"dl_ann"`
 	ExternalID   string `json:"external_id,omitempty" maxLength:"255" doc:"A person in the reference book, by the id that they have in your own system (see update-conversation): the latest conversation with that person alone." example:"employee-4711"`
+	ObjectID     string `json:"object_id,omitempty" maxLength:"255" doc:"A person in the reference book, by their object id in Microsoft Entra: the latest conversation with that person alone. Letter case does not count, nor does it in the next two." example:"b7a1c3e4-6d52-4f19-8e07-2c95d1fa6b38"`
+	UPN          string `json:"upn,omitempty" maxLength:"255" doc:"The same by their user principal name, as a channel has told it." example:"ann@example.com"`
+	Email        string `json:"email,omitempty" maxLength:"255" doc:"The same by their e-mail address, as a channel has told it." example:"ann.berg@example.com"`
 	Tag          string `json:"tag,omitempty" maxLength:"64" doc:"Every conversation with this tag that can be reached." example:"on-call"`
 	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
 
@@ -194,7 +197,7 @@ type Change struct {
 type Conversation struct {
 	ID            string     `json:"id" doc:"The conversation's id on the channel. Another channel may use the same one." example:"Kq3TzPd8aLx5mWn0-hu"`
 	Channel       string     `json:"channel" doc:"The channel." example:"directline"`
-	Kind          string     `json:"kind" enum:"personal,group,channel" doc:"What it is."`
+	Kind          string     `json:"kind" enum:"personal,group,channel,meeting" doc:"What it is."`
 	User          *User      `json:"user,omitempty" doc:"The person, in a personal conversation."`
 	ExternalID    string     `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
 	Tags          []string   `json:"tags" doc:"Your tags, in alphabetical order."`
@@ -202,12 +205,25 @@ type Conversation struct {
 	Tenant        string     `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
 	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
 	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
-	Reach         string     `json:"reach" enum:"active,uninstalled,blocked" doc:"Whether it can be written to."`
-	Cause         string     `json:"cause,omitempty" doc:"Why it cannot be written to."`
+	Place         *Place     `json:"place,omitempty" doc:"Where in Microsoft Teams it is."`
+	Reach         string     `json:"reach" enum:"active,uninstalled,blocked,unreachable" doc:"Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while."`
+	Cause         string     `json:"cause,omitempty" doc:"Why that is so: what an event or an answer of the channel has told." example:"bot_removed"`
+	Since         *time.Time `json:"since,omitempty" doc:"Since when that is so."`
+	Until         *time.Time `json:"until,omitempty" doc:"When it ends by itself that it is unreachable."`
 	LastInboundAt *time.Time `json:"last_inbound_at,omitempty" doc:"When somebody last said something there."`
 	Busy          []Busy     `json:"busy,omitempty" doc:"What goes on there, the oldest first."`
 	CreatedAt     time.Time  `json:"created_at" doc:"When the bot first knew of it."`
 	UpdatedAt     time.Time  `json:"updated_at" doc:"When what is known of it last changed."`
+}
+
+// Place is where in Microsoft Teams a conversation is.
+type Place struct {
+	Team        string `json:"team,omitempty" doc:"The team's id in Teams, which is that of its General channel." example:"19:Qm4v_T0zKxYb7n-LrWj2Hc81@thread.tacv2"`
+	TeamName    string `json:"team_name,omitempty" doc:"What the team is called."`
+	Group       string `json:"group,omitempty" doc:"The id of the team's group in Microsoft 365, by which Graph knows it."`
+	Channel     string `json:"channel,omitempty" doc:"The id of the team's channel."`
+	ChannelName string `json:"channel_name,omitempty" doc:"What the channel is called."`
+	Meeting     string `json:"meeting,omitempty" doc:"The id of the meeting whose chat it is."`
 }
 
 // User is a person on a channel.

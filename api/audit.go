@@ -40,3 +40,27 @@ type AuditEnds struct {
 	HeadAt *time.Time `json:"head_at,omitempty" doc:"When that was written."`
 	Sealed string     `json:"sealed" doc:"How new entries are sealed: sha256, or hmac-sha256 and which key."`
 }
+
+// AuditCheck is what a check of the whole audit log has found.
+type AuditCheck struct {
+	Whole    bool         `json:"whole" doc:"Every entry is there, follows the one before and is as it was written, up to through."`
+	Complete bool         `json:"complete" doc:"The check has come to the end of the log, or to what is wrong. Otherwise the log is so long that the time was over: headsup audit verify checks all of it."`
+	Entries  int64        `json:"entries" doc:"How many entries fit."`
+	First    int64        `json:"first,omitempty" doc:"The number of the first of them; those before it were cut off because of their age."`
+	Through  AuditMark    `json:"through" doc:"The last of them."`
+	Sealed   []AuditRange `json:"sealed" doc:"How they are sealed, one after another. Only a key shows that nobody who can write the database has made all of them anew."`
+	Broken   *AuditBroken `json:"broken,omitempty" doc:"The first thing that is wrong."`
+}
+
+// AuditRange is entries of the audit log that follow each other and are sealed alike.
+type AuditRange struct {
+	First  int64  `json:"first" doc:"The number of the first."`
+	Last   int64  `json:"last" doc:"The number of the last."`
+	Sealed string `json:"sealed" doc:"sha256, or hmac-sha256 and which key." example:"sha256"`
+}
+
+// AuditBroken says what is wrong with the audit log.
+type AuditBroken struct {
+	Number int64  `json:"number" doc:"The entry that is wrong, or is missing."`
+	Reason string `json:"reason" doc:"The rest of a sentence that begins with the entry."`
+}

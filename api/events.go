@@ -31,7 +31,7 @@ type Event struct {
 type MessageEvent struct {
 	Channel      string          `json:"channel" doc:"The channel." example:"directline"`
 	Conversation string          `json:"conversation" doc:"The conversation's id on the channel."`
-	Kind         string          `json:"kind,omitempty" doc:"personal, group or channel, where it is known."`
+	Kind         string          `json:"kind,omitempty" doc:"personal, group, channel or meeting, where it is known."`
 	Tenant       string          `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
 	Person       Person          `json:"person" doc:"Who said it."`
 	Text         string          `json:"text,omitempty" doc:"The text, if there is one."`
@@ -89,6 +89,7 @@ type Webhook struct {
 	URL            string     `json:"url" doc:"Where events are posted to."`
 	Events         []string   `json:"events" doc:"Which types of events it receives."`
 	Description    string     `json:"description,omitempty" doc:"As it was given."`
+	Tenant         string     `json:"tenant,omitempty" doc:"The tenant that it is bound to, because the key was that it was made with: it is told only what happens there."`
 	Enabled        bool       `json:"enabled" doc:"Whether it receives events."`
 	DisabledReason string     `json:"disabled_reason,omitempty" enum:"requested,gone,failing" doc:"Why it receives none: requested by you, gone (it answered 410), failing (it failed for days)."`
 	DisabledAt     *time.Time `json:"disabled_at,omitempty" doc:"Since when it receives none."`

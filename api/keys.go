@@ -20,7 +20,7 @@ type Key struct {
 	State         string     `json:"state" enum:"active,expired,revoked" doc:"Whether it is good."`
 	RatePerMinute int        `json:"rate_per_minute,omitzero" doc:"How many requests it is good for in a minute; not given for as many as come."`
 	CreatedAt     time.Time  `json:"created_at" doc:"When it was made."`
-	CreatedBy     string     `json:"created_by,omitempty" doc:"The id of the key that it was made with, if it was one."`
+	CreatedBy     string     `json:"created_by,omitempty" doc:"The id of the key that it was made with; local, if that was done on the server's machine without one; development, where development mode asked for none."`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"When it ends by itself."`
 	RevokedAt     *time.Time `json:"revoked_at,omitempty" doc:"When it was revoked."`
 	LastUsedAt    *time.Time `json:"last_used_at,omitempty" doc:"When it was used last, to the minute after a crash of the server."`

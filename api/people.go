@@ -18,6 +18,7 @@ type PersonKey struct {
 
 // KnownPerson is somebody on a channel.
 type KnownPerson struct {
+	ID         string `json:"id,omitempty" doc:"Names the person's entry in the reference book, if there is one." example:"per_0000000000007"`
 	Channel    string `json:"channel" doc:"The channel."`
 	Tenant     string `json:"tenant,omitempty" doc:"The tenant of the channel, where it has tenants."`
 	User       string `json:"user" doc:"The person's id on the channel."`
@@ -26,6 +27,10 @@ type KnownPerson struct {
 	UPN        string `json:"upn,omitempty" doc:"User principal name, as the channel has told it."`
 	Email      string `json:"email,omitempty" doc:"E-mail address, as the channel has told it."`
 	ExternalID string `json:"external_id,omitempty" doc:"The id that you have given the person."`
+	TimeZone   string `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name."`
+	Locale     string `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47."`
+	Country    string `json:"country,omitempty" doc:"The country that the channel told last."`
+	Merged     bool   `json:"merged,omitzero" doc:"Whether the person was merged with others into one human."`
 }
 
 // KnownPeople are those whom a key means: one human may be several of them, one on each channel.

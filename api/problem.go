@@ -18,31 +18,39 @@ type ProblemField struct {
 
 // Codes of problems. They do not change. Each has its meaning in [Codes].
 const (
-	CodeBadRequest       = "bad_request"
-	CodeInvalidField     = "invalid_field"
-	CodeNoTarget         = "no_target"
-	CodeNotFound         = "not_found"
-	CodeNoTranscript     = "no_transcript"
-	CodeKeyReused        = "idempotency_key_reused"
-	CodeJobCompleted     = "job_completed"
-	CodeRecalled         = "recalled"
-	CodePurged           = "purged"
-	CodeChanging         = "changing"
-	CodeWrongState       = "wrong_state"
-	CodeTooMany          = "too_many"
-	CodeNoBackup         = "no_backup"
-	CodeTooLarge         = "too_large"
-	CodeUnsupported      = "unsupported_media_type"
-	CodeInternal         = "internal"
-	CodeUnavailable      = "unavailable"
-	CodeNoRoom           = "no_room"
-	CodeForbidden        = "forbidden"
-	CodeMethodNotAllowed = "method_not_allowed"
-	CodeUnauthorized     = "unauthorized"
-	CodeMissingScope     = "missing_scope"
-	CodeTenantBound      = "tenant_bound"
-	CodeRateLimited      = "rate_limited"
-	CodeDevelopmentOnly  = "development_only"
+	CodeBadRequest        = "bad_request"
+	CodeInvalidField      = "invalid_field"
+	CodeNoTarget          = "no_target"
+	CodeTargetUninstalled = "target_uninstalled"
+	CodeTargetBlocked     = "target_blocked"
+	CodeTargetUnreachable = "target_unreachable"
+	CodeContactNever      = "first_contact_never"
+	CodeContactRoster     = "first_contact_roster"
+	CodeContactInstalled  = "first_contact_installed"
+	CodeContactFree       = "first_contact_free"
+	CodeNotFound          = "not_found"
+	CodeNoTranscript      = "no_transcript"
+	CodeKeyReused         = "idempotency_key_reused"
+	CodeJobCompleted      = "job_completed"
+	CodeRecalled          = "recalled"
+	CodePurged            = "purged"
+	CodeChanging          = "changing"
+	CodeWrongState        = "wrong_state"
+	CodeTooMany           = "too_many"
+	CodeNoBackup          = "no_backup"
+	CodeRotationUnderWay  = "rotation_under_way"
+	CodeTooLarge          = "too_large"
+	CodeUnsupported       = "unsupported_media_type"
+	CodeInternal          = "internal"
+	CodeUnavailable       = "unavailable"
+	CodeNoRoom            = "no_room"
+	CodeForbidden         = "forbidden"
+	CodeMethodNotAllowed  = "method_not_allowed"
+	CodeUnauthorized      = "unauthorized"
+	CodeMissingScope      = "missing_scope"
+	CodeTenantBound       = "tenant_bound"
+	CodeRateLimited       = "rate_limited"
+	CodeDevelopmentOnly   = "development_only"
 )
 
 // Code is what a problem's code means, and what helps.
@@ -71,11 +79,19 @@ var Codes = []Code{
 	{CodePurged, 409, "What the notification said is so old that it is kept no longer.", "Say it in a new notification."},
 	{CodeWrongState, 409, "The delivery is in a state in which that cannot be done to it.", "Look at its state: what has failed, expired, or was cancelled or suppressed can be replayed, and what is unknown settled, too."},
 	{CodeTooMany, 409, "There are as many of these as there may be.", "Delete one that is not needed any more."},
+	{CodeRotationUnderWay, 409, "A new signing key was made a while ago and does not sign yet.", "Wait until it does, or have it replaced at once."},
 	{CodeNoBackup, 409, "The server keeps its data in a database that is backed up by its own tools.", "Use those, such as pg_dump or continuous archiving."},
 	{CodeTooLarge, 413, "The body is larger than the route takes.", "Say less, or link to it."},
 	{CodeUnsupported, 415, "The body is not declared as JSON.", "Send Content-Type: application/json."},
 	{CodeInvalidField, 422, "A member, parameter or header is missing, unknown, or not what it should be; errors names it.", "Correct the named field."},
 	{CodeNoTarget, 422, "Nobody in the reference book answers to the target, or nobody who can be reached.", "Have the person talk to the bot first, or look in the list of conversations."},
+	{CodeTargetUninstalled, 422, "The person or conversation is known, and the bot is not there any more.", "Have the bot's app installed again; the detail says since when and why."},
+	{CodeTargetBlocked, 422, "The person or conversation is known, and somebody there does not want to hear of the bot.", "It ends when they write to the bot, or with a replay that tries it once more."},
+	{CodeTargetUnreachable, 422, "The person or conversation is known, and nothing can be said there for a while.", "Wait until the time in the detail, or for what it names to be taken back."},
+	{CodeContactInstalled, 422, "Nobody is known by that key, and the channel lets a bot write only to people who have its app.", "Install the app for the person; they are in the reference book then."},
+	{CodeContactRoster, 422, "Nobody is known by that key, and the channel lets a bot write only to people in a place where it is.", "Add the bot to such a place, or have the person write to it."},
+	{CodeContactNever, 422, "Nobody is known by that key, and on the channel people have to write to the bot first.", "Have the person write to the bot."},
+	{CodeContactFree, 422, "Nobody is known by that key; the channel would let the bot write first, but is not set up.", "Set the channel up, or have the person write to the bot."},
 	{CodeRateLimited, 429, "The key is good for fewer requests per minute, or too many wrong keys came from the address.", "Wait for the Retry-After header's time."},
 	{CodeInternal, 500, "The server made a mistake.", "Report it with the server's log; repeat the request with its idempotency key."},
 	{CodeUnavailable, 503, "The server cannot store or read anything at the moment.", "Repeat the request after the Retry-After header's time, with its idempotency key."},

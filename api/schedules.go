@@ -59,6 +59,7 @@ type ScheduleChange struct {
 type Schedule struct {
 	ID           string                `json:"id" doc:"Names the schedule." example:"sch_0zk3v9q2m7r4x"`
 	Name         string                `json:"name,omitempty" doc:"As it was given." example:"stand-up"`
+	Tenant       string                `json:"tenant,omitempty" doc:"The tenant that it is bound to, because the key was that it was made with: nobody is told elsewhere."`
 	State        string                `json:"state" enum:"active,paused,ended" doc:"Whether it is due some time; paused ones wait to be resumed, ended ones are not due any more."`
 	Rule         ScheduleRule          `json:"rule" doc:"When. What was left open is filled in."`
 	Notification ScheduledNotification `json:"notification" doc:"What is told, and to whom; instead of a reference or an address, the conversation that it names."`

@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // Published is what an issuer of tokens publishes.
 type Published struct {
@@ -25,15 +22,9 @@ func (v *Tokens) Inspect(ctx context.Context) (all []Published) {
 		if k == nil {
 			continue
 		}
-		p := Published{Metadata: k.metadata.String(), Issuer: k.issuer, Entra: k == v.entra}
-		var known map[string]key
-		known, p.Err = k.read(ctx)
-		p.Keys = len(known)
-		for _, key := range known {
-			p.Endorsements = append(p.Endorsements, key.endorsements...)
-		}
-		slices.Sort(p.Endorsements)
-		p.Endorsements = slices.Compact(p.Endorsements)
+		known, err := k.read(ctx)
+		p := describe(k, known, err)
+		p.Entra = k == v.entra
 		all = append(all, p)
 	}
 	return all

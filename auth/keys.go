@@ -66,6 +66,8 @@ type keys struct {
 	retryAt  time.Time     // no fetch before
 	unknown  []time.Time   // when keys were fetched for the sake of one that nobody knew
 	flight   chan struct{} // closed when the fetch that is on its way has ended; nil if there is none
+	failure  error         // of the last fetch; nil if it went well
+	due      bool          // somebody has asked for a fetch that has not begun, or has failed
 }
 
 func newKeys(metadata, issuer string, client *http.Client, now func() time.Time, log *slog.Logger) (*keys, error) {
@@ -129,7 +131,7 @@ func (k *keys) look(id string) (found key, ok bool, w want) {
 		return found, ok, wantNothing
 	case !ok && (k.flight != nil || k.mayAsk(now)):
 		return found, ok, wantNow
-	case now.Sub(k.fetched) >= fresh:
+	case k.due || now.Sub(k.fetched) >= fresh:
 		return found, ok, wantLater
 	}
 	return found, ok, wantNothing
@@ -161,27 +163,31 @@ func (k *keys) fetch() <-chan struct{} {
 		close(landed)
 		return landed
 	}
-	k.flight = landed
+	due := k.due
+	k.flight, k.due = landed, false
 	go func() {
 		defer close(landed)
 		ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
 		defer cancel()
-		k.keep(k.read(ctx))
+		known, err := k.read(ctx)
+		k.keep(known, err, due)
 	}()
 	return landed
 }
 
-// keep takes over what was fetched, or notes when to try again.
-func (k *keys) keep(known map[string]key, err error) {
+// keep takes over what was fetched, or notes when to try again. What was due is so still after a failure.
+func (k *keys) keep(known map[string]key, err error, due bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.flight = nil
 	now := k.now()
+	k.failure = err
 	if err == nil {
 		k.known, k.fetched, k.failures, k.retryAt = known, now, 0, time.Time{}
 		return
 	}
 	k.failures++
+	k.due = k.due || due
 	k.retryAt = now.Add(retries.Wait(k.failures))
 	k.log.Warn("keys that tokens are checked with were not fetched",
 		"metadata", k.metadata.Host, "error", err.Error(), "failures", k.failures, "keys_kept", k.usable())

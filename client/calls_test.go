@@ -91,6 +91,10 @@ func TestEveryCallAsksForWhatItSays(t *testing.T) {
 			_, err := c.Topics(ctx)
 			return err
 		}},
+		"refresh auth": {"POST /v1/auth/refresh ", `{"sets":[]}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.RefreshAuth(ctx)
+			return err
+		}},
 		"end pause": {"DELETE /v1/pauses/p%2F1 ", `{"id":"p/1"}`, func(ctx context.Context, c *client.Client) error {
 			_, err := c.EndPause(ctx, "p/1")
 			return err

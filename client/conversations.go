@@ -19,13 +19,15 @@ type Filter struct {
 	Kind, Channel, Reach, Tag string
 	// User and ExternalID are of somebody who takes part.
 	User, ExternalID string
+	// Team is a team of Microsoft Teams by its id there, and Tenant a tenant of a channel.
+	Team, Tenant string
 }
 
 // ConversationsPage returns a page of the conversations that the bot knows, in the order in which it met them. The first
 // page has an empty cursor; each names the next one's, the last one none. A limit of 0 leaves the size to the server.
 func (c *Client) ConversationsPage(ctx context.Context, f Filter, cursor string, limit int) (page api.Conversations, err error) {
 	path := "/v1/conversations" + parameters(
-		"kind", f.Kind, "channel", f.Channel, "reach", f.Reach, "tag", f.Tag, "user", f.User, "external_id", f.ExternalID,
+		"kind", f.Kind, "channel", f.Channel, "reach", f.Reach, "tag", f.Tag, "user", f.User, "external_id", f.ExternalID, "team", f.Team, "tenant", f.Tenant,
 		"cursor", cursor, "limit", positive(limit))
 	if err := c.do(ctx, request{method: http.MethodGet, path: path}, &page); err != nil {
 		return api.Conversations{}, fmt.Errorf("conversations: %w", err)
@@ -74,6 +76,12 @@ func (c *Client) conversationAt(ctx context.Context, r request, channel, id, bel
 		return api.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
 	}
 	return out, nil
+}
+
+// Import brings references of other programs into the reference book, up to 1,000 at once. A refused one does not hinder the
+// others: see their results.
+func (c *Client) Import(ctx context.Context, r api.ImportRequest) (api.ImportResult, error) {
+	return post(ctx, c, "/v1/references", r, func(out api.ImportResult) bool { return len(out.Results) == len(r.References) })
 }
 
 // ForgetConversation removes a conversation from the reference book, and what waits for it; see the API's documentation

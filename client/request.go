@@ -26,6 +26,8 @@ const (
 	jobs          = "/v1/jobs"
 	keys          = "/v1/keys"
 	auditLog      = "/v1/audit"
+	authRefresh   = "/v1/auth/refresh"
+	signingKeys   = "/v1/signing-keys"
 )
 
 // Limits of a call.

@@ -37,7 +37,7 @@ func (c *Channel) caller(r *http.Request) (caller, error) {
 		}
 		return caller{site: true}, nil
 	}
-	who, err := c.check(c.keys.client, audienceClient, credential)
+	who, err := c.check(forClient, audienceClient, credential)
 	if err != nil {
 		return caller{}, c.wrong(r, tokenError(err))
 	}
@@ -64,8 +64,13 @@ type waitError struct {
 func (e *waitError) Unwrap() error { return &e.apiError }
 
 func (c *Channel) isSiteSecret(credential string) bool {
-	a, b := sha256.Sum256([]byte(credential)), sha256.Sum256([]byte(c.cfg.SiteSecret))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && c.cfg.SiteSecret != ""
+	a, right := sha256.Sum256([]byte(credential)), 0
+	for _, secret := range []string{c.cfg.SiteSecret, c.cfg.SecondSiteSecret} {
+		if b := sha256.Sum256([]byte(secret)); secret != "" {
+			right |= subtle.ConstantTimeCompare(a[:], b[:])
+		}
+	}
+	return right == 1
 }
 
 func tokenError(err error) *apiError {
@@ -212,6 +217,6 @@ func (c *Channel) letIn(w http.ResponseWriter, r *http.Request) error {
 	default:
 		err = errUnauthorized
 	}
-	c.cfg.Logger.InfoContext(r.Context(), "bot refused", "status", refused.Status, "reason", refused.Reason)
+	c.cfg.Logger.Log(r.Context(), c.strangers.Level(refused.Reason, c.cfg.Now()), "bot refused", "status", refused.Status, "reason", refused.Reason)
 	return err
 }

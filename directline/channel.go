@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/internal/loglimit"
 )
 
 // maxCharacters is the largest activity, counted in characters of its JSON (bot-docs, "Send an activity to the bot").
@@ -42,11 +43,17 @@ type Config struct {
 	// it is first needed, from several goroutines.
 	PublicURL func() string
 
-	// Secret signs tokens and makes ids of conversations that bots open; at least 32 bytes. Tokens end with it. Required.
+	// Secret makes ids of conversations that bots open and of sessions, and signs tokens where TokenSecrets is nil; at least 32
+	// bytes. It stays the same as long as conversations are kept. Required.
 	Secret []byte
 
-	// SiteSecret is the Direct Line secret, with which servers ask for tokens. Empty accepts none.
-	SiteSecret string
+	// TokenSecrets returns the secrets of tokens, of at least 32 bytes each: the first one signs, and what any of them has
+	// signed is good. It is called for every token, and may return others each time. Nil is Secret alone.
+	TokenSecrets func() []string
+
+	// SiteSecret is the Direct Line secret, with which servers ask for tokens, and SecondSiteSecret another one that is as
+	// good, so that they can change from one to the other. Empty accepts none.
+	SiteSecret, SecondSiteSecret string
 
 	// Wrong is told of every request on the clients' side with a secret or token that is neither, and returns how long who
 	// sent it has to wait if that was once too often; then the answer is 429. Tokens that have expired are not wrong. Nil
@@ -72,6 +79,10 @@ type Config struct {
 	// Opened is told of every conversation and thread that a bot in another process opens, before the bot is. Nil tells
 	// nobody.
 	Opened func(ctx context.Context, ref activity.Reference) error
+
+	// Ended is told of every conversation that has ended, by whichever side: nothing can be said in it any more. It may be
+	// told of one more than once. Nil tells nobody.
+	Ended func(ctx context.Context, ref activity.Reference) error
 
 	// Said is told of what a bot in another process has said in a conversation or thread, before the bot is. Nil tells nobody.
 	// It must not block.
@@ -148,6 +159,8 @@ type Channel struct {
 	keys  keys
 	hub   hub
 	lines lines
+	// strangers bounds what bots that are not let in write into the log.
+	strangers loglimit.Reasons
 	// storing has the order in which what clients say is stored; lines, behind it, that in which the bot hears it.
 	storing lines
 	spent   spent
@@ -166,6 +179,9 @@ func New(cfg Config) (*Channel, error) {
 		return nil, fmt.Errorf("directline: config: %w", err)
 	}
 	c := &Channel{cfg: cfg, keys: newKeys(cfg.Secret)}
+	if c.cfg.TokenSecrets == nil {
+		c.cfg.TokenSecrets = func() []string { return []string{string(cfg.Secret)} }
+	}
 	if shared, ok := cfg.Store.(Shared); ok {
 		c.hub.others = tellOthers(shared)
 	}
@@ -359,6 +375,16 @@ func (c *Channel) end(ctx context.Context, id activity.ConversationID) error {
 		return fmt.Errorf("end %s: %w", id, err)
 	}
 	c.hub.end(id)
+	if c.cfg.Ended == nil {
+		return nil
+	}
+	conversation := accountOf(id)
+	conversation.ID = id
+	if err := c.cfg.Ended(ctx, activity.Reference{
+		ChannelID: activity.ChannelDirectLine, ServiceURL: c.publicURL(), Bot: new(c.botAccount()), Conversation: *conversation,
+	}); err != nil {
+		return fmt.Errorf("note the end of %s: %w", id, err)
+	}
 	return nil
 }
 

@@ -246,6 +246,9 @@ func replyRaw(w http.ResponseWriter, status int, body []byte) error {
 
 // readBody reads a request's body up to a limit.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit { // nobody need wait for what is too large in any case
+		return nil, errTooLarge
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	return body, bodyError(err)
 }

@@ -48,7 +48,7 @@ func (c *Channel) streamURL(who claims, after int64) string {
 // the URL carries a credential, and the origin is checked.
 func (c *Channel) stream(w http.ResponseWriter, r *http.Request) error {
 	id := activity.ConversationID(r.PathValue("id"))
-	who, err := c.check(c.keys.stream, audienceStream, r.URL.Query().Get("t"))
+	who, err := c.check(forStream, audienceStream, r.URL.Query().Get("t"))
 	switch {
 	case err != nil:
 		return tokenError(err)

@@ -126,27 +126,36 @@ const (
 	site           = "embedded"
 )
 
-// keys are derived from the one secret, one for each purpose, so that what is signed for one cannot serve another.
-type keys struct{ client, stream, session, conversation []byte }
+// keys are derived from the one secret that stays, one for each purpose, so that what is made for one cannot serve another.
+type keys struct{ session, conversation []byte }
 
 func newKeys(secret []byte) keys {
-	derive := func(purpose string) []byte {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write([]byte("headsup directline " + purpose))
-		return mac.Sum(nil)
-	}
-	return keys{derive("client"), derive("stream"), derive("session"), derive("conversation")}
+	return keys{derive(secret, "session"), derive(secret, "conversation")}
+}
+
+// purpose is what a token is for. Each has a key of its own for each secret.
+type purpose string
+
+const (
+	forClient purpose = "client"
+	forStream purpose = "stream"
+)
+
+func derive(secret []byte, what purpose) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("headsup directline " + what))
+	return mac.Sum(nil)
 }
 
 // grant makes a token for a conversation out of who it is for.
 func (c *Channel) grant(who claims) string {
 	who.ID = ""
-	return c.sign(c.keys.client, audienceClient, tokenLife, who)
+	return c.sign(forClient, audienceClient, tokenLife, who)
 }
 
 // grantStream makes the credential in the URL of a stream.
 func (c *Channel) grantStream(who claims) string {
-	return c.sign(c.keys.stream, audienceStream, streamLife, claims{
+	return c.sign(forStream, audienceStream, streamLife, claims{
 		Conversation: who.Conversation, User: who.User, Session: who.Session, ID: rand.Text(),
 	})
 }
@@ -154,7 +163,7 @@ func (c *Channel) grantStream(who claims) string {
 // header is the only one that is written or accepted: nobody but us says which algorithm is used.
 var header = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
 
-func (c *Channel) sign(key []byte, audience string, life time.Duration, who claims) string {
+func (c *Channel) sign(what purpose, audience string, life time.Duration, who claims) string {
 	now := c.cfg.Now()
 	who.Issuer, who.Audience, who.Bot, who.Site = issuer, audience, c.cfg.AppID, site
 	who.NotBefore, who.Expires = now.Unix(), now.Add(life).Unix()
@@ -163,7 +172,7 @@ func (c *Channel) sign(key []byte, audience string, life time.Duration, who clai
 		panic(err) // strings and numbers always encode
 	}
 	signed := header + "." + base64.RawURLEncoding.EncodeToString(payload)
-	return signed + "." + base64.RawURLEncoding.EncodeToString(sum(key, signed))
+	return signed + "." + base64.RawURLEncoding.EncodeToString(sum(derive([]byte(c.cfg.TokenSecrets()[0]), what), signed))
 }
 
 func sum(key []byte, signed string) []byte {
@@ -177,8 +186,18 @@ var (
 	errTokenExpired = errors.New("directline: the token has expired")
 )
 
-// check reads a token that sign made with the same key and audience.
-func (c *Channel) check(key []byte, audience, token string) (claims, error) {
+// signed reports whether a signature is one of ours, with any of the secrets.
+func (c *Channel) signed(what purpose, text string, signature []byte) bool {
+	for _, secret := range c.cfg.TokenSecrets() {
+		if hmac.Equal(signature, sum(derive([]byte(secret), what), text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// check reads a token that sign made for the same purpose and audience.
+func (c *Channel) check(what purpose, audience, token string) (claims, error) {
 	var who claims
 	if len(token) > maxToken {
 		return who, errTokenInvalid
@@ -190,7 +209,7 @@ func (c *Channel) check(key []byte, audience, token string) (claims, error) {
 	}
 	strict := base64.RawURLEncoding.Strict()
 	signature, err := strict.DecodeString(third)
-	if err != nil || strings.ContainsAny(third, "\r\n") || !hmac.Equal(signature, sum(key, first+"."+second)) {
+	if err != nil || strings.ContainsAny(third, "\r\n") || !c.signed(what, first+"."+second, signature) {
 		return who, errTokenInvalid
 	}
 	payload, err := strict.DecodeString(second)

@@ -41,6 +41,8 @@ func (c *Channel) upload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case conv.Ended:
 		return ErrEnded
+	case r.ContentLength > c.cfg.MaxUpload:
+		return errTooLarge
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, c.cfg.MaxUpload)
 	a, files, err := readUpload(r)

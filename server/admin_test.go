@@ -48,6 +48,10 @@ func start(t *testing.T, cfg server.Config) (s *server.Server, stop func()) {
 func TestAdminListenerTellsHowItIs(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, server.Config{Version: "v9"})
+	eventually(t, func() string { return "the server is ready" }, func() bool { // the engine begins a moment after the listener
+		resp, _ := request(t, http.MethodGet, s.AdminURL()+"/readyz", "")
+		return resp.StatusCode == http.StatusOK
+	})
 	for path, want := range map[string]string{
 		"/healthz": "ok\n", "/readyz": `{"ready":true}`, "/metrics": `headsup_build_info{go_version="go`,
 	} {
@@ -117,6 +121,11 @@ func TestConfigurationThatIsRefused(t *testing.T) {
 		"admin.pprof: needs admin.listen":                         {Admin: server.Admin{Pprof: true}},
 		"drain_timeout: is negative":                              {DrainTimeout: -1},
 		"drain_delay: is negative":                                {DrainDelay: -1},
+		"trusted_proxies: \"0.0.0.0/0\" is everybody":             {TrustedProxies: []string{"10.0.0.0/8", "fc00::/7", "0.0.0.0/0"}},
+		"trusted_proxies: \"128.0.0.0/1\" is everybody":           {TrustedProxies: []string{"128.0.0.0/1"}},
+		"trusted_proxies: \"::/0\" is everybody":                  {TrustedProxies: []string{"::/0"}},
+		"trusted_proxies: \"::ffff:0:0/96\" is everybody":         {TrustedProxies: []string{"::ffff:0:0/96"}},
+		"trusted_proxies: \"2000::/3\" is everybody":              {TrustedProxies: []string{"2000::/3"}},
 		"trusted_proxies: \"proxy\" is neither":                   {TrustedProxies: []string{"proxy"}},
 		"trace.sample: 2 is not between":                          {Trace: server.Trace{Sample: 2}},
 		"trace.endpoint: \"x:1\" is not":                          {Trace: server.Trace{Endpoint: "x:1"}},

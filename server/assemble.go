@@ -28,6 +28,7 @@ type assembly struct {
 	development bool
 	verifier    auth.Verifier
 	out         headsup.Channel // every way to a person
+	mayCall     func(serviceURL string) bool
 	wire        *console.Wire   // what the playground shows of the traffic
 	faults      *console.Faults // and what it makes go wrong
 	bot         *headsup.Bot
@@ -45,6 +46,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.openKeyring(a.appID); err != nil {
 		return err
 	}
+	if err := s.refreshes.open(ctx); err != nil {
+		return err
+	}
 	if err := s.makeChannel(ctx, a); err != nil {
 		return err
 	}
@@ -53,6 +57,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	a.verifier, a.out = watched{verifier, s.audit}, s.ways(client, a)
+	a.mayCall = client.Allows
 	if err := s.makeEngine(a); err != nil {
 		return err
 	}
@@ -71,6 +76,9 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	if err != nil {
 		return fmt.Errorf("direct line key: %w", err)
 	}
+	if err := s.openTokenKeys(ctx); err != nil {
+		return fmt.Errorf("direct line key: %w", err)
+	}
 	bots, err := s.letInBots()
 	if err != nil {
 		return err
@@ -78,7 +86,8 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	account := s.botAccount()
 	s.channel, err = directline.New(directline.Config{
 		AppID: a.appID, BotID: account.ID, BotName: account.Name, Store: s.store, PublicURL: s.URL,
-		Opened: s.noteOpened(a.appID), Said: s.noteSaid, Secret: []byte(secret), SiteSecret: s.cfg.DirectLineSecret,
+		Opened: s.noteOpened(a.appID), Ended: s.noteEnded(a.appID), Said: s.noteSaid, Secret: []byte(secret), TokenSecrets: s.tokenSecrets,
+		SiteSecret: s.cfg.DirectLineSecret, SecondSiteSecret: s.cfg.DirectLineSecondSecret,
 		Wrong: s.wrongAtChannel, Origins: s.cfg.DirectLineOrigins,
 		Development: a.development, AllowAnonymousBots: a.development && bots == nil, Bots: bots, Logger: s.log,
 	})
@@ -98,10 +107,15 @@ func (s *Server) ways(client *connector.Client, a *assembly) headsup.Channel {
 
 // makeEngine makes the engine, what tells others of its events, and what erases people. Nothing is delivered before Run.
 func (s *Server) makeEngine(a *assembly) (err error) {
+	profiles, err := s.cfg.profiles()
+	if err != nil {
+		return err
+	}
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
-		Observer: s.metrics, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "",
+		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
+		Profiles: profiles,
 	})
 	if err != nil {
 		return err
@@ -147,7 +161,7 @@ func (s *Server) makeBot(ctx context.Context, a *assembly) (err error) {
 // makeHTTP makes the HTTP server over all routes.
 func (s *Server) makeHTTP(a *assembly) {
 	pages := s.cfg.pages()
-	routes := s.routes(a.bot, a.appID, a.wire, a.faults, console.Pages(pages, web.Built(pages), s.url))
+	routes := s.routes(a, console.Pages(pages, web.Built(pages), s.url))
 	s.http = &http.Server{
 		Handler: s.proxies.handler(traced(s.metrics.count(headers(s.guard(routes))))),
 		// Bodies are small; streams lift the write limit for themselves.

@@ -108,7 +108,7 @@ func TestAttackAnswers(t *testing.T) {
 	t.Parallel()
 	b := besiege(t, nil, "--trusted-proxies", "127.0.0.1")
 	paths := []string{
-		"/", "/docs", "/openapi.json", "/healthz", "/playground", "/nowhere", "/api/messages", "/api/notify", "/v1/nowhere", "/v3/nowhere",
+		"/", "/docs", "/openapi.json", "/healthz", "/playground", "/nowhere", "/api/messages", "/api/notify", "/proactive/sendactivity/x", "/proactive/continue", "/proactive/create", "/v1/nowhere", "/v3/nowhere",
 		"/v3/directline/conversations", "/v3/conversations", "/v3/attachments/x/views/original", "/assets/none.js", "//x", "/%2e%2e/x",
 	}
 	for _, op := range b.operations() {
@@ -167,6 +167,41 @@ func compressed(t *testing.T, text string) string {
 	return b.String()
 }
 
+// TestAttackAnnouncedBodies is B01: a body that its sender says is a gigabyte is refused for that, before any of it has come.
+func TestAttackAnnouncedBodies(t *testing.T) {
+	t.Parallel()
+	b := besiegeDirectLine(t)
+	_, token := request(b.t, http.MethodPost, "http://"+b.listen+"/v3/directline/tokens/generate", `{"user":{"id":"dl_ann"}}`, "Authorization", "Bearer "+nodesSecret)
+	client := between(t, token, `"token":"`, `"`)
+	conversation := "/v3/directline/conversations/" + between(t, token, `"conversationId":"`, `"`)
+	if resp, answer := request(t, http.MethodPost, "http://"+b.listen+"/v3/directline/conversations", "", "Authorization", "Bearer "+client); resp.StatusCode != http.StatusCreated {
+		t.Fatal(answer)
+	}
+	type place struct{ method, path, bearer string }
+	places := []place{
+		{"POST", "/api/messages", b.forger.Good()}, {"POST", conversation + "/activities", client}, {"POST", conversation + "/upload?userId=dl_ann", client},
+		{"POST", "/v3/directline/tokens/generate", nodesSecret}, {"POST", "/api/notify", b.key},
+	}
+	for _, op := range b.operations() {
+		if op.body {
+			places = append(places, place{op.method, op.path, b.key})
+		}
+	}
+	for _, p := range places {
+		resp, answer := b.wire(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+			p.method, p.path, b.listen, p.bearer, 1<<30))
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s: %s %s", p.method, p.path, resp.Status, answer)
+		}
+	}
+}
+
+// besiegeDirectLine starts the binary with the embedded channel open to a site, too.
+func besiegeDirectLine(t *testing.T) *besieged {
+	t.Helper()
+	return besiege(t, nil, "--directline-secret-file", secretFile(t, nodesSecret))
+}
+
 // TestAttackBodiesOfRoutes is B01 to B07 on every operation that takes a body, with a key that may do everything, and on those
 // that have no document.
 func TestAttackBodiesOfRoutes(t *testing.T) {
@@ -175,7 +210,8 @@ func TestAttackBodiesOfRoutes(t *testing.T) {
 	b := besiege(t, nil, "--directline-secret-file", secretFile(t, secret))
 	b.welcome("a:1", "1")
 	operations := append(slices.DeleteFunc(b.operations(), func(op operation) bool { return !op.body }),
-		operation{method: "POST", path: "/api/messages"}, operation{method: "POST", path: "/api/notify"})
+		operation{method: "POST", path: "/api/messages"}, operation{method: "POST", path: "/api/notify"},
+		operation{method: "POST", path: "/proactive/sendactivity/a:1"}, operation{method: "POST", path: "/proactive/sendactivity"}, operation{method: "POST", path: "/proactive/create"})
 	before := b.dump("api_keys")
 	for _, op := range operations {
 		key := b.key

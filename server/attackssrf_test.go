@@ -190,6 +190,29 @@ func TestAttackMemories(t *testing.T) {
 	if r := a.channel.Report(); r.Requests != 0 {
 		t.Errorf("the channel was called %d times", r.Requests)
 	}
+	b.signal() // what was counted is written
+	if err := b.exit(); err != nil {
+		t.Error(err)
+	}
+	if rows := b.dumpAudit(`"unproven"`); len(rows) != 1 || !strings.Contains(rows[0], `"refused.service_url"`) || !strings.Contains(rows[0], `\"count\":9`) {
+		t.Errorf("the audit log has %q", rows)
+	}
+}
+
+// dumpAudit returns the rows of the audit log that contain a text, as they are quoted.
+func (b *besieged) dumpAudit(text string) (found []string) {
+	b.t.Helper()
+	tx, err := b.db.BeginTx(b.t.Context(), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, row := range b.rows(b.t.Context(), tx, "SELECT * FROM audit") {
+		if line := fmt.Sprintf("%q", row); strings.Contains(strings.ReplaceAll(line, `\"`, `"`), text) {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // TestAttackProxies is N28: with proxies in the environment, none is asked, for tokens, keys, channels or webhooks. The hosts

@@ -14,6 +14,8 @@ import (
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/httpapi"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // Audit says how the log of who did what is kept.
@@ -133,4 +135,18 @@ func clientOf(ctx context.Context) netip.Addr {
 func asRefusal(err error) (*auth.Error, bool) {
 	refused, ok := errors.AsType[*auth.Error](err)
 	return refused, ok && refused.Status < http.StatusInternalServerError
+}
+
+// endings counts in the audit log, beside the metrics, what was not said since nobody vouches for where it would have gone.
+type endings struct {
+	*metrics
+	log *audit.Log
+}
+
+// Ended implements [outbox.Observer].
+func (e endings) Ended(end outbox.End) {
+	e.metrics.Ended(end)
+	if end.Reason == proactive.ReasonUnproven {
+		e.log.Refused(audit.URLRefused, "unproven", audit.Server, netip.Addr{})
+	}
 }

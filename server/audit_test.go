@@ -25,6 +25,7 @@ import (
 // audited is a server with a channel that answers each conversation as its name says, and a key with all rights.
 type audited struct {
 	*node
+	channel string // its URL
 	id, key string // of the key
 	seen    int64  // entries that were read
 }
@@ -48,7 +49,7 @@ func newAudited(t *testing.T, cfg server.Config) *audited {
 		}
 	}))
 	t.Cleanup(channel.Close)
-	a := &audited{node: startNode(t, cfg)}
+	a := &audited{node: startNode(t, cfg), channel: channel.URL}
 	for _, conversation := range []string{"likes", "refuses", "breaks", "throttles", "leaves"} {
 		resp, answer := a.call("", http.MethodPost, "/api/messages", fmt.Sprintf(`{"type":"message","id":"1","channelId":"test","serviceUrl":%q,
 			"from":{"id":"person-%s","name":"Ada Canary"},"recipient":{"id":"b"},"conversation":{"id":%q},"text":"hi"}`, channel.URL, conversation, conversation))
@@ -145,6 +146,11 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		return a.does(http.MethodPost, "/v1/webhooks", `{"url":"https://hooks.example.com/SECRET-path?token=SECRET-query"}`)
 	}
 	notification := func() string { return a.does(http.MethodPost, "/v1/notifications", later) }
+	var known api.People
+	if _, answer := a.call(a.key, http.MethodGet, "/v1/people?limit=2", ""); json.Unmarshal([]byte(answer), &known) != nil || len(known.People) < 2 {
+		t.Fatalf("the book has %s", answer)
+	}
+	people := []string{known.People[0].ID, known.People[1].ID}
 	covered := make(map[string]bool)
 	for _, c := range []struct {
 		operation, method, path, body string
@@ -178,6 +184,11 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		{"delete-conversation", "DELETE", "/v1/conversations/leaves", ``, "conversation:", nil, ``},
 		{"export-person", "POST", "/v1/people/export", `{"user":"person-throttles"}`, "person:", nil, ``},
 		{"erase-person", "POST", "/v1/people/erasures", `{"user":"person-throttles"}`, "person:", nil, ``},
+		{"import-references", "POST", "/v1/references", fmt.Sprintf(`{"references":[{"reference":{"channelId":"test","serviceUrl":%q,"bot":{"id":"b"},"user":{"id":"SECRET-user"},"conversation":{"id":"SECRET"}}}]}`, a.channel), "-", nil, `{"references":1}`},
+		{"refresh-auth", "POST", "/v1/auth/refresh", ``, "-", nil, ``},
+		{"rotate-signing-key", "POST", "/v1/signing-keys/directline/rotate", `{}`, "-", nil, `{"at_once":false,"purpose":"directline"}`},
+		{"merge-people", "POST", "/v1/people/%/merge", fmt.Sprintf(`{"with":[%q]}`, people[1]), "%", func() string { return people[0] }, `{"with":["PERSON"]}`},
+		{"split-person", "POST", "/v1/people/%/split", `{}`, "%", func() string { return people[0] }, `{"with":[]}`},
 		{"get-backup", "GET", "/v1/backup", ``, "-", nil, ``},
 	} {
 		id := ""
@@ -201,7 +212,7 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		if !ok {
 			t.Errorf("%s: the object is %q, want %q or %q", c.operation, e.Object, want, made)
 		}
-		if got := regexp.MustCompile(`conversation:[0-9a-f]{24}`).ReplaceAllString(string(e.Detail), "conversation:HASH"); got != c.detail {
+		if got := regexp.MustCompile(`conversation:[0-9a-f]{24}`).ReplaceAllString(string(e.Detail), "conversation:HASH"); strings.ReplaceAll(got, people[1], "PERSON") != c.detail {
 			t.Errorf("%s: the detail is %s, want %s", c.operation, got, c.detail)
 		}
 		if e.Action != string(httpapi.Acts()[c.operation]) || e.Actor != "key:"+a.id || e.From != "127.0.0.1" || e.Trace != "4bf92f3577b34da6a3ce929d0e0e4736" {

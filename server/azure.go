@@ -258,9 +258,11 @@ func (s *Server) register() (verifier auth.Verifier, client *connector.Client, e
 		client, err = connector.New(connector.Config{AllowLoopback: development, Logger: s.log})
 		return verifier, client, err
 	}
-	if verifier, err = a.verifier(s.log); err != nil {
-		return nil, nil, err // and not a verifier that is nil inside
+	callers, err := a.verifier(s.log)
+	if err != nil {
+		return nil, nil, err
 	}
+	s.refreshes.add(callers.Refresh, "channels")
 	if s.tokens, err = a.tokens(s.log); err != nil {
 		return nil, nil, err
 	}
@@ -274,7 +276,7 @@ func (s *Server) register() (verifier auth.Verifier, client *connector.Client, e
 	if err != nil {
 		return nil, nil, err
 	}
-	return listed{verifier, client, s.log}, client, nil
+	return listed{callers, client, s.log}, client, nil
 }
 
 // listed does not take a channel's word for a service URL to which no tokens go: what the book knows of its conversation stays.

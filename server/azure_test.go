@@ -139,7 +139,7 @@ func TestTokensGoToHostsOfTheListOnly(t *testing.T) {
 	a := newAzure(t)
 	cfg := a.config()
 	cfg.ServiceHosts = nil
-	s, _ := start(t, server.Config{Azure: cfg})
+	s := startNode(t, server.Config{Azure: cfg})
 	body, token := a.said("a:1", a.channel.ServiceURL(azureTenant))
 	request(t, http.MethodPost, s.URL()+"/api/messages", body, "Authorization", token)
 	_, answer := request(t, http.MethodPost, s.URL()+"/v1/notifications", `{"to":{"conversation":"a:1"},"text":"x"}`)
@@ -154,6 +154,12 @@ func TestTokensGoToHostsOfTheListOnly(t *testing.T) {
 	}
 	if r := a.channel.Report(); r.Requests != 0 {
 		t.Errorf("the host was called %d times", r.Requests)
+	}
+	s.stop() // which writes what was counted
+	again := startNode(t, server.Config{DataDir: s.dir, Azure: cfg})
+	if _, log := again.call("", http.MethodGet, "/v1/audit?action=refused.service_url", ""); strings.Count(log, `"reason":"host_not_allowed"`) != 1 ||
+		!strings.Contains(log, `"actor":"server"`) {
+		t.Errorf("the audit log has %s", log)
 	}
 }
 

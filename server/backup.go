@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/headsup-bot/headsup/internal/httpapi"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -49,8 +50,12 @@ func (s scratch) Close() error { return errors.Join(s.File.Close(), os.RemoveAll
 
 // tidyBackups removes what an earlier process did not come to remove.
 func (s *Server) tidyBackups() {
-	left, _ := filepath.Glob(filepath.Join(s.cfg.DataDir, backupPattern+"*"))
-	for _, dir := range left {
+	entries, _ := os.ReadDir(s.cfg.DataDir) // a directory that cannot be read is told elsewhere
+	for _, e := range entries {
+		dir := filepath.Join(s.cfg.DataDir, e.Name())
+		if !strings.HasPrefix(e.Name(), backupPattern) {
+			continue
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			s.log.Warn("a half-made backup stays", "directory", dir, "error", err.Error())
 		}

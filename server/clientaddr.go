@@ -25,9 +25,25 @@ func parseProxies(list []string) (proxies, error) {
 			errs = append(errs, wrong("trusted_proxies", "%q is neither an address nor a network such as 10.0.0.0/8", text))
 			continue
 		}
-		ps = append(ps, netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-(prefix.Addr().BitLen()-prefix.Addr().Unmap().BitLen())).Masked())
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-(prefix.Addr().BitLen()-prefix.Addr().Unmap().BitLen())).Masked()
+		if everybody(prefix) {
+			errs = append(errs, wrong("trusted_proxies", "%q is everybody, or a large part of the internet: whoever connects could say "+
+				"that he calls from anywhere, this machine included. Name the addresses of your proxies, or their network", text))
+			continue
+		}
+		ps = append(ps, prefix)
 	}
 	return ps, errors.Join(errs...)
+}
+
+// everybody reports whether a network is too large to be that of somebody's proxies: larger than any that one owner has, and
+// not private, as fc00::/7 is (RFC 4193).
+func everybody(network netip.Prefix) bool {
+	least := 8
+	if network.Addr().Is6() {
+		least = 16
+	}
+	return network.Bits() < least && !(network.Addr().IsPrivate() && network.Bits() >= 7)
 }
 
 func (p proxies) trusted(addr netip.Addr) bool {

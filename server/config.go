@@ -43,14 +43,16 @@ type Config struct {
 	InsecureHTTP bool
 
 	// DirectLineOnly lets others reach a server without a registration in Azure. The embedded channel is the only way to the
-	// bot then: /api/messages lets nobody in, and channels elsewhere are not called with tokens.
+	// bot then: /api/messages lets nobody in, and channels elsewhere are not called with tokens. Where others can reach the
+	// server it needs DirectLineSecret, without which nobody would get a token; on loopback the playground needs none.
 	DirectLineOnly bool
 
 	// RequireKey makes the HTTP API ask for API keys in development mode too.
 	RequireKey bool
 
 	// TrustedProxies are addresses and networks (CIDR) of reverse proxies. What they say in X-Forwarded-For, -Proto and
-	// -Host, or in Forwarded, is believed; from anybody else these headers are dropped.
+	// -Host, or in Forwarded, is believed; from anybody else these headers are dropped. Networks larger than /8, or /16 of
+	// IPv6, are refused, unless they are private: they would be everybody.
 	TrustedProxies []string
 
 	// TLS makes the server speak TLS. The zero value is plain HTTP.
@@ -76,6 +78,14 @@ type Config struct {
 	// DirectLineSecret is the secret by which other servers ask the embedded channel for tokens: 32 bytes or more. Empty
 	// accepts none.
 	DirectLineSecret string
+
+	// DirectLineSecondSecret is another one that is as good as DirectLineSecret, so that servers can change from one to the
+	// other. It needs DirectLineSecret. Empty is none.
+	DirectLineSecondSecret string
+
+	// SigningLead is how long a new signing key is known before it signs, which is longer than other nodes and the SDKs of bots
+	// may take to hear of it. Zero is two minutes for tokens of the embedded channel, and 65 for those that a bot is shown.
+	SigningLead time.Duration
 
 	// DirectLineOrigins are the web origins, such as https://www.example.com, whose pages may be clients of the embedded
 	// channel beside the server's own. They are compared exactly.

@@ -30,8 +30,13 @@ type database interface {
 	privacy.Store
 	audit.Store
 
+	// Setting returns what is kept under a name, and whether anything is; SetSetting keeps something else there.
+	Setting(ctx context.Context, name string) (value string, found bool, err error)
+	SetSetting(ctx context.Context, name, value string) error
 	// SetSettingOnce keeps what an installation makes up once, for all its nodes.
 	SetSettingOnce(ctx context.Context, name, value string) (stored string, err error)
+	// SwapSetting replaces one that is as it was, and reports whether it did.
+	SwapSetting(ctx context.Context, name, was, value string) (swapped bool, err error)
 	// Check reports whether something can be written.
 	Check(ctx context.Context) error
 	Close() error

@@ -18,8 +18,18 @@ func (c Config) validateDirectLine() error {
 				"not the scheme's own, in lower case, without a wildcard", origin)
 		}
 	}
-	if n := len(c.DirectLineSecret); n > 0 && n < minSecret {
-		return wrong("directline_secret", "has %d bytes, and must have at least %d random ones, as \"openssl rand -hex 32\" makes them", n, minSecret)
+	for _, secret := range []struct{ setting, text string }{
+		{"directline_secret", c.DirectLineSecret}, {"directline_second_secret", c.DirectLineSecondSecret},
+	} {
+		if n := len(secret.text); n > 0 && n < minSecret {
+			return wrong(secret.setting, "has %d bytes, and must have at least %d random ones, as \"openssl rand -hex 32\" makes them", n, minSecret)
+		}
+	}
+	switch second := c.DirectLineSecondSecret; {
+	case second != "" && c.DirectLineSecret == "":
+		return wrong("directline_second_secret", "is set, and directline_secret is not")
+	case second != "" && second == c.DirectLineSecret:
+		return wrong("directline_second_secret", "is the same as directline_secret")
 	}
 	return nil
 }

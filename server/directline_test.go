@@ -116,3 +116,41 @@ func TestPagesOfOtherSitesAreClientsOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestPicturesAreShownOnOtherSites: browsers do not say which page a picture is for, and send nothing with it. Where other origins
+// may be clients a file of the channel is given to whoever knows its address, and nothing else is.
+func TestPicturesAreShownOnOtherSites(t *testing.T) {
+	t.Parallel()
+	const page = "https://www.example.com"
+	open := startNode(t, server.Config{PublicURL: public, DirectLineSecret: nodesSecret, DirectLineOrigins: []string{page}})
+	closed := startNode(t, server.Config{PublicURL: public, DirectLineSecret: nodesSecret})
+	open.host, closed.host = "bot.example.com", "bot.example.com"
+	const file = "/v3/directline/attachments/AAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for _, tt := range []struct {
+		node         *node
+		method, path string
+		want         int
+	}{
+		{open, http.MethodGet, file, http.StatusNotFound}, // there is none, which is no matter of sites
+		{open, http.MethodHead, file, http.StatusNotFound},
+		{open, http.MethodGet, "/v3/attachments/AAAAAAAAAAAAAAAAAAAAAAAAAA/views/original", http.StatusNotFound},
+		{open, http.MethodPost, file, http.StatusForbidden},
+		{open, http.MethodGet, "/v3/attachments/AAAAAAAAAAAAAAAAAAAAAAAAAA", http.StatusForbidden},
+		{open, http.MethodGet, "/v3/directline/attachments/x/../../conversations", http.StatusForbidden},
+		{open, http.MethodGet, "/v3/directline/conversations", http.StatusForbidden},
+		{open, http.MethodGet, "/v1/keys", http.StatusForbidden},
+		{open, http.MethodGet, "/", http.StatusForbidden},
+		{closed, http.MethodGet, file, http.StatusForbidden},
+	} {
+		for _, site := range []string{"cross-site", "same-site"} {
+			resp, answer := tt.node.call("", tt.method, tt.path, "", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+			if resp.StatusCode != tt.want {
+				t.Errorf("%s %s, %s: %s %s, want %d", tt.method, tt.path, site, resp.Status, answer, tt.want)
+			}
+		}
+	}
+	resp, answer := open.call("", http.MethodGet, "/v3/attachments/AAAAAAAAAAAAAAAAAAAAAAAAAA/views/original", "", "Origin", page)
+	if resp.StatusCode != http.StatusNotFound || resp.Header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("a file that a bot has put there, for a page that is a client: %s %s", resp.Status, answer)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/internal/mint"
 	"github.com/headsup-bot/headsup/internal/relay"
+	"github.com/headsup-bot/headsup/internal/rotation"
 )
 
 // BotAuth says how a bot in another process and this server prove to each other who they are. The zero value is that neither
@@ -126,6 +128,7 @@ func (s *Server) letInBots() (func(context.Context, []string) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.refreshes.add(bots.Refresh, "bots")
 	return func(ctx context.Context, authorization []string) error {
 		_, err := bots.Verify(ctx, authorization)
 		if refused, ok := errors.AsType[*auth.Error](err); ok {
@@ -151,6 +154,7 @@ func (s *Server) newRelay(ctx context.Context, tap func(http.RoundTripper) http.
 			return nil, err
 		}
 		cfg.Token = func(ctx context.Context, _ string) (string, error) { return s.botTokens.Token(ctx) }
+		cfg.Refused = s.botTokens.Invalidate
 		return relay.New(cfg)
 	}
 	if s.issuer, err = s.newIssuer(ctx, a.AppID); err != nil {
@@ -163,36 +167,81 @@ func (s *Server) newRelay(ctx context.Context, tap func(http.RoundTripper) http.
 // issuer makes the tokens that a bot elsewhere is shown, as a channel's.
 type issuer struct {
 	name, audience, url string
-	key                 *mint.Key
+	ring                *rotation.Ring // of keys as PEM
 
 	mu     sync.Mutex // guards all below
 	tokens map[string]shown
+	parsed map[string]*mint.Key // by the ids of their secrets
 }
 
 // shown is a token that is shown until another one is made.
 type shown struct {
 	text  string
 	until time.Time
+	key   string // the id of its secret
 }
 
 const (
 	tokenLife = time.Hour
 	// mostShown bounds how many tokens are remembered: there is one per service URL, and hardly more than one of these.
 	mostShown = 100
+	// keyLead is how long a key is published before it signs: the SDKs of bots look for a key that they do not know once an
+	// hour, and not more often.
+	keyLead = 65 * time.Minute
 )
 
-// newIssuer reads the key that all nodes share, or makes it.
+// newIssuer reads the keys that all nodes share, or makes the first.
 func (s *Server) newIssuer(ctx context.Context, audience string) (*issuer, error) {
+	return issuerOf(ctx, s.store, s.cfg, audience, s.url)
+}
+
+// channelKeys is the setting that has the keys by which the tokens for a bot elsewhere are signed.
+const channelKeys = "channel_keys"
+
+// issuerOf reads the keys that are stored, or makes the first.
+func issuerOf(ctx context.Context, store rotation.Store, cfg Config, audience, url string) (*issuer, error) {
+	ring, err := rotation.Open(ctx, rotation.Config{
+		Store: store, Name: channelKeys, Make: newChannelKey, Life: tokenLife, Lead: cmp.Or(cfg.SigningLead, keyLead),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("channel key: %w", err)
+	}
+	i := &issuer{
+		name: clouds[cfg.Azure.Cloud].in.ChannelIssuer, audience: audience, url: url, ring: ring,
+		tokens: make(map[string]shown), parsed: make(map[string]*mint.Key),
+	}
+	_, err = i.keys()
+	return i, err
+}
+
+func newChannelKey() (string, error) {
 	made, err := mint.NewKey("")
 	if err != nil {
-		return nil, fmt.Errorf("channel key: %w", err)
+		return "", err
 	}
-	text, err := s.store.SetSettingOnce(ctx, "channel_key",
-		string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(made.Private)})))
-	if err != nil {
-		return nil, fmt.Errorf("channel key: %w", err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(made.Private)})), nil
+}
+
+// keys are those that are good, the one that signs first.
+func (i *issuer) keys() (all []*mint.Key, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, s := range i.ring.Secrets() {
+		key, err := i.key(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, key)
 	}
-	block, _ := pem.Decode([]byte(text))
+	return all, nil
+}
+
+// key is a secret's. i.mu is held.
+func (i *issuer) key(s rotation.Secret) (*mint.Key, error) {
+	if key := i.parsed[s.ID]; key != nil {
+		return key, nil
+	}
+	block, _ := pem.Decode([]byte(s.Text))
 	if block == nil {
 		return nil, errors.New("channel key: what is stored is none")
 	}
@@ -201,21 +250,28 @@ func (s *Server) newIssuer(ctx context.Context, audience string) (*issuer, error
 		return nil, fmt.Errorf("channel key: %w", err)
 	}
 	sum := sha256.Sum256(private.N.Bytes())
-	return &issuer{
-		name: clouds[s.cfg.Azure.Cloud].in.ChannelIssuer, audience: audience, url: s.url, tokens: make(map[string]shown),
-		key: &mint.Key{ID: hex.EncodeToString(sum[:10]), Endorsements: []string{string(activity.ChannelDirectLine)}, Private: private},
-	}, nil
+	key := &mint.Key{ID: hex.EncodeToString(sum[:10]), Endorsements: []string{string(activity.ChannelDirectLine)}, Private: private}
+	if len(i.parsed) >= mostShown {
+		clear(i.parsed)
+	}
+	i.parsed[s.ID] = key
+	return key, nil
 }
 
 // token is for what is posted about a service URL.
 func (i *issuer) token(_ context.Context, serviceURL string) (string, error) {
+	signs := i.ring.Secrets()[0]
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := time.Now()
-	if t, ok := i.tokens[serviceURL]; ok && now.Before(t.until) {
+	if t, ok := i.tokens[serviceURL]; ok && now.Before(t.until) && t.key == signs.ID {
 		return t.text, nil
 	}
-	text, err := i.key.Sign(map[string]any{
+	key, err := i.key(signs)
+	if err != nil {
+		return "", err
+	}
+	text, err := key.Sign(map[string]any{
 		"iss": i.name, "aud": i.audience, "serviceurl": serviceURL, "nbf": now.Unix(), "exp": now.Add(tokenLife).Unix(),
 	})
 	if err != nil {
@@ -224,22 +280,34 @@ func (i *issuer) token(_ context.Context, serviceURL string) (string, error) {
 	if len(i.tokens) >= mostShown {
 		clear(i.tokens)
 	}
-	i.tokens[serviceURL] = shown{text, now.Add(tokenLife / 2)}
+	i.tokens[serviceURL] = shown{text, now.Add(tokenLife / 2), signs.ID}
 	return text, nil
 }
 
-// publish serves the metadata about the tokens, and the key (OpenID Connect Discovery 1.0 section 3; RFC 7517).
-func (i *issuer) publish(mux *http.ServeMux) {
-	answer := func(v any) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			w.Header().Set("Cache-Control", "no-store")
-			_ = json.MarshalWrite(w, v, json.Deterministic(true))
-		}
+// publish serves the metadata about the tokens, and the keys: that which signs, the one before until its last token has
+// ended, and the next before it signs (OpenID Connect Discovery 1.0 section 3; RFC 7517).
+func (i *issuer) publish(mux *http.ServeMux, log *slog.Logger) {
+	answer := func(w http.ResponseWriter, v any) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.MarshalWrite(w, v, json.Deterministic(true))
 	}
-	mux.HandleFunc("GET "+MetadataPath, answer(map[string]any{
+	metadata := map[string]any{
 		"issuer": i.name, "jwks_uri": i.url + keysPath, "id_token_signing_alg_values_supported": []string{"RS256"},
 		"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}, "authorization_endpoint": "https://invalid.botframework.com",
-	}))
-	mux.HandleFunc("GET "+keysPath, answer(map[string]any{"keys": []any{i.key.Published()}}))
+	}
+	mux.HandleFunc("GET "+MetadataPath, func(w http.ResponseWriter, _ *http.Request) { answer(w, metadata) })
+	mux.HandleFunc("GET "+keysPath, func(w http.ResponseWriter, r *http.Request) {
+		keys, err := i.keys()
+		if err != nil {
+			log.ErrorContext(r.Context(), "keys of tokens not published", "error", err.Error())
+			http.Error(w, "the keys cannot be read", http.StatusServiceUnavailable)
+			return
+		}
+		published := make([]any, len(keys))
+		for n, key := range keys {
+			published[n] = key.Published()
+		}
+		answer(w, map[string]any{"keys": published})
+	})
 }

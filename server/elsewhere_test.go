@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -25,6 +26,8 @@ type guarded struct {
 
 	mu       sync.Mutex
 	verifier auth.Verifier // guarded by mu, as what follows
+	kind     auth.Kind
+	once     bool // refuses the next
 	refused  []string
 	heard    []string
 }
@@ -59,10 +62,16 @@ func (g *guarded) hear(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	verifier := g.verifier
 	g.mu.Unlock()
-	id, err := verifier.Verify(r.Context(), r.Header.Values("Authorization"), a)
+	check, err := auth.Admit(r.Context(), verifier, r.Header.Values("Authorization"))
+	var id auth.Identity
+	if err == nil {
+		id, err = check(r.Context(), a)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err != nil || id.Kind != auth.KindChannel || id.ServiceURL != a.ServiceURL {
+	once := g.once
+	g.once = false
+	if err != nil || once || id.Kind != g.kind || id.Kind == auth.KindChannel && id.ServiceURL != a.ServiceURL {
 		g.refused = append(g.refused, fmt.Sprint(err, id))
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -78,9 +87,28 @@ func (g *guarded) pointed(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.trusts(v, auth.KindChannel)
+}
+
+// trusts has it let in who a verifier says is of a kind.
+func (g *guarded) trusts(v auth.Verifier, kind auth.Kind) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.verifier = v
+	g.verifier, g.kind = v, kind
+}
+
+// refusesNext has it refuse whoever comes next.
+func (g *guarded) refusesNext() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.once = true
+}
+
+// said is what it has heard, and whom it has refused.
+func (g *guarded) said() (heard, refused []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.heard), slices.Clone(g.refused)
 }
 
 func (g *guarded) config() server.Config {
@@ -184,7 +212,7 @@ func TestMistakesOfABotElsewhereAreNamed(t *testing.T) {
 	t.Parallel()
 	const url = "https://bot.example.com/api/messages"
 	good := server.BotAuth{AppID: botApp}
-	exposed := server.Config{PublicURL: public, DirectLineOnly: true}
+	exposed := server.Config{PublicURL: public, DirectLineOnly: true, DirectLineSecret: nodesSecret}
 	for name, c := range map[string]struct {
 		cfg   server.Config
 		field string
@@ -212,4 +240,48 @@ func TestMistakesOfABotElsewhereAreNamed(t *testing.T) {
 func with(cfg server.Config, url string, a server.BotAuth) server.Config {
 	cfg.BotURL, cfg.BotAuth = url, a
 	return cfg
+}
+
+// TestRefusedBotsDoNotFillTheLog: of each reason one line a minute counts.
+func TestRefusedBotsDoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	g, log := newGuarded(t), &safeBuffer{}
+	cfg := g.config()
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	p := page{t, running(t, cfg)}
+	for range 20 {
+		if r, answer := request(t, http.MethodGet, p.url+"/v3/conversations", ""); r.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("without a token: %s %s", r.Status, answer)
+		}
+	}
+	if n := strings.Count(log.String(), `msg="bot refused"`); n != 1 {
+		t.Errorf("%d lines for one reason", n)
+	}
+}
+
+// TestEndedConversationsLeaveTheBook: whichever side has ended one, nobody is sent there any more.
+func TestEndedConversationsLeaveTheBook(t *testing.T) {
+	t.Parallel()
+	p := page{t, running(t, server.Config{})}
+	const end = `{"type":"endOfConversation"}`
+	for who, ends := range map[string]func(c seat){
+		"the person": func(c seat) { c.post(end) },
+		"the bot": func(c seat) {
+			if r, answer := request(t, http.MethodPost, p.url+"/v3/conversations/"+c.conversation+"/activities", end); r.StatusCode >= 300 {
+				t.Fatalf("%s %s", r.Status, answer)
+			}
+		},
+	} {
+		c := p.enter("dl_"+strings.TrimPrefix(who, "the "), "")
+		c.say("hello")
+		ends(c)
+		_, answer := request(t, http.MethodGet, p.url+"/v1/conversations/"+c.conversation, "")
+		if !strings.Contains(answer, `"reach":"uninstalled"`) || !strings.Contains(answer, `"ended"`) {
+			t.Errorf("%s has ended it, and the book says %s", who, answer)
+		}
+		r, answer := request(t, http.MethodPost, p.url+"/v1/notifications", fmt.Sprintf(`{"to":{"conversation":%q},"text":"x"}`, c.conversation))
+		if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(answer, "target_uninstalled") {
+			t.Errorf("%s has ended it, and it is spoken to: %s %s", who, r.Status, answer)
+		}
+	}
 }

@@ -87,3 +87,12 @@ func (s *Server) noteOpened(appID string) func(context.Context, activity.Referen
 		return err
 	}
 }
+
+// noteEnded strikes a conversation of the embedded channel that has ended out of the book, so that nobody is sent there.
+func (s *Server) noteEnded(appID string) func(context.Context, activity.Reference) error {
+	return func(ctx context.Context, ref activity.Reference) error {
+		return s.store.StrikeOut(ctx, headsup.KeyOf(appID, ref), book.Standing{
+			Reach: book.ReachUninstalled, Cause: book.CauseEnded, At: time.Now(),
+		})
+	}
+}

@@ -55,28 +55,37 @@ func TestPlaygroundTellsWhatGoesOn(t *testing.T) {
 	t.Parallel()
 	ann := page{t, running(t, server.Config{Bot: newCafe})}.enter("dl_ann", "")
 	path := "/playground/api/conversations/" + ann.conversation + "/going"
-	stands := func(method, query, want string) {
+	is := func(want string) { // what a dialog asks is heard before its turn has ended
 		t.Helper()
 		var g goingOn
-		if ann.do(method, path+query, "", http.StatusOK, &g); g.String() != want {
-			t.Errorf("%s %s: %s, want %s", method, query, g, want)
+		eventually(t, func() string { return g.String() + ", want " + want }, func() bool {
+			g = goingOn{}
+			ann.do("GET", path, "", http.StatusOK, &g)
+			return g.String() == want
+		})
+	}
+	released := func(by, want string) {
+		t.Helper()
+		var g goingOn
+		if ann.do("DELETE", path+"?by="+by, "", http.StatusOK, &g); g.String() != want {
+			t.Errorf("without the %s: %s, want %s", by, g, want)
 		}
 	}
-	stands("GET", "", "[] []")
+	is("[] []")
 	ann.say("hello")
 	const ordering = "{order 1 2 false} {size 0 0 false}"
-	stands("GET", "", "[{dialog order 0}] ["+ordering+"]")
+	is("[{dialog order 0}] [" + ordering + "]")
 	ann.do("PUT", "/v1/conversations/"+ann.conversation+"/busy", `{"reason":"a call","priority":5}`, http.StatusOK, nil)
 	ann.tell(`"policy":"interrupt","with":"survey"`)
 	ann.sees("hello", "A small or a large one?", "How do you like it?")
 	const both = "[" + ordering + " {survey 1 2 true} {opinion 0 0 false}]"
-	stands("GET", "", "[{dialog order 0} {flag a call 5}] "+both)
+	is("[{dialog order 0} {flag a call 5}] " + both)
 
 	held := ann.tell(`"text":"later","policy":"wait"`)
 	var n api.Notification
 	ann.stands(held, &n, func() bool { return n.State == "held" })
-	stands("DELETE", "?by=flag", "[{dialog order 0}] "+both)
-	stands("DELETE", "?by=dialog", "[] "+both) // the dialogs go on, and hold nothing any more
+	released("flag", "[{dialog order 0}] "+both)
+	released("dialog", "[] "+both) // the dialogs go on, and hold nothing any more
 	if d := ann.ends(held); d.State != "delivered" {
 		t.Errorf("what was held is %s", d.State)
 	}

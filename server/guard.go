@@ -26,7 +26,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if origin := r.Header.Get("Origin"); origin != "" {
 			foreign = !homes.origin(origin) && !s.clientPage(r)
 		} else if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
-			foreign = !navigation(r)
+			foreign = !navigation(r) && !s.picture(r)
 		}
 		if foreign {
 			refuse(w, "the request comes from a page of another site")
@@ -39,7 +39,28 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // clientPage reports whether a request comes from a page that may be a client of the embedded channel, and goes there.
 func (s *Server) clientPage(r *http.Request) bool {
 	origin := r.Header.Values("Origin")
-	return len(origin) == 1 && slices.Contains(s.cfg.DirectLineOrigins, origin[0]) && strings.HasPrefix(path.Clean(r.URL.Path), "/v3/directline/")
+	return len(origin) == 1 && slices.Contains(s.cfg.DirectLineOrigins, origin[0]) &&
+		(strings.HasPrefix(path.Clean(r.URL.Path), "/v3/directline/") || isFile(r))
+}
+
+// picture reports whether a page of another site may show what is asked for, as it shows pictures: a file of the embedded
+// channel, where other origins may be clients. Browsers do not say which page that is, and send nothing that would let anybody
+// in; who knows a file's address, which nobody can guess, may have the file, as on Direct Line itself. What the file says the page
+// cannot read.
+func (s *Server) picture(r *http.Request) bool {
+	return len(s.cfg.DirectLineOrigins) > 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead) && isFile(r)
+}
+
+// isFile reports whether a path is that of a file of the embedded channel: one that a person sent, or that a bot has put there.
+func isFile(r *http.Request) bool {
+	segments := strings.Split(strings.TrimPrefix(path.Clean(r.URL.Path), "/"), "/")
+	switch {
+	case len(segments) == 4 && segments[1] == "directline":
+		return segments[0] == "v3" && segments[2] == "attachments"
+	case len(segments) == 5 && segments[1] == "attachments":
+		return segments[0] == "v3" && segments[3] == "views"
+	}
+	return false
 }
 
 // homes are the places that are ours.

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/netip"
+	"strings"
 
 	"github.com/headsup-bot/headsup/auth"
 	"github.com/headsup-bot/headsup/connector"
@@ -49,6 +52,72 @@ func (a Azure) Inspect() (Registration, error) {
 		TokenSource: tokenSource{r.Tokens}, AllowHost: a.mayHaveToken, AllowAddr: a.mayDial, RootCAs: r.Roots, Logger: log,
 	})
 	return r, err
+}
+
+// BotPass is what a server shows a bot in another process, for looking at it from outside.
+type BotPass struct {
+	// Token is what it would show now. Empty where it shows none, or has made no key for it yet.
+	Token string
+	// Roots are the authorities that the bot's certificate is checked against; nil means those of the system.
+	Roots *x509.CertPool
+}
+
+// BotPass makes what a server with a valid configuration would show its bot; a token of Entra is fetched. setting reads what the
+// server keeps in its database.
+func (c Config) BotPass(ctx context.Context, setting func(ctx context.Context, name string) (string, bool, error)) (p BotPass, err error) {
+	a := c.BotAuth
+	if p.Roots, err = (Azure{RootsFile: a.RootsFile}).roots(); err != nil || a.AppID == "" {
+		return p, err
+	}
+	if a.Token == "entra" {
+		tokens, err := c.Azure.tokensFor(a.AppID+"/.default", slog.New(slog.DiscardHandler))
+		if err != nil {
+			return p, err
+		}
+		p.Token, err = tokens.Token(ctx)
+		return p, err
+	}
+	if _, found, err := setting(ctx, channelKeys); err != nil || !found {
+		return p, err
+	}
+	i, err := issuerOf(ctx, onlyReads(setting), c, a.AppID, c.ServiceURL())
+	if err != nil {
+		return p, err
+	}
+	p.Token, err = i.token(ctx, c.ServiceURL())
+	return p, err
+}
+
+// onlyReads are the settings of a server that is looked at, and left as it is.
+type onlyReads func(ctx context.Context, name string) (string, bool, error)
+
+// Setting implements [rotation.Store].
+func (s onlyReads) Setting(ctx context.Context, name string) (string, bool, error) {
+	return s(ctx, name)
+}
+
+// SetSettingOnce implements [rotation.Store].
+func (onlyReads) SetSettingOnce(context.Context, string, string) (string, error) {
+	return "", errOnlyReads
+}
+
+// SwapSetting implements [rotation.Store].
+func (onlyReads) SwapSetting(context.Context, string, string, string) (bool, error) {
+	return false, errOnlyReads
+}
+
+var errOnlyReads = errors.New("the database is only looked at")
+
+// ServiceURL is the address by which others reach a server with this configuration, as far as that is known before it listens.
+func (c Config) ServiceURL() string {
+	c = c.withDefaults()
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	if c.TLS.on() {
+		return "https://" + c.Listen
+	}
+	return "http://" + c.Listen
 }
 
 // MayHaveToken reports whether a host, in lower case and with the port if it is not 443, is one that tokens are sent to.

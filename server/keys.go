@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/http"
+	"path/filepath"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
@@ -50,7 +51,11 @@ func (s *Server) entry() adminkey.Entry {
 		here = net.JoinHostPort("localhost", port)
 	}
 	if s.cfg.TLS.on() {
-		return adminkey.Entry{Secret: s.local, URL: s.url, Dial: here, Admin: s.AdminURL()}
+		shown, err := filepath.Abs(s.cfg.TLS.CertFile)
+		if s.cfg.TLS.CertFile == "" || err != nil {
+			shown = ""
+		}
+		return adminkey.Entry{Secret: s.local, URL: s.url, Dial: here, Admin: s.AdminURL(), CertFile: shown}
 	}
 	return adminkey.Entry{Secret: s.local, URL: "http://" + here, Admin: s.AdminURL()}
 }

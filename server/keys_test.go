@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ func startNode(t *testing.T, cfg server.Config) *node {
 	}
 	if strings.HasPrefix(cfg.PublicURL, public) && cfg.Azure.AppID == "" {
 		cfg.DirectLineOnly = true
+		cfg.DirectLineSecret = cmp.Or(cfg.DirectLineSecret, nodesSecret)
 	}
 	s, err := server.New(t.Context(), cfg)
 	if err != nil {
@@ -113,6 +115,12 @@ func TestWhereOthersReachItNobodyComesInWithoutAKey(t *testing.T) {
 				"GET /v1/keys":                        {401, api.CodeUnauthorized},
 				"POST /v1/keys":                       {401, api.CodeUnauthorized},
 				"POST /api/notify":                    {401, api.CodeUnauthorized},
+				"POST /proactive/sendactivity":        {401, api.CodeUnauthorized},
+				"POST /proactive/sendactivity/x":      {401, api.CodeUnauthorized},
+				"POST /proactive/continue":            {401, api.CodeUnauthorized},
+				"POST /proactive/continue/x":          {401, api.CodeUnauthorized},
+				"POST /proactive/continue/x/y":        {401, api.CodeUnauthorized},
+				"POST /proactive/create":              {401, api.CodeUnauthorized},
 				"GET /api/notify":                     {404, api.CodeDevelopmentOnly},
 				"HEAD /api/notify":                    {404, ""},
 				"GET /playground":                     {404, api.CodeDevelopmentOnly},
@@ -407,21 +415,24 @@ func TestWhatIsSaidOfReach(t *testing.T) {
 	}{
 		"loopback":                       {server.Config{}, ""},
 		"loopback, own name":             {server.Config{PublicURL: "http://localhost:3978"}, ""},
-		"loopback behind a proxy":        {server.Config{PublicURL: public, DirectLineOnly: true}, ""},
-		"everywhere":                     {server.Config{Listen: ":3978", PublicURL: public, DirectLineOnly: true}, ""},
-		"a container's port, local only": {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978", DirectLineOnly: true}, ""},
-		"http all the same":              {server.Config{Listen: ":80", PublicURL: "http://bot.lan", InsecureHTTP: true, DirectLineOnly: true}, ""},
-		"http at a private address":      {server.Config{Listen: ":80", PublicURL: "http://10.1.2.3", InsecureHTTP: true, DirectLineOnly: true}, ""},
-		"http in public all the same":    {server.Config{Listen: ":80", PublicURL: "http://bot.example.com", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
-		"http at a public address":       {server.Config{Listen: ":80", PublicURL: "http://192.88.98.7", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
-		"http at a number":               {server.Config{Listen: ":80", PublicURL: "http://2130706433", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
-		"http at a hexadecimal number":   {server.Config{Listen: ":80", PublicURL: "http://0x08080808:80", InsecureHTTP: true, DirectLineOnly: true}, "insecure_http"},
-		"http at a name with digits":     {server.Config{Listen: ":80", PublicURL: "http://bot2", InsecureHTTP: true, DirectLineOnly: true}, ""},
+		"loopback behind a proxy":        {server.Config{PublicURL: public, DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
+		"everywhere":                     {server.Config{Listen: ":3978", PublicURL: public, DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
+		"a container's port, local only": {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978", DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
+		"http all the same":              {server.Config{Listen: ":80", PublicURL: "http://bot.lan", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
+		"http at a private address":      {server.Config{Listen: ":80", PublicURL: "http://10.1.2.3", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
+		"http in public all the same":    {server.Config{Listen: ":80", PublicURL: "http://bot.example.com", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, "insecure_http"},
+		"http at a public address":       {server.Config{Listen: ":80", PublicURL: "http://192.88.98.7", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, "insecure_http"},
+		"http at a number":               {server.Config{Listen: ":80", PublicURL: "http://2130706433", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, "insecure_http"},
+		"http at a hexadecimal number":   {server.Config{Listen: ":80", PublicURL: "http://0x08080808:80", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, "insecure_http"},
+		"http at a name with digits":     {server.Config{Listen: ":80", PublicURL: "http://bot2", InsecureHTTP: true, DirectLineOnly: true, DirectLineSecret: nodesSecret}, ""},
 		"nobody is let in or kept out":   {server.Config{Listen: ":3978", PublicURL: public}, "azure.app_id"},
 		"the same behind a proxy":        {server.Config{PublicURL: public}, "azure.app_id"},
 		"the same on a local port":       {server.Config{Listen: "0.0.0.0:3978", PublicURL: "http://localhost:3978"}, "azure.app_id"},
 		"an app id without a credential": {server.Config{PublicURL: public, Azure: server.Azure{AppID: azureApp}}, "azure.secret"},
 		"an app id and none":             {server.Config{PublicURL: public, DirectLineOnly: true, Azure: server.Azure{AppID: azureApp, Secret: azureSecret}}, "directline_only"},
+		"Direct Line without a secret":   {server.Config{PublicURL: public, DirectLineOnly: true}, "directline_secret"},
+		"the same in a container":        {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978", DirectLineOnly: true}, "directline_secret"},
+		"the same in development":        {server.Config{DirectLineOnly: true}, ""},
 		"nobody knows where":             {server.Config{Listen: ":3978"}, "listen"},
 		"by name, nobody knows where":    {server.Config{Listen: "bot.lan:3978"}, "listen"},
 		"http":                           {server.Config{Listen: ":80", PublicURL: "http://bot.lan"}, "public_url"},

@@ -37,7 +37,11 @@ func (s *Server) notify(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := notifyText(w, r)
 	if err != nil {
-		answerNotify(w, r, http.StatusBadRequest, notifyAnswer{Error: err.Error()})
+		status := http.StatusBadRequest
+		if errors.Is(err, errTooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		answerNotify(w, r, status, notifyAnswer{Error: err.Error()})
 		return
 	}
 	acting, _ := httpapi.Do(s.audit, s.keys, r, audit.BroadcastSend, audit.Detail{"to": "everyone"})
@@ -84,10 +88,16 @@ func (a notifyAnswer) sentence() string {
 	return fmt.Sprintf("Proactive messages are on their way: %d of %d delivered so far.", a.Delivered, a.Conversations)
 }
 
+var errTooLarge = errors.New("the body is too large")
+
 func notifyText(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 128<<10))
+	const most = 128 << 10
+	if r.ContentLength > most {
+		return "", errTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
-		return "", errors.New("the body is too large")
+		return "", errTooLarge
 	}
 	if r.Method == http.MethodGet || len(body) == 0 {
 		return greeting, nil

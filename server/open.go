@@ -22,6 +22,9 @@ func (c Config) validateOpen() error {
 	case c.exposed() && c.Azure.AppID == "" && !c.DirectLineOnly:
 		return wrong("azure.app_id", "is not set, and others can reach the server (%s): set it with azure.secret_file or another "+
 			"credential; or directline_only, for a server that only the embedded Direct Line channel leads to", c.reached())
+	case c.exposed() && c.DirectLineOnly && c.DirectLineSecret == "": // in development mode the server's own page needs none
+		return wrong("directline_secret", "is not set, and directline_only is: people come by tokens that are had with the secret, so "+
+			"nobody could talk with the bot. Set directline_secret_file; \"openssl rand -hex 32\" makes a secret")
 	}
 	return nil
 }

@@ -3,22 +3,33 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/connector"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/pace"
 )
 
 // limits are those of the configuration.
 func (c Config) limits(log *slog.Logger) (*pace.Limiter, error) {
+	profiles, err := c.profiles()
+	if err != nil {
+		return nil, err
+	}
+	return pace.New(pace.Config{Profiles: profiles, Paused: func(p pace.Pause) { logPause(log, p) }})
+}
+
+// profiles are what the configuration says of channels.
+func (c Config) profiles() (pace.Profiles, error) {
 	profiles, err := pace.ParseProfiles(c.Pace)
 	if err != nil {
 		return nil, &ConfigError{"pace", err}
 	}
-	return pace.New(pace.Config{Profiles: profiles, Paused: func(p pace.Pause) { logPause(log, p) }})
+	return profiles, nil
 }
 
 // logPause tells of what is left alone. Ids of conversations are not told, since they can be addresses.
@@ -48,6 +59,9 @@ func (s *Server) connectorChannel(client *connector.Client, appID string) headsu
 		if err := s.engine.Moved(ctx, ref); err != nil {
 			s.log.WarnContext(ctx, "conversation's new host not noted", "host", ref.ServiceURL, "error", err.Error())
 		}
+	})
+	way.OnBarred(func(_ context.Context, _ activity.Reference, why string) {
+		s.audit.Refused(audit.URLRefused, why, audit.Server, netip.Addr{})
 	})
 	return headsup.NewPacedChannel(way, s.limits, appID)
 }

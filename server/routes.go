@@ -1,16 +1,18 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
-	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/httpapi"
 )
 
 // routes is every path that the server answers.
-func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faults *console.Faults, pages http.Handler) http.Handler {
+func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
+	bot, appID, wire, faults := a.bot, a.appID, a.wire, a.faults
 	mux := http.NewServeMux()
 	var inbound, connector http.Handler = bot, s.channel.ConnectorHandler()
 	if !s.Exposed() {
@@ -21,10 +23,19 @@ func (s *Server) routes(bot *headsup.Bot, appID string, wire *console.Wire, faul
 	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{
 		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Webhooks: s.webhooks, People: s.people, Closing: s.closing,
-		Backup: s.backup, Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
+		Backup: s.backup, RefreshAuth: s.refreshes.now, SigningKeys: s.signingKeys(), Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
+	sdk := &agents{
+		engine: s.engine, bot: bot, appID: appID, serviceURL: s.serviceURLFor, mayCall: a.mayCall,
+		own: s.botAccount(),
+		acts: func(r *http.Request) context.Context {
+			ctx, _ := httpapi.Do(s.audit, s.keys, r, audit.ConversationImport, nil)
+			return ctx
+		},
+	}
+	sdk.register(mux, s.door())
 	if s.issuer != nil {
-		s.issuer.publish(mux)
+		s.issuer.publish(mux, s.log)
 	}
 	mux.Handle("/v3/directline/", s.channel.ClientHandler())
 	mux.Handle("/v3/conversations", connector)

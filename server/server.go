@@ -35,6 +35,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/relay"
+	"github.com/headsup-bot/headsup/internal/rotation"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
@@ -65,6 +66,7 @@ type Server struct {
 	tokens   *credential.Source // nil unless the bot is registered in Azure
 	// What a bot in another process is shown: one of them, if it is to be shown anything.
 	issuer    *issuer
+	tokenKeys *rotation.Ring // of the embedded channel
 	botTokens *credential.Source
 	listener  net.Listener
 	admin     net.Listener // may be nil
@@ -78,9 +80,10 @@ type Server struct {
 	http      *http.Server
 	closing   chan struct{}
 
-	audit *audit.Log
-	keys  *access.Keyring
-	local access.Secret // for commands on this machine
+	audit     *audit.Log
+	refreshes refreshes // of the keys by which callers' tokens are checked
+	keys      *access.Keyring
+	local     access.Secret // for commands on this machine
 }
 
 // New opens the data directory and the listening sockets; all fail here, not in Run. A server that is not run must be
@@ -91,6 +94,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), metrics: newMetrics(cfg.Version)}
+	s.refreshes.server = s
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())
@@ -198,7 +202,11 @@ func (s *Server) Run(ctx context.Context) error {
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keys.Run(keep) })
 	keeping.Go(func() { s.audit.Run(keep) })
+	keeping.Go(func() { s.refreshes.run(keep) })
 	keeping.Go(func() { s.people.Run(keep) })
+	for _, ring := range s.signingKeys() {
+		keeping.Go(func() { ring.Run(keep, s.ringFailed) })
+	}
 	if s.tokens != nil {
 		keeping.Go(func() { s.tokens.Run(keep) })
 	}

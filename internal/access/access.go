@@ -82,6 +82,14 @@ type Identity struct {
 	Until time.Time
 }
 
+// maker names who makes a key: by the id of their own, or as what they came in without one.
+func (who Identity) maker() string {
+	if who.Kind == KindKey {
+		return who.KeyID
+	}
+	return string(who.Kind)
+}
+
 type contextKey struct{}
 
 // NewContext returns a context that knows who calls.

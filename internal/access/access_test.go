@@ -319,6 +319,9 @@ func TestNobodyGivesWhatTheyDoNotHave(t *testing.T) {
 		"as long":         {by: access.ScopesOf(access.Admin), until: until, want: access.NewKey{}, ok: true},
 		"longer":          {by: access.ScopesOf(access.Admin), until: until, want: access.NewKey{ExpiresAt: until.Add(time.Minute)}},
 	}
+	if k, _, err := r.Create(t.Context(), admin, access.NewKey{Name: "of this machine"}); err != nil || k.CreatedBy != "local" {
+		t.Errorf("made by an operator on this machine: %q, %v", k.CreatedBy, err)
+	}
 	for name, c := range cases {
 		c.want.Name = name
 		k, _, err := r.Create(t.Context(), access.Identity{Kind: access.KindKey, KeyID: "parent", Scopes: c.by, Until: c.until}, c.want)

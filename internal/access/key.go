@@ -52,7 +52,8 @@ type Key struct {
 	Hash Hash
 	// RatePerMinute is how many requests it is good for in a minute; 0 for as many as come.
 	RatePerMinute int
-	// CreatedAt is when it was made, CreatedBy the id of the key that it was made with, if it was one.
+	// CreatedAt is when it was made, CreatedBy the id of the key that it was made with, or what its
+	// maker came in as: local, on the server's machine, or development.
 	CreatedAt time.Time
 	CreatedBy string
 	// ExpiresAt, RevokedAt and LastUsedAt are zero for never.

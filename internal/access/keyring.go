@@ -260,7 +260,7 @@ func (k *Keyring) Create(ctx context.Context, by Identity, want NewKey) (Key, Se
 	audit.FromContext(ctx).About(id)
 	key, err := k.cfg.Store.CreateAPIKey(ctx, Key{
 		ID: id, AppID: k.cfg.AppID, Name: want.Name, Scopes: want.Scopes, Tenant: want.Tenant, Hash: secret.Hash(),
-		RatePerMinute: want.RatePerMinute, CreatedAt: now, CreatedBy: by.KeyID, ExpiresAt: want.ExpiresAt,
+		RatePerMinute: want.RatePerMinute, CreatedAt: now, CreatedBy: by.maker(), ExpiresAt: want.ExpiresAt,
 	})
 	if err != nil {
 		return Key{}, Secret{}, fmt.Errorf("create the key: %w", err)

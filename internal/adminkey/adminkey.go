@@ -17,8 +17,8 @@ import (
 )
 
 // FileName is the file's name in the data directory. Its first line is the secret, the second the URL at which the server
-// is to be called, the third the address that leads there from this machine, where the URL's host does not, and the fourth the URL
-// of its admin listener.
+// is to be called, the third the address that leads there from this machine, where the URL's host does not, the fourth the URL
+// of its admin listener, and the fifth the file of the certificate that the server shows, if it has one.
 const FileName = "admin.key"
 
 // maxFile is how much of a file is read, in bytes.
@@ -34,6 +34,9 @@ type Entry struct {
 	Dial string
 	// Admin is the URL of the admin listener; empty if there is none.
 	Admin string
+	// CertFile is the absolute path of the certificates that the server shows, as PEM, which commands on its machine trust;
+	// empty if it speaks no TLS by itself, or has them from elsewhere.
+	CertFile string
 }
 
 // ErrNone: there is no such file, or it is somebody else's.
@@ -53,7 +56,7 @@ func Write(dir string, e Entry) (err error) {
 			err = fmt.Errorf("write the secret for commands: %w", err)
 		}
 	}()
-	_, err = fmt.Fprintf(f, "%s\n%s\n%s\n%s\n", e.Secret.Reveal(), e.URL, e.Dial, e.Admin)
+	_, err = fmt.Fprintf(f, "%s\n%s\n%s\n%s\n%s\n", e.Secret.Reveal(), e.URL, e.Dial, e.Admin, e.CertFile)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -82,8 +85,10 @@ func Read(dir string) (Entry, error) {
 	path := filepath.Join(dir, FileName)
 	lines, err := read(path, 0o077)
 	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
-		return Entry{}, fmt.Errorf("%s: %w", path, ErrNone)
+	case errors.Is(err, os.ErrNotExist):
+		return Entry{}, fmt.Errorf("%s is not there: %w", path, ErrNone)
+	case errors.Is(err, os.ErrPermission):
+		return Entry{}, fmt.Errorf("%s cannot be read by this user: %w (%w)", path, ErrNone, os.ErrPermission)
 	case err != nil:
 		return Entry{}, err
 	}
@@ -91,7 +96,7 @@ func Read(dir string) (Entry, error) {
 	if err != nil {
 		return Entry{}, fmt.Errorf("%s %w", path, err)
 	}
-	return Entry{Secret: s, URL: lines[1], Dial: lines[2], Admin: lines[3]}, nil
+	return Entry{Secret: s, URL: lines[1], Dial: lines[2], Admin: lines[3], CertFile: lines[4]}, nil
 }
 
 // ReadKey reads a file whose first line is an API key. Its owner and its group may have access to it, nobody else.
@@ -108,7 +113,7 @@ func ReadKey(path string) (access.Secret, error) {
 }
 
 // read returns the first lines of a file to which nobody in others has access.
-func read(path string, others os.FileMode) (lines [4]string, err error) {
+func read(path string, others os.FileMode) (lines [5]string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return lines, err

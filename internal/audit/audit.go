@@ -32,6 +32,8 @@ type Action string
 const (
 	KeyCreate Action = "key.create"
 	KeyRevoke Action = "key.revoke"
+	// SigningKeyRotate: a secret that tokens are signed with was replaced.
+	SigningKeyRotate Action = "signing_key.rotate"
 
 	WebhookCreate Action = "webhook.create"
 	WebhookChange Action = "webhook.change"
@@ -58,9 +60,14 @@ const (
 
 	ConversationChange Action = "conversation.change"
 	ConversationForget Action = "conversation.forget"
+	ConversationImport Action = "conversation.import"
 
 	PersonExport Action = "person.export"
 	PersonErase  Action = "person.erase"
+	PersonMerge  Action = "person.merge"
+	PersonSplit  Action = "person.split"
+
+	AuthRefresh Action = "auth.refresh"
 
 	BackupMake    Action = "backup.make"
 	BackupRestore Action = "backup.restore"
@@ -86,10 +93,10 @@ const (
 // Actions lists the vocabulary.
 func Actions() []Action {
 	return []Action{
-		KeyCreate, KeyRevoke, WebhookCreate, WebhookChange, WebhookDelete, WebhookRotate, WebhookReplay, ScheduleCreate,
+		KeyCreate, KeyRevoke, SigningKeyRotate, WebhookCreate, WebhookChange, WebhookDelete, WebhookRotate, WebhookReplay, ScheduleCreate,
 		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, BroadcastSend, NotificationCancel,
 		NotificationRecall, NotificationEdit, NotificationReschedule, DeliveryReplay, DeliverySettle, PauseEnd,
-		ConversationChange, ConversationForget, PersonExport, PersonErase, BackupMake,
+		ConversationChange, ConversationForget, ConversationImport, PersonExport, PersonErase, PersonMerge, PersonSplit, AuthRefresh, BackupMake,
 		BackupRestore, ServerStart, ServerStop, LogCut, LogDamaged, TokenRefused, KeyRefused, ScopeDenied, RateLimited,
 		URLRefused,
 	}

@@ -135,7 +135,7 @@ func (c exportAudit) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	write := func(to io.Writer) error {
-		return writeExport(to, func(yield func(api.AuditEntry, error) bool) {
+		return audit.WriteExport(to, func(yield func(api.AuditEntry, error) bool) {
 			for e, err := range server.Audit(ctx, client.AuditFilter{Oldest: true}) {
 				if err != nil {
 					err = c.explain(err)

@@ -5,61 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
 	"os"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/audit"
 )
-
-// An export of the audit log has one entry a line, oldest first, and a last line that says what was written, so that a file
-// whose end or beginning was lost does not look whole.
-
-// exportFormat is the number of that form.
-const exportFormat = 1
-
-// exportLast is the last line.
-type exportLast struct {
-	End *exportEnd `json:"end"`
-}
-
-type exportEnd struct {
-	Format  int           `json:"format"`
-	Entries int64         `json:"entries"`
-	First   int64         `json:"first"`
-	Head    api.AuditMark `json:"head"`
-}
-
-// writeExport writes entries and the last line.
-func writeExport(to io.Writer, entries iter.Seq2[api.AuditEntry, error]) error {
-	w := bufio.NewWriter(to)
-	line := func(v any) error {
-		err := json.MarshalWrite(w, v, jsontext.Multiline(false))
-		_ = w.WriteByte('\n') // Flush returns the first error
-		return err
-	}
-	end := exportEnd{Format: exportFormat}
-	for e, err := range entries {
-		if err != nil {
-			return err
-		}
-		if err := line(e); err != nil {
-			return err
-		}
-		if end.Entries++; end.Entries == 1 {
-			end.First = e.Number
-		}
-		end.Head = api.AuditMark{Number: e.Number, Hash: e.Hash}
-	}
-	if err := line(exportLast{&end}); err != nil {
-		return err
-	}
-	return w.Flush()
-}
 
 // maxAuditLine bounds a line of an export.
 const maxAuditLine = 64 << 10
@@ -72,7 +24,7 @@ func (a *auditCheck) file(path string) error {
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	a.begin(audit.NewPartVerifier(a.keys...))
-	var end *exportEnd
+	var end *audit.ExportEnd
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxAuditLine)
 	n := 1
@@ -97,10 +49,10 @@ func (a *auditCheck) file(path string) error {
 }
 
 // line checks a line, and returns what it says if it is the last one.
-func (a *auditCheck) line(text []byte) (*exportEnd, error) {
+func (a *auditCheck) line(text []byte) (*audit.ExportEnd, error) {
 	if bytes.HasPrefix(text, []byte(`{"end":`)) {
-		var last exportLast
-		if err := json.Unmarshal(text, &last, json.RejectUnknownMembers(true)); err != nil || last.End == nil || last.End.Format != exportFormat {
+		var last audit.ExportLast
+		if err := json.Unmarshal(text, &last, json.RejectUnknownMembers(true)); err != nil || last.End == nil || last.End.Format != audit.ExportFormat {
 			return nil, errors.New(" ends the export in a way that this version does not know")
 		}
 		return last.End, nil
@@ -116,14 +68,16 @@ func (a *auditCheck) line(text []byte) (*exportEnd, error) {
 }
 
 // ends holds what was read against what the last line says of it or, without one, against the hash that was given.
-func (a *auditCheck) ends(end *exportEnd) error {
+func (a *auditCheck) ends(end *audit.ExportEnd) error {
 	last := a.v.Last()
 	switch {
 	case a.v.Entries() == 0:
 		return errors.New("has no entries")
 	case end == nil && (a.anchor == nil || *a.anchor != last.Hash):
 		return fmt.Errorf("has no last line that says where it ends: the end is not known without --head with the hash of entry %d", last.Number)
-	case end != nil && *end != exportEnd{exportFormat, a.v.Entries(), a.first, api.AuditMark{Number: last.Number, Hash: last.Hash.String()}}:
+	case end != nil && *end != audit.ExportEnd{
+		Format: audit.ExportFormat, Entries: a.v.Entries(), First: a.first, Head: api.AuditMark{Number: last.Number, Hash: last.Hash.String()},
+	}:
 		return fmt.Errorf("has entries %d to %d, and its last line says that it has entries %d to %d: some are missing or were made anew",
 			a.first, last.Number, end.First, end.Head.Number)
 	}

@@ -47,7 +47,7 @@ func TestBackupOfARunningServerIsRestored(t *testing.T) {
 	if code, _, stderr = run(t, "backup", second, "--data", into); code != 0 {
 		t.Errorf("of a directory at rest: exit code %d, %q", code, stderr)
 	}
-	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: into, PublicURL: "https://bot.example.com", DirectLineOnly: true})
+	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: into, PublicURL: "https://bot.example.com", DirectLineOnly: true, DirectLineSecret: strings.Repeat("s", 32)})
 	if err != nil {
 		t.Fatal(err)
 	}

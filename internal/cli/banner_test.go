@@ -19,10 +19,6 @@ func TestBannerSaysWhichDoorsAreOpen(t *testing.T) {
 			server.Config{DirectLineOnly: true, DirectLineSecret: strings.Repeat("s", 32)},
 			[]string{"on    embedded Direct Line", "off   messaging endpoint", "off   bots' side"},
 		},
-		"no secret": {
-			server.Config{DirectLineOnly: true},
-			[]string{"off   embedded Direct Line", "off   messaging endpoint", "off   bots' side"},
-		},
 		"Azure": {
 			server.Config{Azure: azure},
 			[]string{"off   embedded Direct Line", "on    messaging endpoint", "off   bots' side"},

@@ -32,12 +32,15 @@ type commands struct {
 	Notifications notifications        `cmd:"" help:"See what became of what was said, and change it."`
 	Deliveries    deliveryCommands     `cmd:"" help:"See the ways to single conversations, and try again."`
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
+	Import        importReferences     `cmd:"" help:"Bring what other bots and SDKs have stored of conversations."`
 	People        peopleCommands       `cmd:"" help:"Export what is kept of a person, or erase it."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`
 	Pauses        pauseCommands        `cmd:"" help:"See what is left alone because a channel asks for it."`
 	Key           keys                 `cmd:"" help:"Make, list and revoke API keys."`
+	Auth          authCommands         `cmd:"" help:"Look after the keys of those who call."`
+	SigningKey    signing              `cmd:"" name:"signing-key" help:"List and replace what tokens are signed with."`
 	Audit         auditCommands        `cmd:"" help:"See who did what, and check that the record is whole."`
 	Backup        backup               `cmd:"" help:"Copy everything that the server keeps into a file."`
 	Restore       restore              `cmd:"" help:"Make a data directory from a backup."`

@@ -39,6 +39,7 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 	}
 	database := write(t, filepath.Join(corrupt, "headsup.db"), strings.Repeat("not a database ", 1000))
 	yaml := func(name, content string) string { return write(t, filepath.Join(dir, name), content) }
+	secret := write(t, filepath.Join(dir, "secret"), strings.Repeat("s", 32))
 	cases := map[string]struct {
 		args []string
 		code int
@@ -56,12 +57,13 @@ func TestWrongCallsAreOneClearLine(t *testing.T) {
 		"bad config value":     {[]string{"serve", "--config", yaml("5.yaml", "log_level: loud\n")}, 2, "5.yaml:1: log_level"},
 		"other command's key":  {[]string{"serve", "--config", yaml("6.yaml", "everyone: true\n")}, 2, "6.yaml:1: everyone: unknown setting"},
 		"missing config":       {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, 2, "none.yaml"},
-		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--directline-only", "--data", dir}, 2, "public_url"},
-		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--directline-only", "--data", dir}, 2, "public_url"},
+		"open to everybody":    {[]string{"serve", "--listen", ":3978", "--directline-only", "--directline-secret-file", secret, "--data", dir}, 2, "public_url"},
+		"open by name":         {[]string{"serve", "--listen", "example.com:1", "--directline-only", "--directline-secret-file", secret, "--data", dir}, 2, "public_url"},
 		"no port":              {[]string{"serve", "--listen", "127.0.0.1", "--data", dir}, 2, "listen"},
-		"public URL elsewhere": {[]string{"serve", "--public-url", "http://bot.example.com", "--directline-only", "--data", dir}, 2, "public_url"},
+		"public URL elsewhere": {[]string{"serve", "--public-url", "http://bot.example.com", "--directline-only", "--directline-secret-file", secret, "--data", dir}, 2, "public_url"},
 		"nobody kept out":      {[]string{"serve", "--public-url", "https://bot.example.com", "--data", dir}, 2, "azure.app_id"},
-		"clear to the world":   {[]string{"serve", "--public-url", "http://bot.example.com", "--insecure-http", "--directline-only", "--data", dir}, 2, "insecure_http"},
+		"nobody let in":        {[]string{"serve", "--public-url", "https://bot.example.com", "--directline-only", "--data", dir}, 2, "directline_secret: "},
+		"clear to the world":   {[]string{"serve", "--public-url", "http://bot.example.com", "--insecure-http", "--directline-only", "--directline-secret-file", secret, "--data", dir}, 2, "insecure_http"},
 		"public URL with path": {[]string{"serve", "--public-url", "http://localhost/x", "--data", dir}, 2, "public_url"},
 		"no pages":             {[]string{"serve", "--web-dir", dir, "--data", dir}, 2, "web_dir"},
 		"data is a file":       {[]string{"serve", "--data", file}, 1, "file"},

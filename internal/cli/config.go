@@ -122,7 +122,7 @@ func serverConfig(c config.Loaded) server.Config {
 		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics),
 		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
-		DirectLineSecret: c.DirectLineSecret.Reveal(), DirectLineOrigins: c.DirectLineOrigins, DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
+		DirectLineSecret: c.DirectLineSecret.Reveal(), DirectLineSecondSecret: c.DirectLineSecondSecret.Reveal(), DirectLineOrigins: c.DirectLineOrigins, DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
 		TLS: server.TLS{
 			CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, HTTPListen: c.TLS.HTTPListen,
 			ACME: c.TLS.ACME, ACMEEmail: c.TLS.ACMEEmail, ACMEDirectory: c.TLS.ACMEDirectory, ACMERoots: c.TLS.ACMERoots,

@@ -42,10 +42,12 @@ func anID(what, id string) error {
 }
 
 type listConversations struct {
-	Kind       string `default:"" enum:",personal,group,channel" placeholder:"KIND" help:"Only those of a kind: personal, group, channel."`
+	Kind       string `default:"" enum:",personal,group,channel,meeting" placeholder:"KIND" help:"Only those of a kind: personal, group, channel, meeting."`
 	Channel    string `placeholder:"CHANNEL" help:"Only those on a channel, such as msteams."`
-	Reach      string `default:"" enum:",active,uninstalled,blocked" placeholder:"REACH" help:"Only those that can, or cannot, be written to: active, uninstalled, blocked."`
+	Reach      string `default:"" enum:",active,uninstalled,blocked,unreachable" placeholder:"REACH" help:"Only those that can, or cannot, be written to: active, uninstalled, blocked, unreachable."`
 	Tag        string `placeholder:"TAG" help:"Only those with a tag."`
+	Team       string `placeholder:"ID" help:"Only those in a team of Microsoft Teams, by its id there."`
+	Tenant     string `placeholder:"TENANT" help:"Only those in a tenant of their channel."`
 	User       string `placeholder:"ID" help:"Only those that somebody takes part in, by channel user id."`
 	ExternalID string `name:"external-id" placeholder:"ID" help:"Only those that somebody takes part in, by the id in your own system."`
 	listing
@@ -69,6 +71,7 @@ func (c *listConversations) Run(ctx context.Context, s streams) error {
 	}
 	filter := client.Filter{
 		Kind: c.Kind, Channel: c.Channel, Reach: c.Reach, Tag: c.Tag, User: c.User, ExternalID: c.ExternalID,
+		Team: c.Team, Tenant: c.Tenant,
 	}
 	return lister[api.Conversation]{
 		head: []any{"CONVERSATION", "CHANNEL", "KIND", "USER", "EXTERNAL ID", "REACH", "LAST INBOUND", "TAGS", "NAME"},
@@ -86,6 +89,37 @@ func (c *listConversations) Run(ctx context.Context, s streams) error {
 			}
 		},
 	}.print(s, c.listing, c.JSON)
+}
+
+// reachText says whether a conversation can be written to, why, and since and until when.
+func reachText(v api.Conversation) string {
+	parts := []string{v.Reach}
+	if v.Cause != "" {
+		parts = append(parts, v.Cause)
+	}
+	if v.Reach != "active" && v.Since != nil {
+		parts = append(parts, "since "+instant(*v.Since))
+	}
+	if v.Until != nil {
+		parts = append(parts, "until "+instant(*v.Until))
+	}
+	return strings.Join(parts, " ")
+}
+
+// placeText says where in Teams a conversation is.
+func placeText(p *api.Place) string {
+	if p == nil {
+		return ""
+	}
+	var parts []string
+	for _, at := range []struct{ what, id, name string }{
+		{"team", p.Team, p.TeamName}, {"channel", p.Channel, p.ChannelName}, {"meeting", p.Meeting, ""},
+	} {
+		if at.id != "" {
+			parts = append(parts, at.what+" "+cmp.Or(at.name, at.id))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func userOf(v api.Conversation) api.User {
@@ -130,7 +164,7 @@ func (r *remote) printConversation(s streams, v api.Conversation) error {
 	for _, fact := range []struct{ name, value string }{
 		{"conversation", v.ID}, {"channel", v.Channel}, {"kind", v.Kind}, {"user", userOf(v).ID}, {"name", userOf(v).Name},
 		{"external id", v.ExternalID}, {"tags", strings.Join(v.Tags, ", ")}, {"tenant", v.Tenant}, {"locale", v.Locale},
-		{"time zone", v.TimeZone}, {"reach", strings.TrimSpace(v.Reach + " " + v.Cause)},
+		{"time zone", v.TimeZone}, {"reach", reachText(v)}, {"place", placeText(v.Place)},
 		{"last inbound", optionalInstant(v.LastInboundAt)}, {"known since", instant(v.CreatedAt)},
 	} {
 		if fact.value != "" {

@@ -311,7 +311,9 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 
 		"empty app id in public":  {change: func(c *clinic) { c.unregister() }, want: []string{"identity.app_id open: directline_only"}},
 		"empty app id at home":    {change: func(c *clinic) { c.unregister(); c.without("public_url") }, want: []string{"identity.app_id missing: azure.app_id"}},
-		"empty app id on purpose": {change: func(c *clinic) { c.unregister(); c.settings["directline_only"] = "true" }},
+		"empty app id on purpose": {change: func(c *clinic) { c.directLineOnly() }},
+		"Direct Line, no secret":  {change: func(c *clinic) { c.directLineOnly(); c.without("directline_secret_file") }, want: []string{"config.address nobody: openssl rand -hex 32"}},
+		"the same at home":        {change: func(c *clinic) { c.directLineOnly(); c.without("directline_secret_file", "public_url") }},
 		"app id lost":             {change: func(c *clinic) { c.without("azure.app_id", "public_url") }, want: []string{"identity.app_id needed: take the others away"}},
 		"app id is a name":        {change: func(c *clinic) { c.settings["azure.app_id"] = "my-bot" }, want: []string{"identity.app_id invalid: Microsoft App ID"}},
 		"tenant is a name":        {change: func(c *clinic) { c.settings["azure.tenant"] = "ours" }, want: []string{"identity.registration invalid: directory (tenant) id"}},
@@ -477,6 +479,13 @@ func (c *clinic) unregister() {
 			delete(c.settings, path)
 		}
 	}
+}
+
+// directLineOnly takes the bot out of Azure, on purpose.
+func (c *clinic) directLineOnly() {
+	c.unregister()
+	c.settings["directline_only"] = "true"
+	c.settings["directline_secret_file"] = c.file("directline", strings.Repeat(hiddenMark, 5))
 }
 
 // certified gives the bot a certificate in place of its secret.

@@ -190,8 +190,7 @@ func TestDoctorFindsWhatIsWrongWithAServer(t *testing.T) {
 			}))
 			defer s.Close()
 			clinic := newClinic(t, fakechannel.Config{})
-			clinic.unregister()
-			clinic.settings["directline_only"] = "true"
+			clinic.directLineOnly()
 			if err := os.Mkdir(clinic.data(), 0o700); err != nil {
 				t.Fatal(err)
 			}

@@ -22,7 +22,7 @@ import (
 func guarded(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
-	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: dir, PublicURL: "https://bot.example.com", DirectLineOnly: true})
+	s, err := server.New(t.Context(), server.Config{Listen: "127.0.0.1:0", DataDir: dir, PublicURL: "https://bot.example.com", DirectLineOnly: true, DirectLineSecret: strings.Repeat("s", 32)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -298,6 +298,8 @@ func targetText(t api.Target) string {
 		return "user " + t.User
 	case t.ExternalID != "":
 		return "external id " + t.ExternalID
+	case t.ObjectID != "", t.UPN != "", t.Email != "":
+		return cmp.Or(t.Email, t.UPN, t.ObjectID)
 	case t.Tag != "":
 		return "tag " + t.Tag
 	}

@@ -51,7 +51,7 @@ func TestServeRefusesToStartOpen(t *testing.T) {
 	azure := "azure:\n  app_id: " + openApp + "\n  tenant: " + openTenant + "\n"
 	exposed := "listen: 127.0.0.1:0\npublic_url: https://bot.example.com\n"
 	for name, c := range map[string]struct {
-		file  string      // SECRET is the path of a file with a secret
+		file  string      // SECRET is the path of a file with a secret, LONG of one that is long and closed
 		mode  os.FileMode // of SECRET
 		names string
 		says  string
@@ -59,7 +59,7 @@ func TestServeRefusesToStartOpen(t *testing.T) {
 		"beyond loopback without an app id":  {"listen: 0.0.0.0:0\npublic_url: https://bot.example.com\n", 0o600, "azure.app_id", "directline_only"},
 		"a public URL without an app id":     {exposed, 0o600, "azure.app_id", "directline_only"},
 		"an app id without a credential":     {exposed + azure, 0o600, "azure.secret", "azure.certificate_file"},
-		"http in public":                     {"public_url: http://bot.example.com\ninsecure_http: true\ndirectline_only: true\n", 0o600, "insecure_http", "private networks"},
+		"http in public":                     {"public_url: http://bot.example.com\ninsecure_http: true\ndirectline_only: true\ndirectline_secret_file: LONG\n", 0o600, "insecure_http", "private networks"},
 		"profiles that others can read":      {"admin:\n  listen: 0.0.0.0:0\n  allow_remote: true\n  pprof: true\n", 0o600, "admin.pprof", "allow_remote"},
 		"a client secret of everybody":       {azure + "  secret_file: SECRET\n", 0o644, "azure.secret_file", "everybody has access to it (mode 0644); it must be its owner's alone (chmod 600 "},
 		"a client secret of a group":         {azure + "  secret_file: SECRET\n", 0o640, "azure.secret_file", "its group has access to it (mode 0640)"},
@@ -68,6 +68,7 @@ func TestServeRefusesToStartOpen(t *testing.T) {
 		"a Direct Line secret of everybody":  {"directline_secret_file: SECRET\n", 0o644, "directline_secret_file", "chmod 600"},
 		"a database's password of everybody": {"database: postgres://u@127.0.0.1:1/x\ndatabase_password_file: SECRET\n", 0o644, "database_password_file", "chmod 600"},
 		"a TLS key of everybody":             {"tls:\n  cert_file: SECRET\n  key_file: SECRET\n", 0o644, "tls.key_file", "chmod 600"},
+		"Direct Line without a secret":       {exposed + "directline_only: true\n", 0o600, "directline_secret", "directline_secret_file"},
 		"an unknown setting":                 {"directline_ony: true\n", 0o600, "directline_ony", "did you mean directline_only?"},
 		"a setting outside of its group":     {"app_id: " + openApp + "\n", 0o600, "app_id", "did you mean azure.app_id?"},
 		"an app id that is none":             {"azure:\n  app_id: my-bot\n  managed_identity: true\n", 0o600, "azure.app_id", "not a GUID"},
@@ -80,7 +81,8 @@ func TestServeRefusesToStartOpen(t *testing.T) {
 			if err := os.Chmod(secret, c.mode); err != nil {
 				t.Fatal(err)
 			}
-			file := write(t, filepath.Join(dir, "headsup.yaml"), strings.ReplaceAll(c.file, "SECRET", secret))
+			long := write(t, filepath.Join(dir, "long"), strings.Repeat("hunter2-", 4))
+			file := write(t, filepath.Join(dir, "headsup.yaml"), strings.NewReplacer("SECRET", secret, "LONG", long).Replace(c.file))
 			data := filepath.Join(dir, "data")
 			code, stderr := refusal(t, data, file)
 			if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, ": "+c.names+": ") || !strings.Contains(stderr, c.says) {
@@ -113,7 +115,9 @@ func TestAConfigurationWithASecretMustBeClosed(t *testing.T) {
 // TestOneSettingLetsDirectLineBeReached without Azure, and nothing else in.
 func TestOneSettingLetsDirectLineBeReached(t *testing.T) {
 	t.Parallel()
-	file := write(t, filepath.Join(t.TempDir(), "h.yaml"), "listen: 0.0.0.0:0\npublic_url: https://bot.example.com\ndirectline_only: true\n")
+	dir := t.TempDir()
+	secret := write(t, filepath.Join(dir, "secret"), strings.Repeat("s", 32))
+	file := write(t, filepath.Join(dir, "h.yaml"), "listen: 0.0.0.0:0\npublic_url: https://bot.example.com\ndirectline_only: true\ndirectline_secret_file: "+secret+"\n")
 	if code, stdout, stderr := run(t, "config", "check", "--config", file); code != 0 {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}

@@ -15,7 +15,10 @@ import (
 )
 
 type peopleCommands struct {
+	List    listPeople   `cmd:"" help:"List the people whom the bot knows."`
 	Show    showPerson   `cmd:"" help:"See whom a key means."`
+	Merge   mergePeople  `cmd:"" help:"Say that people on several channels are one human."`
+	Split   splitPerson  `cmd:"" help:"Take back a merge."`
 	Export  exportPerson `cmd:"" help:"Write everything that is kept of a person into a file."`
 	Erase   erasePerson  `cmd:"" help:"Erase everything that is kept of a person."`
 	Erasure showErasure  `cmd:"" help:"See how far an erasure has come."`
@@ -85,6 +88,9 @@ func (c *showPerson) Run(ctx context.Context, s streams) error {
 // personText is somebody in a line.
 func personText(p api.KnownPerson) string {
 	parts := []string{p.Channel, p.User}
+	if p.ID != "" {
+		parts = append([]string{p.ID}, parts...)
+	}
 	for _, more := range []string{p.Name, p.Email, p.UPN, p.ExternalID} {
 		if more != "" && !slices.Contains(parts, more) {
 			parts = append(parts, more)

@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/api"
 )
 
 func TestPeopleAreShownExportedAndErased(t *testing.T) {
@@ -13,7 +17,7 @@ func TestPeopleAreShownExportedAndErased(t *testing.T) {
 	id := known(t, url).ID
 	called(t, url, "conversations", "identify", id, "employee-4711")
 	called(t, url, "send", "Heads up!", "--to", "dl_ann")
-	if out := called(t, url, "people", "show", "employee-4711", "--by", "external-id"); !strings.HasPrefix(out, "directline  dl_ann") {
+	if out := called(t, url, "people", "show", "employee-4711", "--by", "external-id"); !strings.HasPrefix(out, "per_") || !strings.Contains(out, "  directline  dl_ann") {
 		t.Errorf("shown as %q", out)
 	}
 	file := filepath.Join(t.TempDir(), "ann.ndjson")
@@ -58,5 +62,25 @@ func TestPeopleAreShownExportedAndErased(t *testing.T) {
 	}
 	if _, err := os.Stat(gone); !os.IsNotExist(err) {
 		t.Errorf("a file without an export: %v", err)
+	}
+}
+
+func TestPeopleAreListedMergedAndSplit(t *testing.T) {
+	t.Parallel()
+	url := running(t)
+	id := known(t, url).ID
+	called(t, url, "conversations", "identify", id, "employee-4711")
+	var somebody api.KnownPerson
+	if err := json.Unmarshal([]byte(called(t, url, "people", "list", "--channel", "directline", "--limit", "1", "--json")), &somebody); err != nil {
+		t.Fatal(err)
+	}
+	if out := called(t, url, "people", "list"); !strings.Contains(out, somebody.ID) || !strings.Contains(out, "employee-4711") {
+		t.Errorf("listed as %q", out)
+	}
+	if out := called(t, url, "people", "merge", somebody.ID, somebody.ID); !strings.HasPrefix(out, somebody.ID+"  directline") {
+		t.Errorf("merged with themselves, they are %q", out)
+	}
+	if out := called(t, url, "people", "split", somebody.ID); strings.Count(out, "\n") != 1 {
+		t.Errorf("split, they are %q", out)
 	}
 }

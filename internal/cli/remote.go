@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,9 +23,12 @@ type remote struct {
 	Server  string `env:"HEADSUP_SERVER" placeholder:"URL" help:"The running server. That of --data, if not given, or http://127.0.0.1:3978."`
 	KeyFile string `name:"key-file" env:"HEADSUP_KEY_FILE" placeholder:"FILE" help:"File whose first line is the API key, closed to others. A key may also be in HEADSUP_KEY; no flag takes it, since flags are seen by all users of a machine."`
 	Data    string `default:"./headsup-data" env:"HEADSUP_DATA" placeholder:"DIR" help:"Data directory of a server on this machine: the user who runs it needs no key (${default})."`
+	CAFile  string `name:"ca-file" env:"HEADSUP_CA_FILE" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the server beside those that the system knows, such as a company's own authority. With --data those of tls.cert_file are trusted."`
 	JSON    bool   `name:"json" help:"Print the answer as JSON."`
 
-	own bool // the key is that of Data
+	own     bool  // the key is that of Data
+	missing error // why there is none there
+	named   bool  // the caller has said which server
 }
 
 func (r *remote) client() (*client.Client, error) {
@@ -54,7 +58,14 @@ func (r *remote) explain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no server is running at %s; start one with \"headsup serve\", or name another with --server", r.Server)
+		where := ""
+		if !r.named {
+			where = r.whereFrom()
+		}
+		return fmt.Errorf("no server is running at %s%s; start one with \"headsup serve\", or name another with --server", r.Server, where)
+	}
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return fmt.Errorf("cannot reach %s: its certificate is of an authority that this system does not know; name that one's certificates with --ca-file", r.Server)
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("cannot reach %s: %w", r.Server, u.Err)

@@ -19,9 +19,9 @@ type Serve struct {
 	Database       string        `placeholder:"URL" help:"PostgreSQL database to keep everything in, as postgres://user@host/name, in place of a file in the data directory. Any number of servers may share it. Several hosts may be named (host1,host2): the one that takes writes is used. A password goes into database_password."`
 	PublicURL      string        `name:"public-url" placeholder:"URL" help:"Address by which others reach the server, scheme and host only. The listening address, if not given."`
 	InsecureHTTP   bool          `name:"insecure-http" help:"Allow a public URL with http in a private network, where keys and messages can be read on their way. It is refused with a public address."`
-	DirectLineOnly bool          `name:"directline-only" help:"Let others reach the server without a registration in Azure: people reach the bot over the embedded Direct Line channel only, and /api/messages lets nobody in. Without azure.app_id and without this the server does not start where others can reach it."`
+	DirectLineOnly bool          `name:"directline-only" help:"Let others reach the server without a registration in Azure: people reach the bot over the embedded Direct Line channel only, and /api/messages lets nobody in. It needs directline_secret_file there; on loopback the playground needs none. Without azure.app_id and without this the server does not start where others can reach it."`
 	RequireKey     bool          `name:"require-key" help:"Ask for API keys on loopback too. Anywhere else they are always asked for."`
-	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are."`
+	TrustedProxies []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host, or Forwarded, are believed. Nobody else's are. A network that is everybody, such as 0.0.0.0/0, is refused."`
 	DrainTimeout   time.Duration `name:"drain-timeout" default:"10s" placeholder:"DURATION" help:"How long requests and deliveries that run may go on when the server is asked to stop."`
 	DrainDelay     time.Duration `name:"drain-delay" default:"0s" placeholder:"DURATION" help:"How long the server goes on taking requests after /readyz says that it stops, so that a load balancer sees it in time."`
 
@@ -30,6 +30,9 @@ type Serve struct {
 
 	DirectLineSecret     Secret `name:"directline-secret" kong:"-" help:"Secret by which other servers ask the embedded Direct Line channel for tokens, of at least 32 random bytes."`
 	DirectLineSecretFile string `name:"directline-secret-file" placeholder:"FILE" help:"File that holds the Direct Line secret; only its owner may have access to it."`
+
+	DirectLineSecondSecret     Secret `name:"directline-second-secret" kong:"-" help:"Another secret that is as good as directline_secret, so that servers can change from one to the other without a token refused: set the new one here, have them use it, then make it directline_secret and take the old one away."`
+	DirectLineSecondSecretFile string `name:"directline-second-secret-file" placeholder:"FILE" help:"File that holds the second Direct Line secret; only its owner may have access to it."`
 
 	DirectLineOrigins []string `name:"directline-origins" placeholder:"ORIGIN" help:"Web origins, such as https://www.example.com, whose pages may be clients of the embedded Direct Line channel. They are compared exactly, without wildcards. None but the server's own, if not given."`
 

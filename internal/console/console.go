@@ -37,8 +37,8 @@ const playgroundPolicy = strict +
 	"style-src 'self' 'nonce-%s' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; " +
 	"img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; worker-src blob:"
 
-// Pages serves the built pages in files: "/", "/playground" and their assets. Where they have not been built, "/" and
-// "/playground" explain how. A page that is asked for under another name of this machine, such as localhost, is found at
+// Pages serves the built pages in files: "/", "/playground", "/audit" and their assets. Where they have not been built, they
+// explain how. A page that is asked for under another name of this machine, such as localhost, is found at
 // url, since the channel's sockets are there and a page may only talk to where it came from.
 func Pages(files fs.FS, built bool, url string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +51,8 @@ func Pages(files fs.FS, built bool, url string) http.Handler {
 		switch name {
 		case "":
 			name = "index.html"
-		case "playground":
-			name = "playground/index.html"
+		case "playground", "audit":
+			name += "/index.html"
 		default:
 			if !strings.HasPrefix(name, "assets/") && !strings.HasPrefix(name, "vendor/") {
 				http.NotFound(w, r)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/headsup-bot/headsup/internal/config"
+	"github.com/headsup-bot/headsup/internal/netguard"
 	"github.com/headsup-bot/headsup/internal/secretfile"
 )
 
@@ -35,6 +38,8 @@ var configurationChecks = []Check{
 		About: "Where the server listens, its public URL, and whether it would be open.",
 		Faults: []Fault{
 			{"refused", Fail, "The server does not start with this address.", "change {setting}; docs/deploying.md has examples"},
+			{"nobody", Fail, "Nobody could talk with the bot: Direct Line is the only way to it (directline_only), and there is no secret for it, with which tokens are had. The server does not start.", "make a secret (openssl rand -hex 32) in a file that only its owner may read, and set directline_secret_file; or azure.app_id in place of directline_only"},
+			{"clear", Warn, "It listens where others may reach it, and says that it is reached on this machine only, by http. That is for a container whose port is published on this machine: whoever else reaches the port reads keys and messages on their way.", "publish the port on loopback only (podman run -p 127.0.0.1:3978:3978); without a container, listen on 127.0.0.1; for others, set public_url to an https address"},
 			{"local_only", Warn, "The bot has an app id, and the server says that it is reached on this machine only: Azure's channels need an https address that leads here.", "set public_url to the address that a reverse proxy or a tunnel leads from, and the messaging endpoint of the bot in Azure to that with /api/messages"},
 		},
 		run: checkAddress,
@@ -61,7 +66,7 @@ var addressSettings = []string{"listen", "public_url", "insecure_http", "directl
 var identitySettings = []string{"azure", "azure.app_id", "azure.tenant", "azure.secret", "azure.secret_ends", "azure.cloud"}
 
 func checkSettings(_ context.Context, p *patient) (all []Result) {
-	elsewhere := slices.Concat(addressSettings, identitySettings, []string{"database"}, slices.Collect(maps.Keys(secretFiles(p.Loaded))))
+	elsewhere := slices.Concat(addressSettings, p.secretless(), identitySettings, []string{"database"}, slices.Collect(maps.Keys(secretFiles(p.Loaded))))
 	for _, problem := range p.Problems {
 		unknown := strings.HasPrefix(problem.Message, "unknown setting")
 		if !unknown && slices.Contains(elsewhere, problem.Path) || opened(problem) != "" {
@@ -155,11 +160,34 @@ func readable(path string) error {
 	return f.Close()
 }
 
+// inTheClear finds a server that others may reach by http, though it says that only this machine does.
+func (p *patient) inTheClear(at string) []Result {
+	u, err := url.Parse(at)
+	host, _, unreadable := net.SplitHostPort(p.Loaded.Listen)
+	if err != nil || unreadable != nil || u.Scheme != "http" || !netguard.Loopback(u.Hostname()) || netguard.Loopback(host) {
+		return nil
+	}
+	return p.fault("clear", fmt.Sprintf("listens on %s, and is reached at %s", p.Loaded.Listen, at))
+}
+
+// secretless is the setting that is missing where Direct Line is the only way to the bot, and nobody could take it.
+func (p *patient) secretless() []string {
+	const path = "directline_secret"
+	if _, wrong := p.problem(path); !wrong || p.Loaded.DirectLineSecret.Set() || !p.Loaded.DirectLineOnly {
+		return nil
+	}
+	return []string{path}
+}
+
 func checkAddress(_ context.Context, p *patient) (all []Result) {
 	for _, path := range addressSettings {
 		if problem, wrong := p.problem(path); wrong && !strings.HasPrefix(problem.Message, "unknown setting") {
 			all = append(all, about(path, p.fault("refused", problem.Message, "setting", path))...)
 		}
+	}
+	for _, path := range p.secretless() {
+		problem, _ := p.problem(path)
+		all = append(all, about(path, p.fault("nobody", problem.Message))...)
 	}
 	if len(all) > 0 {
 		return all
@@ -167,6 +195,9 @@ func checkAddress(_ context.Context, p *patient) (all []Result) {
 	at := p.Loaded.PublicURL
 	if at == "" {
 		at = "http://" + p.Loaded.Listen
+	}
+	if all = p.inTheClear(at); len(all) > 0 {
+		return all
 	}
 	if p.Loaded.Azure.AppID != "" && !p.Server.Exposed() {
 		return p.fault("local_only", fmt.Sprintf("reached at %s, on this machine only", at))

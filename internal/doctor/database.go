@@ -105,6 +105,7 @@ type database interface {
 	io.Closer
 	Schema(ctx context.Context) (have, want int64, err error)
 	Services(ctx context.Context, appID string, limit int) ([]book.Service, error)
+	Setting(ctx context.Context, name string) (value string, found bool, err error)
 }
 
 func checkOpen(ctx context.Context, p *patient) []Result {

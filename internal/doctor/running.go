@@ -3,6 +3,8 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,12 +97,14 @@ func checkRunning(ctx context.Context, p *patient) []Result {
 	l.none = "no server was found"
 	entry, err := adminkey.Read(p.Loaded.Data)
 	switch {
+	case errors.Is(err, os.ErrPermission):
+		return p.fault("closed", err.Error())
 	case errors.Is(err, adminkey.ErrNone):
 		return p.skip("no server runs over %s", p.Loaded.Data)
 	case err != nil:
 		return p.fault("closed", err.Error())
 	}
-	l.http, l.direct = &http.Client{Transport: dialling(entry.Dial), CheckRedirect: stay}, &http.Client{Transport: dialling(""), CheckRedirect: stay}
+	l.http, l.direct = &http.Client{Transport: dialling(entry.Dial, entry.CertFile), CheckRedirect: stay}, &http.Client{Transport: dialling("", ""), CheckRedirect: stay}
 	l.url, l.admin = strings.TrimSuffix(entry.URL, "/"), reachable(entry.Admin)
 	if _, err := get(ctx, l.http, l.url+"/healthz"); err != nil {
 		return p.fault("silent", err.Error())
@@ -114,9 +119,18 @@ func checkRunning(ctx context.Context, p *patient) []Result {
 // stay follows no redirects.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// dialling connects to one address if there is one, whatever the URL's host is, and through no proxy.
-func dialling(address string) http.RoundTripper {
+// dialling connects to one address if there is one, whatever the URL's host is, and through no proxy. It trusts the
+// certificates in a file that the server says are its own, beside those that the system knows.
+func dialling(address, shown string) http.RoundTripper {
 	t := &http.Transport{Proxy: nil, DisableKeepAlives: true}
+	if raw, err := os.ReadFile(shown); err == nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		pool.AppendCertsFromPEM(raw)
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
 	if address != "" {
 		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)

@@ -52,9 +52,14 @@ var acts = map[string]act{
 	"end-pause":               {action: audit.PauseEnd},
 	"update-conversation":     {action: audit.ConversationChange, hides: true},
 	"delete-conversation":     {action: audit.ConversationForget, hides: true},
+	"import-references":       {action: audit.ConversationImport},
 	"export-person":           {action: audit.PersonExport},
 	"erase-person":            {action: audit.PersonErase},
+	"merge-people":            {action: audit.PersonMerge},
+	"split-person":            {action: audit.PersonSplit},
+	"refresh-auth":            {action: audit.AuthRefresh},
 	"get-backup":              {action: audit.BackupMake},
+	"rotate-signing-key":      {action: audit.SigningKeyRotate},
 }
 
 // noActs are the operations that could change something and do not stand in the audit log, each with its reason.

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
@@ -27,6 +29,8 @@ type auditRequest struct {
 type auditAnswer struct{ Body api.AuditEntries }
 
 type auditEndsAnswer struct{ Body api.AuditEnds }
+
+type auditCheckAnswer struct{ Body api.AuditCheck }
 
 func (s *service) audits(a huma.API) {
 	tags := []string{"audit"}
@@ -49,6 +53,28 @@ func (s *service) audits(a huma.API) {
 		Security: needs(access.Admin),
 		Errors:   []int{404, 422, 503},
 	}, s.auditHead)
+	register(s, a, huma.Operation{
+		OperationID: "export-audit", Method: http.MethodGet, Path: "/v1/audit/export",
+		Summary: "Get the audit log",
+		Description: "Returns every entry, oldest first, one a line; the last line says how many there are and with which hash they end, and is " +
+			"missing when not all could be read. headsup audit verify --file checks it without a server.",
+		Tags:     tags,
+		Security: needs(access.Admin),
+		Errors:   []int{404, 422, 503},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "The log.",
+			Content:     map[string]*huma.MediaType{"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}},
+	}, s.sendAudit)
+	register(s, a, huma.Operation{
+		OperationID: "check-audit", Method: http.MethodGet, Path: "/v1/audit/check",
+		Summary: "Check the audit log",
+		Description: "Reads the audit log and checks that no entry is missing, that each follows the one before and that each is as it was written. " +
+			"The server checks its own database here, with the key that it seals with: what others can check themselves is what headsup audit verify does.",
+		Tags:     tags,
+		Security: needs(access.Admin),
+		Errors:   []int{404, 422, 503},
+	}, s.checkAudit)
 }
 
 func (s *service) listAudit(ctx context.Context, r *auditRequest) (*auditAnswer, error) {
@@ -85,6 +111,76 @@ func (s *service) auditHead(ctx context.Context, _ *struct{}) (*auditEndsAnswer,
 	return &auditEndsAnswer{Body: api.AuditEnds{
 		Foot: renderMark(ends.Foot), Head: renderMark(ends.Head), HeadAt: optional(ends.HeadAt), Sealed: s.cfg.Audit.Seal(),
 	}}, nil
+}
+
+// sendAudit sends the whole log. A reader may take as long as they go on reading.
+func (s *service) sendAudit(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+	if s.cfg.Audit == nil {
+		return nil, noAudit()
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		r, w := humago.Unwrap(hc)
+		w.Header().Set("Content-Type", exportType)
+		w.Header().Set("Content-Disposition", `attachment; filename="headsup-audit.ndjson"`)
+		if r.Method != http.MethodGet { // the pattern takes HEAD too, which asks for nothing more
+			return
+		}
+		if err := audit.WriteExport(patientWriter{w, http.NewResponseController(w)}, s.wholeAudit(ctx)); err != nil {
+			s.cfg.Logger.WarnContext(ctx, "audit log not exported", "error", err.Error())
+		}
+	}}, nil
+}
+
+// wholeAudit are all entries, oldest first.
+func (s *service) wholeAudit(ctx context.Context) iter.Seq2[api.AuditEntry, error] {
+	return func(yield func(api.AuditEntry, error) bool) {
+		for f := (audit.Filter{Oldest: true, Limit: 500}); ; {
+			found, err := s.cfg.Audit.Entries(ctx, f)
+			if err != nil {
+				yield(api.AuditEntry{}, err)
+				return
+			}
+			for _, e := range found {
+				if !yield(renderAudit(e), nil) {
+					return
+				}
+			}
+			if len(found) < f.Limit {
+				return
+			}
+			f.After = found[len(found)-1].Number
+		}
+	}
+}
+
+// longestCheck is how long the audit log is checked for one request.
+const longestCheck = 10 * time.Second
+
+func (s *service) checkAudit(ctx context.Context, _ *struct{}) (*auditCheckAnswer, error) {
+	if s.cfg.Audit == nil {
+		return nil, noAudit()
+	}
+	// One at a time: it reads everything.
+	select {
+	case s.checking <- struct{}{}:
+		defer func() { <-s.checking }()
+	case <-ctx.Done():
+		return nil, s.problemOf(ctx, ctx.Err())
+	}
+	c, err := s.cfg.Audit.Check(ctx, longestCheck)
+	if err != nil {
+		return nil, s.problemOf(ctx, err)
+	}
+	out := api.AuditCheck{
+		Whole: c.Broken == nil, Complete: c.Complete, Entries: c.Entries, First: c.First, Through: renderMark(c.Last),
+		Sealed: each(c.Sealed, func(r audit.Range) api.AuditRange {
+			return api.AuditRange{First: r.First, Last: r.Last, Sealed: r.Sealed}
+		}),
+	}
+	if c.Broken != nil {
+		out.Broken = &api.AuditBroken{Number: c.Broken.Number, Reason: c.Broken.Reason}
+	}
+	return &auditCheckAnswer{out}, nil
 }
 
 func noAudit() error {

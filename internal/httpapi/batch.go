@@ -4,13 +4,11 @@ import (
 	"context"
 	stdjson "encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/api"
@@ -85,7 +83,7 @@ func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswe
 	for k, result := range results {
 		to := &out.Body.Results[places[k]]
 		if result.Err != nil {
-			to.Problem = inItem(places[k], s.problemOf(ctx, result.Err))
+			to.Problem = inItem("notifications", places[k], s.problemOf(ctx, result.Err))
 			continue
 		}
 		to.ID, to.State, to.Replayed = string(result.ID), string(result.State), result.Replayed
@@ -107,33 +105,24 @@ func (s *service) createBatch(ctx context.Context, r *batchRequest) (*batchAnswe
 
 // item reads one notification of a batch as strictly as one by itself.
 func (s *service) item(ctx context.Context, i int, raw []byte) (headsup.Notification, *api.Problem) {
-	var loose any
-	if err := json.Unmarshal(raw, &loose); err != nil {
-		return headsup.Notification{}, inItem(i, huma.NewError(http.StatusUnprocessableEntity, err.Error()))
-	}
-	path, found := huma.NewPathBuffer([]byte("body"), len("body")), huma.ValidateResult{}
-	huma.Validate(s.registry, s.registry.Map()["BatchItem"], path, huma.ModeWriteToServer, loose, &found)
-	if len(found.Errors) > 0 {
-		return headsup.Notification{}, inItem(i, huma.NewError(http.StatusUnprocessableEntity, "validation failed", found.Errors...))
-	}
-	var item api.BatchItem
-	if err := json.Unmarshal(raw, &item, json.RejectUnknownMembers(true)); err != nil {
-		return headsup.Notification{}, inItem(i, huma.NewError(http.StatusUnprocessableEntity, err.Error()))
+	item, err := readItem[api.BatchItem](s, "BatchItem", raw)
+	if err != nil {
+		return headsup.Notification{}, inItem("notifications", i, err)
 	}
 	n, err := notification(ctx, &createRequest{IdempotencyKey: item.IdempotencyKey, Body: item.NotificationRequest})
 	if err != nil {
-		return headsup.Notification{}, inItem(i, s.problemOf(ctx, err))
+		return headsup.Notification{}, inItem("notifications", i, s.problemOf(ctx, err))
 	}
 	return n, nil
 }
 
-// inItem is a problem of a notification by itself as one of a batch.
-func inItem(i int, err error) *api.Problem {
+// inItem is a problem of a body by itself as that of one in a list of bodies.
+func inItem(list string, i int, err error) *api.Problem {
 	p, ok := errors.AsType[*problem](err)
 	if !ok { // what is no fault of the caller fails the batch as a whole, and does not come here
 		p = newProblem(http.StatusUnprocessableEntity, api.CodeBadRequest, err.Error())
 	}
-	at := fmt.Sprintf("body.notifications[%d]", i)
+	at := itemAt(list, i)
 	for k := range p.Errors {
 		f := &p.Errors[k]
 		switch rest, inBody := strings.CutPrefix(f.Field, "body"); {

@@ -27,10 +27,12 @@ type Transcripts interface {
 type conversationsRequest struct {
 	Paging
 
-	Kind       string `query:"kind" enum:"personal,group,channel" doc:"Only conversations of this kind."`
+	Kind       string `query:"kind" enum:"personal,group,channel,meeting" doc:"Only conversations of this kind."`
 	Channel    string `query:"channel" maxLength:"64" doc:"Only conversations on this channel." example:"msteams"`
-	Reach      string `query:"reach" enum:"active,uninstalled,blocked" doc:"Only conversations that can, or cannot, be written to."`
+	Reach      string `query:"reach" enum:"active,uninstalled,blocked,unreachable" doc:"Only conversations that can, or cannot, be written to."`
 	Tag        string `query:"tag" maxLength:"64" doc:"Only conversations with this tag." example:"on-call"`
+	Team       string `query:"team" maxLength:"2048" doc:"Only conversations in this team of Microsoft Teams, by its id there." example:"19:Qm4v_T0zKxYb7n-LrWj2Hc81@thread.tacv2"`
+	Tenant     string `query:"tenant" maxLength:"255" doc:"Only conversations in this tenant of their channel."`
 	User       string `query:"user" maxLength:"2048" doc:"Only conversations that this channel user id takes part in." example:"dl_ann"`
 	ExternalID string `query:"external_id" maxLength:"255" doc:"Only conversations that the person with this id in your own system takes part in." example:"employee-4711"`
 }
@@ -38,7 +40,7 @@ type conversationsRequest struct {
 func (r *conversationsRequest) filter() book.Filter {
 	return book.Filter{
 		Kind: book.Kind(r.Kind), Channel: activity.ChannelID(r.Channel), Reach: book.Reach(r.Reach), Tag: r.Tag,
-		User: activity.AccountID(r.User), ExternalID: r.ExternalID,
+		User: activity.AccountID(r.User), ExternalID: r.ExternalID, Team: r.Team, Tenant: activity.TenantID(r.Tenant),
 	}
 }
 
@@ -234,6 +236,10 @@ func bookProblem(err error) error {
 	switch {
 	case errors.Is(err, book.ErrNotFound):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "the reference book has no such conversation")
+	case errors.Is(err, book.ErrNobody):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "the reference book has no such person, or they are not who is said")
+	case errors.Is(err, book.ErrTooManyPeople):
+		return newProblem(http.StatusConflict, api.CodeTooMany, fmt.Sprintf("one human may be %d people at most", book.MaxMerged))
 	case errors.Is(err, book.ErrNoPerson):
 		f := api.ProblemField{Field: "body.external_id", Message: "is for conversations with one person"}
 		return newProblem(http.StatusUnprocessableEntity, api.CodeInvalidField, sentence(f), f)
@@ -246,11 +252,19 @@ func bookProblem(err error) error {
 	return nil
 }
 
+func renderPlace(p book.Place) *api.Place {
+	if p == (book.Place{}) {
+		return nil
+	}
+	return &api.Place{Team: p.Team, TeamName: p.TeamName, Group: p.Group, Channel: p.Room, ChannelName: p.RoomName, Meeting: p.Meeting}
+}
+
 // renderConversation leaves the service URL out: it is where tokens are sent, and nobody's to read here.
 func renderConversation(c book.Conversation, d book.Details) api.Conversation {
 	out := api.Conversation{
 		ID: string(c.Key.Conversation), Channel: string(c.Key.Channel), Kind: string(c.Kind), Tenant: string(c.Key.Tenant),
-		Locale: c.Reference.Locale, TimeZone: c.TimeZone, Reach: string(c.Reach), Cause: c.Cause, Tags: each(d.Tags, func(t string) string { return t }),
+		Locale: c.Reference.Locale, TimeZone: c.TimeZone, Reach: string(c.Reach), Cause: c.Cause,
+		Since: optional(c.ReachAt), Until: optional(c.Until), Place: renderPlace(c.Place), Tags: each(d.Tags, func(t string) string { return t }),
 		LastInboundAt: optional(c.LastInboundAt), Busy: renderBusy(c), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		Members: each(d.People, func(p book.Person) api.User {
 			return api.User{ID: string(p.ID), Name: p.Name, ExternalID: p.ExternalID}

@@ -92,7 +92,7 @@ func TestConversationTellsItsReach(t *testing.T) {
 	t.Parallel()
 	f := newAPI(t)
 	key := f.sees(t, "test", "group", func(s *book.Sighting) { s.Kind = book.KindGroup })
-	if err := f.store.StrikeOut(t.Context(), key, book.ReachUninstalled, "removed", time.Now()); err != nil {
+	if err := f.store.StrikeOut(t.Context(), key, book.Standing{Reach: book.ReachUninstalled, Cause: "removed", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	c := decode[api.Conversation](t, f.call(t, "GET", "/v1/conversations/group", ""))

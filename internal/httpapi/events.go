@@ -68,12 +68,12 @@ func (s *service) streamEvents(ctx context.Context, r *eventsRequest) (*huma.Str
 			http.Header{"Retry-After": {"5"}})
 	}
 	// Whatever happens from here on is written down.
-	if err := s.cfg.Webhooks.Want(ctx, types); err != nil {
+	if err := s.hooks(ctx).Want(ctx, types); err != nil {
 		s.readers.Add(-1)
 		return nil, s.problemOf(ctx, err)
 	}
 	if after == 0 {
-		if after, err = s.cfg.Webhooks.Last(ctx); err != nil {
+		if after, err = s.hooks(ctx).Last(ctx); err != nil {
 			s.readers.Add(-1)
 			return nil, s.problemOf(ctx, err)
 		}
@@ -93,7 +93,7 @@ func (s *service) streamEvents(ctx context.Context, r *eventsRequest) (*huma.Str
 
 // stream writes events until the reader is gone or the server closes.
 func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []event.Type, after event.ID) {
-	news, stop := s.cfg.Webhooks.Watch()
+	news, stop := s.hooks(ctx).Watch()
 	defer stop()
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{}) // where it cannot be set there is none
@@ -119,7 +119,7 @@ func (s *service) stream(ctx context.Context, w http.ResponseWriter, types []eve
 		case <-alive.C:
 			_, err = io.WriteString(w, ": alive\n\n")
 		case <-want.C:
-			err = s.cfg.Webhooks.Want(ctx, types)
+			err = s.hooks(ctx).Want(ctx, types)
 		case <-check.C:
 			if !s.welcome(ctx) {
 				return
@@ -147,7 +147,7 @@ func (s *service) welcome(ctx context.Context) bool {
 
 // writeEvents writes some events after one, and returns how far it has come.
 func (s *service) writeEvents(ctx context.Context, w io.Writer, types []event.Type, after event.ID) (event.ID, error) {
-	found, through, err := s.cfg.Webhooks.Read(ctx, types, after)
+	found, through, err := s.hooks(ctx).Read(ctx, types, after)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "events not read", "error", err.Error())
 		return after, err

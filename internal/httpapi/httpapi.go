@@ -25,6 +25,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/audit"
+	"github.com/headsup-bot/headsup/internal/rotation"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
@@ -55,6 +56,14 @@ type Engine interface {
 	Details(ctx context.Context, of ...book.Conversation) (map[book.Row]book.Details, error)
 	Label(ctx context.Context, key headsup.ConversationKey, l book.Labels) error
 	Forget(ctx context.Context, key headsup.ConversationKey) error
+
+	ListPeople(ctx context.Context, f book.PeopleFilter, after book.PersonRow, limit int) ([]book.Person, error)
+	// Human, Merge and Split name people by [proactive.PersonID].
+	Human(ctx context.Context, id string) ([]book.Person, error)
+	Merge(ctx context.Context, ids ...string) ([]book.Person, error)
+	Split(ctx context.Context, ids ...string) ([]book.Person, error)
+
+	Import(ctx context.Context, all []proactive.Import, check bool) ([]proactive.Imported, error)
 	// SetBusy and Free set and take down the bot's flag.
 	SetBusy(ctx context.Context, key headsup.ConversationKey, b headsup.Busy) (book.Conversation, error)
 	Free(ctx context.Context, key headsup.ConversationKey, by string) (book.Conversation, error)
@@ -85,10 +94,14 @@ type Config struct {
 	Audit *audit.Log
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
-	// People tells and erases what is kept of people. Nil: nobody is known.
+	// People tells and erases what is kept of people. Nil: the store cannot, and who asks is told that.
 	People People
 	// Backup makes a copy of everything. Nil: the database has tools of its own for that.
 	Backup func(ctx context.Context) (Backup, error)
+	// RefreshAuth fetches the keys by which callers' tokens are checked, on all nodes. Nil: nobody's are.
+	RefreshAuth func(ctx context.Context) ([]api.AuthKeys, error)
+	// SigningKeys are the secrets that tokens are signed with, by what they are for.
+	SigningKeys map[string]*rotation.Ring
 	// Limits is what keeps channels within theirs. Nil: nothing is ever paused.
 	Limits Limits
 	// Version is shown in the OpenAPI document.
@@ -118,13 +131,14 @@ func Register(mux *http.ServeMux, cfg Config) {
 	describeAccess(doc.OpenAPI)
 	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Problem]())
 	operations := humago.New(mux, doc)
-	s := &service{cfg: cfg, whole: cfg.Engine}
+	s := &service{cfg: cfg, whole: cfg.Engine, checking: make(chan struct{}, 1)}
 	s.cfg.Engine = nil // [service.engine] knows which one
-	operations.UseMiddleware(s.authorise, wantJSON(operations), plainParameters)
+	operations.UseMiddleware(s.authorise, wantJSON(operations), tooLarge(operations), plainParameters)
 	s.notifications(operations)
 	s.changes(operations)
 	s.deliveries(operations)
 	s.conversations(operations)
+	s.imports(operations)
 	s.jobs(operations)
 	s.schedules(operations)
 	s.webhooks(operations)
@@ -133,8 +147,11 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.topics(operations)
 	s.keys(operations)
 	s.backups(operations)
+	s.signingKeys(operations)
 	s.audits(operations)
+	s.auth(operations)
 	s.people(operations)
+	s.persons(operations)
 	describeActivities(operations)
 	describeSamples(operations)
 	serveDocs(mux, operations.OpenAPI(), cfg.Logger)
@@ -198,7 +215,8 @@ type service struct {
 	registry huma.Registry // of the schemas
 	readers  atomic.Int64  // streams of events that are open
 
-	backingUp sync.Mutex // held while a backup is made and sent
+	backingUp sync.Mutex    // held while a backup is made and sent
+	checking  chan struct{} // is full while the audit log is checked
 }
 
 // describeActivities writes the schema of raw members by hand: an activity is open to members that nobody has thought

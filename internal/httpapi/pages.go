@@ -26,6 +26,7 @@ const (
 	listKeys          list = 'k'
 	listNotifications list = 'n'
 	listOccurrences   list = 'o'
+	listPeople        list = 'p'
 	listSchedules     list = 's'
 	listTranscript    list = 't'
 )

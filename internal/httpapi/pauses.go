@@ -61,11 +61,8 @@ func (s *service) pauses(a huma.API) {
 	}, s.endPause)
 }
 
-func (s *service) listPauses(_ context.Context, r *pausesRequest) (*pausesAnswer, error) {
-	var found []pace.Pause
-	if s.cfg.Limits != nil {
-		found = s.cfg.Limits.Pauses()
-	}
+func (s *service) listPauses(ctx context.Context, r *pausesRequest) (*pausesAnswer, error) {
+	found := s.pausesOf(ctx)
 	slices.SortStableFunc(found, func(a, b pace.Pause) int { return cmp.Compare(reach(a.Scope.Level), reach(b.Scope.Level)) })
 	total := len(found)
 	now := time.Now()
@@ -75,19 +72,17 @@ func (s *service) listPauses(_ context.Context, r *pausesRequest) (*pausesAnswer
 }
 
 func (s *service) endPause(ctx context.Context, r *pauseRequest) (*pauseAnswer, error) {
-	if s.cfg.Limits != nil {
-		for _, p := range s.cfg.Limits.Pauses() {
-			if pauseID(p.Scope) != r.ID {
-				continue
-			}
-			note(ctx, "level", string(p.Scope.Level))
-			note(ctx, "reason", p.Reason)
-			if err := s.before(ctx); err != nil {
-				return nil, err
-			}
-			if s.cfg.Limits.Resume(p.Scope) {
-				return &pauseAnswer{Body: renderPause(p, time.Now())}, nil
-			}
+	for _, p := range s.pausesOf(ctx) {
+		if pauseID(p.Scope) != r.ID {
+			continue
+		}
+		note(ctx, "level", string(p.Scope.Level))
+		note(ctx, "reason", p.Reason)
+		if err := s.before(ctx); err != nil {
+			return nil, err
+		}
+		if s.cfg.Limits.Resume(p.Scope) {
+			return &pauseAnswer{Body: renderPause(p, time.Now())}, nil
 		}
 	}
 	return nil, newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such pause; it may be over")

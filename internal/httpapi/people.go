@@ -17,6 +17,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/privacy"
@@ -31,21 +32,25 @@ type People interface {
 	Erasure(ctx context.Context, id privacy.ErasureID) (privacy.Erasure, error)
 }
 
-// nobody is the People of a server that knows none.
+// nobody is the People of a server whose store cannot tell what it keeps of people. It says so, rather than that there is
+// nothing: it may well keep much.
 type nobody struct{}
 
-func (nobody) People(context.Context, privacy.Who) ([]privacy.Entry, error) {
-	return nil, privacy.ErrNotFound
+// errUntold: the store cannot tell or erase what it keeps of people.
+var errUntold = errors.New("the store of this server cannot tell or erase what it keeps of people")
+
+func (nobody) People(context.Context, privacy.Who) ([]privacy.Entry, error) { return nil, errUntold }
+
+func (nobody) Export(context.Context, []privacy.Entry, func(privacy.Record) error) error {
+	return errUntold
 }
 
-func (nobody) Export(context.Context, []privacy.Entry, func(privacy.Record) error) error { return nil }
-
 func (nobody) Erase(context.Context, []privacy.Entry) (privacy.Erasure, error) {
-	return privacy.Erasure{}, privacy.ErrNotFound
+	return privacy.Erasure{}, errUntold
 }
 
 func (nobody) Erasure(context.Context, privacy.ErasureID) (privacy.Erasure, error) {
-	return privacy.Erasure{}, privacy.ErrNoErasure
+	return privacy.Erasure{}, errUntold
 }
 
 type personRequest struct {
@@ -205,8 +210,12 @@ func (s *service) findPerson(ctx context.Context, r *personRequest) (*peopleAnsw
 }
 
 func renderEntry(e privacy.Entry) api.KnownPerson {
+	id := ""
+	if e.Row != 0 {
+		id = proactive.PersonID(book.PersonRow(e.Row))
+	}
 	return api.KnownPerson{
-		Channel: string(e.Channel), Tenant: string(e.Tenant), User: string(e.User), Name: e.Name, ObjectID: e.ObjectID, UPN: e.UPN,
+		ID: id, Channel: string(e.Channel), Tenant: string(e.Tenant), User: string(e.User), Name: e.Name, ObjectID: e.ObjectID, UPN: e.UPN,
 		Email: e.Email, ExternalID: e.ExternalID,
 	}
 }
@@ -330,6 +339,8 @@ func renderErasure(x privacy.Erasure) api.Erasure {
 // problemOfPerson is problemOf for what is about people.
 func (s *service) problemOfPerson(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(err, errUntold):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, errUntold.Error())
 	case errors.Is(err, privacy.ErrNotFound):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "nobody is known by that key")
 	case errors.Is(err, privacy.ErrNoErasure):

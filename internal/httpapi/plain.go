@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +13,18 @@ import (
 
 	"github.com/headsup-bot/headsup/api"
 )
+
+// tooLarge refuses a body by the length that its sender says it has, without waiting for it.
+func tooLarge(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, _ := humago.Unwrap(ctx)
+		if most := ctx.Operation().MaxBodyBytes; most > 0 && r.ContentLength >= most {
+			_ = huma.WriteErr(api, ctx, http.StatusRequestEntityTooLarge, fmt.Sprintf("request body is too large limit=%d bytes", most))
+			return
+		}
+		next(ctx)
+	}
+}
 
 // plainParameters refuses what no parameter of a path or query can be: text that is no UTF-8 or holds NUL, a query that
 // cannot be read, and a parameter that is given twice, of which one would win by chance.

@@ -114,6 +114,10 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusUnprocessableEntity, api.CodeNoTarget,
 			"nobody has talked to the bot yet: there is no conversation that it could speak in",
 			api.ProblemField{Field: "body.to.everyone", Message: "is nobody so far"})
+	case errors.As(err, new(*proactive.NoTargetError)):
+		why, _ := errors.AsType[*proactive.NoTargetError](err)
+		return newProblem(http.StatusUnprocessableEntity, why.Code(), why.Error(),
+			api.ProblemField{Field: "body.to", Message: "names nobody who can be reached"})
 	case errors.Is(err, proactive.ErrNoTarget):
 		return newProblem(http.StatusUnprocessableEntity, api.CodeNoTarget,
 			"the reference book has no such conversation or person, or it cannot be reached any more",

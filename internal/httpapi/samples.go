@@ -19,11 +19,15 @@ var samples = map[string]any{
 		"name": "stand-up", "rule": map[string]any{"cron": "30 9 * * MON-FRI", "zone": "Europe/Berlin"},
 		"notification": map[string]any{"to": map[string]any{"tag": "team"}, "text": "Time for the stand-up.", "expires_in": "15m"},
 	},
-	"preview-schedule":    map[string]any{"rule": map[string]any{"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "start": "2026-12-01T16:00", "zone": "Europe/Berlin"}, "n": 3},
-	"change-schedule":     map[string]any{"rule": map[string]any{"cron": "0 10 * * MON-FRI", "zone": "Europe/Berlin"}},
-	"find-person":         map[string]any{"user": "dl_ann"},
-	"export-person":       map[string]any{"external_id": "employee-4711"},
-	"erase-person":        map[string]any{"user": "dl_ann", "channel": "directline"},
+	"preview-schedule": map[string]any{"rule": map[string]any{"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "start": "2026-12-01T16:00", "zone": "Europe/Berlin"}, "n": 3},
+	"change-schedule":  map[string]any{"rule": map[string]any{"cron": "0 10 * * MON-FRI", "zone": "Europe/Berlin"}},
+	"find-person":      map[string]any{"user": "dl_ann"},
+	"export-person":    map[string]any{"external_id": "employee-4711"},
+	"erase-person":     map[string]any{"user": "dl_ann", "channel": "directline"},
+	"import-references": map[string]any{"references": []any{map[string]any{"external_id": "employee-4711", "reference": map[string]any{
+		"channelId": "msteams", "serviceUrl": "https://smba.trafficmanager.net/emea/", "user": map[string]any{"id": "29:1q", "name": "Nadia"},
+		"bot": map[string]any{"id": "28:3c"}, "conversation": map[string]any{"id": "a:1m", "tenantId": "5f0f6b0e-2f6a-4c61-9d63-0a3b7c1d9e20"},
+	}}}},
 	"update-conversation": map[string]any{"tags": []any{"on-call"}, "external_id": "employee-4711"},
 }
 

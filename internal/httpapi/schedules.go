@@ -351,7 +351,7 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 
 func renderSchedule(s proactive.Schedule) api.Schedule {
 	out := api.Schedule{
-		ID: s.ID.String(), Name: s.Name, State: string(s.State()), Rule: renderRule(s.Rule), Notification: renderScheduled(s),
+		ID: s.ID.String(), Name: s.Name, Tenant: string(s.Tenant), State: string(s.State()), Rule: renderRule(s.Rule), Notification: renderScheduled(s),
 		Missed: string(s.Missed), Grace: s.Grace.String(), Zones: len(s.Clocks), Occurrences: s.Occurrences,
 		PausedAt: optional(s.PausedAt), CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
@@ -374,7 +374,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 	out := api.ScheduledNotification{
 		To: api.Target{
 			Conversation: string(n.To.Conversation), User: string(n.To.User), ExternalID: n.To.ExternalID, Tag: n.To.Tag,
-			Everyone: n.To.Everyone,
+			Everyone: n.To.Everyone, ObjectID: n.To.ObjectID, UPN: n.To.UPN, Email: n.To.Email,
 		},
 		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Summary: n.Summary, Lane: string(n.Lane),
 		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),

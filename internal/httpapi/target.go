@@ -17,7 +17,7 @@ import (
 func targetOf(to api.Target) (headsup.Target, error) {
 	t := headsup.Target{
 		Conversation: activity.ConversationID(to.Conversation), User: activity.AccountID(to.User),
-		ExternalID: to.ExternalID, Tag: to.Tag, Everyone: to.Everyone,
+		ExternalID: to.ExternalID, ObjectID: to.ObjectID, UPN: to.UPN, Email: to.Email, Tag: to.Tag, Everyone: to.Everyone,
 	}
 	switch {
 	case given(to.Reference) && given(to.Address):

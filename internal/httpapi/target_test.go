@@ -53,7 +53,7 @@ func TestTellEverybodyWithATag(t *testing.T) {
 	}
 	gone := decode[api.Conversation](t, f.call(t, "GET", "/v1/conversations/gone", ""))
 	key := headsup.ConversationKey{AppID: "app", Tenant: "tenant", Channel: "test", Bot: "b", Conversation: "gone"}
-	if err := f.store.StrikeOut(t.Context(), key, book.ReachBlocked, "", time.Now()); err != nil || gone.ID == "" {
+	if err := f.store.StrikeOut(t.Context(), key, book.Standing{Reach: book.ReachBlocked, Cause: "", At: time.Now()}); err != nil || gone.ID == "" {
 		t.Fatal(err)
 	}
 	w := f.call(t, "POST", "/v1/notifications", `{"to":{"tag":"on-call"},"text":"hi"}`)

@@ -133,7 +133,7 @@ func (s *service) createWebhook(ctx context.Context, r *createWebhookRequest) (*
 		return nil, invalid("body.events", err.Error())
 	}
 	note(ctx, "host", hostOf(r.Body.URL))
-	w, err := s.cfg.Webhooks.Create(ctx, webhook.Request{
+	w, err := s.hooks(ctx).Create(ctx, webhook.Request{
 		URL: r.Body.URL, Types: types, Description: r.Body.Description, Secret: r.Body.Secret,
 	})
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *service) createWebhook(ctx context.Context, r *createWebhookRequest) (*
 }
 
 func (s *service) listWebhooks(ctx context.Context, _ *struct{}) (*webhooksAnswer, error) {
-	all, err := s.cfg.Webhooks.Webhooks(ctx)
+	all, err := s.hooks(ctx).Webhooks(ctx)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -158,7 +158,7 @@ func (s *service) listWebhooks(ctx context.Context, _ *struct{}) (*webhooksAnswe
 }
 
 func (s *service) getWebhook(ctx context.Context, r *webhookRequest) (*webhookAnswer, error) {
-	w, err := s.cfg.Webhooks.Webhook(ctx, hookID(r.ID))
+	w, err := s.hooks(ctx).Webhook(ctx, hookID(r.ID))
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -182,7 +182,7 @@ func (s *service) changeWebhook(ctx context.Context, r *changeWebhookRequest) (*
 			return nil, invalid("body.events", err.Error())
 		}
 	}
-	w, err := s.cfg.Webhooks.Change(ctx, hookID(r.ID), c)
+	w, err := s.hooks(ctx).Change(ctx, hookID(r.ID), c)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -190,14 +190,14 @@ func (s *service) changeWebhook(ctx context.Context, r *changeWebhookRequest) (*
 }
 
 func (s *service) deleteWebhook(ctx context.Context, r *webhookRequest) (*struct{}, error) {
-	if err := s.cfg.Webhooks.Delete(ctx, hookID(r.ID)); err != nil {
+	if err := s.hooks(ctx).Delete(ctx, hookID(r.ID)); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
 	return nil, nil
 }
 
 func (s *service) testWebhook(ctx context.Context, r *webhookRequest) (*testAnswer, error) {
-	a, err := s.cfg.Webhooks.Test(ctx, hookID(r.ID))
+	a, err := s.hooks(ctx).Test(ctx, hookID(r.ID))
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -215,7 +215,7 @@ func (s *service) rotateWebhook(ctx context.Context, r *rotateRequest) (*rotateA
 			return nil, invalid("body.keep", "is not a duration")
 		}
 	}
-	secret, w, err := s.cfg.Webhooks.Rotate(ctx, hookID(r.ID), keep)
+	secret, w, err := s.hooks(ctx).Rotate(ctx, hookID(r.ID), keep)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -234,7 +234,7 @@ func (s *service) listPosts(ctx context.Context, r *postsRequest) (*postsAnswer,
 			return nil, invalid("query.cursor", "is not a cursor of this list")
 		}
 	}
-	found, err := s.cfg.Webhooks.Posts(ctx, hookID(r.ID), before, r.Limit+1)
+	found, err := s.hooks(ctx).Posts(ctx, hookID(r.ID), before, r.Limit+1)
 	if err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
@@ -255,7 +255,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*r
 		return nil, invalid("body", "must have exactly one of event and since")
 	case r.Body.Since != nil:
 		note(ctx, "since", r.Body.Since.UTC().Format(time.RFC3339))
-		n, err := s.cfg.Webhooks.ReplaySince(ctx, hookID(r.ID), *r.Body.Since)
+		n, err := s.hooks(ctx).ReplaySince(ctx, hookID(r.ID), *r.Body.Since)
 		if err != nil {
 			return nil, s.webhookProblem(ctx, err)
 		}
@@ -266,7 +266,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*r
 		return nil, invalid("body.event", "is not an id of an event")
 	}
 	note(ctx, "event", id.String())
-	if err := s.cfg.Webhooks.ReplayEvent(ctx, hookID(r.ID), id); err != nil {
+	if err := s.hooks(ctx).ReplayEvent(ctx, hookID(r.ID), id); err != nil {
 		return nil, s.webhookProblem(ctx, err)
 	}
 	return &replayEventsAnswer{api.WebhookReplayed{Events: 1}}, nil
@@ -275,7 +275,7 @@ func (s *service) replayWebhook(ctx context.Context, r *replayEventsRequest) (*r
 func renderWebhook(w event.Webhook) api.Webhook {
 	out := api.Webhook{
 		ID: w.ID.String(), URL: w.URL, Events: make([]string, len(w.Types)), Description: w.Description,
-		Enabled: w.Disabled == "", DisabledReason: w.Disabled, DisabledAt: instant(w.DisabledAt),
+		Tenant: string(w.Tenant), Enabled: w.Disabled == "", DisabledReason: w.Disabled, DisabledAt: instant(w.DisabledAt),
 		FailingSince: instant(w.FailingSince), PausedUntil: instant(w.NotBefore), Dropped: w.Dropped, CreatedAt: w.CreatedAt.UTC(),
 	}
 	for i, typ := range w.Types {

@@ -39,6 +39,10 @@ type Config struct {
 	// Token returns the token that the bot is shown with what is posted to it about a service URL. Nil shows none.
 	Token func(ctx context.Context, serviceURL string) (string, error)
 
+	// Refused is told of a token that the bot has refused with 401. What was posted is posted once more then, with the token
+	// that Token returns next, if that is another. Nil leaves it at the refusal.
+	Refused func(token string)
+
 	// RootCAs are the authorities that the bot's certificate is checked against. Nil means those of the system.
 	RootCAs *x509.CertPool
 
@@ -48,10 +52,11 @@ type Config struct {
 
 // Bot is a bot in another process. It implements headsup.Handler. Safe for concurrent use.
 type Bot struct {
-	url    string
-	token  func(ctx context.Context, serviceURL string) (string, error)
-	client *http.Client
-	ears   ears
+	url     string
+	token   func(ctx context.Context, serviceURL string) (string, error)
+	refused func(token string)
+	client  *http.Client
+	ears    ears
 }
 
 // CheckURL checks that a text is the URL of a messaging endpoint.
@@ -85,7 +90,7 @@ func New(cfg Config) (*Bot, error) {
 	if cfg.Tap != nil {
 		way = cfg.Tap(way)
 	}
-	return &Bot{url: cfg.URL, token: cfg.Token, client: &http.Client{
+	return &Bot{url: cfg.URL, token: cfg.Token, refused: cfg.Refused, client: &http.Client{
 		Transport: way,
 		// An endpoint does not move, and a body must not be posted elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -119,22 +124,48 @@ func (b *Bot) HandleTurn(ctx context.Context, t *headsup.Turn) error {
 	return nil
 }
 
+// post gives the bot an activity. A token that the bot refuses is replaced once.
 func (b *Bot) post(ctx context.Context, a *activity.Activity) (status int, answer []byte, err error) {
 	body, err := activity.Encode(a)
 	if err != nil {
 		return 0, nil, fmt.Errorf("relay: encode: %w", err)
 	}
+	token, err := b.tokenFor(ctx, a)
+	if err != nil {
+		return 0, nil, err
+	}
+	status, answer, err = b.send(ctx, body, token)
+	if err != nil || status != http.StatusUnauthorized || b.refused == nil || token == "" {
+		return status, answer, err
+	}
+	b.refused(token)
+	other, err := b.tokenFor(ctx, a)
+	if err != nil || other == token {
+		return status, answer, err
+	}
+	return b.send(ctx, body, other)
+}
+
+// tokenFor is what the bot is shown with an activity; empty for nothing.
+func (b *Bot) tokenFor(ctx context.Context, a *activity.Activity) (string, error) {
+	if b.token == nil {
+		return "", nil
+	}
+	token, err := b.token(ctx, a.ServiceURL)
+	if err != nil {
+		return "", fmt.Errorf("relay: a token for the bot: %w", err)
+	}
+	return token, nil
+}
+
+func (b *Bot) send(ctx context.Context, body []byte, token string) (status int, answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, fmt.Errorf("relay: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Headsup")
-	if b.token != nil {
-		token, err := b.token(ctx, a.ServiceURL)
-		if err != nil {
-			return 0, nil, fmt.Errorf("relay: a token for the bot: %w", err)
-		}
+	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := b.client.Do(req)

@@ -112,7 +112,12 @@ func (c Config) validate() error {
 
 // Service keeps webhooks and posts events to them. Safe for concurrent use.
 type Service struct {
-	cfg     Config
+	cfg Config
+	*works
+}
+
+// works is what all views of a service have in common.
+type works struct {
 	client  *http.Client
 	changed chan struct{} // has a token when there may be another webhook
 
@@ -135,13 +140,13 @@ func New(cfg Config) (*Service, error) {
 		}
 		transport = netguard.Transport(guard)
 	}
-	return &Service{
-		cfg: cfg, changed: make(chan struct{}, 1), watchers: make(map[chan struct{}]struct{}),
+	return &Service{cfg, &works{
+		changed: make(chan struct{}, 1), watchers: make(map[chan struct{}]struct{}),
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}}, nil
 }
 
 // near reports whether an address is public, private or this machine's. Link-local ones, where clouds keep their
@@ -165,8 +170,11 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
 // ErrTooMany: there are as many webhooks as there may be.
 var ErrTooMany = errors.New("webhook: there are too many webhooks")
 
-// MaxWebhooks is how many webhooks there may be.
-const MaxWebhooks = 100
+// MaxWebhooks is how many webhooks there may be, and MaxTenantWebhooks how many of them may be bound to the same tenant.
+const (
+	MaxWebhooks       = 100
+	MaxTenantWebhooks = 10
+)
 
 // Request describes a webhook that is to be made.
 type Request struct {

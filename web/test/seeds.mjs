@@ -137,6 +137,12 @@ export async function seedAPI(seeds, canary, conversation) {
 
   await seeds.ask('update-conversation', { external_id: b('external id'), tags: [b('tag')] }, at);
   await seeds.ask('update-conversation', { add_tags: [b('added tag')], remove_tags: [brief('no tag')] }, at);
+  const reference = {
+    channelId: 'slack', serviceUrl: 'https://slack.botframework.com/', locale: brief('imported locale'), bot: { id: brief('imported bot'), name: brief('imported bot') },
+    user: { id: brief('imported user'), name: brief('imported name') }, conversation: { id: brief('imported'), name: brief('imported topic') },
+  };
+  const imported = { reference, external_id: brief('imported id'), tags: [brief('imported tag')] };
+  await seeds.ask('import-references', { tenant: brief('tenant'), references: [imported, { ...imported, time_zone: brief('zone') }] });
   const kinds = [...contents(seeds, canary, 'said'), { text: 'value', value: { [brief('key')]: b('value') } }];
   let notification;
   for (const kind of kinds) notification = await seeds.ask('create-notification', { to, topic: b('topic'), ...kind });
@@ -146,7 +152,7 @@ export async function seedAPI(seeds, canary, conversation) {
   batch[1].idempotency_key = brief('twice');
   await seeds.ask('create-notifications', { notifications: [...batch, { to, text: 'x', ...strange }] });
   await seeds.ask('create-notification', { to, text: 'x', ...strange }, refused);
-  const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
+  const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
   const later = await seeds.ask('create-notification', { to, in: '20h', text: 'x', collapse_key: b('collapse too'), locale: b('locale too') });
   for (const kind of texts(canary, seeds.noted('edited'))) await seeds.ask('edit-notification', kind, { params: { id: later.id } });
@@ -183,6 +189,9 @@ export async function seedAPI(seeds, canary, conversation) {
   await seeds.ask('replay-deliveries', { conversation: brief('nowhere'), notification: brief('nothing'), reason: brief('reason'), state: 'failed' }, { either: true });
   for (const member of ['user', 'channel', 'tenant', 'object_id', 'email', 'upn', 'external_id']) await seeds.ask('find-person', { user: 'dl_ann', [member]: brief(member) }, { either: true });
   const delivery = notification.deliveries[0].id;
+  for (const operation of ['merge-people', 'split-person']) {
+    await seeds.ask(operation, { with: [brief('person')] }, { params: { id: 'per_0000000000008' }, refused: true });
+  }
   await seeds.ask('settle-delivery', { state: 'delivered', activity_id: brief('activity') }, { params: { id: delivery }, either: true });
   await seeds.ask('set-busy', { reason: b('busy reason') }, at);
   return {

@@ -1,7 +1,7 @@
 // Runs the program under test: start, kill without warning, start again on the same data and port.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,8 +11,8 @@ import { patience } from './until.mjs';
 const startLimit = 60_000; // milliseconds until the program must listen
 
 /** Starts `$HEADSUP_BIN serve --demo`, with the bot of that name, on a free port with data of its own; both are gone when the test ends. */
-export function startServer(t, demo = 'jobs') {
-  return start(t, ['serve', '--demo', demo]);
+export function startServer(t, demo = 'jobs', ...more) {
+  return start(t, ['serve', '--demo', demo, ...more]);
 }
 
 /** Starts `$HEADSUP_BIN playground` likewise, for a bot at that address. */
@@ -112,6 +112,11 @@ class Server {
     const response = await fetch(`${this.origin}/v3/directline/conversations/${id}/activities`, { headers: { Authorization: `Bearer ${token}` } });
     if (!response.ok) throw new Error(`GET activities answered ${response.status}`);
     return (await response.json()).activities.map(({ text }) => text);
+  }
+
+  /** A key that may do everything, as programs on this machine have it. */
+  async key() {
+    return (await readFile(join(this.#data, 'admin.key'), 'utf8')).split('\n')[0];
   }
 
   /** A Direct Line token for one user, in a new conversation. */

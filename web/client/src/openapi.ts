@@ -24,6 +24,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check the audit log
+         * @description Reads the audit log and checks that no entry is missing, that each follows the one before and that each is as it was written. The server checks its own database here, with the key that it seals with: what others can check themselves is what headsup audit verify does.
+         */
+        get: operations["check-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the audit log
+         * @description Returns every entry, oldest first, one a line; the last line says how many there are and with which hash they end, and is missing when not all could be read. headsup audit verify --file checks it without a server.
+         */
+        get: operations["export-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit/head": {
         parameters: {
             query?: never;
@@ -38,6 +78,26 @@ export interface paths {
         get: operations["get-audit-head"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetch the keys of tokens anew
+         * @description Fetches the keys by which the tokens of channels, agents and bots are checked, however fresh those that are known are. A key that its issuer has withdrawn is refused from then on: by this server when it answers, by other nodes over the same database within 5 seconds. Keys that cannot be fetched stay as they were, which their error says, and it is tried again by itself. Without this, keys are fetched once an hour, and when a token names one that is not known.
+         */
+        post: operations["refresh-auth"];
         delete?: never;
         options?: never;
         head?: never;
@@ -592,6 +652,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See who the bot knows
+         * @description Lists the people of the reference book, a page at a time: somebody for each channel and tenant. Those who are one human have merged set; see get-person. To find somebody by a key there is find-person.
+         */
+        get: operations["list-people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/people/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See one person
+         * @description Returns somebody of the reference book, and those who were merged with them.
+         */
+        get: operations["get-person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/people/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that several people are one human
+         * @description Makes people on several channels one human: whoever is looked up, exported or erased by a key of one of them is all of them, and what is said to them by object id, e-mail address, user principal name or your own id goes to the latest conversation with any of them. It may be repeated, and split-person takes it back.
+         */
+        post: operations["merge-people"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/people/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back a merge
+         * @description Takes somebody out of the human that they were merged into, with those who are named: they are one human of their own, and those who are left stay one. Nothing else changes.
+         */
+        post: operations["split-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/people/erasures": {
         parameters: {
             query?: never;
@@ -666,6 +806,26 @@ export interface paths {
          * @description Tells whom a key means: the entries of the reference book, one for each channel and tenant, that an export would tell of and an erasure would erase.
          */
         post: operations["find-person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import what another program knows
+         * @description Adds conversations to the reference book from what another bot or SDK has stored of them, so that the bot can speak there without being spoken to first. Each reference is added, or known already, or refused by itself: if some are, the answer is 207. A service URL must be on a host that the server calls. It may be repeated.
+         */
+        post: operations["import-references"];
         delete?: never;
         options?: never;
         head?: never;
@@ -818,6 +978,46 @@ export interface paths {
          * @description Has a paused schedule go on from now. What it would have told meanwhile is not made up for. It may be repeated.
          */
         post: operations["resume-schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what tokens are signed with
+         * @description Lists the keys that tokens are signed with, without the keys: the one that signs, those before it until the last of their tokens has ended, and one that will sign.
+         */
+        get: operations["list-signing-keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signing-keys/{purpose}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace what tokens are signed with
+         * @description Makes a new key on all servers over the database. It signs once all of them, and bots who read published keys, can know it: after two minutes for directline, 65 for bot. What the old one has signed stays good, so no token is refused. With at_once the new one signs now and all else is refused, on other servers within 5 s: for a key that others may have.
+         */
+        post: operations["rotate-signing-key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1028,6 +1228,37 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        AuditBroken: {
+            /**
+             * Format: int64
+             * @description The entry that is wrong, or is missing.
+             */
+            number: number;
+            /** @description The rest of a sentence that begins with the entry. */
+            reason: string;
+        };
+        AuditCheck: {
+            /** @description The first thing that is wrong. */
+            broken?: components["schemas"]["AuditBroken"];
+            /** @description The check has come to the end of the log, or to what is wrong. Otherwise the log is so long that the time was over: headsup audit verify checks all of it. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description How many entries fit.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description The number of the first of them; those before it were cut off because of their age.
+             */
+            first?: number;
+            /** @description How they are sealed, one after another. Only a key shows that nobody who can write the database has made all of them anew. */
+            sealed: components["schemas"]["AuditRange"][];
+            /** @description The last of them. */
+            through: components["schemas"]["AuditMark"];
+            /** @description Every entry is there, follows the one before and is as it was written, up to through. */
+            whole: boolean;
+        };
         AuditEnds: {
             /** @description The last entry that was cut off because of its age. */
             foot: components["schemas"]["AuditMark"];
@@ -1093,6 +1324,46 @@ export interface components {
              * @description The entry's number; 0 for none.
              */
             number: number;
+        };
+        AuditRange: {
+            /**
+             * Format: int64
+             * @description The number of the first.
+             */
+            first: number;
+            /**
+             * Format: int64
+             * @description The number of the last.
+             */
+            last: number;
+            /**
+             * @description sha256, or hmac-sha256 and which key.
+             * @example sha256
+             */
+            sealed: string;
+        };
+        AuthKeys: {
+            /** @description Why they could not be fetched. Those that were known stay, and it is tried again by itself. */
+            error?: string;
+            /**
+             * Format: int64
+             * @description How many can be used now.
+             */
+            keys: number;
+            /**
+             * @description Where the issuer says where they are.
+             * @example https://login.botframework.com/v1/.well-known/openidconfiguration
+             */
+            metadata: string;
+            /**
+             * @description Whose tokens they check: channels' at the messaging endpoint; those that Microsoft Entra gave agents or the Emulator; those of bots in other processes.
+             * @enum {string}
+             */
+            of: "channels" | "entra" | "bots";
+        };
+        AuthRefresh: {
+            /** @description The sets of keys of this server; none where nobody's tokens are checked. */
+            sets: components["schemas"]["AuthKeys"][];
         };
         BatchItem: {
             /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
@@ -1331,7 +1602,10 @@ export interface components {
         Conversation: {
             /** @description What goes on there, the oldest first. */
             busy?: components["schemas"]["Busy"][];
-            /** @description Why it cannot be written to. */
+            /**
+             * @description Why that is so: what an event or an answer of the channel has told.
+             * @example bot_removed
+             */
             cause?: string;
             /**
              * @description The channel.
@@ -1357,7 +1631,7 @@ export interface components {
              * @description What it is.
              * @enum {string}
              */
-            kind: "personal" | "group" | "channel";
+            kind: "personal" | "group" | "channel" | "meeting";
             /**
              * Format: date-time
              * @description When somebody last said something there.
@@ -1370,11 +1644,18 @@ export interface components {
             locale?: string;
             /** @description Who is known to take part, in the order in which the bot met them, at most 500. Only shown when a single conversation is asked for. */
             members?: components["schemas"]["User"][];
+            /** @description Where in Microsoft Teams it is. */
+            place?: components["schemas"]["Place"];
             /**
-             * @description Whether it can be written to.
+             * @description Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while.
              * @enum {string}
              */
-            reach: "active" | "uninstalled" | "blocked";
+            reach: "active" | "uninstalled" | "blocked" | "unreachable";
+            /**
+             * Format: date-time
+             * @description Since when that is so.
+             */
+            since?: string;
             /** @description Your tags, in alphabetical order. */
             tags: string[];
             /** @description The Entra tenant, on channels that have tenants. */
@@ -1384,6 +1665,11 @@ export interface components {
              * @example Europe/Berlin
              */
             time_zone?: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself that it is unreachable.
+             */
+            until?: string;
             /**
              * Format: date-time
              * @description When what is known of it last changed.
@@ -1432,7 +1718,7 @@ export interface components {
              * @description When it was made.
              */
             created_at: string;
-            /** @description The id of the key that it was made with, if it was one. */
+            /** @description The id of the key that it was made with; local, if that was done on the server's machine without one; development, where development mode asked for none. */
             created_by?: string;
             /**
              * Format: date-time
@@ -1520,6 +1806,8 @@ export interface components {
              * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
              */
             secret: string;
+            /** @description The tenant that it is bound to, because the key was that it was made with: it is told only what happens there. */
+            tenant?: string;
             /** @description Where events are posted to. */
             url: string;
         };
@@ -1650,6 +1938,74 @@ export interface components {
              * @enum {string}
              */
             state: "begun" | "silent" | "done";
+        };
+        Human: {
+            /** @description Who they are on each channel, in the order in which the bot met them. */
+            people: components["schemas"]["KnownPerson"][];
+        };
+        ImportItem: {
+            /**
+             * @description Which id the conversation's person has in your own system.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /** @description The object as the other program has stored it: a ConversationReference of any of the Microsoft SDKs, with the names of .NET, JavaScript or Python; the Agents SDK's record of reference and claims; an activity that the bot received; or what bots of Bot Builder 3 stored: Node's address, C#'s ResumptionCookie as JSON, a ConversationStarter row. */
+            reference: {
+                [key: string]: unknown;
+            };
+            /** @description Tags to add. */
+            tags?: string[];
+            /**
+             * @description The person's time zone, by its IANA name.
+             * @example Europe/Vienna
+             */
+            time_zone?: string;
+        };
+        ImportItemResult: {
+            /**
+             * @description The channel.
+             * @example msteams
+             */
+            channel?: string;
+            /**
+             * @description The conversation's id on the channel.
+             * @example a:1kL-x_Y
+             */
+            id?: string;
+            /** @description The book had it. */
+            known?: boolean;
+            /** @description Why it was refused. */
+            problem?: components["schemas"]["Problem"];
+        };
+        ImportRequest: {
+            /** @description Only say what would become of each. */
+            check?: boolean;
+            /** @description What to import. */
+            references: components["schemas"]["ImportItem"][];
+            /**
+             * @description The tenant of those references on Microsoft Teams that name none.
+             * @example 5f0f6b0e-2f6a-4c61-9d63-0a3b7c1d9e20
+             */
+            tenant?: string;
+        };
+        ImportResult: {
+            /**
+             * Format: int64
+             * @description How many the book did not have.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description How many it had: their references stay, since whoever wrote from there has told a newer one; tags and external ids are noted.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description How many were refused.
+             */
+            refused: number;
+            /** @description One for each reference, in their order. */
+            results: components["schemas"]["ImportItemResult"][];
         };
         Job: {
             /**
@@ -1799,7 +2155,7 @@ export interface components {
              * @description When it was made.
              */
             created_at: string;
-            /** @description The id of the key that it was made with, if it was one. */
+            /** @description The id of the key that it was made with; local, if that was done on the server's machine without one; development, where development mode asked for none. */
             created_by?: string;
             /**
              * Format: date-time
@@ -1876,20 +2232,42 @@ export interface components {
         KnownPerson: {
             /** @description The channel. */
             channel: string;
+            /** @description The country that the channel told last. */
+            country?: string;
             /** @description E-mail address, as the channel has told it. */
             email?: string;
             /** @description The id that you have given the person. */
             external_id?: string;
+            /**
+             * @description Names the person's entry in the reference book, if there is one.
+             * @example per_0000000000007
+             */
+            id?: string;
+            /** @description The language that the channel told last, BCP 47. */
+            locale?: string;
+            /** @description Whether the person was merged with others into one human. */
+            merged?: boolean;
             /** @description As the channel has told it. */
             name?: string;
             /** @description Object id in Microsoft Entra, as the channel has told it. */
             object_id?: string;
             /** @description The tenant of the channel, where it has tenants. */
             tenant?: string;
+            /** @description The time zone that the channel told last, an IANA name. */
+            time_zone?: string;
             /** @description User principal name, as the channel has told it. */
             upn?: string;
             /** @description The person's id on the channel. */
             user: string;
+        };
+        MergeRequest: {
+            /**
+             * @description The ids of the other entries of the same human.
+             * @example [
+             *       "per_0000000000008"
+             *     ]
+             */
+            with: string[];
         };
         Notification: {
             /** @description What is said. Missing once that is older than it is kept. */
@@ -2327,6 +2705,12 @@ export interface components {
              */
             total: number;
         };
+        People: {
+            /** @description The cursor of the next page; missing on the last. */
+            next_cursor?: string;
+            /** @description In the order in which the bot met them. */
+            people: components["schemas"]["KnownPerson"][];
+        };
         PersonKey: {
             /**
              * @description Only on this channel. Any, if not given.
@@ -2357,6 +2741,23 @@ export interface components {
             data: unknown;
             /** @description What it is. The first line is of type export, the last of type end, which tells how many came between. */
             type: string;
+        };
+        Place: {
+            /** @description The id of the team's channel. */
+            channel?: string;
+            /** @description What the channel is called. */
+            channel_name?: string;
+            /** @description The id of the team's group in Microsoft 365, by which Graph knows it. */
+            group?: string;
+            /** @description The id of the meeting whose chat it is. */
+            meeting?: string;
+            /**
+             * @description The team's id in Teams, which is that of its General channel.
+             * @example 19:Qm4v_T0zKxYb7n-LrWj2Hc81@thread.tacv2
+             */
+            team?: string;
+            /** @description What the team is called. */
+            team_name?: string;
         };
         Problem: {
             /**
@@ -2487,6 +2888,8 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "paused" | "ended";
+            /** @description The tenant that it is bound to, because the key was that it was made with: nobody is told elsewhere. */
+            tenant?: string;
             /**
              * Format: date-time
              * @description When it was changed last.
@@ -2730,6 +3133,50 @@ export interface components {
              */
             state: "delivered" | "failed";
         };
+        SigningKey: {
+            /**
+             * Format: date-time
+             * @description Until when what a retired one has signed is good.
+             */
+            good_until?: string;
+            /**
+             * @description Names the key.
+             * @example sgn_0zk3v9q2m7r4x
+             */
+            id: string;
+            /**
+             * @description What it signs: tokens of the embedded Direct Line channel, or those that a bot in another process is shown.
+             * @enum {string}
+             */
+            purpose: "directline" | "bot";
+            /**
+             * Format: date-time
+             * @description Since when it signs, or from when; not given for one that did from the start, or at once.
+             */
+            signs_from?: string;
+            /**
+             * @description next will sign, signing does, retired did: what it has signed is good until it ends.
+             * @enum {string}
+             */
+            state: "next" | "signing" | "retired";
+        };
+        SigningKeyRotation: {
+            /** @description Have it sign now, and refuse what any other has signed. For a key that others may have. */
+            at_once?: boolean;
+        };
+        SigningKeys: {
+            /** @description By what they sign, the newest first. */
+            keys: components["schemas"]["SigningKey"][];
+        };
+        SplitRequest: {
+            /**
+             * @description The ids of those who go with them: they stay one human.
+             * @example [
+             *       "per_0000000000008"
+             *     ]
+             */
+            with?: string[];
+        };
         Target: {
             /** @description An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference. */
             address?: unknown;
@@ -2738,6 +3185,11 @@ export interface components {
              * @example Kq3TzPd8aLx5mWn0-hu
              */
             conversation?: string;
+            /**
+             * @description The same by their e-mail address, as a channel has told it.
+             * @example ann.berg@example.com
+             */
+            email?: string;
             /** @description Every conversation in the reference book that can be reached. */
             everyone?: boolean;
             /**
@@ -2745,6 +3197,11 @@ export interface components {
              * @example employee-4711
              */
             external_id?: string;
+            /**
+             * @description A person in the reference book, by their object id in Microsoft Entra: the latest conversation with that person alone. Letter case does not count, nor does it in the next two.
+             * @example b7a1c3e4-6d52-4f19-8e07-2c95d1fa6b38
+             */
+            object_id?: string;
             /** @description A ConversationReference as one of the Microsoft SDKs stores it. A conversation that the reference book knows is told where the book has it; another is added to the book. */
             reference?: {
                 [key: string]: unknown;
@@ -2754,6 +3211,11 @@ export interface components {
              * @example on-call
              */
             tag?: string;
+            /**
+             * @description The same by their user principal name, as a channel has told it.
+             * @example ann@example.com
+             */
+            upn?: string;
             /**
              * @description A person in the reference book, by channel user id: the latest conversation with that person alone.
              * @example dl_ann
@@ -2894,6 +3356,8 @@ export interface components {
              * @description When it is tried next, after it could not be reached or asked to wait.
              */
             paused_until?: string;
+            /** @description The tenant that it is bound to, because the key was that it was made with: it is told only what happens there. */
+            tenant?: string;
             /** @description Where events are posted to. */
             url: string;
         };
@@ -3122,6 +3586,176 @@ export interface operations {
             };
         };
     };
+    "check-audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheck"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-audit-head": {
         parameters: {
             query?: never;
@@ -3160,6 +3794,82 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "refresh-auth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthRefresh"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3302,13 +4012,17 @@ export interface operations {
                 /** @description Only conversations that the person with this id in your own system takes part in. */
                 external_id?: string;
                 /** @description Only conversations of this kind. */
-                kind?: "personal" | "group" | "channel";
+                kind?: "personal" | "group" | "channel" | "meeting";
                 /** @description How many at most. */
                 limit?: number;
                 /** @description Only conversations that can, or cannot, be written to. */
-                reach?: "active" | "uninstalled" | "blocked";
+                reach?: "active" | "uninstalled" | "blocked" | "unreachable";
                 /** @description Only conversations with this tag. */
                 tag?: string;
+                /** @description Only conversations in this team of Microsoft Teams, by its id there. */
+                team?: string;
+                /** @description Only conversations in this tenant of their channel. */
+                tenant?: string;
                 /** @description Only conversations that this channel user id takes part in. */
                 user?: string;
             };
@@ -6617,6 +7331,426 @@ export interface operations {
             };
         };
     };
+    "list-people": {
+        parameters: {
+            query?: {
+                /** @description Only people on this channel. */
+                channel?: string;
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Only people in this tenant of their channel. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["People"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the person's entry in the reference book. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Human"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "merge-people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the person's entry in the reference book. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Human"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "split-person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the person's entry in the reference book. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Human"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "erase-person": {
         parameters: {
             query?: never;
@@ -7032,6 +8166,146 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "import-references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "references": [
+                 *         {
+                 *           "external_id": "employee-4711",
+                 *           "reference": {
+                 *             "bot": {
+                 *               "id": "28:3c"
+                 *             },
+                 *             "channelId": "msteams",
+                 *             "conversation": {
+                 *               "id": "a:1m",
+                 *               "tenantId": "5f0f6b0e-2f6a-4c61-9d63-0a3b7c1d9e20"
+                 *             },
+                 *             "serviceUrl": "https://smba.trafficmanager.net/emea/",
+                 *             "user": {
+                 *               "id": "29:1q",
+                 *               "name": "Nadia"
+                 *             }
+                 *           }
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ImportRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            /** @description Multi-Status */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8102,6 +9376,210 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeys"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rotate-signing-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown. */
+                purpose: "directline" | "bot";
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SigningKeyRotation"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeys"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
