@@ -84,6 +84,20 @@ race: ## the tests that "make unit" runs without the race detector, with it
 	scripts/need.sh gcc:gcc postgresql:initdb
 	CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m ./store/postgres
 
+VULN := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+.PHONY: audit
+audit: ## known vulnerabilities in what the program calls (needs the network)
+	$(GO) run $(VULN) ./...
+
+.PHONY: sbom
+sbom: build ## what is in the binary: its modules, with versions and hashes
+	$(GO) version -m -json $(BIN) > $(BIN).modules.json
+
+.PHONY: reproduce
+reproduce: pages ## build the binary twice from nothing, and compare
+	GO="$(GO)" scripts/reproduce.sh
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 	@for target in activity/FuzzDecode activity/FuzzReadReference auth/FuzzVerify internal/access/FuzzAuthorization \
