@@ -29,6 +29,5 @@ const (
 	sockets = 5000
 	falls   = 5
 
-	crowdPause    = 5 * time.Second
 	crowdPatience = 30 * time.Minute
 )

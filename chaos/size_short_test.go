@@ -16,6 +16,5 @@ const (
 	falls   = 2
 
 	crowd         = 3000
-	crowdPause    = 100 * time.Millisecond
 	crowdPatience = 5 * time.Minute
 )
