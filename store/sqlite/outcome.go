@@ -50,6 +50,9 @@ func (t *tx) record(o *outbox.Outcome) error {
 	if o.Failed {
 		h.failures++
 	}
+	if o.To != 0 && o.State == outbox.StateReady {
+		return t.move(r, h, c, o.To)
+	}
 	if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
 		return err
 	}
