@@ -536,7 +536,7 @@ func (e *Engine) first(
 	for _, c := range found {
 		switch {
 		case !fits(c):
-		case c.Reach == book.ReachProspective:
+		case c.Reach == book.ReachProspective && keyOfPerson(to) != (book.PersonKey{}):
 			prospects = append(prospects, c)
 		case c.Reachable(now):
 			return []book.Conversation{c}, nil

@@ -345,10 +345,10 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 		if now.Before(d.until) {
 			continue
 		}
-		d.MayHaveArrived = true
+		d.MayHaveArrived = d.MayHaveArrived || d.conversation.Reach != book.ReachProspective
 		d.lost++
 		c := outbox.Change{At: now, Attempt: d.Claims, Reason: outbox.ReasonLeaseLost}
-		s.end(d, outbox.AfterLoss(c, d.lost, d.onUnknown() == headsup.OnUnknownHold))
+		s.end(d, outbox.AfterLoss(c, d.lost, d.onUnknown() == headsup.OnUnknownHold && d.MayHaveArrived))
 		n++
 	}
 	return n, nil

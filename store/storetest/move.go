@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -17,6 +18,7 @@ func (s suite) move(t *testing.T) {
 	s.promise(t, "WhereNobodyIsItStays", staysWhereItIs)
 	s.promise(t, "WhatWasRecalledGoesNowhere", recalledGoesNowhere)
 	s.promise(t, "OneMoves", oneMoves)
+	s.promise(t, "WhatIsLostBeforeThereIsAConversationWasNotSaid", lostBefore)
 }
 
 // goesTo ends an attempt whose delivery goes on in another conversation.
@@ -138,4 +140,20 @@ func oneMoves(e *env) {
 		e.Errorf("%d have ended it", good)
 	}
 	e.ends(outcomeOf(e.claimsOnly(10, e.at(time.Minute), s)[0], e.at(time.Minute)))
+}
+
+// lostBefore: an attempt in a conversation that is not there yet says nothing, so that it may be repeated whenever it is lost.
+func lostBefore(e *env) {
+	s := sightingOf(book.Prospect(app, activity.ChannelTeams, tenant, "bot", "ann"), e.start)
+	s.Prospect = book.Standing{Reach: book.ReachProspective, At: e.start}
+	m := e.message(e.sight(s))
+	m.Message.OnUnknown = headsup.OnUnknownHold
+	e.accept(m)
+	a := e.claimsOnly(10, e.start, m)[0]
+	if n, err := e.ReclaimExpired(e.ctx, a.LeaseUntil.Add(time.Second)); err != nil || n != 1 {
+		e.Fatalf("%d were taken back, %v", n, err)
+	}
+	if d := e.stands(m, outbox.StateReady, outbox.StateSending, outbox.StateReady); d.MayHaveArrived {
+		e.Error("it may have arrived")
+	}
 }
