@@ -70,9 +70,10 @@ var floors = map[string]int{
 	"cmd/headsup":             11,
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
-	"bottest/fakegraph":       11,
-	// Not for tests alone: "headsup simulate" and "headsup fake-channel" run it.
+	// Not for tests alone: "headsup simulate", "headsup fake-channel" and the playground run them.
 	"bottest/fakechannel": 1,
+	"bottest/fakegraph":   2,
+	"bottest/faketeams":   3,
 	"chaos":               11,
 	"store/storetest":     11,
 	"internal/pgtest":     11,
@@ -96,7 +97,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "bottest/fakegraph": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
+var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

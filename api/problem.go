@@ -25,6 +25,8 @@ const (
 	CodeTargetBlocked     = "target_blocked"
 	CodeTargetUnreachable = "target_unreachable"
 	CodeTargetProspective = "target_prospective"
+	CodeUnknownTeam       = "unknown_team"
+	CodeUnknownChannel    = "unknown_channel"
 	CodeContactNever      = "first_contact_never"
 	CodeContactRoster     = "first_contact_roster"
 	CodeContactInstalled  = "first_contact_installed"
@@ -90,6 +92,8 @@ var Codes = []Code{
 	{CodeTargetBlocked, 422, "The person or conversation is known, and somebody there does not want to hear of the bot.", "It ends when they write to the bot, or with a replay that tries it once more."},
 	{CodeTargetProspective, 422, "The conversation is none, but stands for somebody whom the bot has not met.", "Name the person, by object_id, upn or email."},
 	{CodeTargetUnreachable, 422, "The person or conversation is known, and nothing can be said there for a while.", "Wait until the time in the detail, or for what it names to be taken back."},
+	{CodeUnknownTeam, 422, "The bot is in no team of Microsoft Teams with that id, as far as the reference book knows.", "Give the team's id in Teams, which is that of its General channel and not that of its Microsoft 365 group; have the app installed there."},
+	{CodeUnknownChannel, 422, "The team is in the reference book, and no channel of it with that id.", "Check the id. The book knows a channel once something was said or changed there; until then, name its conversation with to.reference."},
 	{CodeContactInstalled, 422, "Nobody is known by that key, and the channel lets a bot write only to people who have its app.", "Install the app for the person; they are in the reference book then."},
 	{CodeContactRoster, 422, "Nobody is known by that key, and the channel lets a bot write only to people in a place where it is.", "Add the bot to such a place, or have the person write to it."},
 	{CodeContactNever, 422, "Nobody is known by that key, and on the channel people have to write to the bot first.", "Have the person write to the bot."},

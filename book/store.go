@@ -93,8 +93,8 @@ type Filter struct {
 	Tag     string
 	// Tenant is the tenant of a channel that they are in.
 	Tenant activity.TenantID
-	// Team is the id of the team of Microsoft Teams that they are in.
-	Team string
+	// Team is the id of the team of Microsoft Teams that they are in, and Room that of its channel.
+	Team, Room string
 	// User, ExternalID, ObjectID, UPN and Email are of somebody who takes part, in conversations of any kind. They are
 	// compared as [PersonKey] tells.
 	User       activity.AccountID

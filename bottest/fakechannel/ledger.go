@@ -307,31 +307,37 @@ func (l *Ledger) paused(scope Scope, c call, until time.Time, limit bool) {
 
 // said keeps a message and returns its id.
 func (l *Ledger) said(c call, replyTo string, now time.Time) string {
+	return l.keep(c, Message{Text: c.text, At: now, ReplyTo: replyTo})
+}
+
+// keep keeps a message, and gives it an id if it has none.
+func (l *Ledger) keep(c call, m Message) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.at(c)
-	l.sent++
-	id := "m" + strconv.Itoa(l.sent)
+	if l.sent++; m.ID == "" {
+		m.ID = "m" + strconv.Itoa(l.sent)
+	}
 	again := s.texts[c.text]
 	s.texts[c.text] = true
-	s.byID[id] = len(s.Messages)
-	s.Messages = append(s.Messages, Message{ID: id, Text: c.text, At: now, ReplyTo: replyTo})
+	s.byID[m.ID] = len(s.Messages)
+	s.Messages = append(s.Messages, m)
 	l.total.Messages++
 	if !again {
 		l.total.Distinct++
 	}
 	if l.total.First.IsZero() {
-		l.total.First = now
+		l.total.First = m.At
 	}
-	l.total.Last = now
+	l.total.Last = m.At
 	t := l.tenant(c.tenant)
 	t.Messages++
 	if t.First.IsZero() {
-		t.First = now
+		t.First = m.At
 	}
-	t.Last = now
+	t.Last = m.At
 	l.changed()
-	return id
+	return m.ID
 }
 
 // revised changes or removes a message, and reports whether there is one.

@@ -1,6 +1,7 @@
 package fakechannel
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -36,10 +37,25 @@ type Limit struct {
 	// Every also counts what says nothing: creating conversations and asking for members. Otherwise only sends, replies,
 	// updates and deletes count.
 	Every bool `json:"every,omitzero"`
+	// Op counts requests of one op only, whatever Every says.
+	Op Op `json:"op,omitzero"`
 }
 
-// Name is how a report calls the limit, such as "conversation 7 per 1s".
-func (l Limit) Name() string { return fmt.Sprintf("%s %d per %v", l.Scope, l.Requests, l.Window) }
+// Name is how a report calls the limit, such as "conversation 7 per 1s" or "conversation 14 members per 1s".
+func (l Limit) Name() string {
+	if l.Op != "" {
+		return fmt.Sprintf("%s %d %s per %v", l.Scope, l.Requests, l.Op, l.Window)
+	}
+	return fmt.Sprintf("%s %d per %v", l.Scope, l.Requests, l.Window)
+}
+
+// counts reports whether the limit counts requests of an op.
+func (l Limit) counts(op Op) bool {
+	if l.Op != "" {
+		return l.Op == op
+	}
+	return l.Every || op.says()
+}
 
 func (l Limit) validate() error {
 	switch {
@@ -54,14 +70,24 @@ func (l Limit) validate() error {
 }
 
 // TeamsLimits are what Teams publishes for one bot ("Optimize your bot with rate limiting"): 50 requests a second per app
-// and tenant, and four windows per conversation.
+// and tenant, and four windows per conversation for what is said there.
 func TeamsLimits() []Limit {
+	return append([]Limit{{Scope: ByTenant, Requests: 50, Window: time.Second, Every: true}}, windows("", 1)...)
+}
+
+// TeamsRosterLimits are the other windows of the same page, per conversation: for creating it, for asking for its members, and
+// for the channels of a team. They need a [World], which knows what is created.
+func TeamsRosterLimits() []Limit {
+	return slices.Concat(windows(OpCreate, 1), windows(OpMembers, 2), windows(OpTeams, 2))
+}
+
+// windows are the four of one row of the page.
+func windows(op Op, times int) []Limit {
 	return []Limit{
-		{Scope: ByTenant, Requests: 50, Window: time.Second, Every: true},
-		{Scope: ByConversation, Requests: 7, Window: time.Second},
-		{Scope: ByConversation, Requests: 8, Window: 2 * time.Second},
-		{Scope: ByConversation, Requests: 60, Window: 30 * time.Second},
-		{Scope: ByConversation, Requests: 1800, Window: time.Hour},
+		{Scope: ByConversation, Requests: 7 * times, Window: time.Second, Op: op},
+		{Scope: ByConversation, Requests: 8 * times, Window: 2 * time.Second, Op: op},
+		{Scope: ByConversation, Requests: 60 * times, Window: 30 * time.Second, Op: op},
+		{Scope: ByConversation, Requests: 1800 * times, Window: time.Hour, Op: op},
 	}
 }
 
@@ -101,10 +127,10 @@ func (ls *limits) arrive(c call, now time.Time) *refusal {
 	refused := false
 	windows := make([]*window, 0, len(ls.limits))
 	for i, l := range ls.limits {
-		if !l.Every && !c.op.says() {
+		if !l.counts(c.op) {
 			continue
 		}
-		key := c.conversation
+		key := cmp.Or(c.conversation, c.thread)
 		if l.Scope == ByTenant {
 			key = c.tenant
 		}

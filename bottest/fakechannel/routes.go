@@ -1,6 +1,7 @@
 package fakechannel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,13 +54,23 @@ func (s *Server) routes() http.Handler {
 			return
 		}
 		before, after, found := strings.Cut(path, "/v3/")
-		c, id, ok := route(r.Method, strings.Split(after, "/"))
+		if !found && s.cfg.Beside != nil {
+			s.cfg.Beside.ServeHTTP(w, r)
+			return
+		}
+		segments := strings.Split(after, "/")
+		c, id, ok := route(r.Method, segments)
+		if c.op == OpTeams && s.cfg.World == nil {
+			ok = false
+		}
 		if !found || !ok {
 			s.complain(w, http.StatusNotFound, "NotFound", "there is no such operation")
 			return
 		}
 		c.tenant = lastSegment(before)
-		s.connector(w, r, c, id)
+		s.connector(w, r, c, Request{
+			Op: c.op, Method: r.Method, Host: r.Host, Base: strings.Trim(before, "/"), Query: r.URL.Query(), Path: segments, ID: id,
+		})
 	})
 }
 
@@ -81,7 +92,10 @@ func route(method string, segments []string) (c call, id string, ok bool) {
 		}
 		segments[i] = plain
 	}
-	if !strings.EqualFold(segments[0], "conversations") {
+	switch {
+	case strings.EqualFold(segments[0], "teams") && method == http.MethodGet && len(segments) > 1:
+		return call{op: OpTeams, thread: segments[1]}, "", true
+	case !strings.EqualFold(segments[0], "conversations"):
 		return call{}, "", false
 	}
 	at := func(i int) string {
@@ -106,7 +120,7 @@ func route(method string, segments []string) (c call, id string, ok bool) {
 	case method == http.MethodGet && (n == 3 || n == 4) && what == "members", method == http.MethodGet && n == 3 && what == "pagedmembers":
 		c.op = OpMembers
 		if what == "pagedmembers" {
-			id = pagedID
+			id = PagedID
 		}
 	default:
 		return call{}, "", false
@@ -114,8 +128,8 @@ func route(method string, segments []string) (c call, id string, ok bool) {
 	return c, id, true
 }
 
-// pagedID stands for the id of a member where members are asked for by page.
-const pagedID = "\x00page"
+// PagedID is the ID of a [Request] for members by page.
+const PagedID = "\x00page"
 
 // content is as much of a body as the ledger looks at.
 type content struct {
@@ -149,7 +163,7 @@ func (b content) tenant() string {
 }
 
 // connector answers an operation of the Connector API.
-func (s *Server) connector(w http.ResponseWriter, r *http.Request, c call, id string) {
+func (s *Server) connector(w http.ResponseWriter, r *http.Request, c call, came Request) {
 	s.ledger.count(func(r *Report) { r.Requests++; r.Ops[c.op]++ })
 	if c.tenant == "" && c.conversation != "" {
 		c.tenant = s.ledger.tenantOf(c.conversation)
@@ -184,10 +198,20 @@ func (s *Server) connector(w http.ResponseWriter, r *http.Request, c call, id st
 	if c.text = b.Text; c.text == "" && c.op != OpDelete {
 		c.text = string(body)
 	}
+	came.Conversation, came.Tenant, came.Text, came.Body = c.conversation, c.tenant, c.text, body
+	if s.cfg.World != nil {
+		thread, tenant := s.cfg.World.Counted(came)
+		c.thread, c.tenant = cmp.Or(thread, c.thread), cmp.Or(tenant, c.tenant)
+	}
 	if s.refused(w, r, &c) {
 		return
 	}
-	carryOut := func() (int, any) { return s.carryOut(c, id, b) }
+	carryOut := func() (int, any) {
+		if came.At = time.Now(); s.cfg.World != nil {
+			return s.cfg.World.Answer(s.ledger, came)
+		}
+		return s.carryOut(c, came.ID, b, came.At)
+	}
 	if rule, met := s.meet(c, false); met {
 		s.misbehave(w, r, rule, &done{call: c, carryOut: carryOut})
 		return
@@ -231,8 +255,7 @@ func (s *Server) meet(c call, beforeBody bool) (Rule, bool) {
 }
 
 // carryOut does what a request asks for and returns the answer.
-func (s *Server) carryOut(c call, id string, b content) (int, any) {
-	now := time.Now()
+func (s *Server) carryOut(c call, id string, b content, now time.Time) (int, any) {
 	switch c.op {
 	case OpSend, OpReply:
 		if b.Type == "" {
@@ -255,7 +278,7 @@ func (s *Server) carryOut(c call, id string, b content) (int, any) {
 		return s.create(c, b, now)
 	case OpMembers:
 		return s.members(c, id)
-	case OpToken, OpKeys:
+	case OpTeams, OpToken, OpKeys:
 	}
 	return http.StatusNotFound, problem("NotFound", "there is no such operation")
 }
@@ -292,12 +315,12 @@ func (s *Server) members(c call, id string) (int, any) {
 		return map[string]any{"id": name, "name": "Member " + strconv.Itoa(i), "tenantId": c.tenant, "userRole": "user"}
 	}
 	switch id {
-	case "", pagedID:
+	case "", PagedID:
 		all := make([]any, s.cfg.Members)
 		for i := range all {
 			all[i] = member(i)
 		}
-		if id == pagedID {
+		if id == PagedID {
 			return http.StatusOK, map[string]any{"members": all}
 		}
 		return http.StatusOK, all

@@ -23,6 +23,7 @@ const (
 	OpDelete  Op = "delete"
 	OpCreate  Op = "create"
 	OpMembers Op = "members" // one, all, or by page
+	OpTeams   Op = "teams"   // a team, or its channels; only in a World
 	OpToken   Op = "token"   // a token of the bot's own
 	OpKeys    Op = "keys"    // how the channel's tokens are checked
 )
@@ -32,7 +33,7 @@ func (o Op) says() bool {
 	switch o {
 	case OpSend, OpReply, OpUpdate, OpDelete:
 		return true
-	case OpCreate, OpMembers, OpToken, OpKeys:
+	case OpCreate, OpMembers, OpTeams, OpToken, OpKeys:
 		return false
 	}
 	return false
@@ -164,7 +165,8 @@ func (r Rule) validate() error {
 type call struct {
 	op                         Op
 	conversation, tenant, text string
-	try                        int // of this conversation and text, from 1
+	thread                     string // what windows count by where there is no conversation
+	try                        int    // of this conversation and text, from 1
 }
 
 // rules are the rules in force, with what they have counted. Its owner guards it.

@@ -51,6 +51,12 @@ type Config struct {
 	AppID, AppSecret string
 	TokenTime        time.Duration
 
+	// World answers in place of the plain channel. Nil has every conversation exist.
+	World World
+
+	// Beside answers what is none of the channel's own paths. Nil answers 404.
+	Beside http.Handler
+
 	// Endorsements are the channels that the key of inbound tokens speaks for. Nil means those of the protocol's examples.
 	Endorsements []string
 

@@ -34,10 +34,17 @@ func (t *tokens) issue(d time.Duration) string {
 
 func (t *tokens) good(r *http.Request) bool {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return bearer && t.holds(token)
+}
+
+func (t *tokens) holds(token string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return bearer && time.Now().Before(t.until[token])
+	return time.Now().Before(t.until[token])
 }
+
+// Issued reports whether a token was given out by the token endpoint and still holds.
+func (s *Server) Issued(token string) bool { return s.tokens.holds(token) }
 
 // Revoke makes every token that was given out worthless.
 func (s *Server) Revoke() {

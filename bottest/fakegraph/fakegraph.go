@@ -11,14 +11,14 @@ package fakegraph
 
 import (
 	"crypto/x509"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/headsup-bot/headsup/bottest/fakechannel"
 )
 
 // User is a person of the tenant.
@@ -52,7 +52,8 @@ type Server struct {
 	// URL is its address, without a slash at its end.
 	URL string
 
-	http *httptest.Server
+	http  *fakechannel.Server // that serves it; nil if it is served by another
+	serve http.Handler
 
 	mu        sync.Mutex // guards all below
 	users     map[string]User
@@ -60,6 +61,7 @@ type Server struct {
 	apps      map[string]App
 	installed map[string]Installed // by the id of the installation
 	told      func(Installed)
+	chatOf    func(user string) string
 	granted   func(token string) bool
 	denied    map[string]string // permission that is missing, by the begin of "METHOD path"
 	forbidden map[string]bool   // users and teams where a policy forbids installations
@@ -73,11 +75,23 @@ type failure struct {
 	retryAfter string
 }
 
-// New starts a server. Close ends it.
+// New starts a server. Close ends it. It panics if there is no port to listen on.
 func New() *Server {
+	s := Open()
+	var err error
+	if s.http, err = fakechannel.New(fakechannel.Config{TLS: true, Beside: s}); err != nil {
+		panic(err)
+	}
+	s.URL = s.http.URL()
+	return s
+}
+
+// Open is a Graph that does not listen: it is a handler for paths below /v1.0/. Who serves it sets URL.
+func Open() *Server {
 	s := &Server{
 		users: make(map[string]User), groups: make(map[string][]string), apps: make(map[string]App), installed: make(map[string]Installed),
-		denied: make(map[string]string), forbidden: make(map[string]bool), told: func(Installed) {}, granted: func(token string) bool { return token != "" },
+		denied: make(map[string]string), forbidden: make(map[string]bool), told: func(Installed) {}, chatOf: func(user string) string { return "a:chat-" + user },
+		granted: func(token string) bool { return token != "" },
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1.0/users", s.findUsers)
@@ -89,19 +103,26 @@ func New() *Server {
 		mux.HandleFunc("POST /v1.0/"+place+"/installedApps", s.install)
 	}
 	mux.HandleFunc("GET /v1.0/users/{user}/teamwork/installedApps/{installation}/chat", s.chat)
-	s.http = httptest.NewTLSServer(s.guarded(mux))
-	s.URL = s.http.URL
+	s.serve = s.guarded(mux)
 	return s
 }
 
-// Close ends the server.
-func (s *Server) Close() { s.http.Close() }
+// ServeHTTP answers as Graph does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve.ServeHTTP(w, r) }
 
-// Roots are the authorities that vouch for the server.
+// Close ends a server that [New] has started.
+func (s *Server) Close() {
+	if s.http != nil {
+		_ = s.http.Close() // nobody waits for what was running
+	}
+}
+
+// Roots are the authorities that vouch for a server that [New] has started.
 func (s *Server) Roots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.http.Certificate())
-	return pool
+	if s.http == nil {
+		return nil
+	}
+	return s.http.RootCAs()
 }
 
 // AddUser adds a person, who is a member of the tenant if nothing else is said.
@@ -144,6 +165,28 @@ func (s *Server) Tells(f func(Installed)) {
 	defer s.mu.Unlock()
 	s.told = f
 }
+
+// NamesChats has f say what the conversation of the bot and a person is called.
+func (s *Server) NamesChats(f func(user string) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chatOf = f
+}
+
+// SetInstalled has an app be installed, or not, as if somebody had done it without Graph. Nobody is told. One of User and
+// Team is set.
+func (s *Server) SetInstalled(i Installed, installed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !installed {
+		delete(s.installed, i.id())
+		return
+	}
+	s.installed[i.id()] = i
+}
+
+// id is that of the installation.
+func (i Installed) id() string { return i.User + i.Team + "-" + i.AppID }
 
 // Grants says which tokens are good. By itself all are.
 func (s *Server) Grants(f func(token string) bool) {
@@ -370,20 +413,18 @@ func (s *Server) install(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	user, team, ok := s.at(r)
 	app, inCatalog := s.apps[appID]
-	id := fmt.Sprintf("%s%s-%s", user, team, app.ID)
-	_, there := s.installed[id]
+	made := Installed{AppID: app.ID, User: user, Team: team}
+	_, there := s.installed[made.id()]
 	guest := s.users[user].Type == "Guest"
 	forbidden := s.forbidden[user+team]
-	told := s.told
-	var made Installed
+	told, chatOf := s.told, s.chatOf
 	if ok && inCatalog && !there && !guest && !forbidden {
-		made = Installed{AppID: app.ID, User: user, Team: team}
-		if user != "" {
-			made.Chat = "a:chat-" + user
-		}
-		s.installed[id] = made
+		s.installed[made.id()] = made
 	}
 	s.mu.Unlock()
+	if user != "" {
+		made.Chat = chatOf(user)
+	}
 	switch {
 	case !ok:
 		refuse(w, http.StatusNotFound, "NotFound", "The user or team does not exist.")
@@ -404,10 +445,11 @@ func (s *Server) install(w http.ResponseWriter, r *http.Request) {
 func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	i, ok := s.installed[r.PathValue("installation")]
+	chatOf := s.chatOf
 	s.mu.Unlock()
 	if !ok || i.User != r.PathValue("user") {
 		refuse(w, http.StatusNotFound, "NotFound", "No installation was found.")
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"id": i.Chat, "chatType": "oneOnOne"})
+	answer(w, http.StatusOK, map[string]any{"id": chatOf(i.User), "chatType": "oneOnOne"})
 }

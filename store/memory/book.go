@@ -257,7 +257,7 @@ func (s *Store) Conversations(
 func (e *entry) fits(f book.Filter) bool {
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Channel == "" || f.Channel == e.Key.Channel) &&
 		(f.Reach == "" || f.Reach == e.Reach) && (f.Tenant == "" || f.Tenant == e.Key.Tenant) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
-		(f.Team == "" || f.Team == e.Place.Team) && (f.User == "" || e.people[f.User] != nil) &&
+		(f.Team == "" || f.Team == e.Place.Team) && (f.Room == "" || f.Room == e.Place.Room) && (f.User == "" || e.people[f.User] != nil) &&
 		e.has(book.PersonKey{ExternalID: f.ExternalID}) && e.has(book.PersonKey{ObjectID: f.ObjectID}) &&
 		e.has(book.PersonKey{UPN: f.UPN}) && e.has(book.PersonKey{Email: f.Email})
 }

@@ -176,7 +176,7 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ 
 	where += " AND c.app_id = " + args.add(appID)
 	for _, only := range [...]struct{ value, column string }{
 		{string(f.Kind), "kind"}, {string(f.Channel), "channel_id"}, {string(f.Reach), "reach"},
-		{string(f.Tenant), "tenant_id"}, {f.Team, "team_id"},
+		{string(f.Tenant), "tenant_id"}, {f.Team, "team_id"}, {f.Room, "room_id"},
 	} {
 		if only.value != "" {
 			where += " AND c." + only.column + " = " + args.add(only.value)

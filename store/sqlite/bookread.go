@@ -229,6 +229,7 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, ar
 		{string(f.Reach), " AND +c.reach = ?"},
 		{string(f.Tenant), " AND +c.tenant_id = ?"},
 		{f.Team, " AND +c.team_id = ?"},
+		{f.Room, " AND +c.room_id = ?"},
 	} {
 		if only.value != "" {
 			where += only.condition

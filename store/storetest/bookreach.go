@@ -150,6 +150,8 @@ func placeIsKept(e *env) {
 	e.meet("b")
 	e.listed(book.Filter{Team: "19:t"}, got)
 	e.listed(book.Filter{Team: "19:T"})
+	e.listed(book.Filter{Team: "19:t", Room: "19:c"}, got)
+	e.listed(book.Filter{Team: "19:t", Room: "19:C"})
 	e.listed(book.Filter{Team: "19:t", Tenant: tenant}, got)
 	e.listed(book.Filter{Team: "19:t", Tenant: "other"})
 	e.listed(book.Filter{Tenant: "other"})

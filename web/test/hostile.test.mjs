@@ -35,6 +35,7 @@ test('what others chose is text on every page, and nothing of it runs, asks or l
     visited.guarded = guarded;
     if (colorScheme === 'light') await readDocuments(visited, document, ids); // which have no colours
     await readPages(visited);
+    await seedChannel(seeds, server, canary.origin); // the wire unfolds only its last calls
     await playWith(visited, people, said, seeds);
     visited.check(canary);
     await guarded.close();

@@ -3181,6 +3181,11 @@ export interface components {
             /** @description An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference. */
             address?: unknown;
             /**
+             * @description With team: the id of the channel of the team.
+             * @example 19:b7d3e4@thread.tacv2
+             */
+            channel?: string;
+            /**
              * @description A conversation in the reference book, by its id on the channel.
              * @example Kq3TzPd8aLx5mWn0-hu
              */
@@ -3207,10 +3212,25 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
+             * @description A delivery that was said in a channel of a team: an answer in its thread.
+             * @example dlv_01jz8k3m4n5p6
+             */
+            reply_to?: string;
+            /**
              * @description Every conversation with this tag that can be reached.
              * @example on-call
              */
             tag?: string;
+            /**
+             * @description A team of Microsoft Teams in the reference book, by its id there: a new post in its General channel, or in the one that channel names.
+             * @example 19:f0a1c2@thread.tacv2
+             */
+            team?: string;
+            /**
+             * @description With team: the id of a post in the channel. What is said is an answer to it.
+             * @example 1700000000000
+             */
+            thread?: string;
             /**
              * @description The same by their user principal name, as a channel has told it.
              * @example ann@example.com
