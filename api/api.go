@@ -210,7 +210,7 @@ type Conversation struct {
 	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
 	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
 	Place         *Place     `json:"place,omitempty" doc:"Where in Microsoft Teams it is."`
-	Reach         string     `json:"reach" enum:"active,uninstalled,blocked,unreachable" doc:"Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while."`
+	Reach         string     `json:"reach" enum:"active,uninstalled,blocked,unreachable,prospective" doc:"Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while. prospective: there is no conversation yet, only somebody whom the bot has not met."`
 	Cause         string     `json:"cause,omitempty" doc:"Why that is so: what an event or an answer of the channel has told." example:"bot_removed"`
 	Since         *time.Time `json:"since,omitempty" doc:"Since when that is so."`
 	Until         *time.Time `json:"until,omitempty" doc:"When it ends by itself that it is unreachable."`

@@ -496,18 +496,18 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 		if err == nil && len(found) == 0 {
 			return e.newThread(ctx, to)
 		}
-		return e.first(to, found, err, func(book.Conversation) bool { return true })
+		return e.first(ctx, to, found, err, func(book.Conversation) bool { return true })
 	case to.Team != "":
 		return e.inTeam(ctx, to)
 	case to.ReplyTo != "":
 		return e.inThreadOf(ctx, to)
 	case to.User != "":
 		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
-		return e.first(to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
+		return e.first(ctx, to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
 	}
 	if k := keyOfPerson(to); k != (book.PersonKey{}) {
 		found, err := e.cfg.Store.ConversationsOf(ctx, e.cfg.AppID, k)
-		return e.first(to, found, err, func(book.Conversation) bool { return true })
+		return e.first(ctx, to, found, err, func(book.Conversation) bool { return true })
 	}
 	filter, _ := filterOf(to)
 	found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, filter, 0, namedAtOnce)
@@ -539,21 +539,34 @@ func (e *Engine) remembered(ctx context.Context, to headsup.Target) ([]book.Conv
 	return e.resolve(ctx, to)
 }
 
-// first picks the first of found that can be written to and fits.
+// first picks the first of found that can be written to and fits; for somebody whom the bot has not met, the entry that stands
+// for them.
 func (e *Engine) first(
-	to headsup.Target, found []book.Conversation, err error, fits func(book.Conversation) bool,
+	ctx context.Context, to headsup.Target, found []book.Conversation, err error, fits func(book.Conversation) bool,
 ) ([]book.Conversation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proactive: look in the book: %w", err)
 	}
 	now, closed := e.cfg.Now(), error(nil)
+	var prospects []book.Conversation
 	for _, c := range found {
 		switch {
 		case !fits(c):
+		case c.Reach == book.ReachProspective && keyOfPerson(to) != (book.PersonKey{}):
+			prospects = append(prospects, c)
 		case c.Reachable(now):
 			return []book.Conversation{c}, nil
 		case closed == nil:
 			closed = &NoTargetError{Channel: c.Key.Channel, Standing: book.Standing{Reach: c.Reach, Cause: c.Cause, At: c.ReachAt, Until: c.Until}}
+		}
+	}
+	switch {
+	case closed != nil || keyOfPerson(to) == (book.PersonKey{}):
+	case len(prospects) > 0 && e.prospects():
+		return prospects[:1], nil
+	default:
+		if prospects, err = e.prospect(ctx, to); len(prospects) > 0 || err != nil {
+			return prospects, err
 		}
 	}
 	return nil, cmp.Or(closed, e.stranger(to), ErrNoTarget)

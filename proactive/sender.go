@@ -21,8 +21,11 @@ import (
 type sender Engine
 
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
-// until somebody there is heard of.
+// until somebody there is heard of. In one that is not there yet nothing is said: see [FirstContact].
 func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+	if at.Conversation.Reach == book.ReachProspective {
+		return "", s.climbs(ctx, at)
+	}
 	id, err := s.deliver(ctx, at)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()

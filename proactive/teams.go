@@ -37,7 +37,7 @@ func (e *Engine) inTeam(ctx context.Context, to headsup.Target) ([]book.Conversa
 	}
 	for _, c := range found {
 		if inRoom(c, to.Team, room) {
-			return e.first(to, []book.Conversation{c}, nil, anyOf)
+			return e.first(ctx, to, []book.Conversation{c}, nil, anyOf)
 		}
 	}
 	f := book.Filter{Channel: activity.ChannelTeams, Team: to.Team, Room: room}
@@ -52,7 +52,7 @@ func (e *Engine) inTeam(ctx context.Context, to headsup.Target) ([]book.Conversa
 			return nil, &NoTargetError{Channel: activity.ChannelTeams, Unknown: unknownChannel}
 		}
 	}
-	if near, err = e.first(to, near, err, anyOf); err != nil {
+	if near, err = e.first(ctx, to, near, err, anyOf); err != nil {
 		return nil, err
 	}
 	return e.beside(ctx, near[0], id, book.Place{Team: to.Team, Room: room})
@@ -80,10 +80,10 @@ func (e *Engine) oneOf(ctx context.Context, f book.Filter) ([]book.Conversation,
 func (e *Engine) newThread(ctx context.Context, to headsup.Target) ([]book.Conversation, error) {
 	room, root := teams.Post(to.Conversation)
 	if root == "" {
-		return e.first(to, nil, nil, anyOf)
+		return e.first(ctx, to, nil, nil, anyOf)
 	}
 	found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, room)
-	near, err := e.first(to, found, err, func(c book.Conversation) bool {
+	near, err := e.first(ctx, to, found, err, func(c book.Conversation) bool {
 		return c.Key.Channel == activity.ChannelTeams && c.Kind == book.KindChannel
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func (e *Engine) inThreadOf(ctx context.Context, to headsup.Target) ([]book.Conv
 		return nil, &FieldError{"to.reply_to", "was not said, or the channel has told no id for it"}
 	}
 	if _, root := teams.Post(c.Key.Conversation); root != "" {
-		return e.first(to, []book.Conversation{c}, nil, anyOf)
+		return e.first(ctx, to, []book.Conversation{c}, nil, anyOf)
 	}
 	id, err := teams.Thread(c.Key.Conversation, d.Activity)
 	if err != nil {
@@ -147,5 +147,5 @@ func (e *Engine) beside(
 	if err != nil {
 		return nil, fmt.Errorf("proactive: look in the book: %w", err)
 	}
-	return e.first(headsup.Target{}, []book.Conversation{c}, nil, anyOf)
+	return e.first(ctx, headsup.Target{}, []book.Conversation{c}, nil, anyOf)
 }

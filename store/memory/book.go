@@ -219,6 +219,21 @@ func (s *Store) newest(match func(*entry) bool) []book.Conversation {
 	return copies(found)
 }
 
+// Newest implements [book.Store].
+func (s *Store) Newest(
+	_ context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
+) ([]book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*entry
+	for _, e := range slices.Backward(s.book.rows) {
+		if len(found) < n && e != nil && e.Key.AppID == appID && e.Key.Channel == channel && e.Key.Tenant == tenant {
+			found = append(found, e)
+		}
+	}
+	return copies(found), nil
+}
+
 // Conversations implements [book.Store].
 func (s *Store) Conversations(
 	_ context.Context, appID string, f book.Filter, after book.Row, limit int,

@@ -1647,10 +1647,10 @@ export interface components {
             /** @description Where in Microsoft Teams it is. */
             place?: components["schemas"]["Place"];
             /**
-             * @description Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while.
+             * @description Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while. prospective: there is no conversation yet, only somebody whom the bot has not met.
              * @enum {string}
              */
-            reach: "active" | "uninstalled" | "blocked" | "unreachable";
+            reach: "active" | "uninstalled" | "blocked" | "unreachable" | "prospective";
             /**
              * Format: date-time
              * @description Since when that is so.
@@ -4036,7 +4036,7 @@ export interface operations {
                 /** @description How many at most. */
                 limit?: number;
                 /** @description Only conversations that can, or cannot, be written to. */
-                reach?: "active" | "uninstalled" | "blocked" | "unreachable";
+                reach?: "active" | "uninstalled" | "blocked" | "unreachable" | "prospective";
                 /** @description Only conversations with this tag. */
                 tag?: string;
                 /** @description Only conversations in this team of Microsoft Teams, by its id there. */
