@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"internal/recur":          0,
 	"internal/secretfile":     0,
 	"internal/signed":         0,
+	"internal/teamsapp":       0,
 	"internal/turnlock":       0,
 	"internal/trunk":          0,
 	"pace":                    0,

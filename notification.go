@@ -111,6 +111,12 @@ type Target struct {
 	// ObjectID, UPN and Email are a person by their id in Microsoft Entra, their user principal name or their e-mail address,
 	// as far as a channel has told it: the latest conversation with that person alone. Letter case does not count.
 	ObjectID, UPN, Email string
+	// Team is a team of Microsoft Teams by its id: a new post in its General channel, or in the one that Room names; or an
+	// answer to the post there that Thread names. The book must know the team and the channel, and makes the conversation.
+	Team, Room string
+	Thread     activity.ID
+	// ReplyTo is a delivery that was said in a channel of a team, "dlv_" and 13 letters and digits: an answer in its thread.
+	ReplyTo string
 	// Tag is every conversation with the tag that can be reached.
 	Tag string
 	// Everyone is every conversation in the reference book that can be reached.

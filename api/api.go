@@ -17,6 +17,10 @@ type Target struct {
 	ObjectID     string `json:"object_id,omitempty" maxLength:"255" doc:"A person in the reference book, by their object id in Microsoft Entra: the latest conversation with that person alone. Letter case does not count, nor does it in the next two." example:"b7a1c3e4-6d52-4f19-8e07-2c95d1fa6b38"`
 	UPN          string `json:"upn,omitempty" maxLength:"255" doc:"The same by their user principal name, as a channel has told it." example:"ann@example.com"`
 	Email        string `json:"email,omitempty" maxLength:"255" doc:"The same by their e-mail address, as a channel has told it." example:"ann.berg@example.com"`
+	Team         string `json:"team,omitempty" maxLength:"255" doc:"A team of Microsoft Teams in the reference book, by its id there: a new post in its General channel, or in the one that channel names." example:"19:f0a1c2@thread.tacv2"`
+	Channel      string `json:"channel,omitempty" maxLength:"255" doc:"With team: the id of the channel of the team." example:"19:b7d3e4@thread.tacv2"`
+	Thread       string `json:"thread,omitempty" maxLength:"64" doc:"With team: the id of a post in the channel. What is said is an answer to it." example:"1700000000000"`
+	ReplyTo      string `json:"reply_to,omitempty" maxLength:"64" doc:"A delivery that was said in a channel of a team: an answer in its thread." example:"dlv_01jz8k3m4n5p6"`
 	Tag          string `json:"tag,omitempty" maxLength:"64" doc:"Every conversation with this tag that can be reached." example:"on-call"`
 	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
 
@@ -206,7 +210,7 @@ type Conversation struct {
 	Locale        string     `json:"locale,omitempty" doc:"The language that the channel told last, BCP 47." example:"en-GB"`
 	TimeZone      string     `json:"time_zone,omitempty" doc:"The time zone that the channel told last, an IANA name." example:"Europe/Berlin"`
 	Place         *Place     `json:"place,omitempty" doc:"Where in Microsoft Teams it is."`
-	Reach         string     `json:"reach" enum:"active,uninstalled,blocked,unreachable" doc:"Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while."`
+	Reach         string     `json:"reach" enum:"active,uninstalled,blocked,unreachable,prospective" doc:"Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while. prospective: there is no conversation yet, only somebody whom the bot has not met."`
 	Cause         string     `json:"cause,omitempty" doc:"Why that is so: what an event or an answer of the channel has told." example:"bot_removed"`
 	Since         *time.Time `json:"since,omitempty" doc:"Since when that is so."`
 	Until         *time.Time `json:"until,omitempty" doc:"When it ends by itself that it is unreachable."`

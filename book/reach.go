@@ -15,6 +15,8 @@ const (
 	ReachUninstalled Reach = "uninstalled"
 	// ReachBlocked: somebody there does not want to hear of the bot. It ends with whatever is said to it.
 	ReachBlocked Reach = "blocked"
+	// ReachProspective: there is no such conversation yet, only somebody whom the bot has not met; see [Prospect].
+	ReachProspective Reach = "prospective"
 	// ReachUnreachable: nothing can be said there for a while. It ends as ReachUninstalled does, or when its time is over.
 	ReachUnreachable Reach = "unreachable"
 )
@@ -61,6 +63,8 @@ func (s Sighting) Lifts(c Conversation) Standing {
 	now := Standing{c.Reach, c.Cause, c.ReachAt, c.Until}
 	said := s.Said()
 	switch {
+	case s.Prospect.Reach != "" && (c.Reach == "" || c.Reach == ReachProspective):
+		now = s.Prospect
 	case c.Reach == "": // a new one
 		now = Standing{Reach: ReachActive, At: said}
 		if s.Installed {
@@ -88,7 +92,9 @@ var eventCauses = []string{
 func EventCauses() []string { return slices.Clone(eventCauses) }
 
 // Forbidden reports whether a conversation cannot be written to because the channel has said so in answer to an attempt.
-func (c Conversation) Forbidden() bool { return c.Reach != ReachActive && !ordered(c.Cause) }
+func (c Conversation) Forbidden() bool {
+	return c.Reach != ReachActive && c.Reach != ReachProspective && !ordered(c.Cause)
+}
 
 // Reachable reports whether a conversation can be written to at a time: it is active, or was unreachable only until then.
 func (c Conversation) Reachable(now time.Time) bool {

@@ -24,6 +24,8 @@ type Sighting struct {
 	People []activity.ChannelAccount
 	// Installed: the activity says that the bot was installed here.
 	Installed bool
+	// Prospect is how a conversation stands that is not there yet ([Prospect]). It is no sign of life; zero for all others.
+	Prospect Standing
 	// At is when it was sighted, and SaidAt when the channel says that it happened; zero means At.
 	At, SaidAt time.Time
 }
@@ -62,6 +64,8 @@ type Store interface {
 	// ConversationsOf returns the personal entries of whoever the key means, newest sighting first. One human who was
 	// merged of several people is all of them.
 	ConversationsOf(ctx context.Context, appID string, k PersonKey) ([]Conversation, error)
+	// Newest lists up to n entries of a tenant of a channel, those first that were added last.
+	Newest(ctx context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int) ([]Conversation, error)
 	// Conversations lists an app's entries that the filter lets through in the order of their rows, those after a row, at
 	// most limit.
 	Conversations(ctx context.Context, appID string, f Filter, after Row, limit int) ([]Conversation, error)
@@ -89,8 +93,8 @@ type Filter struct {
 	Tag     string
 	// Tenant is the tenant of a channel that they are in.
 	Tenant activity.TenantID
-	// Team is the id of the team of Microsoft Teams that they are in.
-	Team string
+	// Team is the id of the team of Microsoft Teams that they are in, and Room that of its channel.
+	Team, Room string
 	// User, ExternalID, ObjectID, UPN and Email are of somebody who takes part, in conversations of any kind. They are
 	// compared as [PersonKey] tells.
 	User       activity.AccountID

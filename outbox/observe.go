@@ -21,7 +21,7 @@ type Observer interface {
 	// Accepted tells of a message that has become durable, with so many deliveries. A repeat of an earlier one is none.
 	Accepted(lane Lane, deliveries int)
 	// Attempted tells of an attempt that has ended: with what its failure means, empty when it was delivered, and how
-	// long the channel took. It keeps nothing of a, and changes nothing in it.
+	// long the channel took. One that was but a [Step] is not told. It keeps nothing of a, and changes nothing in it.
 	Attempted(a *Attempt, verdict headsup.Meaning, took time.Duration)
 	// Ended tells of a delivery whose final state has become durable, by an attempt or otherwise.
 	Ended(e End)
@@ -95,7 +95,7 @@ func (w *Worker) trace(ctx context.Context, a *Attempt) (context.Context, trace.
 // observe tells how an attempt has ended.
 func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took time.Duration) {
 	verdict := headsup.Meaning("")
-	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) {
+	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) && !errors.As(r.err, new(*Step)) {
 		verdict = failure.Meaning
 	}
 	if w.traces {
@@ -105,7 +105,7 @@ func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took 
 		}
 		span.End()
 	}
-	if w.cfg.Observer != nil {
+	if w.cfg.Observer != nil && !errors.As(r.err, new(*Step)) {
 		w.cfg.Observer.Attempted(a, verdict, took)
 	}
 }

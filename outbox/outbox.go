@@ -221,6 +221,10 @@ type Outcome struct {
 	// State is a final state, or ready with RetryAt.
 	State   State
 	RetryAt time.Time
+	// To has a delivery that is ready again go on in another conversation: it becomes ready there, behind all that are, and
+	// RetryAt does not count. What it revises, or says together with others, goes nowhere else. 0, and a conversation that is
+	// not in the book, leave it where it is.
+	To book.Row
 	// Failed adds one to the delivery's failures.
 	Failed bool
 	// MayHaveArrived: the attempt's answer was lost. The delivery remembers it if it is tried again.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 )
 
 // Send is an activity that a handler sends for a delivery: it is recorded before the channel is called, and again when
@@ -36,5 +37,17 @@ func (Conclude) TurnOp() {}
 type Recorded struct {
 	Outcome Outcome
 }
+
+// Step is the error by which a [Sender] tells that an attempt has said nothing yet, but has come a step further: the
+// delivery is to be attempted again, at once or a while later, and nothing has failed. Its history has the step.
+type Step struct {
+	// Reason is a stable snake_case word for the step; Detail one line for people.
+	Reason, Detail string
+	// After is how long to wait with the next one, and To as in [Outcome].
+	After time.Duration
+	To    book.Row
+}
+
+func (s *Step) Error() string { return "outbox: a step: " + s.Reason }
 
 func (r *Recorded) Error() string { return "outbox: recorded as " + string(r.Outcome.State) }

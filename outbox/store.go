@@ -122,6 +122,7 @@ type Store interface {
 	// [AfterLoss], given how many attempts of the delivery in a row have been lost like that since it was submitted,
 	// replayed, or an outcome was recorded; those that are tried again are ready in their old place. It returns how many. A
 	// durable store does the same, with [ReasonProcessStopped], to what it knows to have been sent by a process that is gone.
+	// In a conversation that stands as [book.ReachProspective] nothing has been said by an attempt that was lost.
 	ReclaimExpired(ctx context.Context, now time.Time) (int, error)
 
 	// CancelMessage cancels the deliveries of a message that are not handed out and not final: what is sending or final

@@ -42,9 +42,34 @@ func (w *Worker) outcome(a *Attempt, r result) Outcome {
 		return recorded.Outcome
 	}
 	o := w.judge(a, r)
+	if step, ok := errors.AsType[*Step](r.err); ok {
+		o = w.comesCloser(a, step)
+	}
 	end := Ending(Change{State: o.State, Reason: o.Reason}, a.MayHaveArrived || o.MayHaveArrived)
 	o.State, o.Reason = end.State, end.Reason
 	return o
+}
+
+// comesCloser is the outcome of an attempt that was a step.
+func (w *Worker) comesCloser(a *Attempt, step *Step) Outcome {
+	now := w.cfg.Now()
+	o := Outcome{
+		Delivery: a.Delivery, Fence: a.Fence, State: StateReady, RetryAt: now.Add(step.After), To: step.To,
+		Reason: step.Reason, Detail: detailOf(step.Detail), At: now,
+	}
+	if !a.ExpiresAt.IsZero() && o.RetryAt.After(a.ExpiresAt) {
+		o.State, o.RetryAt, o.To = StateExpired, time.Time{}, 0
+		o.Detail, o.Reason = o.Reason+": "+o.Detail, ReasonExpired
+	}
+	return o
+}
+
+// detailOf is as much of a channel's words as a delivery's history keeps.
+func detailOf(text string) string {
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "")
+	}
+	return text
 }
 
 // judge says what the result means by itself.
@@ -58,10 +83,7 @@ func (w *Worker) judge(a *Attempt, r result) Outcome {
 	}
 	o.Reason, o.Status = failure.Reason, failure.Status
 	if failure.Err != nil {
-		o.Detail = failure.Err.Error()
-		if len(o.Detail) > maxDetail {
-			o.Detail = strings.ToValidUTF8(o.Detail[:maxDetail], "")
-		}
+		o.Detail = detailOf(failure.Err.Error())
 	}
 	wait := time.Duration(0)
 	last := func(state State, reason string) { // there will be no other attempt

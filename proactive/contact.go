@@ -18,10 +18,15 @@ type NoTargetError struct {
 	Channel activity.ChannelID
 	// Standing is how the latest conversation with somebody who is in the book stands.
 	Standing book.Standing
+	// Unknown is "team" or "channel" if the book does not know that.
+	Unknown string
 }
 
-// Code is a stable word for it: target_ with the reach, or first_contact_ with the rule.
+// Code is a stable word for it: target_ with the reach, unknown_ with what the book does not know, or first_contact_ with the rule.
 func (e *NoTargetError) Code() string {
+	if e.Unknown != "" {
+		return "unknown_" + e.Unknown
+	}
 	if e.Rule != "" {
 		return "first_contact_" + string(e.Rule)
 	}
@@ -29,6 +34,13 @@ func (e *NoTargetError) Code() string {
 }
 
 func (e *NoTargetError) Error() string {
+	switch e.Unknown {
+	case "":
+	case unknownTeam:
+		return "the bot is in no team with that id, as far as it was told; it is told when its app is installed there"
+	default:
+		return "the team is known, and nothing was heard of a channel with that id in it"
+	}
 	switch e.Rule {
 	case pace.FirstContactInstalled:
 		return fmt.Sprintf("nobody is known by that key, and on %s a bot can write to people only once its app is installed for them", e.Channel)

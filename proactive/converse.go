@@ -38,7 +38,7 @@ func (s *sender) converse(ctx context.Context, at *outbox.Attempt, a *activity.A
 	if err != nil {
 		return "", &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "not_read", Err: err}
 	}
-	c := conversing{sender: s, at: at, said: a, value: m.Value, bot: s.talk.bot}
+	c := conversing{sender: s, at: at, said: partsOf(at.Conversation.Reference, a), value: m.Value, bot: s.talk.bot}
 	if at.Handler != "" || a.Type == activity.TypeEvent && a.Name == activity.EventContinueConversation {
 		c.said = nil // somebody else says it
 	}
@@ -47,10 +47,10 @@ func (s *sender) converse(ctx context.Context, at *outbox.Attempt, a *activity.A
 		return "", err
 	}
 	log := &sendLog{sender: s, attempt: at}
-	if n := taken(at.Sends); n > 1 || n == 1 && c.said == nil {
+	if n := taken(at.Sends); n > len(c.said) {
 		return "", partial(n, errors.New("the process stopped"))
-	} else if n == 1 { // the notification itself; what was to follow does
-		log.before, log.taken, log.first, c.said = 1, 1, at.Sends[0].Activity, nil
+	} else if n > 0 { // the notification itself, or the first part of it; what was to follow does
+		log.before, log.taken, log.first, c.said = n, n, at.Sends[0].Activity, c.said[n:]
 	}
 	event, err := c.event(m)
 	if err != nil {
@@ -101,7 +101,7 @@ type conversing struct {
 	*sender
 
 	at    *outbox.Attempt
-	said  *activity.Activity // what it says by itself; nil for nothing
+	said  []*activity.Activity // what it says by itself; nil for nothing
 	value jsontext.Value
 	bot   *headsup.Bot
 
@@ -167,8 +167,8 @@ func (c *conversing) talk(ctx context.Context, t *headsup.Turn) error {
 		}
 		c.overrule(t)
 	}
-	if c.said != nil {
-		if _, err := t.Send(ctx, c.said); err != nil {
+	for _, part := range c.said {
+		if _, err := t.Send(ctx, part); err != nil {
 			return err
 		}
 	}

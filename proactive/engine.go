@@ -56,6 +56,9 @@ type Config struct {
 	// published ones.
 	Profiles pace.Profiles
 
+	// FirstContact has people looked for whom the bot has not met. Nil leaves them alone.
+	FirstContact *FirstContact
+
 	// Slots is how many deliveries are attempted at once. Zero means 256.
 	Slots int
 
@@ -99,6 +102,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxSchedules == 0 {
 		c.MaxSchedules = schedule.MaxSchedules
 	}
+	if c.FirstContact != nil {
+		c.FirstContact = new(c.FirstContact.withDefaults())
+	}
 	return c
 }
 
@@ -116,6 +122,9 @@ type works struct {
 
 	speakers map[string]speaker // by the handler's name; filled before it runs
 	talk     talk               // set before it runs
+
+	heard    services // where tenants were heard from last
+	catalogs apps
 
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu
@@ -135,10 +144,17 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("proactive: config: topic %q: %w", name, err)
 		}
 	}
+	if cfg.FirstContact != nil {
+		if err := cfg.FirstContact.validate(); err != nil {
+			return nil, fmt.Errorf("proactive: config: FirstContact: %w", err)
+		}
+	}
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
-	e := &Engine{cfg, &works{speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1)}}
+	e := &Engine{cfg, &works{
+		speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1),
+	}}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
 		Done:     func(a *outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
@@ -170,9 +186,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer beside.Wait()
 	return e.worker.Run(ctx)
 }
-
-// Middleware notes in the reference book where every turn's conversation can be continued.
-func (e *Engine) Middleware() headsup.Middleware { return book.Middleware(e.cfg.Store, e.cfg.Now) }
 
 // watch returns a channel that is signalled when a delivery of the message has an outcome, and a function to stop.
 func (e *Engine) watch(id outbox.MessageID) (<-chan struct{}, func()) {

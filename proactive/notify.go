@@ -224,6 +224,10 @@ func check(n headsup.Notification) error {
 	switch {
 	case targets(n.To) != 1:
 		return &FieldError{"to", "name exactly one target"}
+	case n.To.Room != "" && n.To.Team == "":
+		return &FieldError{"to.channel", "is of a team: give to.team"}
+	case n.To.Thread != "" && n.To.Team == "":
+		return &FieldError{"to.thread", "is in a channel of a team: give to.team"}
 	case n.Lane != "" && n.Lane != headsup.LaneUrgent && n.Lane != headsup.LaneNormal && n.Lane != headsup.LaneBulk:
 		return &FieldError{"lane", "is none of urgent, normal, bulk"}
 	case n.OnUnknown != "" && n.OnUnknown != headsup.OnUnknownRetry && n.OnUnknown != headsup.OnUnknownHold:
@@ -254,7 +258,7 @@ func targets(to headsup.Target) int {
 	set := 0
 	for _, given := range []bool{
 		to.Reference != nil, to.Conversation != "", to.User != "", to.ExternalID != "", to.Tag != "", to.Everyone,
-		to.ObjectID != "", to.UPN != "", to.Email != "",
+		to.ObjectID != "", to.UPN != "", to.Email != "", to.Team != "", to.ReplyTo != "",
 	} {
 		if given {
 			set++
@@ -447,12 +451,17 @@ func describe(to headsup.Target) (string, error) {
 		ObjectID     string                  `json:"object_id,omitzero"`
 		UPN          string                  `json:"upn,omitzero"`
 		Email        string                  `json:"email,omitzero"`
+		Team         string                  `json:"team,omitzero"`
+		Room         string                  `json:"channel,omitzero"`
+		Thread       activity.ID             `json:"thread,omitzero"`
+		ReplyTo      string                  `json:"reply_to,omitzero"`
 		Tag          string                  `json:"tag,omitzero"`
 		Everyone     bool                    `json:"everyone,omitzero"`
 	}
 	d.Conversation, d.User, d.Everyone = to.Conversation, to.User, to.Everyone
 	d.ExternalID, d.Tag = to.ExternalID, to.Tag
 	d.ObjectID, d.UPN, d.Email = to.ObjectID, to.UPN, to.Email
+	d.Team, d.Room, d.Thread, d.ReplyTo = to.Team, to.Room, to.Thread, to.ReplyTo
 	if to.Reference != nil {
 		d.Conversation = to.Reference.Conversation.ID
 	}
@@ -469,7 +478,7 @@ func describeConversation(to headsup.Target) (string, bool) {
 	if to.Reference != nil {
 		id = to.Reference.Conversation.ID
 	}
-	if id == "" || to.User != "" || to.ExternalID != "" || to.ObjectID != "" || to.UPN != "" || to.Email != "" || to.Tag != "" || to.Everyone {
+	if id == "" || to.User != "" || to.ExternalID != "" || to.ObjectID != "" || to.UPN != "" || to.Email != "" || to.Tag != "" || to.Everyone || to.Team != "" || to.ReplyTo != "" {
 		return "", false
 	}
 	raw, err := jsontext.AppendQuote([]byte(`{"conversation":`), id)
@@ -484,14 +493,21 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 		return []book.Conversation{c}, err
 	case to.Conversation != "":
 		found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, to.Conversation)
-		return e.first(to, found, err, func(book.Conversation) bool { return true })
+		if err == nil && len(found) == 0 {
+			return e.newThread(ctx, to)
+		}
+		return e.first(ctx, to, found, err, func(book.Conversation) bool { return true })
+	case to.Team != "":
+		return e.inTeam(ctx, to)
+	case to.ReplyTo != "":
+		return e.inThreadOf(ctx, to)
 	case to.User != "":
 		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
-		return e.first(to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
+		return e.first(ctx, to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
 	}
 	if k := keyOfPerson(to); k != (book.PersonKey{}) {
 		found, err := e.cfg.Store.ConversationsOf(ctx, e.cfg.AppID, k)
-		return e.first(to, found, err, func(book.Conversation) bool { return true })
+		return e.first(ctx, to, found, err, func(book.Conversation) bool { return true })
 	}
 	filter, _ := filterOf(to)
 	found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, filter, 0, namedAtOnce)
@@ -523,21 +539,34 @@ func (e *Engine) remembered(ctx context.Context, to headsup.Target) ([]book.Conv
 	return e.resolve(ctx, to)
 }
 
-// first picks the first of found that can be written to and fits.
+// first picks the first of found that can be written to and fits; for somebody whom the bot has not met, the entry that stands
+// for them.
 func (e *Engine) first(
-	to headsup.Target, found []book.Conversation, err error, fits func(book.Conversation) bool,
+	ctx context.Context, to headsup.Target, found []book.Conversation, err error, fits func(book.Conversation) bool,
 ) ([]book.Conversation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proactive: look in the book: %w", err)
 	}
 	now, closed := e.cfg.Now(), error(nil)
+	var prospects []book.Conversation
 	for _, c := range found {
 		switch {
 		case !fits(c):
+		case c.Reach == book.ReachProspective && keyOfPerson(to) != (book.PersonKey{}):
+			prospects = append(prospects, c)
 		case c.Reachable(now):
 			return []book.Conversation{c}, nil
 		case closed == nil:
 			closed = &NoTargetError{Channel: c.Key.Channel, Standing: book.Standing{Reach: c.Reach, Cause: c.Cause, At: c.ReachAt, Until: c.Until}}
+		}
+	}
+	switch {
+	case closed != nil || keyOfPerson(to) == (book.PersonKey{}):
+	case len(prospects) > 0 && e.prospects():
+		return prospects[:1], nil
+	default:
+		if prospects, err = e.prospect(ctx, to); len(prospects) > 0 || err != nil {
+			return prospects, err
 		}
 	}
 	return nil, cmp.Or(closed, e.stranger(to), ErrNoTarget)

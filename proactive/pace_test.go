@@ -49,9 +49,16 @@ func newPaced(t *testing.T, cfg fakechannel.Config) paced {
 	if p.engine, err = proactive.New(proactive.Config{AppID: "app", Store: store, Channel: p.way}); err != nil {
 		t.Fatal(err)
 	}
+	runUntilCleanup(t, p.engine, store, client)
+	return p
+}
+
+// runUntilCleanup runs an engine until the test ends, and closes what it works with.
+func runUntilCleanup(t *testing.T, e *proactive.Engine, store *sqlite.Store, client *connector.Client) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan error, 1)
-	go func() { ran <- p.engine.Run(ctx) }()
+	go func() { ran <- e.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ran; err != nil {
@@ -62,7 +69,6 @@ func newPaced(t *testing.T, cfg fakechannel.Config) paced {
 			t.Error(err)
 		}
 	})
-	return p
 }
 
 func (p paced) reference(tenant, id string) activity.Reference {

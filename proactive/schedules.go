@@ -452,6 +452,10 @@ type templateTarget struct {
 	ObjectID     string                  `json:"object_id,omitzero"`
 	UPN          string                  `json:"upn,omitzero"`
 	Email        string                  `json:"email,omitzero"`
+	Team         string                  `json:"team,omitzero"`
+	Room         string                  `json:"channel,omitzero"`
+	Thread       activity.ID             `json:"thread,omitzero"`
+	ReplyTo      string                  `json:"reply_to,omitzero"`
 	Tag          string                  `json:"tag,omitzero"`
 	Everyone     bool                    `json:"everyone,omitzero"`
 }

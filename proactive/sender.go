@@ -21,8 +21,11 @@ import (
 type sender Engine
 
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
-// until somebody there is heard of.
+// until somebody there is heard of. In one that is not there yet nothing is said: see [FirstContact].
 func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+	if at.Conversation.Reach == book.ReachProspective {
+		return "", s.climbs(ctx, at)
+	}
 	id, err := s.deliver(ctx, at)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()
@@ -73,7 +76,8 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonUnproven,
 			Err: errors.New("nobody has named the service URL but an unauthenticated caller in development mode")}
 	}
-	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) {
+	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) &&
+		!mayHaveParts(at.Conversation.Reference, at.Body) {
 		// A turn has spoken before its process stopped, and what it interrupted is over by now.
 		at.Permit.Cancel()
 		if n > 1 || at.Policy.With != "" {
@@ -123,6 +127,9 @@ func (s *sender) sayDecoded(ctx context.Context, at *outbox.Attempt) (activity.I
 	out := headsup.Outgoing{Reference: ref, Activity: &a, Key: key + firstOrdinal}
 	ref.Outgoing(&a)
 	if at.Verb == outbox.VerbSend {
+		if parts := partsOf(ref, &a); len(parts) > 1 {
+			return s.sayParts(ctx, at, out, parts)
+		}
 		return s.say(ctx, at, out)
 	}
 	return s.revise(ctx, at, out)
@@ -144,7 +151,7 @@ const firstOrdinal = ":0"
 // not done where the activity must be decoded to know what to do with it.
 func (s *sender) sayStored(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
 	if at.Verb != outbox.VerbSend || at.Handler != "" || takesPart(at) || at.Window == headsup.WindowNew ||
-		at.MayHaveArrived && at.Edited {
+		at.MayHaveArrived && at.Edited || mayHaveParts(at.Conversation.Reference, at.Body) {
 		return "", false, nil
 	}
 	body, ok := at.Conversation.Reference.AppendOutgoing(nil, at.Body)
@@ -225,6 +232,9 @@ func (s *sender) revise(ctx context.Context, at *outbox.Attempt, out headsup.Out
 	}
 	if at.Verb == outbox.VerbDelete && slices.ContainsFunc(at.Sends, func(sent outbox.Send) bool { return sent.Activity != "" }) {
 		return s.takeBack(ctx, at) // a turn has said it, and perhaps more
+	}
+	if at.Verb == outbox.VerbUpdate && taken(at.Sends) > 1 {
+		return s.reviseParts(ctx, at, ref, a)
 	}
 	id, err := s.find(ctx, at, out)
 	if err != nil {

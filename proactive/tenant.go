@@ -26,6 +26,10 @@ func (e *Engine) Bound(tenant activity.TenantID) *Engine {
 	}
 	cfg := e.cfg
 	cfg.Store = tenantStore{in: e.cfg.Store, tenant: tenant}
+	if cfg.FirstContact != nil {
+		there := *cfg.FirstContact
+		there.Tenant, cfg.FirstContact = tenant, &there
+	}
 	return &Engine{cfg, e.works}
 }
 
@@ -224,6 +228,16 @@ func (s tenantStore) ConversationsByUser(
 // ConversationsOf implements [book.Store].
 func (s tenantStore) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
 	return s.only(s.in.ConversationsOf(ctx, appID, k))
+}
+
+// Newest implements [book.Store].
+func (s tenantStore) Newest(
+	ctx context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
+) ([]book.Conversation, error) {
+	if tenant != s.tenant {
+		return nil, nil
+	}
+	return s.in.Newest(ctx, appID, channel, tenant, n)
 }
 
 // Conversations implements [book.Store].

@@ -34,6 +34,7 @@ type commands struct {
 	Conversations conversationCommands `cmd:"" help:"See whom the bot knows, and file them under your own words."`
 	Import        importReferences     `cmd:"" help:"Bring what other bots and SDKs have stored of conversations."`
 	People        peopleCommands       `cmd:"" help:"Export what is kept of a person, or erase it."`
+	Teams         teamsCommands        `cmd:"" help:"Make the bot an app of Microsoft Teams."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`

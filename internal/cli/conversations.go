@@ -44,7 +44,7 @@ func anID(what, id string) error {
 type listConversations struct {
 	Kind       string `default:"" enum:",personal,group,channel,meeting" placeholder:"KIND" help:"Only those of a kind: personal, group, channel, meeting."`
 	Channel    string `placeholder:"CHANNEL" help:"Only those on a channel, such as msteams."`
-	Reach      string `default:"" enum:",active,uninstalled,blocked,unreachable" placeholder:"REACH" help:"Only those that can, or cannot, be written to: active, uninstalled, blocked, unreachable."`
+	Reach      string `default:"" enum:",active,uninstalled,blocked,unreachable,prospective" placeholder:"REACH" help:"Only those that can, or cannot, be written to: active, uninstalled, blocked, unreachable, prospective."`
 	Tag        string `placeholder:"TAG" help:"Only those with a tag."`
 	Team       string `placeholder:"ID" help:"Only those in a team of Microsoft Teams, by its id there."`
 	Tenant     string `placeholder:"TENANT" help:"Only those in a tenant of their channel."`

@@ -300,6 +300,10 @@ func targetText(t api.Target) string {
 		return "external id " + t.ExternalID
 	case t.ObjectID != "", t.UPN != "", t.Email != "":
 		return cmp.Or(t.Email, t.UPN, t.ObjectID)
+	case t.ReplyTo != "":
+		return "thread of " + t.ReplyTo
+	case t.Team != "":
+		return strings.TrimSpace("team " + t.Team + " " + t.Channel + " " + t.Thread)
 	case t.Tag != "":
 		return "tag " + t.Tag
 	}

@@ -25,7 +25,14 @@ type editSchedule struct {
 
 	User         string `xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
 	ExternalID   string `name:"external-id" xor:"to" placeholder:"ID" help:"Say it to a person, by the id that they have in your own system."`
+	ObjectID     string `name:"object-id" xor:"to" placeholder:"ID" help:"Say it to a person, by their object id in Microsoft Entra."`
+	UPN          string `name:"upn" xor:"to" placeholder:"NAME" help:"Say it to a person, by their user principal name."`
+	Email        string `xor:"to" placeholder:"ADDRESS" help:"Say it to a person, by their e-mail address."`
 	Conversation string `xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
+	Team         string `xor:"to" placeholder:"ID" help:"Post it in a team of Microsoft Teams, by the team's id: in its General channel, or that of --channel."`
+	Channel      string `placeholder:"ID" help:"With --team, the id of its channel."`
+	Thread       string `placeholder:"ID" help:"With --team, the id of a post in the channel, to be answered."`
+	ThreadOf     string `name:"thread-of" xor:"to" placeholder:"DELIVERY" help:"Say it in the thread of a delivery that was said in a channel of a team."`
 	Tag          string `xor:"to" placeholder:"TAG" help:"Say it in every conversation that has a tag then and can be reached."`
 	Everyone     bool   `xor:"to" help:"Say it in every conversation that can be reached then."`
 
@@ -110,12 +117,19 @@ func (c *editSchedule) rule(r api.ScheduleRule) *api.ScheduleRule {
 	return &r
 }
 
+// recipients are the flags that say to whom.
+func (c *editSchedule) recipients() recipients {
+	return recipients{
+		User: c.User, ExternalID: c.ExternalID, ObjectID: c.ObjectID, UPN: c.UPN, Email: c.Email, Conversation: c.Conversation,
+		Team: c.Team, Channel: c.Channel, Thread: c.Thread, ThreadOf: c.ThreadOf, Tag: c.Tag, Everyone: c.Everyone,
+	}
+}
+
 // notification is what is told with what the flags change; nil when they change nothing.
 func (c *editSchedule) notification(n api.ScheduledNotification, in io.Reader) (*api.ScheduledNotification, error) {
 	changed := false
-	if c.User != "" || c.ExternalID != "" || c.Conversation != "" || c.Tag != "" || c.Everyone {
-		n.To = api.Target{User: c.User, ExternalID: c.ExternalID, Conversation: c.Conversation, Tag: c.Tag, Everyone: c.Everyone}
-		changed = true
+	if to := c.recipients(); to.given() {
+		n.To, changed = to.whom(), true
 	}
 	if !c.silent(c.Text) {
 		said, err := c.read(c.Text, in)

@@ -34,11 +34,7 @@ type createSchedule struct {
 	Until        string        `placeholder:"TIME" help:"The last moment that may be an occurrence."`
 	Except       []string      `placeholder:"TIME" help:"Moments, or days such as 2026-12-24, at which nothing is told, separated by commas."`
 
-	User         string `required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
-	ExternalID   string `name:"external-id" required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by the id that they have in your own system."`
-	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
-	Tag          string `required:"" xor:"to" placeholder:"TAG" help:"Say it in every conversation that has a tag then and can be reached."`
-	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached then."`
+	recipients
 
 	Name      string        `placeholder:"TEXT" help:"A name for people."`
 	Missed    string        `default:"fire_late" enum:"fire_late,skip,coalesce" help:"What becomes of occurrences that were missed because no server ran: ${enum} (${default})."`
@@ -104,7 +100,7 @@ func (c *createSchedule) request(in io.Reader) (r api.ScheduleRequest, err error
 	switch {
 	case c.Cron == "" && c.RRule == "" && c.At == "" && c.In <= 0:
 		return r, errors.New("--cron, --rrule, --at, --in: must not be empty")
-	case c.User == "" && c.ExternalID == "" && c.Conversation == "" && c.Tag == "" && !c.Everyone:
+	case !c.given():
 		return r, errors.New("--user and the like: must not be empty")
 	}
 	r = api.ScheduleRequest{
@@ -114,9 +110,7 @@ func (c *createSchedule) request(in io.Reader) (r api.ScheduleRequest, err error
 			Zone: c.Zone, FallbackZone: c.FallbackZone,
 		},
 		Notification: api.ScheduledNotification{
-			To: api.Target{
-				User: c.User, ExternalID: c.ExternalID, Conversation: c.Conversation, Tag: c.Tag, Everyone: c.Everyone,
-			},
+			To:        c.whom(),
 			ExpiresIn: durationText(c.ExpiresIn), Topic: c.Topic, Locale: c.Locale, Lane: c.Lane,
 		},
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,16 +56,9 @@ key, its own or --key with the line's number: when the work was interrupted, the
 
 // target are the flags that say to whom.
 type target struct {
-	To           string `required:"" xor:"to" placeholder:"ID" help:"Say it to whom an id names: a person by channel user id or, if nobody has it, by your own system's id; or else a conversation by its id."`
-	User         string `required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by channel user id."`
-	ExternalID   string `name:"external-id" required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by the id that they have in your own system."`
-	ObjectID     string `name:"object-id" required:"" xor:"to" placeholder:"ID" help:"Say it to a person, by their object id in Microsoft Entra."`
-	UPN          string `name:"upn" required:"" xor:"to" placeholder:"NAME" help:"Say it to a person, by their user principal name."`
-	Email        string `required:"" xor:"to" placeholder:"ADDRESS" help:"Say it to a person, by their e-mail address."`
-	Conversation string `required:"" xor:"to" placeholder:"ID" help:"Say it in a conversation, by its id on the channel."`
-	Tag          string `required:"" xor:"to" placeholder:"TAG" help:"Say it in every conversation with a tag that can be reached."`
-	Everyone     bool   `required:"" xor:"to" help:"Say it in every conversation that can be reached."`
-	Each         string `required:"" xor:"to" placeholder:"FILE" help:"Send a notification for every line of a file, or of standard input for -: as JSON, or only the id of a person."`
+	To string `required:"" xor:"to" placeholder:"ID" help:"Say it to whom an id names: a person by channel user id or, if nobody has it, by your own system's id; or else a conversation by its id."`
+	recipients
+	Each string `required:"" xor:"to" placeholder:"FILE" help:"Send a notification for every line of a file, or of standard input for -: as JSON, or only the id of a person."`
 }
 
 // candidates are whom the flags may mean, most likely first.
@@ -76,11 +68,8 @@ func (t target) candidates() ([]api.Target, error) {
 		return []api.Target{{User: t.To}, {Conversation: t.To}}, nil
 	case t.To != "":
 		return []api.Target{{User: t.To}, {ExternalID: t.To}, {Conversation: t.To}}, nil
-	case t.Everyone || cmp.Or(t.User, t.ExternalID, t.ObjectID, t.UPN, t.Email, t.Conversation, t.Tag) != "":
-		return []api.Target{{
-			User: t.User, ExternalID: t.ExternalID, Conversation: t.Conversation, Tag: t.Tag, Everyone: t.Everyone,
-			ObjectID: t.ObjectID, UPN: t.UPN, Email: t.Email,
-		}}, nil
+	case t.given():
+		return []api.Target{t.whom()}, nil
 	}
 	return nil, errors.New("--to and the like: must not be empty") // as in --user "$UNSET", or --no-everyone
 }

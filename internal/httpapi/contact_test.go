@@ -50,6 +50,7 @@ func TestWhyNobodyIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	f.sees(t, "msteams", "19:r", func(s *book.Sighting) { s.Kind, s.Place = book.KindChannel, book.Place{Team: "t", Room: "19:r"} })
 	for to, want := range map[string][2]string{
 		`{"object_id":"gone"}`:       {api.CodeTargetUninstalled, "bot_removed"},
 		`{"conversation":"gone"}`:    {api.CodeTargetUninstalled, "bot_removed"},
@@ -60,6 +61,8 @@ func TestWhyNobodyIsTold(t *testing.T) {
 		`{"email":"x@mail.example"}`: {api.CodeContactInstalled, "msteams"},
 		`{"user":"29:stranger"}`:     {api.CodeContactInstalled, "msteams"},
 		`{"user":"stranger"}`:        {api.CodeNoTarget, ""},
+		`{"team":"19:t"}`:            {api.CodeUnknownTeam, "installed"},
+		`{"team":"t","channel":"x"}`: {api.CodeUnknownChannel, "channel"},
 	} {
 		w := f.call(t, "POST", "/v1/notifications", `{"to":`+to+`,"text":"hi"}`)
 		p := decode[api.Problem](t, w)
@@ -70,4 +73,43 @@ func TestWhyNobodyIsTold(t *testing.T) {
 			t.Errorf("%s has no meaning", p.Code)
 		}
 	}
+}
+
+// TestTellATeam: a post in its channels, an answer to a post, and one to what was said by a delivery.
+func TestTellATeam(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	f.sees(t, "msteams", "19:r;messageid=1", func(s *book.Sighting) {
+		s.Kind, s.Place = book.KindChannel, book.Place{Team: "19:g", Room: "19:r"}
+	})
+	for i, want := range []struct{ to, conversation string }{
+		{`{"team":"19:g"}`, "19:g"}, {`{"team":"19:g","channel":"19:r"}`, "19:r"}, {`{"team":"19:g","channel":"19:r","thread":"7"}`, "19:r;messageid=7"},
+		{`{"reply_to":"DELIVERY"}`, "19:r;messageid=7"},
+	} {
+		to := strings.ReplaceAll(want.to, "DELIVERY", f.delivered(t, i))
+		w := f.call(t, "POST", "/v1/notifications", `{"to":`+to+`,"text":"hi"}`)
+		n := decode[api.Notification](t, w)
+		if w.Code != http.StatusAccepted || n.To.Team+n.To.ReplyTo == "" {
+			t.Fatalf("%s: %d %s", to, w.Code, w.Body)
+		}
+		f.channel.Await(t.Context(), func(sent []headsup.Outgoing) bool { return len(sent) == i+1 })
+		if got := f.channel.Sent()[i].Reference.Conversation.ID; string(got) != want.conversation {
+			t.Errorf("%s is said in %s", to, got)
+		}
+	}
+}
+
+// delivered is the latest of n deliveries, once all are delivered; nothing for none.
+func (f *fixture) delivered(t *testing.T, n int) string {
+	t.Helper()
+	for give := time.Now().Add(10 * time.Second); n > 0; {
+		page := decode[api.Deliveries](t, f.call(t, "GET", "/v1/deliveries?state=delivered", ""))
+		if len(page.Deliveries) == n {
+			return page.Deliveries[0].ID
+		}
+		if time.Now().After(give) {
+			t.Fatalf("%d are delivered, not %d", len(page.Deliveries), n)
+		}
+	}
+	return ""
 }

@@ -29,7 +29,7 @@ type conversationsRequest struct {
 
 	Kind       string `query:"kind" enum:"personal,group,channel,meeting" doc:"Only conversations of this kind."`
 	Channel    string `query:"channel" maxLength:"64" doc:"Only conversations on this channel." example:"msteams"`
-	Reach      string `query:"reach" enum:"active,uninstalled,blocked,unreachable" doc:"Only conversations that can, or cannot, be written to."`
+	Reach      string `query:"reach" enum:"active,uninstalled,blocked,unreachable,prospective" doc:"Only conversations that can, or cannot, be written to."`
 	Tag        string `query:"tag" maxLength:"64" doc:"Only conversations with this tag." example:"on-call"`
 	Team       string `query:"team" maxLength:"2048" doc:"Only conversations in this team of Microsoft Teams, by its id there." example:"19:Qm4v_T0zKxYb7n-LrWj2Hc81@thread.tacv2"`
 	Tenant     string `query:"tenant" maxLength:"255" doc:"Only conversations in this tenant of their channel."`

@@ -375,6 +375,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 		To: api.Target{
 			Conversation: string(n.To.Conversation), User: string(n.To.User), ExternalID: n.To.ExternalID, Tag: n.To.Tag,
 			Everyone: n.To.Everyone, ObjectID: n.To.ObjectID, UPN: n.To.UPN, Email: n.To.Email,
+			Team: n.To.Team, Channel: n.To.Room, Thread: string(n.To.Thread), ReplyTo: n.To.ReplyTo,
 		},
 		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Summary: n.Summary, Lane: string(n.Lane),
 		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),

@@ -18,6 +18,7 @@ func targetOf(to api.Target) (headsup.Target, error) {
 	t := headsup.Target{
 		Conversation: activity.ConversationID(to.Conversation), User: activity.AccountID(to.User),
 		ExternalID: to.ExternalID, ObjectID: to.ObjectID, UPN: to.UPN, Email: to.Email, Tag: to.Tag, Everyone: to.Everyone,
+		Team: to.Team, Room: to.Channel, Thread: activity.ID(to.Thread), ReplyTo: to.ReplyTo,
 	}
 	switch {
 	case given(to.Reference) && given(to.Address):

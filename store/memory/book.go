@@ -219,6 +219,21 @@ func (s *Store) newest(match func(*entry) bool) []book.Conversation {
 	return copies(found)
 }
 
+// Newest implements [book.Store].
+func (s *Store) Newest(
+	_ context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
+) ([]book.Conversation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*entry
+	for _, e := range slices.Backward(s.book.rows) {
+		if len(found) < n && e != nil && e.Key.AppID == appID && e.Key.Channel == channel && e.Key.Tenant == tenant {
+			found = append(found, e)
+		}
+	}
+	return copies(found), nil
+}
+
 // Conversations implements [book.Store].
 func (s *Store) Conversations(
 	_ context.Context, appID string, f book.Filter, after book.Row, limit int,
@@ -242,7 +257,7 @@ func (s *Store) Conversations(
 func (e *entry) fits(f book.Filter) bool {
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Channel == "" || f.Channel == e.Key.Channel) &&
 		(f.Reach == "" || f.Reach == e.Reach) && (f.Tenant == "" || f.Tenant == e.Key.Tenant) && (f.Tag == "" || slices.Contains(e.tags, f.Tag)) &&
-		(f.Team == "" || f.Team == e.Place.Team) && (f.User == "" || e.people[f.User] != nil) &&
+		(f.Team == "" || f.Team == e.Place.Team) && (f.Room == "" || f.Room == e.Place.Room) && (f.User == "" || e.people[f.User] != nil) &&
 		e.has(book.PersonKey{ExternalID: f.ExternalID}) && e.has(book.PersonKey{ObjectID: f.ObjectID}) &&
 		e.has(book.PersonKey{UPN: f.UPN}) && e.has(book.PersonKey{Email: f.Email})
 }

@@ -256,12 +256,33 @@ func (s *Store) record(d *delivery, o outbox.Outcome) {
 	if o.State == outbox.StateReady {
 		c.RetryAt = o.RetryAt
 	}
+	if to, known := s.book.row(o.To); known && s.moves(d, to) {
+		s.move(d, to, c)
+		return
+	}
 	s.end(d, c)
 	if o.State == outbox.StateDelivered && d.Verb != outbox.VerbSend && o.Activity != "" {
 		if of := s.queue.deliveries[d.Revises]; of.State == outbox.StateUnknown {
 			s.settle(of, outbox.Settlement{State: outbox.StateDelivered, Activity: o.Activity, At: o.At})
 		}
 	}
+}
+
+// moves reports whether what was being sent goes on in another conversation. s.mu is held.
+func (s *Store) moves(d *delivery, to *entry) bool {
+	return d.State == outbox.StateSending && d.conversation != to && d.message.RecalledAt.IsZero()
+}
+
+// move takes an attempt back, and has its delivery go on in another conversation. s.mu is held.
+func (s *Store) move(d *delivery, to *entry, c outbox.Change) {
+	delete(s.queue.sending, d.ID)
+	s.queue.vacate(d)
+	d.conversation, d.Conversation, d.Key = to, to.Row, to.Key
+	d.since, c.RetryAt = c.At, time.Time{}
+	s.queue.becomeReady(d, c)
+	d.lease.Release()
+	d.lease = nil
+	s.wake()
 }
 
 // attempt finds the delivery of an attempt that is still right. s.mu is held.
@@ -324,10 +345,10 @@ func (s *Store) ReclaimExpired(_ context.Context, now time.Time) (int, error) {
 		if now.Before(d.until) {
 			continue
 		}
-		d.MayHaveArrived = true
+		d.MayHaveArrived = d.MayHaveArrived || d.conversation.Reach != book.ReachProspective
 		d.lost++
 		c := outbox.Change{At: now, Attempt: d.Claims, Reason: outbox.ReasonLeaseLost}
-		s.end(d, outbox.AfterLoss(c, d.lost, d.onUnknown() == headsup.OnUnknownHold))
+		s.end(d, outbox.AfterLoss(c, d.lost, d.onUnknown() == headsup.OnUnknownHold && d.MayHaveArrived))
 		n++
 	}
 	return n, nil

@@ -118,6 +118,15 @@ func (s *Store) ConversationsByUser(
 		newestFirst, appID, user)
 }
 
+// Newest implements [book.Store].
+func (s *Store) Newest(
+	ctx context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
+) ([]book.Conversation, error) {
+	return s.conversations(ctx, selectConversations+`WHERE c.id = ANY (ARRAY (SELECT n.id FROM conversations n
+			WHERE n.tenant_id = $2 AND n.tenant_id <> '' AND n.app_id || '' = $1 AND n.channel_id = $3 ORDER BY n.id DESC LIMIT $4))
+		ORDER BY c.id DESC`, appID, tenant, channel, n)
+}
+
 // ConversationsOf implements [book.Store].
 func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
 	column, value := columnOf(k)
@@ -167,7 +176,7 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, _ 
 	where += " AND c.app_id = " + args.add(appID)
 	for _, only := range [...]struct{ value, column string }{
 		{string(f.Kind), "kind"}, {string(f.Channel), "channel_id"}, {string(f.Reach), "reach"},
-		{string(f.Tenant), "tenant_id"}, {f.Team, "team_id"},
+		{string(f.Tenant), "tenant_id"}, {f.Team, "team_id"}, {f.Room, "room_id"},
 	} {
 		if only.value != "" {
 			where += " AND c." + only.column + " = " + args.add(only.value)

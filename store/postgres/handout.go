@@ -202,7 +202,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if c.handler != "" || c.policy != "" {
+		if outbox.Sends(word(verbs, c.verb), c.handler, string(c.policy), c.body) {
 			ids = append(ids, c.saidBy())
 		}
 	}
@@ -212,14 +212,14 @@ func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.Delive
 	return t.sends(ctx, ids)
 }
 
-// hand writes that deliveries are being sent: those that still are heads, since the conversations are locked only since
-// the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
+// hand writes that deliveries are being sent: those that still are heads in these conversations, since they are locked only
+// since the statement before, and under an extra condition. $4 is empty when leases go by the database's clock. (waits + 0 is so
 // that they are looked for by their ids, never among all that wait.)
 func hand(condition string) string {
 	return `UPDATE deliveries d SET state = 4, lease_until = CASE WHEN $5 THEN $3 ELSE clock_timestamp() END + $6::interval,
 			turn_until = clock_timestamp() + $6::interval, fence = $2, claims = d.claims + 1, reason = NULL, updated_at = $3,
 			history = d.history || $4 || (d.claims + 1) || E'}\n'
-		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND d.state = 2 AND m.id = d.message` + condition + `
+		FROM messages m WHERE d.id = ANY ($1) AND d.waits + 0 = 1 AND d.state = 2 AND d.conversation = ANY ($8) AND m.id = d.message` + condition + `
 		RETURNING ` + handedColumns
 }
 
@@ -261,7 +261,7 @@ func (t *tx) hand(
 		byID[h.id] = h
 	}
 	last := history.Begin(outbox.Change{At: now, State: outbox.StateSending}) + `,"attempt":`
-	rows, err := t.Query(ctx, statement, numbers(ids), heads[0].fence, now, last, t.store.callersTime, t.store.leaseTime, idle)
+	rows, err := t.Query(ctx, statement, numbers(ids), heads[0].fence, now, last, t.store.callersTime, t.store.leaseTime, idle, where(heads))
 	if err != nil {
 		return nil, err
 	}
@@ -287,6 +287,15 @@ func (t *tx) hand(
 	return found, nil
 }
 
+// where are the conversations of heads.
+func where(heads []*head) []int64 {
+	rows := make([]int64, len(heads))
+	for i, h := range heads {
+		rows[i] = int64(h.conversation)
+	}
+	return rows
+}
+
 // handRest is for the heads that were not simply handed out: they revise something, or are not to be sent any more, or
 // somebody has done something to them since they were found.
 func (t *tx) handRest(
@@ -304,7 +313,7 @@ func (t *tx) handRest(
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	revise, hold, stay, err := t.judge(ctx, ids, left, now)
+	revise, hold, stay, err := t.judge(ctx, ids, where(heads), left, now)
 	if err != nil {
 		return nil, 0, err
 	}

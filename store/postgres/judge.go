@@ -37,10 +37,10 @@ func (t *tx) keepBack(ctx context.Context, o over, now time.Time) error {
 // judge says what is to become of heads: which are handed out, with what those that revise something revise; which are held;
 // and which end.
 func (t *tx) judge(
-	ctx context.Context, ids []outbox.DeliveryID, heads map[outbox.DeliveryID]*head, now time.Time,
+	ctx context.Context, ids []outbox.DeliveryID, conversations []int64, heads map[outbox.DeliveryID]*head, now time.Time,
 ) (revise map[outbox.DeliveryID]activity.ID, hold []holding, stay []over, err error) {
 	rows, err := t.Query(ctx, "SELECT "+candidateColumns+` FROM deliveries d JOIN messages m ON m.id = d.message
-		WHERE d.id = ANY ($1) AND d.waits = 1 AND d.state = 2 ORDER BY d.id`, numbers(ids))
+		WHERE d.id = ANY ($1) AND d.waits = 1 AND d.state = 2 AND d.conversation = ANY ($2) ORDER BY d.id`, numbers(ids), conversations)
 	if err != nil {
 		return nil, nil, nil, err
 	}

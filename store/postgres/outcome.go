@@ -11,6 +11,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/store/internal/history"
 )
@@ -21,6 +22,9 @@ func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
 		return err
 	}
 	v := verdictOf(o)
+	if v.to != 0 {
+		return v.result(s.move(ctx, v))
+	}
 	return v.result(s.outcomes.do(ctx, v))
 }
 
@@ -31,6 +35,10 @@ func (s *Store) RecordLater(o outbox.Outcome, done func(error)) {
 		return
 	}
 	v := verdictOf(o)
+	if v.to != 0 { // seldom
+		go func() { done(v.result(s.move(context.Background(), v))) }()
+		return
+	}
 	s.outcomes.later(v, func(err error) { done(v.result(err)) })
 }
 
@@ -49,7 +57,7 @@ func verdictOf(o outbox.Outcome) *verdict {
 		},
 	}
 	if o.State == outbox.StateReady {
-		v.told.RetryAt = o.RetryAt
+		v.told.RetryAt, v.to = o.RetryAt, o.To
 	}
 	return v
 }
@@ -68,6 +76,7 @@ type verdict struct {
 	failed bool
 	unsure bool  // it may have arrived
 	lost   int64 // so many attempts in a row were
+	to     book.Row
 
 	change outbox.Change // what is written: told, unless the message was recalled or an earlier attempt may have arrived
 	done   bool          // the attempt was the delivery's present one

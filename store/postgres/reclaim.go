@@ -124,20 +124,21 @@ func (t *tx) lookedFor(ctx context.Context, now time.Time) (deliveries []int64, 
 
 // overdue lists those of these deliveries, in locked conversations, whose lease has run out.
 func (t *tx) overdue(ctx context.Context, deliveries, conversations []int64, now time.Time) ([]*verdict, error) {
-	rows, err := t.Query(ctx, `SELECT d.id, d.fence, d.claims, coalesce(d.lost, 0), m.on_unknown = 2 AND d.verb IS NULL
-		FROM deliveries d JOIN messages m ON m.id = d.message
+	rows, err := t.Query(ctx, `SELECT d.id, d.fence, d.claims, coalesce(d.lost, 0), m.on_unknown = 2 AND d.verb IS NULL,
+			coalesce(d.unsure, false) OR coalesce(c.reach, '') <> $5
+		FROM deliveries d JOIN messages m ON m.id = d.message LEFT JOIN conversations c ON c.id = d.conversation
 		WHERE d.id = ANY ($3) AND d.state = 4 AND d.lease_until`+past+` AND d.conversation = ANY ($4) ORDER BY d.id`,
-		t.store.callersTime, now, deliveries, conversations)
+		t.store.callersTime, now, deliveries, conversations, book.ReachProspective)
 	if err != nil {
 		return nil, err
 	}
 	var list []*verdict
 	var id, fence, claims, lost int64
-	var hold bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &claims, &lost, &hold}, func() error {
+	var hold, unsure bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &fence, &claims, &lost, &hold, &unsure}, func() error {
 		c := outbox.Change{At: now, Attempt: int(claims), Reason: outbox.ReasonLeaseLost}
 		list = append(list, &verdict{
-			id: outbox.DeliveryID(id), fence: fence, told: outbox.AfterLoss(c, int(lost)+1, hold), unsure: true, lost: lost + 1,
+			id: outbox.DeliveryID(id), fence: fence, told: outbox.AfterLoss(c, int(lost)+1, hold && unsure), unsure: unsure, lost: lost + 1,
 		})
 		return nil
 	})

@@ -92,8 +92,8 @@ func (t *tx) replay(ctx context.Context, list []hot, routes map[book.Row]int64, 
 		}
 		// With a new version, nobody goes by what they remember of the conversation.
 		if _, err := t.Exec(ctx, `WITH tried AS (UPDATE conversations SET reach = $2, reach_cause = $3, reach_at = $4, reach_until = NULL, updated_at = $4
-				WHERE id = ANY ($1) AND reach <> $2 AND reach_cause <> ALL ($5) RETURNING id)
-			UPDATE turns SET version = version + 1 FROM tried WHERE turns.conversation = tried.id`, where, book.ReachActive, outbox.ReasonReplayed, exact(at), book.EventCauses()); err != nil {
+				WHERE id = ANY ($1) AND reach <> $2 AND reach <> $6 AND reach_cause <> ALL ($5) RETURNING id)
+			UPDATE turns SET version = version + 1 FROM tried WHERE turns.conversation = tried.id`, where, book.ReachActive, outbox.ReasonReplayed, exact(at), book.EventCauses(), book.ReachProspective); err != nil {
 			return err
 		}
 	}

@@ -37,13 +37,14 @@ func queueSpread(b *pgx.Batch, sub *outbox.Submission) {
 	p, f := sub.Spread, sub.Spread.Filter
 	n := min(max(1, p.Conversations/perStretch), mostStretches)
 	b.Queue(`INSERT INTO spreads (message, stretch, stretches, lane, kind, channel, reach, tag, user_id, external_id, tenant_id,
-			object_id, upn, email, team_id, last, before, after, made, due_at)
-		SELECT $1, i, $11, $2, $3, $4, $5, $6, $7, $8, $12, $13, $14, $15, $16, $9::bigint * i / $11, $9::bigint * (i - 1) / $11,
+			object_id, upn, email, team_id, room_id, last, before, after, made, due_at)
+		SELECT $1, i, $11, $2, $3, $4, $5, $6, $7, $8, $12, $13, $14, $15, $16, $17, $9::bigint * i / $11, $9::bigint * (i - 1) / $11,
 			$9::bigint * (i - 1) / $11, 0, $10
 		FROM generate_series(1, $11::smallint) AS i`,
 		int64(sub.Message.ID), int16(sub.Message.Lane), optionalText(f.Kind), optionalText(f.Channel), optionalText(f.Reach),
 		optionalText(f.Tag), optionalText(f.User), optionalText(f.ExternalID), int64(p.Last), optionalTime(p.DueAt), int16(n),
-		optionalText(f.Tenant), optionalText(f.ObjectID), optionalText(f.UPN), optionalText(f.Email), optionalText(f.Team))
+		optionalText(f.Tenant), optionalText(f.ObjectID), optionalText(f.UPN), optionalText(f.Email), optionalText(f.Team),
+		optionalText(f.Room))
 }
 
 // endSpread makes no more deliveries of a message.
@@ -143,7 +144,7 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 	b.Queue("SELECT count(*) FROM spreads").QueryRow(func(r pgx.Row) error { return r.Scan(&left) })
 	b.Queue(`SELECT s.message, s.stretch, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id,
 			s.before, s.last, s.after, s.due_at, m.tenant_id, m.collapse_key, s.tenant_id, s.object_id, s.upn,
-			s.email, s.team_id
+			s.email, s.team_id, s.room_id
 		FROM spreads s JOIN messages m ON m.id = s.message
 		ORDER BY s.lane, s.made * s.stretches, s.message, s.stretch LIMIT 1 FOR UPDATE OF s SKIP LOCKED`).QueryRow(func(r pgx.Row) error {
 		return r.Scan(
@@ -151,7 +152,7 @@ func (t *tx) nextSpread(ctx context.Context) (*spread, bool, error) {
 			(*optionalText)(&f.Tag), (*optionalText)(&f.User), (*optionalText)(&f.ExternalID), (*int64)(&p.before), (*int64)(&p.Last), (*int64)(&p.after),
 			(*optionalTime)(&p.DueAt), (*string)(&m.Tenant), (*optionalText)(&m.CollapseKey),
 			(*optionalText)(&f.Tenant), (*optionalText)(&f.ObjectID), (*optionalText)(&f.UPN), (*optionalText)(&f.Email),
-			(*optionalText)(&f.Team))
+			(*optionalText)(&f.Team), (*optionalText)(&f.Room))
 	})
 	err := t.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -155,6 +155,14 @@ func (s *Store) ConversationsByUser(
 		ORDER BY c.seen_at DESC, c.id DESC`, text(appID), text(user))
 }
 
+// Newest implements [book.Store], as Conversation does.
+func (s *Store) Newest(
+	ctx context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
+) ([]book.Conversation, error) {
+	return s.addressed(ctx, selectConversation+`WHERE c.tenant_id = ? AND c.tenant_id <> '' AND +c.app_id = ? AND +c.channel_id = ?
+		ORDER BY c.id DESC LIMIT +?`, text(tenant), text(appID), text(channel), int64(n))
+}
+
 // ConversationsOf implements [book.Store], as Conversation does.
 func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
 	column, value := columnOf(k)
@@ -221,6 +229,7 @@ func fitting(appID string, f book.Filter, after book.Row) (where, row string, ar
 		{string(f.Reach), " AND +c.reach = ?"},
 		{string(f.Tenant), " AND +c.tenant_id = ?"},
 		{f.Team, " AND +c.team_id = ?"},
+		{f.Room, " AND +c.room_id = ?"},
 	} {
 		if only.value != "" {
 			where += only.condition

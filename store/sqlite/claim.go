@@ -360,7 +360,7 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
 	a.Edited, a.Handler, a.Policy, a.As = d.edited, d.handler, p, j.As
-	if a.Handler != "" || d.policy != "" {
+	if outbox.Sends(a.Verb, a.Handler, d.policy, a.Body) {
 		said := d.id
 		if d.verb != send {
 			said = d.revises

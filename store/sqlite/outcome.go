@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -50,6 +51,9 @@ func (t *tx) record(o *outbox.Outcome) error {
 	if o.Failed {
 		h.failures++
 	}
+	if o.To != 0 && o.State == outbox.StateReady {
+		return t.move(r, h, c, o.To)
+	}
 	if err := t.end(r, h, c); err != nil || o.State != outbox.StateDelivered || r.verb == send || o.Activity == "" {
 		return err
 	}
@@ -86,12 +90,17 @@ func (t *tx) end(r *run, h hot, c outbox.Change) error {
 }
 
 // loss notes that an attempt was lost, and says how its delivery goes on.
-func (r *run) loss(at time.Time, reason string) (hot, outbox.Change) {
+func (t *tx) loss(r *run, at time.Time, reason string) (hot, outbox.Change, error) {
 	h := r.hot
-	h.unsure = true
+	where, err := t.conversation(h.conversation)
+	if err != nil && !errors.Is(err, book.ErrNotFound) {
+		return h, outbox.Change{}, err
+	}
+	silent := err == nil && where.conv.Reach == book.ReachProspective
+	h.unsure = h.unsure || !silent
 	h.lost++
 	c := outbox.Change{At: at, Attempt: int(h.claims), Reason: reason}
-	return h, outbox.AfterLoss(c, int(h.lost), r.hold)
+	return h, outbox.AfterLoss(c, int(h.lost), r.hold && h.unsure), nil
 }
 
 // putBack writes what a delivery that was being sent has become.
@@ -158,8 +167,11 @@ func (s *Store) ReclaimExpired(ctx context.Context, now time.Time) (int, error) 
 	err := s.writer.do(ctx, func(t *tx) error {
 		n = 0
 		for _, r := range s.overdue(now) {
-			h, c := r.loss(now, outbox.ReasonLeaseLost)
-			if err := t.end(r, h, c); err != nil {
+			h, c, err := t.loss(r, now, outbox.ReasonLeaseLost)
+			if err == nil {
+				err = t.end(r, h, c)
+			}
+			if err != nil {
 				return err
 			}
 			n++
@@ -203,7 +215,11 @@ func (s *Store) resume(t *tx) error {
 	}
 	now := s.cfg.Now()
 	for _, r := range sortedByID(stopped) {
-		if err := t.putBack(r.loss(now, outbox.ReasonProcessStopped)); err != nil {
+		h, c, err := t.loss(r, now, outbox.ReasonProcessStopped)
+		if err == nil {
+			err = t.putBack(h, c)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -35,9 +35,9 @@ func (t *tx) insertSpread(sub *outbox.Submission) error {
 	t.after(func() { t.store.spreads.Add(1) })
 	f := p.Filter
 	_, err := t.exec(`INSERT INTO spreads (message, lane, kind, channel, reach, tag, user_id, external_id, tenant_id, object_id, upn, email,
-			team_id, last, after, made, due_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)`, int64(sub.Message.ID), int64(sub.Message.Lane), string(f.Kind), string(f.Channel),
-		string(f.Reach), f.Tag, string(f.User), f.ExternalID, string(f.Tenant), f.ObjectID, f.UPN, f.Email, f.Team, int64(p.Last), p.DueAt)
+			team_id, room_id, last, after, made, due_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)`, int64(sub.Message.ID), int64(sub.Message.Lane), string(f.Kind), string(f.Channel),
+		string(f.Reach), f.Tag, string(f.User), f.ExternalID, string(f.Tenant), f.ObjectID, f.UPN, f.Email, f.Team, f.Room, int64(p.Last), p.DueAt)
 	return err
 }
 
@@ -125,12 +125,12 @@ func (t *tx) nextSpread() (p spread, found bool, err error) {
 		p.Filter = book.Filter{
 			Kind: book.Kind(r.text(3)), Channel: activity.ChannelID(r.text(4)), Reach: book.Reach(r.text(5)), Tag: r.text(6),
 			User: activity.AccountID(r.text(7)), ExternalID: r.text(8), Tenant: activity.TenantID(r.text(14)),
-			ObjectID: r.text(15), UPN: r.text(16), Email: r.text(17), Team: r.text(18),
+			ObjectID: r.text(15), UPN: r.text(16), Email: r.text(17), Team: r.text(18), Room: r.text(19),
 		}
 		p.Last, p.DueAt = book.Row(r.int(9)), r.time(11)
 		p.tenant, p.collapseKey = activity.TenantID(r.text(12)), r.text(13)
 	}, `SELECT s.message, s.lane, m.app_id, s.kind, s.channel, s.reach, s.tag, s.user_id, s.external_id, s.last, s.after, s.due_at,
-			m.tenant_id, m.collapse_key, s.tenant_id, s.object_id, s.upn, s.email, s.team_id
+			m.tenant_id, m.collapse_key, s.tenant_id, s.object_id, s.upn, s.email, s.team_id, s.room_id
 		FROM spreads s CROSS JOIN messages m ON m.id = s.message ORDER BY s.lane, s.made, s.message LIMIT 1`)
 	return p, found, err
 }

@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 func (s suite) bookReach(t *testing.T) {
@@ -21,6 +24,8 @@ func (s suite) bookReach(t *testing.T) {
 	s.promise(t, "NamesAreChanged", namesChange)
 	s.promise(t, "WhoHasLeftTakesPartNoMore", leftTakesPartNoMore)
 	s.promise(t, "SightingsInARowAreNotedOnce", sightingsInARow)
+	s.promise(t, "AProspectStandsApart", prospectStandsApart)
+	s.promise(t, "TheNewestOfATenant", newestOfTenant)
 }
 
 // reaches expects a conversation's standing.
@@ -145,6 +150,8 @@ func placeIsKept(e *env) {
 	e.meet("b")
 	e.listed(book.Filter{Team: "19:t"}, got)
 	e.listed(book.Filter{Team: "19:T"})
+	e.listed(book.Filter{Team: "19:t", Room: "19:c"}, got)
+	e.listed(book.Filter{Team: "19:t", Room: "19:C"})
 	e.listed(book.Filter{Team: "19:t", Tenant: tenant}, got)
 	e.listed(book.Filter{Team: "19:t", Tenant: "other"})
 	e.listed(book.Filter{Tenant: "other"})
@@ -302,4 +309,64 @@ func sightingsInARow(e *env) {
 	changed.TimeZone = "Europe/Zurich"
 	e.sight(changed)
 	order(b, a)
+}
+
+// prospectStandsApart: an entry for somebody whom the bot has not met stands as it is told to, and is nobody to be written to.
+func prospectStandsApart(e *env) {
+	key := book.Prospect(app, activity.ChannelTeams, tenant, "bot", "Ann@Example.com")
+	s := sightingOf(key, e.start)
+	s.Reference.User = &activity.ChannelAccount{ID: activity.AccountID(key.Conversation), Extra: jsontext.Value(`{"email":"ann@example.com"}`)}
+	for i, cause := range []string{"wanted", "found", "found"} {
+		s.At = e.at(time.Duration(i) * time.Hour)
+		s.Prospect = book.Standing{Reach: book.ReachProspective, Cause: cause, At: s.At}
+		c := e.sight(s)
+		e.reaches(c, s.Prospect)
+		e.inBook(c)
+		e.listed(book.Filter{Reach: book.ReachProspective, Email: "ann@example.com"}, c)
+		e.listed(book.Filter{Reach: book.ReachActive})
+	}
+	found, err := e.ConversationsOf(e.ctx, app, book.PersonKey{Email: "ANN@example.com"})
+	e.ok(err)
+	if len(found) != 1 || found[0].Key.Conversation != "prospect:ann@example.com" || found[0].Reachable(e.at(1000*time.Hour)) || found[0].Forbidden() {
+		e.Errorf("found %+v", found)
+	}
+	m := e.say(found[0])
+	a := e.claimsOnly(10, e.start, m)[0]
+	if a.Conversation.Reach != book.ReachProspective || a.Conversation.Cause != "found" {
+		e.Errorf("it is handed out as %s (%s)", a.Conversation.Reach, a.Conversation.Cause)
+	}
+	o := outcomeOf(a, e.start)
+	o.State = outbox.StateFailed
+	e.ends(o)
+	if _, err := e.ReplayDelivery(e.ctx, a.Delivery, outbox.Replay{At: e.start, Forbidden: true}); err != nil {
+		e.Error(err)
+	}
+	e.reaches(found[0], s.Prospect) // no replay makes it a conversation
+
+	met := sightingOf(teamsKey("met"), e.start) // what is active is no prospect
+	c := e.sight(met)
+	met.Prospect, met.At = s.Prospect, e.at(time.Minute)
+	e.sight(met)
+	e.reaches(c, book.Standing{Reach: book.ReachActive, At: e.start})
+}
+
+func newestOfTenant(e *env) {
+	var all []book.Conversation
+	for _, id := range []string{"a", "b", "c"} {
+		all = append(all, e.sight(sightingOf(teamsKey(id), e.start)))
+	}
+	e.meet("on another channel")
+	other := teamsKey("d")
+	other.Tenant = "other"
+	e.sight(sightingOf(other, e.start))
+	other.Tenant, other.AppID = tenant, "another app"
+	e.sight(sightingOf(other, e.start))
+	e.sight(sightingOf(all[0].Key, e.at(time.Hour)))
+	for n, want := range [][]book.Conversation{{}, {all[2]}, {all[2], all[1]}, {all[2], all[1], all[0]}, {all[2], all[1], all[0]}} {
+		got, err := e.Newest(e.ctx, app, activity.ChannelTeams, tenant, n)
+		e.ok(err)
+		if !slices.Equal(rowsOf(got), rowsOf(want)) {
+			e.Errorf("the newest %d are %v, want %v", n, rowsOf(got), rowsOf(want))
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 func (s suite) sends(t *testing.T) {
 	s.promise(t, "WhatAHandlerSendsComesWithLaterAttempts", sendsComeAgain)
+	s.promise(t, "PartsOfAMessageComeWithLaterAttempts", partsComeAgain)
 	s.promise(t, "SendsOfALostAttemptAreRefused", lostSendsAreRefused)
 	s.promise(t, "TurnAndOutcomeCommitTogether", concludes)
 	s.promise(t, "AttemptsLeaseIsTheConversations", attemptsLease)
@@ -78,6 +79,26 @@ func sendsComeAgain(e *env) {
 	e.ok(err)
 	if again := e.claimsOnly(1, e.at(time.Hour), m)[0]; len(again.Sends) != 0 {
 		e.Errorf("what was replayed comes with %v", again.Sends)
+	}
+}
+
+// partsComeAgain: a message with attachments may be said in several activities, without a handler.
+func partsComeAgain(e *env) {
+	m := e.message(e.meet("a"))
+	m.Message.Body = []byte(`{"type":"message","text":"x","attachments":[{"contentType":"y"}]}`)
+	e.accept(m)
+	a := e.claimsOnly(1, e.start, m)[0]
+	want := []outbox.Send{{Delivery: a.Delivery, Fence: a.Fence, Taken: true, Activity: "first", At: e.start}}
+	e.sends(a, want[0])
+	e.ends(retryOf(a, e.start, time.Time{}))
+	a = e.claimsOnly(1, e.start, m)[0]
+	equal(e.T, "sends", a.Sends, want)
+	e.ends(outcomeOf(a, e.start))
+	for _, body := range []string{`{"type":"message","text":"z"}`, ""} {
+		e.revises(m, []byte(body), e.at(time.Minute))
+		r := e.claims(10, e.at(time.Minute)).Attempts[0]
+		equal(e.T, "sends to revise", r.Sends, want)
+		e.ends(outcomeOf(r, e.at(time.Minute)))
 	}
 }
 

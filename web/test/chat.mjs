@@ -21,10 +21,19 @@ class Chat {
     await this.card.getByText('Connected', { exact: true }).waitFor();
   }
 
+  /** Says something. Web Chat takes nothing while it is not connected, which a card may not show at once: it is pressed again then. */
   async send(text) {
     const box = this.card.getByRole('textbox', { name: 'Message input box' }).filter({ visible: true });
     await box.fill(text);
-    await box.press('Enter');
+    await until('that the box is empty', async () => {
+      await this.online();
+      await box.press('Enter');
+      for (let n = 0; n < 20; n++) {
+        if ((await box.inputValue()) === '') return true;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      return false;
+    });
   }
 
   /** Sends what could not be sent last once more. */

@@ -300,6 +300,7 @@ CREATE TABLE spreads (
 	email       text COLLATE "C",
 	tenant_id   text COLLATE "C",
 	team_id     text COLLATE "C",
+	room_id     text COLLATE "C",
 	before      bigint NOT NULL, -- the stretch begins after this row of the book
 	last        bigint NOT NULL, -- row of the last conversation that it goes to
 	after       bigint NOT NULL, -- and of the last that it has come to

@@ -249,6 +249,7 @@ CREATE TABLE spreads (
 	email       TEXT,
 	tenant_id   TEXT,
 	team_id     TEXT,
+	room_id     TEXT,
 	last        INTEGER NOT NULL, -- row of the last conversation that it goes to
 	after       INTEGER NOT NULL, -- and of the last that it has come to
 	made        INTEGER NOT NULL, -- how many deliveries

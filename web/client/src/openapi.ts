@@ -1647,10 +1647,10 @@ export interface components {
             /** @description Where in Microsoft Teams it is. */
             place?: components["schemas"]["Place"];
             /**
-             * @description Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while.
+             * @description Whether it can be written to. uninstalled: the bot is not there any more. blocked: somebody there does not want to hear of it. unreachable: nothing can be said there for a while. prospective: there is no conversation yet, only somebody whom the bot has not met.
              * @enum {string}
              */
-            reach: "active" | "uninstalled" | "blocked" | "unreachable";
+            reach: "active" | "uninstalled" | "blocked" | "unreachable" | "prospective";
             /**
              * Format: date-time
              * @description Since when that is so.
@@ -3181,6 +3181,11 @@ export interface components {
             /** @description An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference. */
             address?: unknown;
             /**
+             * @description With team: the id of the channel of the team.
+             * @example 19:b7d3e4@thread.tacv2
+             */
+            channel?: string;
+            /**
              * @description A conversation in the reference book, by its id on the channel.
              * @example Kq3TzPd8aLx5mWn0-hu
              */
@@ -3207,10 +3212,25 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
+             * @description A delivery that was said in a channel of a team: an answer in its thread.
+             * @example dlv_01jz8k3m4n5p6
+             */
+            reply_to?: string;
+            /**
              * @description Every conversation with this tag that can be reached.
              * @example on-call
              */
             tag?: string;
+            /**
+             * @description A team of Microsoft Teams in the reference book, by its id there: a new post in its General channel, or in the one that channel names.
+             * @example 19:f0a1c2@thread.tacv2
+             */
+            team?: string;
+            /**
+             * @description With team: the id of a post in the channel. What is said is an answer to it.
+             * @example 1700000000000
+             */
+            thread?: string;
             /**
              * @description The same by their user principal name, as a channel has told it.
              * @example ann@example.com
@@ -4016,7 +4036,7 @@ export interface operations {
                 /** @description How many at most. */
                 limit?: number;
                 /** @description Only conversations that can, or cannot, be written to. */
-                reach?: "active" | "uninstalled" | "blocked" | "unreachable";
+                reach?: "active" | "uninstalled" | "blocked" | "unreachable" | "prospective";
                 /** @description Only conversations with this tag. */
                 tag?: string;
                 /** @description Only conversations in this team of Microsoft Teams, by its id there. */
