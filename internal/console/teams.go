@@ -50,7 +50,9 @@ func NewOffice(url, appID, bot string, closing <-chan struct{}) *Office {
 
 // Register adds the routes to mux.
 func (o *Office) Register(mux *http.ServeMux) {
-	mux.Handle(officePages, o.handle(func(t *faketeams.Teams) http.Handler { return http.StripPrefix(officePages[:len(officePages)-1], t.Control()) }))
+	mux.Handle(officePages, o.handle(func(t *faketeams.Teams) http.Handler {
+		return http.StripPrefix(officePages[:len(officePages)-1], t.Control())
+	}))
 	mux.Handle(officeService, o.handle(func(t *faketeams.Teams) http.Handler {
 		return http.StripPrefix(officeService[:len(officeService)-1], t.Connector())
 	}))

@@ -12,14 +12,14 @@ import (
 	"github.com/headsup-bot/headsup/server"
 )
 
-// office is the playground's Teams.
-type office struct {
+// playedTeams is the playground's Teams.
+type playedTeams struct {
 	page
 	faketeams.State
 }
 
-func (o *office) do(deed string) (id string) {
-	o.T.Helper()
+func (o *playedTeams) do(deed string) (id string) {
+	o.Helper()
 	var made struct{ ID string }
 	o.page.do("POST", "/playground/api/teams/do", deed, 200, &made)
 	o.State = faketeams.State{}
@@ -28,8 +28,8 @@ func (o *office) do(deed string) (id string) {
 }
 
 // sees waits until somebody in a conversation sees a text of the bot.
-func (o *office) sees(conversation, text string) {
-	o.T.Helper()
+func (o *playedTeams) sees(conversation, text string) {
+	o.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		var got struct{ Posts []faketeams.Post }
 		o.page.do("GET", "/playground/api/teams/posts?conversation="+url.QueryEscape(conversation), "", 200, &got)
@@ -37,7 +37,7 @@ func (o *office) sees(conversation, text string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			o.T.Fatalf("%q is not said in %s: %+v", text, conversation, got.Posts)
+			o.Fatalf("%q is not said in %s: %+v", text, conversation, got.Posts)
 		}
 	}
 }
@@ -45,14 +45,14 @@ func (o *office) sees(conversation, text string) {
 // TestPlaygroundHasTeams: its bot is installed, spoken to and speaks first in a chat, a group and a thread, over the Connector API.
 func TestPlaygroundHasTeams(t *testing.T) {
 	t.Parallel()
-	o := &office{page: page{t, running(t, server.Config{Demo: true})}}
+	o := &playedTeams{page: page{t, running(t, server.Config{Demo: true})}}
 	var setup struct{ Teams bool }
 	o.page.do("GET", "/playground/api/setup", "", 200, &setup)
 	if !setup.Teams {
 		t.Error("there is no Teams")
 	}
 	o.page.do("GET", "/playground/api/teams/state", "", 200, &o.State)
-	ann, team, chat := o.People[0], o.State.Teams[0], o.Chats[0]
+	ann, team, chat := o.People[0], o.Teams[0], o.Chats[0]
 	for _, place := range []string{ann.ObjectID, team.ID, string(chat.ID)} {
 		o.do(`{"do":"install","where":"` + place + `","who":"` + ann.ObjectID + `"}`)
 	}
