@@ -61,6 +61,9 @@ type Config struct {
 	// Azure is the bot's registration. The zero value is none.
 	Azure Azure
 
+	// Teams says how people of Microsoft Teams are reached who have never written to the bot.
+	Teams Teams
+
 	// Admin is the listener for operators. The zero value has none.
 	Admin Admin
 
@@ -187,7 +190,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(), c.validateDirectLine(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

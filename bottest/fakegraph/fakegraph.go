@@ -125,6 +125,11 @@ func (s *Server) Roots() *x509.CertPool {
 	return s.http.RootCAs()
 }
 
+// AuthorityPEM is Roots as PEM.
+func (s *Server) AuthorityPEM() []byte {
+	return s.http.AuthorityPEM()
+}
+
 // AddUser adds a person, who is a member of the tenant if nothing else is said.
 func (s *Server) AddUser(u User) {
 	if u.Type == "" {

@@ -131,6 +131,10 @@ func serverConfig(c config.Loaded) server.Config {
 			Listen: c.Admin.Listen, Optional: c.Origin("admin.listen").Source == config.SourceDefault,
 			AllowRemote: c.Admin.AllowRemote, Pprof: c.Admin.Pprof,
 		},
+		Teams: server.Teams{
+			FirstContact: c.Teams.FirstContact, AppID: c.Teams.AppID, CatalogID: c.Teams.CatalogID, Tenant: c.Teams.Tenant, Cloud: c.Teams.Cloud,
+			ServiceURL: c.Teams.ServiceURL, GraphURL: c.Teams.GraphURL, Wait: c.Teams.Wait,
+		},
 		Azure: server.Azure{
 			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(), SecretEnds: c.Azure.SecretEnds,
 			CertificateFile: c.Azure.CertificateFile, CertificateChain: c.Azure.CertificateChain, TokenFile: c.Azure.TokenFile,

@@ -53,6 +53,7 @@ type Serve struct {
 	Audit     Audit     `embed:"" prefix:"audit-" name:"audit"`
 
 	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
+	Teams Teams `embed:"" prefix:"teams-" name:"teams"`
 	Bot   Bot   `embed:"" prefix:"bot-" name:"bot"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
@@ -60,6 +61,18 @@ type Serve struct {
 
 	// Topics are by their names.
 	Topics map[string]Topic `kong:"-"`
+}
+
+// Teams says how people of Microsoft Teams are reached who have never written to the bot.
+type Teams struct {
+	FirstContact []string      `name:"first-contact" placeholder:"RUNG" help:"What is done for somebody whom the bot has not met: find asks Microsoft Graph who has that address, create asks Teams for the conversation, install has Microsoft Graph install the app for them. None leaves them alone. docs/teams.md tells what each needs."`
+	AppID        string        `name:"app-id" placeholder:"GUID" help:"Id in the manifest of the bot's app in Teams. That of azure, if not given."`
+	CatalogID    string        `name:"catalog-id" placeholder:"ID" help:"What the tenant's catalog calls the app. It is looked up, if not given."`
+	Tenant       string        `placeholder:"GUID" help:"Tenant in which people are looked for. The one that the bot belongs to, if not given; whoever has a key of a tenant has them looked for there."`
+	Cloud        string        `placeholder:"CLOUD" help:"Cloud of Microsoft 365: public, gcc, gcc-high or dod. If not given, that which goes with the cloud of azure."`
+	ServiceURL   string        `name:"service-url" placeholder:"URL" help:"Where Teams is called for a tenant that was never heard from. That of the cloud, if not given."`
+	GraphURL     string        `name:"graph-url" placeholder:"URL" help:"Where Microsoft Graph is. That of the cloud, if not given."`
+	Wait         time.Duration `default:"3s" placeholder:"DURATION" help:"How long the bot waits to be told that its app was installed for somebody, before it asks."`
 }
 
 // Retention says how long what is over is kept.
