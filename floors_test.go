@@ -80,6 +80,7 @@ var floors = map[string]int{
 	"internal/pgtest":     11,
 	"examples/jobs":       8,
 	"examples/survey":     8,
+	"examples/teams":      11,
 	"examples/travel":     8,
 	"examples/api/notify": 11,
 	"examples/proactive":  11,

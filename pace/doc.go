@@ -54,6 +54,11 @@
 // What people are waiting for is a [Reply], everything else a [Delivery]. Deliveries leave a reserve to replies, and
 // while a reply waits for a gate, no delivery passes it.
 //
+// # Questions
+//
+// Who is in a conversation is asked with a [Question] ([Limiter.WaitRoster]), which has windows of its own and counts for the
+// tenant like everything. Each process keeps to those windows by itself.
+//
 // # In a queue
 //
 // A queue asks for [Limiter.Room] on a [Route], takes no more than that from it, each with a permit, and looks at the

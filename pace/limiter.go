@@ -36,6 +36,7 @@ type Limiter struct {
 	blocked  atomic.Int32 // how many blocks and failing hosts there are
 
 	counters
+	rosters rosters
 
 	observing sync.RWMutex
 	onFreed   []func() // guarded by observing, as those below

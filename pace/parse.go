@@ -19,7 +19,7 @@ import (
 //	msteams.reserve=5             what deliveries leave to replies
 //	slack.first_contact=never     whom the bot may write to who has never written to it
 //
-// The names are per_conversation, per_tenant, per_bot, reserve, conversation_reserve, reply_within and first_contact. The error tells
+// The names are per_conversation, per_tenant, per_bot, per_roster, reserve, conversation_reserve, reply_within and first_contact. The error tells
 // everything that is wrong, joined.
 func ParseProfiles(words []string) (Profiles, error) {
 	all := Published()
@@ -66,6 +66,7 @@ var fields = map[string]func(*Profile, string) error{
 	"per_conversation": func(p *Profile, v string) (err error) { p.PerConversation, err = parseWindows(v); return err },
 	"per_tenant":       func(p *Profile, v string) (err error) { p.PerTenant, err = parseWindows(v); return err },
 	"per_bot":          func(p *Profile, v string) (err error) { p.PerBot, err = parseWindows(v); return err },
+	"per_roster":       func(p *Profile, v string) (err error) { p.PerRoster, err = parseWindows(v); return err },
 	"reserve":          func(p *Profile, v string) (err error) { p.Reserve, err = parseCount(v); return err },
 	"conversation_reserve": func(p *Profile, v string) (err error) {
 		p.ConversationReserve, err = parseCount(v)

@@ -16,13 +16,17 @@ type Profiles map[string]Profile
 func Published() Profiles {
 	return Profiles{
 		// Microsoft, "Optimize your bot with rate limiting in Teams": 50 requests per second for an app in a tenant; for a
-		// bot in one thread 7 in 1 s, 8 in 2 s, 60 in 30 s and 1,800 in 3,600 s.
+		// bot in one thread 7 in 1 s, 8 in 2 s, 60 in 30 s and 1,800 in 3,600 s, and twice as many questions for its members or
+		// for channels.
 		"msteams": {
 			PerConversation: []Window{
 				{7, time.Second}, {8, 2 * time.Second}, {60, 30 * time.Second}, {1800, time.Hour},
 			},
 			PerTenant: []Window{{50, time.Second}},
-			Reserve:   3, ConversationReserve: 2,
+			PerRoster: []Window{
+				{14, time.Second}, {16, 2 * time.Second}, {120, 30 * time.Second}, {3600, time.Hour},
+			},
+			Reserve: 3, ConversationReserve: 2,
 			// Microsoft, "Send proactive messages": the app must be installed for the person, in the team or in the chat.
 			FirstContact: FirstContactInstalled,
 		},

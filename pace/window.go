@@ -85,6 +85,9 @@ type Profile struct {
 	PerConversation []Window
 	PerTenant       []Window
 	PerBot          []Window
+	// PerRoster holds for questions about a conversation, of each kind, in place of PerConversation: who is there, and which
+	// channels a team has.
+	PerRoster []Window
 
 	// Reserve is how many of a tenant's and of a bot's calls deliveries leave to replies, ConversationReserve how many of
 	// a conversation's.
@@ -138,6 +141,7 @@ func (p Profile) Validate() error {
 		{"per conversation", p.PerConversation, p.ConversationReserve},
 		{"per tenant", p.PerTenant, p.Reserve},
 		{"per bot", p.PerBot, p.Reserve},
+		{"per roster", p.PerRoster, 0},
 	} {
 		for _, w := range part.windows {
 			if err := w.validate(); err != nil {

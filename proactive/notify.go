@@ -340,7 +340,13 @@ func encode(n headsup.Notification) (jsontext.Value, error) {
 		a.Locale = n.Locale
 	}
 	a.ID, a.ReplyToID, a.ServiceURL, a.ChannelID = "", "", "", ""
-	a.From, a.Recipient, a.Conversation = nil, nil, nil
+	a.From, a.Conversation = nil, nil
+	switch {
+	case !a.Targeted():
+		a.Recipient = nil
+	case a.Recipient == nil || a.Recipient.ID == "": // everybody's business otherwise
+		return nil, &FieldError{"activity.recipient", "is needed: a targeted message is shown to somebody"}
+	}
 	a.Timestamp = activity.Time{} // the channel sets it (Activity specification, A2041)
 	if a.DeliveryMode == activity.DeliveryExpectReplies {
 		a.DeliveryMode = "" // there is nobody to answer (A3116)

@@ -26,7 +26,8 @@ func partsOf(ref activity.Reference, a *activity.Activity) []*activity.Activity 
 	}
 	text, rest := a.Clone(), a.Clone()
 	text.Attachments, text.AttachmentLayout, text.SuggestedActions = nil, "", nil
-	rest.Text, rest.TextFormat, rest.Entities, rest.Speak = "", "", nil, nil
+	rest.Text, rest.TextFormat, rest.Speak = "", "", nil
+	rest.Entities = slices.DeleteFunc(rest.Entities, func(e activity.Entity) bool { return e.Type == activity.EntityMention })
 	rest.ChannelData = quiet(rest.ChannelData)
 	return []*activity.Activity{text, rest}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/store/sqlite"
+	"github.com/headsup-bot/headsup/teams"
 )
 
 // channelOfTeams answers as Teams does: ids are numbers, messages stand where they were sent, and what has text and
@@ -51,6 +52,9 @@ func (c *channelOfTeams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	says := a.Text
 	if len(a.Attachments) > 0 {
 		says = strings.TrimSpace(says + " " + a.Attachments[0].ContentType)
+	}
+	if r.URL.Query().Get("isTargetedActivity") == "true" && a.Recipient != nil {
+		says += " (only for " + string(a.Recipient.ID) + ")"
 	}
 	if c.fail != nil {
 		if status := c.fail(says); status != 0 {
@@ -288,6 +292,27 @@ func TestPostsInTeamsAreRefused(t *testing.T) {
 	}
 	if chat.Deliveries[0].State != outbox.StateDelivered {
 		t.Errorf("the chat's delivery is %s", chat.Deliveries[0].State)
+	}
+}
+
+// TestTargetedMessage goes to a channel with whom alone it is shown to, and to nobody without.
+func TestTargetedMessage(t *testing.T) {
+	t.Parallel()
+	f := newInTeams(t)
+	f.knows(builds, book.KindChannel, book.Place{Team: general, Room: builds})
+	a := activity.Message("psst")
+	if err := teams.OnlyFor(a, activity.ChannelAccount{ID: "29:ben"}); err != nil {
+		t.Fatal(err)
+	}
+	f.say(headsup.Notification{To: headsup.Target{Team: general, Room: builds}, Activity: a})
+	f.stands(builds, "psst (only for 29:ben)")
+	a.Attachments = []activity.Attachment{{ContentType: activity.ContentAdaptiveCard, Content: []byte(`{"type":"AdaptiveCard","version":"1.5"}`)}}
+	f.say(headsup.Notification{To: headsup.Target{Team: general, Room: builds}, Activity: a})
+	f.stands(builds, "psst (only for 29:ben)", "psst (only for 29:ben)", activity.ContentAdaptiveCard+" (only for 29:ben)")
+	a.Recipient = nil
+	_, err := f.Notify(t.Context(), headsup.Notification{To: headsup.Target{Team: general, Room: builds}, Activity: a})
+	if field, ok := errors.AsType[*proactive.FieldError](err); !ok || field.Field != "activity.recipient" {
+		t.Errorf("shown to nobody: %v", err)
 	}
 }
 

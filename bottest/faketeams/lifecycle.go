@@ -46,6 +46,17 @@ func (t *Teams) settle(r *room, installed bool) {
 	t.changed()
 }
 
+// actor is who does something in a room: by, or somebody who is there. t.mu is held.
+func (t *Teams) actor(r *room, by string) *person {
+	if p := t.people[by]; p != nil {
+		return p
+	}
+	if there := t.roster(r); len(there) > 0 {
+		return there[0]
+	}
+	return t.people[r.with]
+}
+
 // installed puts the app somewhere, and returns what the bot is to be told of it. t.mu is held.
 func (t *Teams) installed(id, by string, action activity.UpdateAction) []*event {
 	r := t.place(id)
@@ -53,10 +64,7 @@ func (t *Teams) installed(id, by string, action activity.UpdateAction) []*event 
 		return nil
 	}
 	t.settle(r, true)
-	who := t.people[by]
-	if who == nil && r.with != "" {
-		who = t.people[r.with]
-	}
+	who := t.actor(r, by)
 	update := t.activity(r, "", who, activity.TypeInstallationUpdate, map[string]any{"action": action})
 	if r.team != nil {
 		update.body["channelData"] = t.channelData(r, map[string]any{
@@ -124,7 +132,7 @@ func (t *Teams) Upgrade(ctx context.Context, place string) error {
 		t.mu.Unlock()
 		return unknown(place)
 	}
-	begins := t.activity(r, "", t.people[r.with], activity.TypeInstallationUpdate, map[string]any{"action": activity.UpdateRemoveUpgrade})
+	begins := t.activity(r, "", t.actor(r, ""), activity.TypeInstallationUpdate, map[string]any{"action": activity.UpdateRemoveUpgrade})
 	ends := t.installed(place, "", activity.UpdateAddUpgrade)
 	t.mu.Unlock()
 	return t.tell(ctx, append([]*event{begins}, ends...)...)

@@ -316,11 +316,12 @@ func (t *tx) lockPeople(ctx context.Context, c *book.Conversation, ids []activit
 			SELECT $1, $2, $3, u.id, $5, $5 FROM unnest($4::text[]) WITH ORDINALITY u (id, place)
 			ORDER BY u.place ON CONFLICT DO NOTHING`,
 			c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids, c.UpdatedAt)
-		// A join, and no list to be compared with: for an empty table the planner takes it to be cheapest to find all people of
-		// the app by the index and to compare each with the list, and it remembers that while the table grows.
-		b.Queue(`SELECT p.id, p.user_id FROM unnest($4::text[]) AS u (id)
-			JOIN people p ON p.app_id = $1 AND p.tenant_id = $2 AND p.channel_id = $3 AND p.user_id = u.id
-			ORDER BY p.id + 0 FOR NO KEY UPDATE OF p`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
+		// One look into the index for each: while the table is nearly empty the planner takes it to be cheapest to find all
+		// people of the tenant and to compare each with the list, and it remembers that while the table grows.
+		b.Queue(`SELECT p.id, p.user_id FROM people p WHERE p.id = ANY (ARRAY (
+				SELECT k.id FROM unnest($4::text[]) AS u (id) CROSS JOIN LATERAL (SELECT k.id FROM people k
+					WHERE k.app_id = $1 AND k.tenant_id = $2 AND k.channel_id = $3 AND k.user_id = u.id LIMIT 1) AS k))
+			ORDER BY p.id FOR NO KEY UPDATE OF p`, c.Key.AppID, c.Key.Tenant, c.Key.Channel, ids).Query(func(r pgx.Rows) error {
 			clear(there)
 			var row int64
 			var id activity.AccountID

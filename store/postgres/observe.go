@@ -87,7 +87,7 @@ func (s *Store) OldestDue(ctx context.Context, now time.Time) (oldest time.Time,
 		for _, l := range []outbox.Lane{outbox.LaneUrgent, outbox.LaneNormal, outbox.LaneBulk} {
 			b.Queue(lane, int16(l)).QueryRow(older)
 		}
-		b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(older)
+		b.Queue(nextDue("true")).QueryRow(older)
 		return q.SendBatch(ctx, &b).Close()
 	})
 	return oldest, err

@@ -17,23 +17,25 @@ func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err e
 	rs.mu.Lock()
 	from := dueFrom(rs.due.from)
 	rs.mu.Unlock()
-	rows, err := t.Query(ctx, `SELECT conversation FROM deliveries WHERE waits = 2 AND due_at <= $1 AND due_at >= $3
+	rows, err := t.Query(ctx, `SELECT id, conversation FROM deliveries WHERE waits = 2 AND due_at <= $1 AND due_at >= $3
 		ORDER BY due_at, id LIMIT $2`, now, promoteAtOnce, from)
 	if err != nil {
 		return 0, err
 	}
-	conversations, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(conversations) == 0 {
+	var ids, conversations []int64
+	var id, conversation int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &conversation}, func() error {
+		ids, conversations = append(ids, id), append(conversations, conversation)
+		return nil
+	}); err != nil || len(ids) == 0 {
 		return 0, err
 	}
 	if _, err := t.Exec(ctx, lockTurns, conversations); err != nil {
 		return 0, err
 	}
-	// Those of the locked conversations only, so there may be more of the first thousand by now: they have their turn
-	// when the rest has.
+	// Somebody may have changed them until they were locked.
 	due, err := collectHot(t.Query(ctx, "SELECT "+hotColumns+` FROM deliveries d
-		WHERE d.waits = 2 AND d.due_at <= $1 AND d.due_at >= $4 AND d.conversation = ANY ($2) ORDER BY d.due_at, d.id LIMIT $3`,
-		now, conversations, promoteAtOnce, from))
+		WHERE d.id = ANY ($2) AND d.waits = 2 AND d.due_at <= $1 ORDER BY d.due_at, d.id`, now, ids))
 	if err != nil {
 		return 0, err
 	}
@@ -44,7 +46,7 @@ func (t *tx) promoteDue(ctx context.Context, now time.Time) (promoted int, err e
 	if err := t.judgeHeld(ctx, held, now); err != nil {
 		return 0, err
 	}
-	return len(conversations), t.flush(ctx)
+	return len(ids), t.flush(ctx)
 }
 
 // becomeReady gives deliveries that wait for a time their places, in this order, behind all that are in their lanes; those

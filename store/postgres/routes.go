@@ -515,7 +515,7 @@ func (t *tx) discover(ctx context.Context) error {
 		return err
 	})
 	var due time.Time
-	b.Queue("SELECT min(due_at) FROM deliveries WHERE waits = 2").QueryRow(func(r pgx.Row) error { return r.Scan((*optionalTime)(&due)) })
+	b.Queue(nextDue("true")).QueryRow(func(r pgx.Row) error { return r.Scan((*optionalTime)(&due)) })
 	if err := t.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}

@@ -308,7 +308,7 @@ func (s *Store) DueClocks(ctx context.Context, n int, now time.Time) (due schedu
 	waiting := false
 	if err := s.read(ctx, func(ctx context.Context, q querier) error {
 		next, earlier, waiting = time.Time{}, time.Time{}, false
-		return q.QueryRow(ctx, `SELECT (SELECT min(next_at) FROM schedule_clocks WHERE next_at > $1),
+		return q.QueryRow(ctx, `SELECT (SELECT next_at FROM schedule_clocks WHERE next_at > $1 ORDER BY next_at LIMIT 1),
 			(SELECT min(taken_until) FROM schedule_clocks WHERE next_at <= $1 AND taken_by <> $2 AND taken_until > clock_timestamp()),
 			EXISTS (SELECT 1 FROM schedule_clocks WHERE next_at <= $1 AND (taken_by = $2 OR taken_until <= clock_timestamp()))`,
 			now, s.bus.node).Scan((*optionalTime)(&next), (*optionalTime)(&earlier), &waiting)

@@ -248,7 +248,8 @@ func (s *Store) Work(ctx context.Context, id event.WebhookID, now time.Time, lim
 				ORDER BY p.next_at, p.event LIMIT $3`, id, now, limit); err != nil {
 			return err
 		}
-		if err := q.QueryRow(ctx, `SELECT min(next_at) FROM webhook_posts WHERE webhook = $1 AND NOT delivered AND next_at > $2`,
+		if err := q.QueryRow(ctx, `SELECT (SELECT next_at FROM webhook_posts
+				WHERE webhook = $1 AND NOT delivered AND next_at > $2 ORDER BY next_at LIMIT 1)`,
 			id, now).Scan((*optionalTime)(&work.Next)); err != nil {
 			return err
 		}
