@@ -29,7 +29,7 @@ func everyRoute(t *testing.T, url string) (paths []string) {
 		"/v3/directline/conversations/x/activities", "/v3/directline/conversations/x/stream", "/v3/conversations",
 		"/v3/conversations/x/activities", "/v3/attachments/x/views/original",
 		"/assets/none.js", "/vendor/none.js", "/nowhere", "/v1", "/v1/nowhere", "/v3/nowhere", "/api", "/api/nowhere",
-		"/playground/api/nowhere", "/proactive/nowhere", "/proactive/sendactivity", "/proactive/sendactivity/x", "/proactive/continue/x", "/proactive/create", "/docs", "//double", "/v1/../x")
+		"/playground/api/nowhere", "/playground/api/teams/state", "/playground/api/teams/do", "/playground/teams/x/v3/conversations", "/proactive/nowhere", "/proactive/sendactivity", "/proactive/sendactivity/x", "/proactive/continue/x", "/proactive/create", "/docs", "//double", "/v1/../x")
 }
 
 // TestEveryAnswerIsGuarded asks for every route by every method, with good and bad bodies.

@@ -10,6 +10,11 @@ import (
 	"github.com/headsup-bot/headsup/internal/httpapi"
 )
 
+// anonymous reports whether whoever is on this machine may speak as a channel.
+func (s *Server) anonymous() bool {
+	return !s.Exposed() && s.cfg.Azure.AppID == "" && !s.cfg.DirectLineOnly && !s.cfg.TLS.on()
+}
+
 // routes is every path that the server answers.
 func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
 	bot, appID, wire, faults := a.bot, a.appID, a.wire, a.faults
@@ -50,6 +55,11 @@ func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
 		playground := &console.Playground{
 			Setup:   console.NewSetup(s.url, appID, s.botAccount(), s.cfg.BotURL, s.cfg.Demo),
 			Channel: s.channel, Conversations: s.store, Talks: s.engine, State: s.store, Wire: wire, Faults: faults, Logger: s.log, Closing: s.closing,
+		}
+		if s.anonymous() { // Teams' activities come without tokens then
+			s.office = console.NewOffice(s.url, appID, s.botAccount().Name, s.closing)
+			s.office.Register(mux)
+			playground.Setup.Teams = true
 		}
 		playground.Register(mux)
 		if o, ok := s.handles.(outsider); ok && s.cfg.Demo {

@@ -33,6 +33,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/access"
 	"github.com/headsup-bot/headsup/internal/adminkey"
 	"github.com/headsup-bot/headsup/internal/audit"
+	"github.com/headsup-bot/headsup/internal/console"
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/rotation"
@@ -63,6 +64,7 @@ type Server struct {
 	limits   *pace.Limiter
 	handles  headsup.Handler    // the bot's
 	relay    *relay.Bot         // nil unless the bot runs in another process
+	office   *console.Office    // nil unless the playground has one
 	tokens   *credential.Source // nil unless the bot is registered in Azure
 	// What a bot in another process is shown: one of them, if it is to be shown anything.
 	issuer    *issuer
@@ -298,6 +300,9 @@ func (s *Server) release() error {
 		if err := s.flush(ctx); err != nil { // traces are no reason to fail
 			s.log.WarnContext(ctx, "traces not sent", "error", err.Error())
 		}
+	}
+	if s.office != nil {
+		errs = append(errs, s.office.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

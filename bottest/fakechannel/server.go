@@ -197,6 +197,9 @@ func (s *Server) URL() string {
 	return scheme + s.listener.Addr().String()
 }
 
+// Handler is all that the channel answers, for a server of somebody else's. Rules that reset connections need the channel's own.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
 // ServiceURL is the service URL for conversations of a tenant. Like those of Teams it names the tenant, so that requests
 // without a body are counted for it too.
 func (s *Server) ServiceURL(tenant string) string {

@@ -58,6 +58,10 @@ type Config struct {
 	// TellDelay is how long after an installation through Graph the bot is told of it. A negative one has it never told.
 	TellDelay time.Duration
 
+	// URL is where the tenant is reached, without a slash at its end, if somebody else serves [Teams.Connector] there. Empty is
+	// where the channel listens.
+	URL string
+
 	// Channel is how the Connector API is served, beside what is said here. Nil Limits are those that Teams publishes; an
 	// empty list that is not nil has none.
 	Channel fakechannel.Config
@@ -154,7 +158,7 @@ func New(cfg Config) (*Teams, error) {
 		t.end()
 		return nil, err
 	}
-	t.graph.URL = t.channel.URL()
+	t.graph.URL = t.URL()
 	if cfg.Channel.RequireToken {
 		t.graph.Grants(t.channel.Issued)
 	}
@@ -178,7 +182,7 @@ func (t *Teams) Channel() *fakechannel.Server { return t.channel }
 func (t *Teams) Graph() *fakegraph.Server { return t.graph }
 
 // URL is where everything is, without a slash at its end.
-func (t *Teams) URL() string { return t.channel.URL() }
+func (t *Teams) URL() string { return cmp.Or(t.cfg.URL, t.channel.URL()) }
 
 // ServiceURL is where the tenant is reached now: a region, and the tenant. It may move.
 func (t *Teams) ServiceURL() string {
@@ -188,11 +192,23 @@ func (t *Teams) ServiceURL() string {
 }
 
 func (t *Teams) serviceURL() string {
-	return t.channel.URL() + "/" + t.region + "/" + t.cfg.Tenant + "/"
+	return t.URL() + "/" + t.region + "/" + t.cfg.Tenant + "/"
 }
 
 // GlobalURL is the address that serves every region.
-func (t *Teams) GlobalURL() string { return t.channel.URL() + "/" + GlobalRegion + "/" }
+func (t *Teams) GlobalURL() string { return t.URL() + "/" + GlobalRegion + "/" }
+
+// Connector is the Connector API alone, for a server of somebody else's, with the path that follows [Config.URL].
+func (t *Teams) Connector() http.Handler {
+	all := t.channel.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/"+GlobalRegion+"/") && !strings.Contains(r.URL.Path, "/"+t.cfg.Tenant+"/v3/") {
+			http.NotFound(w, r)
+			return
+		}
+		all.ServeHTTP(w, r)
+	})
+}
 
 // Tenant is the tenant's id.
 func (t *Teams) Tenant() activity.TenantID { return activity.TenantID(t.cfg.Tenant) }

@@ -24,9 +24,12 @@ type event struct {
 	serviceURL string
 }
 
-// activity makes what the bot is told about a conversation, by a person if p is not nil. t.mu is held.
+// activity makes what the bot is told about a conversation, from a person: the first who is in it, if p is nil. t.mu is held.
 func (t *Teams) activity(r *room, thread string, p *person, kind activity.Type, more map[string]any) *event {
 	now := time.Now().UTC()
+	if roster := t.roster(r); p == nil && len(roster) > 0 {
+		p = roster[0]
+	}
 	conversation := map[string]any{"id": r.id, "conversationType": r.kind, "tenantId": t.cfg.Tenant}
 	if r.kind != activity.ConversationPersonal {
 		conversation["isGroup"] = true

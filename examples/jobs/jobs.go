@@ -24,6 +24,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/teams"
 )
 
 const help = `Say "run" to start a job, or "done <job>" to complete one. "show" lists the jobs. ` +
@@ -48,7 +49,12 @@ func Bot(engine *proactive.Engine) headsup.Handler {
 	mux.Command("remind", b.remind)
 	mux.Event(b.completed, "jobCompleted", "jobComplete")
 	mux.Message(func(ctx context.Context, t *headsup.Turn) error { return say(ctx, t, help) })
-	return mux
+	return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
+		if a := t.Activity(); a.Type == activity.TypeMessage { // in the channels of Teams, messages begin with the bot's name
+			a.Text = teams.Said(a)
+		}
+		return mux.HandleTurn(ctx, t)
+	})
 }
 
 type bot struct {

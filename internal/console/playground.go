@@ -46,6 +46,8 @@ type Setup struct {
 	BotURL   string `json:"bot_url,omitzero"`
 	// Demo: the bot is the one that comes with the program.
 	Demo bool `json:"demo"`
+	// Teams: there is a tenant of Teams that only pretends.
+	Teams bool `json:"teams"`
 }
 
 // NewSetup tells of a bot.

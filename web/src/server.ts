@@ -31,6 +31,8 @@ export type Setup = {
   external: boolean;
   bot_url?: string;
   demo: boolean;
+  /** Whether there is a tenant of Microsoft Teams that only pretends. */
+  teams: boolean;
 };
 
 export type Operation = 'send' | 'update' | 'delete' | 'create' | 'members';
@@ -161,7 +163,7 @@ function roomPath(room: string): string {
   return `/playground/api/conversations/${encodeURIComponent(room)}`;
 }
 
-async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init = body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
   const response = await fetch(path, { method, ...init }).catch(() => {
     throw new Error('the server does not answer');

@@ -17,7 +17,8 @@ import { QueuePanel } from './QueuePanel';
 import { RoomDialog } from './RoomDialog';
 import { useSay } from './say';
 import { SidePanel, type View, ViewLabel } from './SidePanel';
-import { TopBar } from './TopBar';
+import { type Client, TopBar } from './TopBar';
+import { TeamsView } from './TeamsView';
 import { unreadOf, useUnread } from './unread';
 import type { WebChat } from './webchat';
 import { useWire, type WireEvent } from './wire';
@@ -69,6 +70,7 @@ export function App({ webchat }: { webchat: WebChat }) {
   const narrow = useMedia('(max-width: 699px)');
   const queries = useQueryClient();
   const [people, change] = useReducer(changePeople, undefined, loadPeople);
+  const [client, setClient] = useClient();
   const [pane, setPane] = useState('');
   const [view, setView] = useState<View>('wire');
   const [notifyTo, setNotifyTo] = useState('everyone');
@@ -88,7 +90,8 @@ export function App({ webchat }: { webchat: WebChat }) {
   // A narrow page shows one pane at a time: a card, by its key, or one of the views.
   const shownViews = setup?.external ? foreignViews : views;
   const paneIsView = shownViews.includes(pane as View);
-  const front = paneIsView || people.some(({ key }) => key === pane) ? pane : people[0]!.key;
+  const inTeams = client === 'teams' && setup?.teams === true;
+  const front = paneIsView || people.some(({ key }) => key === pane) ? pane : inTeams ? 'teams' : people[0]!.key;
   const shown = (person: Person) => !narrow || person.key === front;
   const { unread, count } = useUnread(people, shown);
   const wire = useWire((events) => {
@@ -132,7 +135,7 @@ export function App({ webchat }: { webchat: WebChat }) {
     (id: string) => {
       if (setup && id === setup.bot.id) return setup.bot.name;
       const member = () => [...rooms.byId.values()].flatMap(({ members }) => members).find((member) => member.id === id);
-      return people.find((person) => person.id === id)?.name ?? (member()?.name || id);
+      return people.find((person) => person.id === id)?.name ?? (member()?.name || shortened(id));
     },
     [people, setup, rooms.byId],
   );
@@ -162,6 +165,11 @@ export function App({ webchat }: { webchat: WebChat }) {
           connected={wire.open}
           full={people.length >= mostPeople}
           narrow={narrow}
+          client={inTeams ? 'teams' : 'directline'}
+          onClient={(next) => {
+            setClient(next);
+            setPane('');
+          }}
           onAddPerson={() => change({ do: 'add person' })}
           onNewRoom={() => setOpen({ dialog: 'room' })}
           onNotify={() => act(notifyEveryone, 'The bot is telling everyone it knows')}
@@ -175,7 +183,8 @@ export function App({ webchat }: { webchat: WebChat }) {
             onTabSelect={(_, { value }) => setPane(value as string)}
             aria-label="What to show"
           >
-            {people.map((person) => (
+            {inTeams && <Tab value="teams">Teams</Tab>}
+            {(inTeams ? [] : people).map((person) => (
               <Tab key={person.key} value={person.key}>
                 {titleOf(person)} <Unread count={unreadOf(person, unread)} />
               </Tab>
@@ -188,7 +197,8 @@ export function App({ webchat }: { webchat: WebChat }) {
           </TabList>
         )}
         <main className={styles.main}>
-          <div className={mergeClasses(styles.people, narrow && paneIsView && styles.away)}>
+          {inTeams && (!narrow || !paneIsView) && <TeamsView />}
+          <div className={mergeClasses(styles.people, (inTeams || (narrow && paneIsView)) && styles.away)}>
             {people.map((person) => (
               <div key={person.key} className={mergeClasses(!shown(person) && styles.away)}>
                 <PersonCard
@@ -258,6 +268,18 @@ export function App({ webchat }: { webchat: WebChat }) {
   );
 }
 
+const teamsHash = '#teams';
+
+/** Which client the page shows; its address says it, so that a reload does not change it. */
+function useClient(): [Client, (client: Client) => void] {
+  const [client, setClient] = useState<Client>(location.hash === teamsHash ? 'teams' : 'directline');
+  const change = useCallback((next: Client) => {
+    history.replaceState(null, '', next === 'teams' ? teamsHash : location.pathname);
+    setClient(next);
+  }, []);
+  return [client, change];
+}
+
 /** The conversations that each person is in, and all of them by id. */
 function useRooms(people: Person[]) {
   const ids = usersOf(people).map(({ id }) => id);
@@ -286,6 +308,11 @@ function placesOf(people: Person[]): Place[] {
     });
   }
   return [...places].map(([conversation, title]) => ({ conversation, title }));
+}
+
+/** An id of Teams is longer than a line. */
+function shortened(id: string): string {
+  return id.length > 20 ? `${id.slice(0, 12)}…` : id;
 }
 
 /** A thread's conversation is that of its channel, with more behind a semicolon. */

@@ -12,6 +12,8 @@ import {
   MenuList,
   MenuPopover,
   MenuTrigger,
+  Tab,
+  TabList,
   Text,
   tokens,
   Tooltip,
@@ -22,11 +24,16 @@ import icon from '../icon.svg';
 import { notifyCommand, type Setup } from '../server';
 import { type Scheme, setScheme, useScheme } from './look';
 
+/** What people talk to the bot with: the cards with Web Chat in them, or Teams. */
+export type Client = 'directline' | 'teams';
+
 type Props = {
   setup: Setup | undefined;
   connected: boolean;
   full: boolean;
   narrow: boolean;
+  client: Client;
+  onClient(client: Client): void;
   onAddPerson(): void;
   onNewRoom(): void;
   onNotify(): void;
@@ -49,7 +56,7 @@ const useStyles = makeStyles({
   bot: { overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tokens.colorNeutralForeground3 },
 });
 
-export function TopBar({ setup, connected, full, narrow, onAddPerson, onNewRoom, onNotify, onCopy }: Props) {
+export function TopBar({ setup, connected, full, narrow, client, onClient, onAddPerson, onNewRoom, onNotify, onCopy }: Props) {
   const styles = useStyles();
   const scheme = useScheme();
   return (
@@ -74,16 +81,26 @@ export function TopBar({ setup, connected, full, narrow, onAddPerson, onNewRoom,
           </Text>
         )}
       </div>
-      <Tooltip content="Add person" relationship="label">
-        <Button icon={<PersonAddRegular />} onClick={onAddPerson} disabled={full}>
-          {narrow ? undefined : 'Add person'}
-        </Button>
-      </Tooltip>
-      <Tooltip content="New group or channel" relationship="label">
-        <Button icon={<PeopleAddRegular />} onClick={onNewRoom}>
-          {narrow ? undefined : 'New group or channel'}
-        </Button>
-      </Tooltip>
+      {setup?.teams && (
+        <TabList size="small" selectedValue={client} onTabSelect={(_, { value }) => onClient(value as Client)} aria-label="Client">
+          <Tab value="directline">Web Chat</Tab>
+          <Tab value="teams">Teams</Tab>
+        </TabList>
+      )}
+      {client === 'directline' && (
+        <>
+          <Tooltip content="Add person" relationship="label">
+            <Button icon={<PersonAddRegular />} onClick={onAddPerson} disabled={full}>
+              {narrow ? undefined : 'Add person'}
+            </Button>
+          </Tooltip>
+          <Tooltip content="New group or channel" relationship="label">
+            <Button icon={<PeopleAddRegular />} onClick={onNewRoom}>
+              {narrow ? undefined : 'New group or channel'}
+            </Button>
+          </Tooltip>
+        </>
+      )}
       {!setup?.external && (
         <Tooltip content="Notify now" relationship="label">
           <Button appearance="primary" icon={<MegaphoneRegular />} onClick={onNotify}>
