@@ -24,6 +24,7 @@ func (s suite) bookReach(t *testing.T) {
 	s.promise(t, "NamesAreChanged", namesChange)
 	s.promise(t, "WhoHasLeftTakesPartNoMore", leftTakesPartNoMore)
 	s.promise(t, "SightingsInARowAreNotedOnce", sightingsInARow)
+	s.promise(t, "WhatTurnsTellIsNoted", func(e *env) { notedInTurns([]*env{e}) })
 	s.promise(t, "AProspectStandsApart", prospectStandsApart)
 	s.promise(t, "TheNewestOfATenant", newestOfTenant)
 }
@@ -62,13 +63,6 @@ func installationIsNoted(e *env) {
 	s.At = e.at(time.Hour)
 	e.sight(s) // again, while it is active
 	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseInstalled, At: e.at(time.Hour)})
-
-	s.Installed, s.Recreated, s.At = false, true, e.at(2*time.Hour)
-	e.sight(s) // the channel has made it again
-	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseRecreated, At: e.at(2 * time.Hour)})
-	s.Recreated, s.At = false, e.at(3*time.Hour)
-	e.sight(s)
-	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseRecreated, At: e.at(2 * time.Hour)})
 }
 
 // earlierDoesNotCount: a channel may tell of things in another order than they have happened in.
