@@ -84,7 +84,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		{403, `{"errorCode":209,"message":"{\r\n \"subCode\": \"MessageWritesBlocked\"}"}`, headsup.MeaningPermanent, "blocked", true, ""},
 		{403, code("ForbiddenOperationException"), headsup.MeaningPermanent, "not_installed", true, ""},
 		{403, code("InvalidBotApiHost"), headsup.MeaningPermanent, "wrong_host", false, ""},
-		{404, code("ConversationNotFound"), headsup.MeaningPermanent, "not_found", false, ""},
+		{404, code("ConversationNotFound"), headsup.MeaningPermanent, "conversation_gone", true, ""},
 		{404, code("BotNotInConversationRoster"), headsup.MeaningPermanent, "not_in_conversation", false, ""},
 		{405, "", headsup.MeaningUnsupported, "not_supported", false, ""},
 		{408, "", headsup.MeaningTransient, "timeout", false, ""},

@@ -38,6 +38,8 @@ const (
 	ReasonNotInstalled      = "not_installed"
 	ReasonNotInConversation = "not_in_conversation"
 	ReasonBotDisabled       = "bot_disabled"
+	// ReasonConversationGone: Teams does not have the conversation any more.
+	ReasonConversationGone = "conversation_gone"
 	// ReasonTLS: the channel's host has shown a certificate that is not good. Nothing was sent.
 	ReasonTLS = "tls"
 )
@@ -55,6 +57,9 @@ var verdicts = []Verdict{
 	// Here after the other host was tried, or is not allowed.
 	{"", 403, "InvalidBotApiHost", MeaningPermanent, "wrong_host", pace.LevelTenant, false},
 	{"", 404, "BotNotInConversationRoster", MeaningPermanent, ReasonNotInConversation, pace.LevelConversation, false},
+
+	// Here after it was made again, if it is one person's.
+	{activity.ChannelTeams, 404, "ConversationNotFound", MeaningPermanent, ReasonConversationGone, pace.LevelConversation, true},
 
 	// The token was replaced once already: the bot is to be put right, and what it has to say waits for that.
 	{"", 401, "BotNotRegistered", MeaningThrottled, "not_registered", pace.LevelBot, false},

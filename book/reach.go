@@ -35,6 +35,8 @@ const (
 	CauseTeamRestored   = "team_restored"
 	CauseRoomDeleted    = "channel_deleted"
 	CauseRoomRestored   = "channel_restored"
+	// CauseRecreated: the channel did not have it any more, and has made it again. It is no event's.
+	CauseRecreated = "recreated"
 	// CauseEnded: the conversation is over.
 	CauseEnded = "ended"
 	// CauseTimeOver: it was unreachable until then.
@@ -71,6 +73,8 @@ func (s Sighting) Lifts(c Conversation) Standing {
 			now.Cause = CauseInstalled
 		}
 	case said.Before(c.ReachAt) && ordered(c.Cause): // by the channel's clock, both
+	case s.Recreated:
+		now = Standing{Reach: ReachActive, Cause: CauseRecreated, At: said}
 	case s.Installed:
 		now = Standing{Reach: ReachActive, Cause: CauseInstalled, At: said}
 	case c.Reach != ReachActive:

@@ -26,6 +26,8 @@ type Sighting struct {
 	Installed bool
 	// Prospect is how a conversation stands that is not there yet ([Prospect]). It is no sign of life; zero for all others.
 	Prospect Standing
+	// Recreated: the channel did not have the conversation any more, and has made it again.
+	Recreated bool
 	// At is when it was sighted, and SaidAt when the channel says that it happened; zero means At.
 	At, SaidAt time.Time
 }

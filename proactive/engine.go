@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
@@ -51,6 +52,10 @@ type Config struct {
 
 	// MayCall says which service URLs are called at all; others are not imported. Nil means all.
 	MayCall func(serviceURL string) bool
+
+	// Global is where channels are called when a conversation's own service URL is found to be wrong, and no newer one is known.
+	// None is not tried.
+	Global map[activity.ChannelID]string
 
 	// Profiles say whom the bot may write to who has never written to it; see [pace.Profiles.FirstContact]. Nil are the
 	// published ones.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -225,17 +226,10 @@ func (c *climb) create(ctx context.Context, again bool) error {
 		c.at.Conversation.Reference.ServiceURL, c.at.Conversation.Source, c.at.Conversation.VerifiedAt = where.url, where.source, where.verifiedAt
 		return c.step(ctx, e.Cause, outbox.Step{Reason: RungMoved, Detail: "the tenant is called at another service URL by now"})
 	}
-	bot, tenant := (*Engine)(c.sender).teamsBot(), e.Key.Tenant
-	data, err := jsontext.AppendQuote([]byte(`{"tenant":{"id":`), tenant)
-	if err != nil {
-		return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_request", Err: err}
-	}
+	bot := (*Engine)(c.sender).teamsBot()
 	asked := headsup.Creation{
 		ChannelID: e.Key.Channel, ServiceURL: e.Reference.ServiceURL, Key: keyOf(c.at.Delivery) + ":create",
-		Parameters: activity.ConversationParameters{
-			IsGroup: new(bool), Bot: &bot, TenantID: tenant, ChannelData: append(data, "}}"...),
-			Members: []activity.ChannelAccount{{ID: activity.AccountID(c.who.objectID), AADObjectID: c.who.objectID}},
-		},
+		Parameters: teamsCreation(&bot, activity.ChannelAccount{ID: activity.AccountID(c.who.objectID), AADObjectID: c.who.objectID}, e.Key.Tenant),
 	}
 	made, err := c.cfg.Channel.Create(ctx, asked)
 	if err != nil {
@@ -246,6 +240,15 @@ func (c *climb) create(ctx context.Context, again bool) error {
 		return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "no_conversation_id", Err: err}
 	}
 	return c.met(ctx, ref, RungCreate, "the channel has made the conversation")
+}
+
+// teamsCreation asks Microsoft Teams for a personal conversation.
+func teamsCreation(bot *activity.ChannelAccount, with activity.ChannelAccount, tenant activity.TenantID) activity.ConversationParameters {
+	p := activity.ConversationParameters{IsGroup: new(bool), Bot: bot, TenantID: tenant, Members: []activity.ChannelAccount{with}}
+	if id, err := jsontext.AppendQuote(nil, tenant); err == nil { // else it is no id, which the channel says
+		p.ChannelData = slices.Concat(jsontext.Value(`{"tenant":{"id":`), id, jsontext.Value("}}"))
+	}
+	return p
 }
 
 // notCreated is what follows from a conversation that was not made.

@@ -37,10 +37,14 @@ type town struct {
 	teams  *fakechannel.Server
 	graph  *fakegraph.Server
 	way    proactive.FirstContact
+	global string
 	store  *sqlite.Store
 	engine *proactive.Engine
 	bot    *headsup.Bot
 	stop   func()
+	now    func() time.Time
+
+	mayCall func(string) bool
 }
 
 type graphToken struct{}
@@ -55,7 +59,7 @@ func newTown(t *testing.T) *town {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = teams.Close() })
-	x := &town{dir: t.TempDir(), teams: teams, graph: fakegraph.New()}
+	x := &town{dir: t.TempDir(), teams: teams, graph: fakegraph.New(), now: time.Now}
 	t.Cleanup(x.graph.Close)
 	x.graph.AddUser(fakegraph.User{ID: nadia, Name: "Nadia", UPN: "nadia@contoso.example", Mail: "nadia.n@contoso.example"})
 	x.graph.AddUser(fakegraph.User{ID: gus, Name: "Gus", UPN: "gus@other.example", Type: "Guest"})
@@ -87,7 +91,8 @@ func (x *town) open(t *testing.T) {
 	}
 	way := headsup.NewPacedChannel(headsup.NewConnectorChannel(client), limits, "app")
 	first := x.way
-	if x.engine, err = proactive.New(proactive.Config{AppID: "app", Store: x.store, Channel: way, FirstContact: &first}); err != nil {
+	if x.engine, err = proactive.New(proactive.Config{AppID: "app", Store: x.store, Channel: way, FirstContact: &first, Now: x.now, MayCall: x.mayCall,
+		Global: map[activity.ChannelID]string{activity.ChannelTeams: x.global}}); err != nil {
 		t.Fatal(err)
 	}
 	if x.bot, err = headsup.New(headsup.Config{

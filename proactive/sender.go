@@ -27,6 +27,9 @@ func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		return "", s.climbs(ctx, at)
 	}
 	id, err := s.deliver(ctx, at)
+	if told, ok := errors.AsType[*headsup.SendError](err); ok {
+		err = s.heal(ctx, at, told)
+	}
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Suspends {
 		now := s.cfg.Now()
 		if strike := s.cfg.Store.StrikeOut(ctx, at.Conversation.Key, standing(failure, now)); strike != nil {
@@ -44,7 +47,7 @@ const disabledFor = time.Hour
 func standing(failure *headsup.SendError, now time.Time) book.Standing {
 	s := book.Standing{Reach: book.ReachBlocked, Cause: failure.Reason, At: now}
 	switch failure.Reason {
-	case headsup.ReasonNotInstalled, headsup.ReasonNotInConversation:
+	case headsup.ReasonNotInstalled, headsup.ReasonNotInConversation, headsup.ReasonConversationGone:
 		s.Reach = book.ReachUninstalled
 	case headsup.ReasonBotDisabled:
 		s.Reach, s.Until = book.ReachUnreachable, now.Add(disabledFor)

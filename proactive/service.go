@@ -64,14 +64,22 @@ const newestAtOnce = 50
 
 // serviceOf is where a tenant of Microsoft Teams is called: where it was heard from last, or else the channel's global URL.
 func (e *Engine) serviceOf(ctx context.Context, tenant activity.TenantID) (service, error) {
+	at, err := e.heardFrom(ctx, tenant)
+	if err == nil && at.url == "" {
+		at = service{url: e.cfg.FirstContact.ServiceURL, source: book.SourceConfig}
+	}
+	return at, err
+}
+
+// heardFrom is where an authenticated activity of a tenant of Microsoft Teams has come from last; no URL if that is not known.
+func (e *Engine) heardFrom(ctx context.Context, tenant activity.TenantID) (at service, err error) {
 	if at, ok := e.heard.last(tenant); ok {
 		return at, nil
 	}
 	found, err := e.cfg.Store.Newest(ctx, e.cfg.AppID, activity.ChannelTeams, tenant, newestAtOnce)
 	if err != nil {
-		return service{}, fmt.Errorf("proactive: look in the book: %w", err)
+		return at, fmt.Errorf("proactive: look in the book: %w", err)
 	}
-	at := service{e.cfg.FirstContact.ServiceURL, book.SourceConfig, time.Time{}}
 	for _, c := range found {
 		if c.Source == book.SourceClaim && c.Reach != book.ReachProspective && c.VerifiedAt.After(at.verifiedAt) {
 			at = service{c.Reference.ServiceURL, book.SourceClaim, c.VerifiedAt}

@@ -133,6 +133,14 @@ func (c Config) firstContact(log *slog.Logger) *proactive.FirstContact {
 	}
 }
 
+// global is where channels are called whose conversations are not found where they were.
+func (c Config) global() map[activity.ChannelID]string {
+	if c.Azure.AppID == "" || c.Azure.Cloud == "china" && c.Teams.ServiceURL == "" {
+		return nil
+	}
+	return map[activity.ChannelID]string{activity.ChannelTeams: c.Teams.office(c.Azure.Cloud).teams}
+}
+
 // directories are clients of Microsoft Graph, one for each tenant, with tokens of that tenant.
 type directories struct {
 	azure Azure

@@ -61,6 +61,9 @@ func TestWhyNobodyIsTold(t *testing.T) {
 		`{"email":"x@mail.example"}`: {api.CodeContactInstalled, "msteams"},
 		`{"user":"29:stranger"}`:     {api.CodeContactInstalled, "msteams"},
 		`{"user":"stranger"}`:        {api.CodeNoTarget, ""},
+		`{"reference":{"channelId":"telegram","serviceUrl":"https://telegram.botframework.com/","bot":{"id":"b"},"conversation":{"id":"7"}}}`: {
+			api.CodeContactNever, "telegram",
+		},
 		`{"team":"19:t"}`:            {api.CodeUnknownTeam, "installed"},
 		`{"team":"t","channel":"x"}`: {api.CodeUnknownChannel, "channel"},
 	} {
@@ -112,4 +115,14 @@ func (f *fixture) delivered(t *testing.T, n int) string {
 		}
 	}
 	return ""
+}
+
+// TestRosterOfAnotherChannel is none.
+func TestRosterOfAnotherChannel(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	w := f.call(t, "POST", "/v1/conversations/c/roster", "")
+	if p := decode[api.Problem](t, w); w.Code != http.StatusNotFound || p.Code != api.CodeNoRoster {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }

@@ -63,6 +63,13 @@ func installationIsNoted(e *env) {
 	s.At = e.at(time.Hour)
 	e.sight(s) // again, while it is active
 	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseInstalled, At: e.at(time.Hour)})
+
+	s.Installed, s.Recreated, s.At = false, true, e.at(2*time.Hour)
+	e.sight(s) // the channel has made it again
+	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseRecreated, At: e.at(2 * time.Hour)})
+	s.Recreated, s.At = false, e.at(3*time.Hour)
+	e.sight(s)
+	e.reaches(c, book.Standing{Reach: book.ReachActive, Cause: book.CauseRecreated, At: e.at(2 * time.Hour)})
 }
 
 // earlierDoesNotCount: a channel may tell of things in another order than they have happened in.
