@@ -101,6 +101,16 @@ func (t *Teams) AddTeam(name string, members ...string) Team {
 	return Team{ID: id, Group: tm.group, Name: name}
 }
 
+// Furnish moves in Ann, Ben and Cleo, with the team Operations and the chat Lunch, for those who only want to look.
+func (t *Teams) Furnish() {
+	var ids []string
+	for _, name := range []string{"Ann", "Ben", "Cleo"} {
+		ids = append(ids, t.AddPerson(Person{Name: name}).ObjectID)
+	}
+	t.AddTeam("Operations", ids...)
+	t.AddChat("Lunch", ids...)
+}
+
 // channelOf adds a channel. t.mu is held.
 func (t *Teams) channelOf(tm *team, id activity.ConversationID, name string) *room {
 	r := &room{id: id, kind: activity.ConversationChannel, name: name, team: tm}

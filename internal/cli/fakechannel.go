@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
+	"github.com/headsup-bot/headsup/bottest/faketeams"
 )
 
 // misbehaviour are the flags that say what a fake channel is like.
@@ -99,6 +100,7 @@ type fakeChannel struct {
 	TLS          bool   `name:"tls" help:"Serve https, with a certificate of its own authority."`
 	Authority    string `placeholder:"FILE" help:"Write the authority's certificate to a file."`
 	RequireToken bool   `name:"require-token" help:"Refuse requests without a token of its own token endpoint."`
+	Teams        string `placeholder:"URL" help:"Be a tenant of Microsoft Teams, and tell the bot with the messaging endpoint of that URL what happens in it, without tokens, as in development mode. Teams' limits hold."`
 	misbehaviour
 }
 
@@ -111,7 +113,12 @@ func (fakeChannel) Help() string {
 
 It speaks the Connector API, keeps a ledger of what people would have seen, and prints it in figures when it ends. The first
 line of the output is its URL, which is a service URL for conversations; with /NAME after it, one for the tenant NAME. While it
-runs, GET /_fake/report and /_fake/conversations tell the ledger, and PUT /_fake/rules sets rules.`
+runs, GET /_fake/report and /_fake/conversations tell the ledger, and PUT /_fake/rules sets rules.
+
+    headsup fake-channel --teams http://127.0.0.1:3978/api/messages
+
+With --teams it is a tenant with three people, a team and a group chat: POST /_teams/do installs the app and has people say
+something, GET /_teams/state and /_teams/posts tell what there is. docs/teams-testing.md has an example.`
 }
 
 // Run is the channel until ctx ends.
@@ -121,19 +128,37 @@ func (c fakeChannel) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	cfg.Listen, cfg.TLS, cfg.RequireToken = c.Listen, c.TLS, c.RequireToken
-	channel, err := fakechannel.New(cfg)
+	channel, end, err := c.open(cfg)
 	if err != nil {
 		return usageError{err}
 	}
 	if c.Authority != "" {
 		if err := os.WriteFile(c.Authority, channel.AuthorityPEM(), 0o644); err != nil {
-			return errors.Join(err, channel.Close())
+			return errors.Join(err, end())
 		}
 	}
 	if _, err := fmt.Fprintln(s.out, channel.URL()); err != nil {
-		return errors.Join(err, channel.Close())
+		return errors.Join(err, end())
 	}
 	<-ctx.Done()
 	report := channel.Report()
-	return errors.Join(channel.Close(), printJSON(s.out, report))
+	return errors.Join(end(), printJSON(s.out, report))
+}
+
+// open opens the channel, and the tenant around it if there is to be one.
+func (c fakeChannel) open(cfg fakechannel.Config) (*fakechannel.Server, func() error, error) {
+	if c.Teams == "" {
+		channel, err := fakechannel.New(cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		return channel, channel.Close, nil
+	}
+	cfg.Limits = nil // those of faketeams, which are Teams'
+	world, err := faketeams.New(faketeams.Config{Messages: c.Teams, Unsigned: true, Channel: cfg})
+	if err != nil {
+		return nil, nil, err
+	}
+	world.Furnish()
+	return world.Channel(), world.Close, nil
 }

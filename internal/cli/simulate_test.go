@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
+	"github.com/headsup-bot/headsup/bottest/faketeams"
 	"github.com/headsup-bot/headsup/internal/cli"
 	"github.com/headsup-bot/headsup/internal/pgtest"
 )
@@ -149,6 +152,57 @@ func TestFakeChannelServesAnotherProcess(t *testing.T) {
 	}
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d: %s", code, &said)
+	}
+}
+
+// TestFakeChannelIsATenant: what is done in it is told to the bot that it was given.
+func TestFakeChannelIsATenant(t *testing.T) {
+	t.Parallel()
+	told := make(chan string, 10)
+	bot := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var a struct{ Type, ServiceURL string }
+		_ = json.UnmarshalRead(r.Body, &a, json.MatchCaseInsensitiveNames(true))
+		told <- a.Type + " " + a.ServiceURL + r.Header.Get("Authorization")
+	}))
+	t.Cleanup(bot.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	read, write := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Main(ctx, []string{"fake-channel", "--teams", bot.URL}, strings.NewReader(""), write, io.Discard)
+		_ = write.Close()
+	}()
+	first := make([]byte, 256)
+	n, err := read.Read(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, read) }()
+	url := strings.TrimSpace(string(first[:n]))
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	state, err := client.Get(url + "/_teams/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Body.Close()
+	var tenant faketeams.State
+	if err := json.UnmarshalRead(state.Body, &tenant); err != nil || len(tenant.People) != 3 || len(tenant.Teams) != 1 {
+		t.Fatalf("%+v, %v", tenant, err)
+	}
+	done, err := client.Post(url+"/_teams/do", "application/json", strings.NewReader(`{"do":"install","where":"`+tenant.People[0].ObjectID+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = done.Body.Close()
+	for _, kind := range []string{"conversationUpdate", "installationUpdate"} {
+		if got := <-told; got != kind+" "+tenant.ServiceURL {
+			t.Errorf("the bot is told %s", got)
+		}
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -38,12 +38,7 @@ func NewOffice(url, appID, bot string, closing <-chan struct{}) *Office {
 		if err != nil {
 			return nil, err
 		}
-		var ids []string
-		for _, name := range []string{"Ann", "Ben", "Cleo"} {
-			ids = append(ids, t.AddPerson(faketeams.Person{Name: name}).ObjectID)
-		}
-		t.AddTeam("Operations", ids...)
-		t.AddChat("Lunch", ids...)
+		t.Furnish()
 		return t, nil
 	}}
 }
