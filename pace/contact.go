@@ -29,10 +29,18 @@ func parseFirstContact(text string) (FirstContact, error) {
 
 // FirstContact is the rule of a channel: its profile's, or the published one where the profile says nothing.
 func (p Profiles) FirstContact(channel string) FirstContact {
+	if rule := p.ToldFirstContact(channel); rule != "" {
+		return rule
+	}
+	return FirstContactNever
+}
+
+// ToldFirstContact is FirstContact that is empty where neither says anything.
+func (p Profiles) ToldFirstContact(channel string) FirstContact {
 	for _, of := range []Profiles{p, Published()} {
 		if rule := of[channel].FirstContact; rule != "" {
 			return rule
 		}
 	}
-	return FirstContactNever
+	return ""
 }

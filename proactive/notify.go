@@ -20,6 +20,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/pace"
 )
 
 // Errors of Notify.
@@ -589,6 +590,9 @@ func (e *Engine) known(ctx context.Context, ref activity.Reference) (book.Conver
 	key := headsup.KeyOf(e.cfg.AppID, ref)
 	c, err := e.cfg.Store.Conversation(ctx, key)
 	if errors.Is(err, book.ErrNotFound) {
+		if rule := e.cfg.Profiles.ToldFirstContact(string(ref.ChannelID)); rule == pace.FirstContactNever {
+			return c, &NoTargetError{Rule: rule, Channel: ref.ChannelID}
+		}
 		ref.ActivityID = ""
 		c, err = e.cfg.Store.Sight(ctx, book.Sighting{
 			Key: key, Reference: ref, Kind: book.KindOf(ref.Conversation), Source: book.SourceImport, At: e.cfg.Now(),

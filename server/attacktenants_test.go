@@ -36,6 +36,7 @@ var boundTo = map[string]struct {
 	how, body string
 }{
 	"list-notifications": {listed, ""}, "list-deliveries": {listed, ""}, "list-conversations": {listed, ""}, "list-jobs": {listed, ""},
+	"list-people": {listed, ""}, "get-person": {named, ""}, "merge-people": {named, `{"with":["PERSON"]}`}, "split-person": {named, `{}`},
 	"list-schedules": {listed, ""}, "list-webhooks": {listed, ""}, "list-pauses": {listed, ""},
 
 	"get-notification": {named, ""}, "cancel-notification": {named, ""}, "recall-notification": {named, ""},
@@ -62,7 +63,6 @@ var boundTo = map[string]struct {
 
 	"list-keys": {shut, ""}, "get-key": {shut, ""}, "create-key": {shut, `{"name":"x"}`}, "revoke-key": {shut, ""},
 	"list-audit": {shut, ""}, "get-audit-head": {shut, ""}, "check-audit": {shut, ""}, "export-audit": {shut, ""}, "get-backup": {shut, ""},
-	"list-people": {shut, ""}, "get-person": {shut, ""}, "merge-people": {shut, `{"with":["per_0000000000008"]}`}, "split-person": {shut, `{}`},
 	"find-person": {shut, `{}`}, "export-person": {shut, `{}`}, "erase-person": {shut, `{}`}, "get-erasure": {shut, ""},
 	"list-signing-keys": {shut, ""}, "rotate-signing-key": {shut, `{}`}, "import-references": {shut, `{}`}, "refresh-auth": {shut, ""},
 }
@@ -169,6 +169,12 @@ func (b *besieged) tenant(id, mark string) *besiegedTenant {
 		return len(pauses.Pauses) == 1
 	})
 	a.ids["pauses"] = pauses.Pauses[0].ID
+	var people struct{ People []struct{ ID string } }
+	_, answer = b.api(a.key, http.MethodGet, "/v1/people", "")
+	if err := json.Unmarshal([]byte(answer), &people, json.MatchCaseInsensitiveNames(true)); err != nil || len(people.People) != 1 {
+		b.t.Fatalf("%s %v", answer, err)
+	}
+	a.ids["people"] = people.People[0].ID
 	return a
 }
 
@@ -225,6 +231,12 @@ func TestAttackKeysOfTwoTenants(t *testing.T) {
 			t.Errorf("%d operations were walked, the test knows %d", walked, len(boundTo))
 		}
 	}
+	for _, who := range [][2]*besiegedTenant{{theirs, hers}, {hers, theirs}} { // nor is another tenant's person made one with one's own
+		status, answer := b.api(who[0].key, http.MethodPost, "/v1/people/"+who[0].ids["people"]+"/merge", fmt.Sprintf(`{"with":[%q]}`, who[1].ids["people"]))
+		if status != http.StatusNotFound {
+			t.Errorf("two tenants' people are merged: %d %s", status, answer)
+		}
+	}
 	for _, a := range []*besiegedTenant{hers, theirs} { // everything is there still, and its owner finds it
 		for kind, id := range a.ids {
 			if kind == "pauses" {
@@ -253,7 +265,8 @@ func (b *besieged) trespass(t *testing.T, who, of *besiegedTenant, method, path 
 		}
 		path = path[:begin] + url.PathEscape(cmp.Or(id, "nobody")) + path[end+1:]
 	}
-	body := strings.NewReplacer("CONVERSATION", of.ids["conversations"], "NOTIFICATION", of.ids["notifications"]).Replace(known.body)
+	body := strings.NewReplacer("CONVERSATION", of.ids["conversations"], "NOTIFICATION", of.ids["notifications"],
+		"PERSON", who.ids["people"]).Replace(known.body)
 	ask := func(query string) (int, string) { return b.api(who.key, method, path+query, body) }
 	switch known.how {
 	case own:

@@ -61,6 +61,9 @@ func TestWhyNobodyIsTold(t *testing.T) {
 		`{"email":"x@mail.example"}`: {api.CodeContactInstalled, "msteams"},
 		`{"user":"29:stranger"}`:     {api.CodeContactInstalled, "msteams"},
 		`{"user":"stranger"}`:        {api.CodeNoTarget, ""},
+		`{"reference":{"channelId":"telegram","serviceUrl":"https://telegram.botframework.com/","bot":{"id":"b"},"conversation":{"id":"7"}}}`: {
+			api.CodeContactNever, "telegram",
+		},
 		`{"team":"19:t"}`:            {api.CodeUnknownTeam, "installed"},
 		`{"team":"t","channel":"x"}`: {api.CodeUnknownChannel, "channel"},
 	} {

@@ -62,6 +62,10 @@ var boundOperations = map[string]bool{
 	"list-webhook-deliveries": true,
 	"replay-webhook":          true,
 	"stream-events":           true,
+	"list-people":             true,
+	"get-person":              true, // with whom of the tenant they were merged
+	"merge-people":            true,
+	"split-person":            true,
 	"list-pauses":             true, // of the tenant and its conversations
 	"end-pause":               true,
 }

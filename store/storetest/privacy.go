@@ -29,6 +29,7 @@ func (s suite) people(t *testing.T) {
 	s.private(t, "ExportTellsMoreThanAPage", exportTellsManyPages)
 	s.private(t, "ErasureLeavesNothing", erasureLeavesNothing)
 	s.private(t, "ErasureLeavesOthersAlone", erasureLeavesOthers)
+	s.private(t, "MergedPeopleAreToldAndErasedTogether", mergedPrivacy)
 	s.private(t, "ErasureOfWhoWasForgotten", erasesTheForgotten)
 	s.private(t, "NothingIsHandedOutOnceSilent", silentIsSilent)
 	s.private(t, "SharedMessagesStay", sharedMessageStays)
@@ -393,6 +394,42 @@ func erasureLeavesOthers(e *env, _ privacy.Store) {
 		}
 	}
 	e.counts(counts)
+}
+
+// mergedPrivacy: a human who was merged of several people is exported and erased as all of them, by a key of any.
+func mergedPrivacy(e *env, p privacy.Store) {
+	ann, inTeams := e.somebody(activity.ChannelTeams, "ann", time.Minute)
+	anna, inSlack := e.somebody("slack", "anna", 2*time.Minute)
+	cem, other := e.somebody("line", "cem", 3*time.Minute)
+	e.merge(ann, anna)
+	e.sayIn(time.Hour, inTeams)
+	e.sayIn(time.Hour, inSlack)
+	e.sayIn(time.Hour, other)
+	for _, who := range []privacy.Who{
+		{AppID: app, User: ann.ID}, {AppID: app, User: anna.ID}, {AppID: app, ObjectID: ann.ObjectID}, {AppID: app, Email: anna.Email},
+	} {
+		all := e.exported(who)
+		if len(all["person"]) != 2 || len(all["conversation"]) != 2 || len(all["delivery"]) != 2 {
+			e.Errorf("of %+v is told %v", who, all)
+		}
+	}
+	x := e.erase(privacy.Who{AppID: app, Email: anna.Email})
+	if x.Counts["conversation"] != 2 || x.Counts["delivery"] != 2 {
+		e.Errorf("erased %v", x.Counts)
+	}
+	for _, gone := range []book.Person{ann, anna} {
+		if found, err := p.People(e.ctx, privacy.Who{AppID: app, User: gone.ID}); err != nil || len(found) != 0 {
+			e.Errorf("%s is %+v, %v", gone.ID, found, err)
+		}
+	}
+	for _, c := range []book.Conversation{inTeams, inSlack} {
+		_, err := e.Conversation(e.ctx, c.Key)
+		e.is(err, book.ErrNotFound)
+	}
+	e.human(cem, cem)
+	if all := e.exported(privacy.Who{AppID: app, User: cem.ID}); len(all["conversation"]) != 1 || len(all["delivery"]) != 1 {
+		e.Errorf("of somebody else is left %v", all)
+	}
 }
 
 func (e *env) countsNow() map[outbox.State]int64 {
