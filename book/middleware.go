@@ -31,7 +31,7 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 				err := next.HandleTurn(ctx, t)
 				return errors.Join(err, seen.change(ctx, h.changes))
 			}
-			if _, err := store.Sight(ctx, seen.sighting(t, teams.place, h)); err != nil {
+			if err := note(ctx, store, seen.sighting(t, teams.place, h)); err != nil {
 				return fmt.Errorf("note in the book: %w", err)
 			}
 			if err := seen.change(ctx, h.changes); err != nil {
@@ -40,6 +40,14 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 			return next.HandleTurn(ctx, t)
 		})
 	}
+}
+
+func note(ctx context.Context, store Store, s Sighting) error {
+	if n, ok := store.(Noter); ok {
+		return n.Note(ctx, s)
+	}
+	_, err := store.Sight(ctx, s)
+	return err
 }
 
 // seen is a turn's activity on its way into the book.
