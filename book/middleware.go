@@ -31,7 +31,7 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 				err := next.HandleTurn(ctx, t)
 				return errors.Join(err, seen.change(ctx, h.changes))
 			}
-			c, err := store.Sight(ctx, seen.sighting(t, teams.place, h))
+			c, err := note(ctx, store, seen.sighting(t, teams.place, h))
 			if err != nil {
 				return fmt.Errorf("note in the book: %w", err)
 			}
@@ -47,7 +47,7 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 // standIn is what there is to change when somebody is heard for the first time in a conversation that the bot has made by their
 // object id alone: it stood for the id that they have on the channel, which is known by now.
 func standIn(c Conversation, a *activity.Activity) []Change {
-	if c.Kind != KindPersonal || !c.LastInboundAt.IsZero() || !c.CreatedAt.Before(c.UpdatedAt) || a.From == nil || a.From.AADObjectID == "" {
+	if c.Row == 0 || c.Kind != KindPersonal || !c.LastInboundAt.IsZero() || !c.CreatedAt.Before(c.UpdatedAt) || a.From == nil || a.From.AADObjectID == "" {
 		return nil
 	}
 	id := activity.AccountID(Fold(a.From.AADObjectID))
@@ -55,6 +55,14 @@ func standIn(c Conversation, a *activity.Activity) []Change {
 		return nil
 	}
 	return []Change{{Left: []activity.AccountID{id}}}
+}
+
+// note is a sighting of which the entry is wanted only if it was looked at.
+func note(ctx context.Context, store Store, s Sighting) (Conversation, error) {
+	if n, ok := store.(Noter); ok {
+		return n.Note(ctx, s)
+	}
+	return store.Sight(ctx, s)
 }
 
 // seen is a turn's activity on its way into the book.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5"
@@ -17,17 +18,26 @@ import (
 
 // Sight implements [book.Store]. A sighting that tells nothing new does not wait for a commit: what it returns is there
 // already, except for the time of the sighting.
-func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (result book.Conversation, err error) {
+func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (book.Conversation, error) {
+	e, _, err := s.sighting(ctx, sighting)
+	if err != nil {
+		return book.Conversation{}, err
+	}
+	return e.copy(), nil
+}
+
+// sighting is Sight that returns the entry, and which of its sightings is the latest that is noted.
+func (s *Store) sighting(ctx context.Context, sighting book.Sighting) (result *entry, noted time.Time, err error) {
 	sighting.Reference.ActivityID = ""
 	sighting.At, sighting.VerifiedAt = exact(sighting.At), exact(sighting.VerifiedAt)
 	if err := s.settle(ctx); err != nil {
-		return result, err
+		return nil, noted, err
 	}
 	p := &sighting.Place
 	for _, text := range [...]*string{&p.Team, &p.TeamName, &p.Group, &p.Room, &p.RoomName, &p.Meeting} {
 		*text = clean(*text)
 	}
-	told, nothingNew, noted := toldBy(sighting), false, false
+	told, nothingNew := toldBy(sighting), false
 	if err := s.read(ctx, func(ctx context.Context, q querier) error {
 		known, err := look(ctx, q, sighting.Key, told)
 		if err != nil || known.entry == nil {
@@ -38,27 +48,26 @@ func (s *Store) Sight(ctx context.Context, sighting book.Sighting) (result book.
 			return err
 		}
 		nothingNew = next.same(known.entry) && len(known.news(told)) == 0
-		noted = sighting.At.Sub(known.entry.conv.UpdatedAt).Abs() < book.SightedWithin
-		result = next.copy()
+		result, noted = next, known.entry.conv.UpdatedAt
 		return nil
 	}); err != nil {
-		return book.Conversation{}, err
+		return nil, noted, err
 	}
-	if nothingNew && noted {
-		return result, nil
-	}
-	if nothingNew {
-		return result, s.touches.add(result)
+	switch {
+	case nothingNew && sighting.At.Sub(noted).Abs() < book.SightedWithin:
+		return result, noted, nil
+	case nothingNew:
+		return result, sighting.At, s.touches.add(result.conv)
 	}
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
 		e, err := t.sight(ctx, sighting, told)
 		if err == nil {
-			result = e.copy()
+			result = e
 			t.after(func() { s.cache.put(e) })
 		}
 		return err
 	})
-	return result, err
+	return result, sighting.At, err
 }
 
 // sighted is what the entry becomes by a sighting; e may be nil for a new one.

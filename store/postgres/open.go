@@ -71,6 +71,7 @@ type Store struct {
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
+	notes    *notes
 	// blocked: a claim has found heads whose conversations were not free. inTheWay is until when claims are wary of such, in
 	// nanoseconds since 1970.
 	blocked  atomic.Bool
@@ -90,6 +91,7 @@ var (
 	_ outbox.Recorder = (*Store)(nil)
 	_ outbox.Gatherer = (*Store)(nil)
 	_ book.Recaller   = (*Store)(nil)
+	_ book.Noter      = (*Store)(nil)
 )
 
 // Config says where the database is.
@@ -195,7 +197,7 @@ func openMigrated(ctx context.Context, cfg Config, pc *pgxpool.Config, leaseTime
 	}
 	s := &Store{
 		cfg: cfg, leaseTime: leaseTime, callersTime: callersTime, pool: pool, wakeups: make(chan struct{}, 1),
-		cache: newCache(cacheSize, cacheBytes), handed: newHanded(leaseTime), lows: newLows(), touches: newTouches(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
+		cache: newCache(cacheSize, cacheBytes), handed: newHanded(leaseTime), lows: newLows(), touches: newTouches(), notes: newNotes(), events: newEventLog(), lines: newLineNews(), bus: newBus(),
 		routes: newRoutes(), sharing: sharing{look: make(chan struct{}, 1), news: make(chan struct{}, 1)},
 		scheduleNews: make(chan struct{}, 1),
 	}

@@ -49,12 +49,16 @@ func (s *Store) Lease(ctx context.Context, key headsup.ConversationKey) (headsup
 		return nil, err
 	}
 	l := &lease{local: local, store: s, key: key, turn: turnKey(key)}
-	if l.fence, err = s.takeTurn(ctx, l.turn); err != nil {
+	took, err := s.takeTurn(ctx, l.turn)
+	if err != nil {
 		local.Release()
 		return nil, err
 	}
+	l.fence = took.fence
+	s.notes.begins(l.turn, took.version)
 	l.release = sync.OnceFunc(func() {
 		l.gone.Store(true)
+		s.notes.ends(l.turn)
 		s.releases.post("give a conversation back", releasing{l.turn, l.fence}, local.Release)
 	})
 	return l, nil
@@ -78,7 +82,7 @@ const (
 )
 
 // takeTurn waits until a turn is free and takes it.
-func (s *Store) takeTurn(ctx context.Context, key int64) (int64, error) {
+func (s *Store) takeTurn(ctx context.Context, key int64) (*taking, error) {
 	for wait := lookFirst; ; wait = min(2*wait, lookLast) {
 		freed, stop := s.waits.on(key)
 		take := &taking{key: key}
@@ -88,7 +92,7 @@ func (s *Store) takeTurn(ctx context.Context, key int64) (int64, error) {
 		}
 		stop()
 		if err != nil || take.fence != 0 {
-			return take.fence, err
+			return take, err
 		}
 	}
 }
@@ -108,8 +112,9 @@ func rest(ctx context.Context, sooner <-chan struct{}, d time.Duration) error {
 
 // taking is an attempt to take a turn.
 type taking struct {
-	key   int64
-	fence int64 // 0: somebody else has it
+	key     int64
+	fence   int64 // 0: somebody else has it
+	version int64 // of the conversation
 }
 
 // takeTurns takes those that are free, and notes for the others that somebody waits.
@@ -119,7 +124,7 @@ const takeTurns = `INSERT INTO turns AS t (key, fence, until)
 		fence = CASE WHEN t.until <= statement_timestamp() THEN excluded.fence ELSE t.fence END,
 		until = CASE WHEN t.until <= statement_timestamp() THEN clock_timestamp() + $3::interval ELSE t.until END,
 		wanted = CASE WHEN t.until <= statement_timestamp() THEN '-infinity' ELSE clock_timestamp() + $4::interval END
-	RETURNING key, fence`
+	RETURNING key, fence, version`
 
 func (s *Store) takeAll(ctx context.Context, list []*taking) error {
 	return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error {
@@ -137,8 +142,9 @@ func (s *Store) takeAll(ctx context.Context, list []*taking) error {
 			return err
 		}
 		for _, x := range list {
-			if got[x.key] { // by the first of those who ask for the same
-				x.fence, got[x.key] = fence, false
+			if version, free := got[x.key]; free {
+				x.fence, x.version = fence, version
+				delete(got, x.key) // by the first of those who ask for the same
 			}
 		}
 		return nil
@@ -151,24 +157,27 @@ const sendingThere = `SELECT DISTINCT t.key FROM turns t CROSS JOIN generate_ser
 		WHERE d.conversation = t.conversation AND d.lane = l.lane AND d.seq IS NOT NULL ORDER BY d.seq LIMIT 1) AS head
 	WHERE t.key = ANY ($1) AND head.state = 4 AND head.turn_until > clock_timestamp()`
 
-// takeTurns takes turns that are free, in the order of keys, and tells which those were. Whether somebody is being sent
+// takeTurns takes turns that are free, in the order of keys, and tells which those were, with their versions. Whether somebody is being sent
 // is asked once their rows are locked: nobody begins to be sent from then on.
-func (t *tx) takeTurns(ctx context.Context, keys []int64, fence int64) (map[int64]bool, error) {
-	got := make(map[int64]bool, len(keys))
+func (t *tx) takeTurns(ctx context.Context, keys []int64, fence int64) (map[int64]int64, error) {
+	got := make(map[int64]int64, len(keys))
 	var back []int64
 	var b pgx.Batch
-	var key, now int64
+	var key, now, version int64
 	b.Queue(takeTurns, keys, fence, t.store.leaseTime, wantFor).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&key, &now}, func() error {
-			got[key] = now == fence
+		_, err := pgx.ForEachRow(rows, []any{&key, &now, &version}, func() error {
+			if now == fence {
+				got[key] = version
+			}
 			return nil
 		})
 		return err
 	})
 	b.Queue(sendingThere, keys).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&key}, func() error {
-			if got[key] {
-				got[key], back = false, append(back, key)
+			if _, free := got[key]; free {
+				delete(got, key)
+				back = append(back, key)
 			}
 			return nil
 		})

@@ -24,6 +24,7 @@ func (s suite) bookReach(t *testing.T) {
 	s.promise(t, "NamesAreChanged", namesChange)
 	s.promise(t, "WhoHasLeftTakesPartNoMore", leftTakesPartNoMore)
 	s.promise(t, "SightingsInARowAreNotedOnce", sightingsInARow)
+	s.promise(t, "WhatTurnsTellIsNoted", func(e *env) { notedInTurns([]*env{e}) })
 	s.promise(t, "AProspectStandsApart", prospectStandsApart)
 	s.promise(t, "TheNewestOfATenant", newestOfTenant)
 }

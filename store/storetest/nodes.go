@@ -25,6 +25,7 @@ import (
 func (s suite) nodes(t *testing.T) {
 	promises := map[string]func(each []*env){
 		"BookIsOne":                       bookIsOne,
+		"WhatTurnsTellIsNoted":            notedInTurns,
 		"WhatOneHasLearntTheOthersSee":    othersSee,
 		"EventsAreReadInOrderWithoutGaps": eventsWithoutGaps,
 		"WhatIsWantedAtOneIsWantedAtAll":  wantedAtAll,
