@@ -74,6 +74,9 @@ type Report struct {
 	Statuses map[string]int `json:"statuses"`
 	Faults   map[Action]int `json:"faults"`
 	Broken   int            `json:"broken"`
+	// FirstRequest and LastRequest are when the first and the last of them came.
+	FirstRequest time.Time `json:"first_request,omitzero"`
+	LastRequest  time.Time `json:"last_request,omitzero"`
 
 	// Messages counts what was said, Distinct without repeats, which are the same text in the same conversation, and
 	// Duplicates only those.

@@ -164,7 +164,14 @@ func (b content) tenant() string {
 
 // connector answers an operation of the Connector API.
 func (s *Server) connector(w http.ResponseWriter, r *http.Request, c call, came Request) {
-	s.ledger.count(func(r *Report) { r.Requests++; r.Ops[c.op]++ })
+	arrived := time.Now()
+	s.ledger.count(func(r *Report) {
+		r.Requests++
+		r.Ops[c.op]++
+		if r.LastRequest = arrived; r.FirstRequest.IsZero() {
+			r.FirstRequest = arrived
+		}
+	})
 	if c.tenant == "" && c.conversation != "" {
 		c.tenant = s.ledger.tenantOf(c.conversation)
 	}

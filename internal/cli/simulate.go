@@ -25,6 +25,8 @@ type simulate struct {
 	Timeout    time.Duration `default:"10m" placeholder:"DURATION" help:"How long to wait for the last message (${default})."`
 	Channel    string        `placeholder:"URL" help:"Use the channel of a running \"headsup fake-channel\", which decides about distance, limits and faults then. Its ledger is cleared."`
 	Database   string        `placeholder:"URL" help:"Keep everything on this PostgreSQL, as postgres://user@host/name, in place of a file: in a database that is made beside that one and dropped at the end. PGPASSWORD may have the password."`
+	Teams      bool          `help:"Tell people of a tenant of Microsoft Teams who have never met the bot, by their object ids: it makes the conversation with each of them first. Teams' limits hold."`
+	WithoutApp int           `name:"without-app" placeholder:"N" help:"With --teams, for how many of them the app has to be installed first, by Microsoft Graph (0)."`
 	Nodes      int           `default:"1" placeholder:"N" help:"How many servers share the work; more than one need --database (${default})."`
 	JSON       bool          `name:"json" help:"Print the result as JSON."`
 	misbehaviour
@@ -38,6 +40,7 @@ func (simulate) Help() string {
     headsup simulate --recipients 10000 --tenants 4 --limits teams --delay 4ms
     headsup simulate --recipients 2000 --fault 1%:503 --fault 0.5%:reset_after --seed 7
     headsup simulate --recipients 10000 --limits teams --nodes 3 --database postgres://localhost/postgres
+    headsup simulate --teams --recipients 500 --without-app 50
 
 It starts a server with a store of its own in a temporary directory, or several that share a database, and a channel that only
 pretends, tells everybody something, and prints what people would have seen, as the channel's ledger has it: the servers' own
@@ -57,12 +60,15 @@ func (c simulate) Run(ctx context.Context, s streams) (err error) {
 	if err := c.checkDatabase(); err != nil {
 		return usageError{err}
 	}
+	if c.Teams || c.WithoutApp != 0 {
+		return c.teams(ctx, s)
+	}
 	channel, stop, err := c.channel(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	nodes, err := c.start(ctx, s.err)
+	nodes, err := c.start(ctx, s.err, nil)
 	if err != nil {
 		return err
 	}
@@ -75,6 +81,11 @@ func (c simulate) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	return c.show(s, result)
+}
+
+// show prints what came of it.
+func (c simulate) show(s streams, result *simulated) (err error) {
 	if c.JSON {
 		err = printJSON(s.out, result)
 	} else {
@@ -284,7 +295,10 @@ func (m *simulation) result(ctx context.Context, start time.Time, urgent []urgen
 	}
 	r := &simulated{
 		Recipients: m.Recipients, Duplicates: report.Duplicates, Refused: report.Refused, Early: report.Early,
-		Requests: report.Requests, Statuses: report.Statuses, Faults: report.Faults, Peaks: report.Peaks,
+		Requests: report.Requests, Ops: report.Ops, Statuses: report.Statuses, Faults: report.Faults, Peaks: report.Peaks,
+	}
+	if took := report.LastRequest.Sub(report.FirstRequest).Seconds(); took > 0 {
+		r.RequestsPerSecond = float64(report.Requests-1) / took
 	}
 	tenants := make(map[string]*simulatedTenant)
 	seen := make(map[string]map[string]time.Time, len(all)) // by conversation and text: the first time

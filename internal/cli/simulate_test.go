@@ -24,6 +24,7 @@ type simulated struct {
 	Duplicates int            `json:"duplicates"`
 	Refused    int            `json:"refused"`
 	Requests   int            `json:"requests"`
+	Ops        map[string]int `json:"ops"`
 	Statuses   map[string]int `json:"statuses"`
 	Faults     map[string]int `json:"faults"`
 	Urgent     int            `json:"urgent"`
@@ -43,6 +44,20 @@ func simulation(t *testing.T, args ...string) (r simulated) {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestSimulateTellsStrangers: people of Teams who have never met the bot, with the app and without.
+func TestSimulateTellsStrangers(t *testing.T) {
+	t.Parallel()
+	r := simulation(t, "--teams", "--recipients", "40", "--without-app", "5")
+	if r.Delivered != 40 || r.Duplicates != 0 || r.Refused != 0 || r.Ops["send"] != 40 || r.Ops["create"] < 40 {
+		t.Errorf("result %+v", r)
+	}
+	for _, wrong := range [][]string{{"--without-app", "1"}, {"--teams", "--tenants", "2"}, {"--teams", "--channel", "http://x"}, {"--teams", "--recipients", "2", "--without-app", "3"}} {
+		if code, _, said := run(t, append([]string{"simulate"}, wrong...)...); code != 2 {
+			t.Errorf("%v: exit code %d: %s", wrong, code, said)
+		}
+	}
 }
 
 func TestSimulateTellsEverybody(t *testing.T) {

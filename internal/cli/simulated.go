@@ -22,12 +22,15 @@ type simulated struct {
 	PerSecond  float64 `json:"per_second"`
 	Duplicates int     `json:"duplicates"`
 	// Refused counts requests that a limit refused, Early those that came before they should have.
-	Refused  int                        `json:"refused"`
-	Early    int                        `json:"early"`
-	Requests int                        `json:"requests"`
-	Statuses map[string]int             `json:"statuses"`
-	Faults   map[fakechannel.Action]int `json:"faults"`
-	Peaks    map[string]int             `json:"peaks"`
+	Refused  int                    `json:"refused"`
+	Early    int                    `json:"early"`
+	Requests int                    `json:"requests"`
+	Ops      map[fakechannel.Op]int `json:"ops"`
+	// RequestsPerSecond is from the first to the last of them.
+	RequestsPerSecond float64                    `json:"requests_per_second"`
+	Statuses          map[string]int             `json:"statuses"`
+	Faults            map[fakechannel.Action]int `json:"faults"`
+	Peaks             map[string]int             `json:"peaks"`
 
 	Urgent     int     `json:"urgent"`
 	UrgentLost int     `json:"urgent_missing"`
@@ -74,11 +77,14 @@ func (r *simulated) print(out io.Writer) error {
 	t.row("accepted", fmt.Sprintf("in %.3f s, after %.2f s to make the conversations known", r.Accepted, r.Introduced))
 	t.row("seen twice", r.Duplicates)
 	t.row("refused", fmt.Sprintf("%d by a limit, %d of all came too early", r.Refused, r.Early))
-	t.row("requests", fmt.Sprintf("%d, answered %s", r.Requests, listed(r.Statuses)))
+	t.row("requests", fmt.Sprintf("%d (%s), %.1f/s; answered %s", r.Requests, listed(r.Ops), r.RequestsPerSecond, listed(r.Statuses)))
 	if len(r.Faults) > 0 {
 		t.row("faults", listed(r.Faults))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Peaks)) {
+		if r.Peaks[name] == 0 { // nothing of that kind was asked for
+			continue
+		}
 		t.row("busiest window", fmt.Sprintf("%d, where %s is the limit", r.Peaks[name], name))
 	}
 	if r.Urgent > 0 {

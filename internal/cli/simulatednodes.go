@@ -45,7 +45,8 @@ func hasPassword(u *url.URL) bool {
 }
 
 // start starts the nodes, each with a directory of its own. What the error does not tell of was cleared away.
-func (c simulate) start(ctx context.Context, log io.Writer) (_ *simulatedNodes, err error) {
+// Change, unless it is nil, changes how each is configured.
+func (c simulate) start(ctx context.Context, log io.Writer, change func(*server.Config)) (_ *simulatedNodes, err error) {
 	work, end := context.WithCancel(ctx)
 	n := &simulatedNodes{end: end, ended: make(chan error, c.Nodes), drop: func(context.Context) error { return nil }}
 	defer func() {
@@ -65,10 +66,14 @@ func (c simulate) start(ctx context.Context, log io.Writer) (_ *simulatedNodes, 
 		database, n.drop = made, drop
 	}
 	for i := range c.Nodes {
-		srv, err := server.New(ctx, server.Config{
+		cfg := server.Config{
 			Listen: "127.0.0.1:0", DataDir: filepath.Join(n.dir, fmt.Sprint("node-", i+1)), Database: database,
 			Version: buildVersion(), Logger: logger(log, "error", "text"),
-		})
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		srv, err := server.New(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
