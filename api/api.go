@@ -237,6 +237,12 @@ type User struct {
 	ExternalID string `json:"external_id,omitempty" doc:"The person's id in your own system, if you have told it." example:"employee-4711"`
 }
 
+// Roster is what the reference book has learnt of who takes part in a conversation.
+type Roster struct {
+	Conversation string `json:"conversation" doc:"The conversation's id on the channel."`
+	Members      int    `json:"members" doc:"How many people the channel has told."`
+}
+
 // ConversationUpdate changes what you have noted of a conversation. A member that is left out stays as it is.
 type ConversationUpdate struct {
 	Tags       []string `json:"tags,omitzero" maxItems:"50" doc:"Replaces all tags; an empty list removes them. Up to 50 of up to 64 bytes, repeats count once." example:"[\"on-call\"]"`

@@ -33,6 +33,8 @@ const (
 	CodeContactFree       = "first_contact_free"
 	CodeNotFound          = "not_found"
 	CodeNoTranscript      = "no_transcript"
+	CodeNoRoster          = "no_roster"
+	CodeChannelRefused    = "channel_refused"
 	CodeKeyReused         = "idempotency_key_reused"
 	CodeJobCompleted      = "job_completed"
 	CodeRecalled          = "recalled"
@@ -73,6 +75,8 @@ var Codes = []Code{
 	{CodeForbidden, 403, "The server does not talk to whoever asks: another site's page, or a Host that is not the server's.", "Call the server by its own address, from a program or one of its own pages."},
 	{CodeNotFound, 404, "There is no such route, or nothing with that id.", "Check the path; percent-encode ids in it."},
 	{CodeDevelopmentOnly, 404, "The route is for development, and off where others can reach the server.", "Use the API with a key, or a server that listens on loopback."},
+	{CodeNoRoster, 404, "The conversation is known, but its channel does not tell who takes part.", "Only Microsoft Teams has rosters."},
+	{CodeChannelRefused, 502, "The channel was asked, and has refused or not answered.", "The detail has its status and code; repeat the request where that may pass."},
 	{CodeNoTranscript, 404, "The conversation is known, but its channel keeps no transcript here.", "Ask the channel; only the embedded Direct Line channel keeps one."},
 	{CodeMethodNotAllowed, 405, "The route has other methods; the Allow header names them.", "Use one of those."},
 	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},

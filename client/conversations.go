@@ -98,6 +98,19 @@ func (c *Client) ForgetConversation(ctx context.Context, channel, id string) err
 	return nil
 }
 
+// NoteRoster has the server ask Microsoft Teams who takes part in a conversation, and note them in the reference book. A channel
+// without rosters is an [*Error] with [api.CodeNoRoster].
+func (c *Client) NoteRoster(ctx context.Context, channel, id string) (r api.Roster, err error) {
+	path, err := conversationPath(channel, id, "/roster")
+	if err == nil {
+		err = c.do(ctx, request{method: http.MethodPost, path: path}, &r)
+	}
+	if err != nil {
+		return api.Roster{}, fmt.Errorf("roster of %s: %w", id, err)
+	}
+	return r, nil
+}
+
 // TranscriptPage returns a page of what was said in a conversation, oldest first. A channel that keeps nothing is an
 // [*Error] with [api.CodeNoTranscript].
 func (c *Client) TranscriptPage(ctx context.Context, channel, id, cursor string, limit int) (page api.Transcript, err error) {

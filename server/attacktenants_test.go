@@ -43,7 +43,7 @@ var boundTo = map[string]struct {
 	"edit-notification": {named, `{"text":"edited"}`}, "reschedule-notification": {named, `{"in":"1h"}`},
 	"get-delivery": {named, ""}, "replay-delivery": {named, ""}, "settle-delivery": {named, `{"state":"failed"}`},
 	"get-conversation": {named, ""}, "update-conversation": {named, `{"add_tags":["x"]}`}, "delete-conversation": {named, ""},
-	"get-transcript": {named, ""}, "set-busy": {named, `{"reason":"x"}`}, "clear-busy": {named, ""},
+	"get-transcript": {named, ""}, "note-roster": {named, ""}, "set-busy": {named, `{"reason":"x"}`}, "clear-busy": {named, ""},
 	"get-job": {named, ""}, "report-job-progress": {named, `{"text":"x"}`}, "complete-job": {named, `{"text":"x"}`},
 	"get-schedule": {named, ""}, "change-schedule": {named, `{"name":"x"}`}, "delete-schedule": {named, ""},
 	"pause-schedule": {named, ""}, "resume-schedule": {named, ""}, "next-occurrences": {named, ""}, "list-occurrences": {named, ""},

@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/pace"
+	"github.com/headsup-bot/headsup/teams"
 )
 
 // limits are those of the configuration.
@@ -63,6 +64,7 @@ func (s *Server) connectorChannel(client *connector.Client, appID string) headsu
 	way.OnBarred(func(_ context.Context, _ activity.Reference, why string) {
 		s.audit.Refused(audit.URLRefused, why, audit.Server, netip.Addr{})
 	})
+	s.rosters, _ = teams.NewClient(teams.ClientConfig{Connector: client, Limits: s.limits, AppID: appID}) // of a client there is
 	return headsup.NewPacedChannel(way, s.limits, appID)
 }
 

@@ -27,7 +27,7 @@ func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
 	notify := s.door().Require(access.Broadcast, http.HandlerFunc(s.notify))
 	mux.Handle("POST /api/notify", notify)
 	httpapi.Register(mux, httpapi.Config{
-		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Webhooks: s.webhooks, People: s.people, Closing: s.closing,
+		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Rosters: s.rosters, Proven: s.cfg.Azure.AppID != "", Webhooks: s.webhooks, People: s.people, Closing: s.closing,
 		Backup: s.backup, RefreshAuth: s.refreshes.now, SigningKeys: s.signingKeys(), Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
 	sdk := &agents{

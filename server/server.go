@@ -40,6 +40,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
+	"github.com/headsup-bot/headsup/teams"
 	"github.com/headsup-bot/headsup/web"
 )
 
@@ -62,6 +63,7 @@ type Server struct {
 	webhooks *webhook.Service
 	people   *privacy.Service
 	limits   *pace.Limiter
+	rosters  *teams.Client
 	handles  headsup.Handler    // the bot's
 	relay    *relay.Bot         // nil unless the bot runs in another process
 	office   *console.Office    // nil unless the playground has one

@@ -21,6 +21,7 @@ type conversationCommands struct {
 	Busy       busyConversation     `cmd:"" help:"Say that a conversation is in the middle of something."`
 	Free       freeConversation     `cmd:"" help:"Say that it is not any more."`
 	Forget     forgetConversation   `cmd:"" help:"Remove a conversation from the reference book."`
+	Roster     noteRoster           `cmd:"" help:"Ask Microsoft Teams who takes part, so that they are found by e-mail address and the like."`
 	Transcript transcript           `cmd:"" help:"Print what was said in a conversation."`
 }
 

@@ -67,6 +67,7 @@ var noActs = map[string]string{
 	"preview-schedule":    "it changes nothing",
 	"find-person":         "it changes nothing, and tells no more than the reference book",
 	"test-webhook":        "it posts an event that was made up, to an address that is in the log, and changes nothing",
+	"note-roster":         "it brings the reference book up to date, as all that a channel tells does",
 	"create-job":          "a program says what it does for one person",
 	"report-job-progress": "a program says what it does for one person",
 	"complete-job":        "a program says what it does for one person",

@@ -116,3 +116,13 @@ func (f *fixture) delivered(t *testing.T, n int) string {
 	}
 	return ""
 }
+
+// TestRosterOfAnotherChannel is none.
+func TestRosterOfAnotherChannel(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	w := f.call(t, "POST", "/v1/conversations/c/roster", "")
+	if p := decode[api.Problem](t, w); w.Code != http.StatusNotFound || p.Code != api.CodeNoRoster {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -124,6 +124,7 @@ func (s *service) conversations(a huma.API) {
 		Tags:     tags,
 		Errors:   []int{404, 422, 503},
 	}, s.getTranscript)
+	s.roster(a, path)
 	s.busy(a)
 }
 

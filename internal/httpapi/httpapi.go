@@ -36,6 +36,7 @@ type Engine interface {
 	// Bound is the view of one tenant.
 	Bound(tenant activity.TenantID) *proactive.Engine
 
+	NoteMembers(ctx context.Context, ref activity.Reference, people []activity.ChannelAccount) error
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
@@ -94,6 +95,11 @@ type Config struct {
 	Audit *audit.Log
 	// Transcripts is the history of the conversations that have one. Nil: none has.
 	Transcripts Transcripts
+
+	// Rosters tells who takes part in conversations. Nil: nobody does. Proven keeps it from asking where nobody vouches for the
+	// service URL.
+	Rosters Rosters
+	Proven  bool
 	// People tells and erases what is kept of people. Nil: the store cannot, and who asks is told that.
 	People People
 	// Backup makes a copy of everything. Nil: the database has tools of its own for that.

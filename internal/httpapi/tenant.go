@@ -62,6 +62,7 @@ var boundOperations = map[string]bool{
 	"list-webhook-deliveries": true,
 	"replay-webhook":          true,
 	"stream-events":           true,
+	"note-roster":             true,
 	"list-people":             true,
 	"get-person":              true, // with whom of the tenant they were merged
 	"merge-people":            true,
