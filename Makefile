@@ -51,6 +51,14 @@ browser: build examples/bots/node_modules/.installed ## the official clients, an
 	scripts/need.sh chromium
 	cd web && HEADSUP_BIN=$(CURDIR)/$(BIN) npm test
 
+AGENTS_PLAYGROUND := @microsoft/m365agentsplayground@0.2.28
+
+.PHONY: agents-playground
+agents-playground: build ## Microsoft's Agents Playground in front of our bot (needs the network: it is installed for the run, and no part of us)
+	scripts/need.sh chromium
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && npm install --prefix "$$dir" --no-audit --no-fund --ignore-scripts $(AGENTS_PLAYGROUND) && \
+		cd web && AGENTS_PLAYGROUND=$$dir HEADSUP_BIN=$(CURDIR)/$(BIN) node --test --test-force-exit --test-timeout=300000 agentsplayground/agentsplayground.mjs
+
 .PHONY: screenshots
 screenshots: build examples/bots/node_modules/.installed ## the pictures in docs/
 	scripts/need.sh chromium
