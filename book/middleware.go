@@ -31,9 +31,11 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 				err := next.HandleTurn(ctx, t)
 				return errors.Join(err, seen.change(ctx, h.changes))
 			}
-			if err := note(ctx, store, seen.sighting(t, teams.place, h)); err != nil {
+			c, err := note(ctx, store, seen.sighting(t, teams.place, h))
+			if err != nil {
 				return fmt.Errorf("note in the book: %w", err)
 			}
+			h.changes = append(h.changes, standIn(c, a)...)
 			if err := seen.change(ctx, h.changes); err != nil {
 				return err
 			}
@@ -42,12 +44,25 @@ func Middleware(store Store, now func() time.Time) headsup.Middleware {
 	}
 }
 
-func note(ctx context.Context, store Store, s Sighting) error {
+// standIn is what there is to change when somebody is heard for the first time in a conversation that the bot has made by their
+// object id alone: it stood for the id that they have on the channel, which is known by now.
+func standIn(c Conversation, a *activity.Activity) []Change {
+	if c.Row == 0 || c.Kind != KindPersonal || !c.LastInboundAt.IsZero() || !c.CreatedAt.Before(c.UpdatedAt) || a.From == nil || a.From.AADObjectID == "" {
+		return nil
+	}
+	id := activity.AccountID(Fold(a.From.AADObjectID))
+	if id == a.From.ID {
+		return nil
+	}
+	return []Change{{Left: []activity.AccountID{id}}}
+}
+
+// note is a sighting of which the entry is wanted only if it was looked at.
+func note(ctx context.Context, store Store, s Sighting) (Conversation, error) {
 	if n, ok := store.(Noter); ok {
 		return n.Note(ctx, s)
 	}
-	_, err := store.Sight(ctx, s)
-	return err
+	return store.Sight(ctx, s)
 }
 
 // seen is a turn's activity on its way into the book.

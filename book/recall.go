@@ -15,7 +15,7 @@ type Recaller interface {
 
 // Noter is a [Store] that need not look into the book to know that a sighting tells nothing new.
 type Noter interface {
-	// Note is [Store.Sight] for who does not need the entry. In a turn of the conversation, what is known of it may be as it was
+	// Note is [Store.Sight] for who needs the entry only if it was looked at; else it is the zero value. In a turn of the conversation, what is known of it may be as it was
 	// when the turn began, and what others have told of its people in the last [SightedWithin] may stay.
-	Note(ctx context.Context, s Sighting) error
+	Note(ctx context.Context, s Sighting) (Conversation, error)
 }

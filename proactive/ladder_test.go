@@ -445,3 +445,33 @@ func TestBoundViewLooksForItsOwnPeople(t *testing.T) {
 		t.Errorf("it went to %s: %v", d.Key, rungs(d))
 	}
 }
+
+// TestWhoWasMadeByObjectIDIsOnePerson: the object id stands for them until their id on the channel is known.
+func TestWhoWasMadeByObjectIDIsOnePerson(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	x.open(t)
+	to := headsup.Notification{To: headsup.Target{ObjectID: nadia}, Text: "hello"}
+	d := x.ends(t, x.notify(t, to))
+	takesPart := func(want activity.AccountID) {
+		t.Helper()
+		c, err := x.store.Conversation(t.Context(), d.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of, err := x.engine.Details(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if people := of[c.Row].People; len(people) != 1 || people[0].ID != want || people[0].ObjectID != nadia || c.Person() != want {
+			t.Errorf("they are %+v, with %s; want %s", people, c.Person(), want)
+		}
+	}
+	takesPart(nadia)
+	time.Sleep(time.Millisecond) // what the book has made before is older
+	x.hear(t, x.of("1", nadia, activity.TypeMessage))
+	takesPart("29:" + nadia)
+	if again := x.ends(t, x.notify(t, to)); again.Key != d.Key || again.Claims != 1 {
+		t.Errorf("the next one went to %s after %d attempts", again.Key, again.Claims)
+	}
+}

@@ -570,6 +570,9 @@ func (e *Engine) first(
 	switch {
 	case closed != nil || keyOfPerson(to) == (book.PersonKey{}):
 	case len(prospects) > 0 && e.prospects():
+		if id := prospectOf(prospects[0]).objectID; id != "" && to.ObjectID == "" { // who they are was found out before
+			return e.resolve(ctx, headsup.Target{ObjectID: id})
+		}
 		return prospects[:1], nil
 	default:
 		if prospects, err = e.prospect(ctx, to); len(prospects) > 0 || err != nil {

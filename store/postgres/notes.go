@@ -70,24 +70,27 @@ func (n *notes) put(turn int64, told note) {
 }
 
 // Note implements [book.Noter].
-func (s *Store) Note(ctx context.Context, sighting book.Sighting) error {
+func (s *Store) Note(ctx context.Context, sighting book.Sighting) (book.Conversation, error) {
 	turn := turnKey(sighting.Key)
 	told, plain := hashOf(sighting)
 	if plain && s.notes.has(turn, told, sighting.At) {
-		return nil
+		return book.Conversation{}, nil
 	}
 	seen, at, err := s.sighting(ctx, sighting)
-	if err == nil && plain && seen.conv.Reach == book.ReachActive {
+	if err != nil {
+		return book.Conversation{}, err
+	}
+	if plain && seen.conv.Reach == book.ReachActive {
 		s.notes.put(turn, note{told, seen.version, at})
 	}
-	return err
+	return seen.copy(), nil
 }
 
 var toldSeed = maphash.MakeSeed()
 
 // hashOf is a hash of all that a sighting tells but for its times. It is not plain if it tells of more than what is seen.
 func hashOf(s book.Sighting) (told uint64, plain bool) {
-	if s.Installed || s.Prospect.Reach != "" {
+	if s.Installed || s.Recreated || s.Prospect.Reach != "" {
 		return 0, false
 	}
 	s.Reference.ActivityID = ""

@@ -15,7 +15,8 @@ func (e *env) note(s book.Sighting) {
 	e.ok(err)
 	defer l.Release()
 	if n, ok := e.Store.(book.Noter); ok {
-		e.ok(n.Note(e.ctx, s))
+		_, err := n.Note(e.ctx, s)
+		e.ok(err)
 		return
 	}
 	e.sight(s)

@@ -152,8 +152,9 @@ export async function seedAPI(seeds, canary, conversation) {
   batch[1].idempotency_key = brief('twice');
   await seeds.ask('create-notifications', { notifications: [...batch, { to, text: 'x', ...strange }] });
   await seeds.ask('create-notification', { to, text: 'x', ...strange }, refused);
-  const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
+  const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), team: brief('target'), reply_to: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
+  for (const place of ['channel', 'thread']) await seeds.ask('create-notification', { to: { team: 'x', [place]: brief(place) }, text: 'x' }, refused);
   const later = await seeds.ask('create-notification', { to, in: '20h', text: 'x', collapse_key: b('collapse too'), locale: b('locale too') });
   for (const kind of texts(canary, seeds.noted('edited'))) await seeds.ask('edit-notification', kind, { params: { id: later.id } });
 
