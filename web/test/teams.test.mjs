@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { assertAccessible } from './axe.mjs';
 import { assertQuiet, openBrowser, openPage, screenshot } from './browser.mjs';
 import { startServer } from './server.mjs';
+import { until } from './until.mjs';
 
 async function openTeams(t, options) {
   const server = await startServer(t);
@@ -47,6 +49,8 @@ test('in Teams the app is installed, mentioned in a thread, and speaks first eve
   await log.getByText('Build 7 is out.').waitFor();
   await page.getByText('installationUpdate').first().waitFor(); // the wire has it
   await screenshot(page, 'playground-teams');
+  await until('notices to be gone', async () => (await page.locator('.fui-Toast').count()) === 0);
+  await assertAccessible(page, 'a chat of Teams');
 
   await go(/Lunch/);
   await press('Add to the chat');
@@ -68,6 +72,8 @@ test('in Teams the app is installed, mentioned in a thread, and speaks first eve
   await notify('channel', 'Disk 3 is full.');
   await log.getByText('Disk 3 is full.').waitFor();
   await screenshot(page, 'playground-teams-channel');
+  await until('notices to be gone', async () => (await page.locator('.fui-Toast').count()) === 0);
+  await assertAccessible(page, 'a channel of Teams');
 
   const { conversations } = await server.get('/v1/conversations?channel=msteams');
   assert.deepEqual(new Set(conversations.map(({ kind }) => kind)), new Set(['personal', 'group', 'channel']));

@@ -180,7 +180,8 @@ function Box({ label, bot, small, onSay }: BoxProps) {
   const say = async () => {
     if (text.trim() === '') return;
     const said = text.replaceAll(`@${bot}`, () => (bot ? `<at>${bot}</at>` : '@'));
-    if (await onSay(said.trim())) setText('');
+    setText(''); // at once, so that what is typed meanwhile stays
+    if (!(await onSay(said.trim()))) setText((now) => now || text);
   };
   return (
     <form
