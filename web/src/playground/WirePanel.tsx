@@ -234,7 +234,7 @@ function Rows({ events, total, open, onOpen, nameOf, placeOf, onCopy }: RowsProp
               >
                 <WireRow
                   event={event}
-                  name={nameOf(event.person ?? event.activity.from?.id ?? '')}
+                  name={whoOf(event, nameOf)}
                   place={placeOf(event.conversation)}
                   open={open.has(name)}
                   current={index === focused}
@@ -279,6 +279,13 @@ function Choice({ label, value, onChange, children }: ChoiceProps) {
       {children}
     </Select>
   );
+}
+
+/** Who an event is about: as the page calls them, or as they call themselves. */
+function whoOf({ person, activity: { from } }: WireEvent, nameOf: (id: string) => string): string {
+  const id = person ?? from?.id ?? '';
+  const name = nameOf(id);
+  return (name === id && from?.id === id && from.name) || name;
 }
 
 function fits(event: WireEvent, filter: Filter, nameOf: (id: string) => string): boolean {

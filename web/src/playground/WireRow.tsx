@@ -45,7 +45,7 @@ const useStyles = makeStyles({
   said: { color: tokens.colorBrandForeground1 },
   error: { color: tokens.colorStatusDangerForeground3 },
   place: { minWidth: 0, overflow: 'hidden', textOverflow: 'ellipsis' },
-  status: { marginLeft: 'auto', fontVariantNumeric: 'tabular-nums' },
+  status: { marginLeft: 'auto', flexShrink: 0, fontVariantNumeric: 'tabular-nums' },
   ms: { '@media (max-width: 699px)': { display: 'none' } },
   text: {
     display: '-webkit-box',
@@ -83,7 +83,7 @@ export const WireRow = memo(function WireRow({ event, name, place, open, current
           </span>
           <span>{event.type}</span>
           {event.op && event.op !== event.type && !['hear', 'send'].includes(event.op) && <strong>{event.op}</strong>}
-          {event.direction === 'heard' && name !== place && <span>{name}</span>}
+          {event.direction === 'heard' && name !== place && <span className={styles.place}>{name}</span>}
           <span className={styles.place} title={event.conversation}>
             {event.channel === 'directline' ? place : `${event.channel} ${place}`}
           </span>
