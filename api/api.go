@@ -104,6 +104,31 @@ type BatchItem struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty" maxLength:"255" doc:"The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused."`
 }
 
+// GroupRequest asks for a notification to everybody in a group. Exactly one of Text, Markdown, Activity and Card is set.
+type GroupRequest struct {
+	Text      string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"The office is closed tomorrow."`
+	Markdown  string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"The office is **closed** tomorrow."`
+	Activity  json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
+	Card      json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Summary   string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Closed tomorrow"`
+	At        *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
+	In        string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
+	ExpiresAt *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
+	Lane      string          `json:"lane,omitempty" enum:"urgent,normal,bulk" doc:"How pressing it is; normal, if not given."`
+	Topic     string          `json:"topic,omitempty" maxLength:"255" doc:"Groups notifications of one kind. By it the members' are found again." example:"closing-days"`
+	Value     json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with each member's notification."`
+}
+
+// GroupResult tells whom of a group a notification was accepted for.
+type GroupResult struct {
+	Group    string `json:"group" doc:"The group's object id."`
+	Accepted int    `json:"accepted" doc:"For how many members it was accepted now: a notification by itself for each."`
+	Replayed int    `json:"replayed" doc:"For how many it had been accepted before under its key."`
+	Guests   int    `json:"guests" doc:"How many members are guests of the tenant, who cannot have the app."`
+	Refused  int    `json:"refused" doc:"How many have removed or blocked the bot, or are unknown where such people are left alone."`
+	Complete bool   `json:"complete" doc:"false when the time of one request was not enough for all of them: repeat it with the same key until it is true."`
+}
+
 // BatchRequest asks for several notifications.
 type BatchRequest struct {
 	Notifications []BatchItem `json:"notifications" minItems:"1" maxItems:"1000" doc:"Each is accepted or refused by itself."`

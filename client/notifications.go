@@ -40,6 +40,20 @@ func (c *Client) CreateNotifications(ctx context.Context, items []api.BatchItem)
 	return out, nil
 }
 
+// NotifyGroup has the server tell everybody in a group of Microsoft Entra, by its object id. Give an [IdempotencyKey], and repeat
+// the call with it until the result is complete: nobody is told twice.
+func (c *Client) NotifyGroup(ctx context.Context, group string, r api.GroupRequest, opts ...CallOption) (api.GroupResult, error) {
+	var told api.GroupResult
+	id, err := segment("group", group)
+	if err == nil {
+		told, err = create(ctx, c, "/v1/groups/"+id+"/notifications", r, opts, func(r api.GroupResult) bool { return r.Group != "" })
+	}
+	if err != nil {
+		return told, fmt.Errorf("notify group %s: %w", group, err)
+	}
+	return told, nil
+}
+
 // Notification returns a notification with its deliveries and their history. One that does not exist is an [*Error] with
 // [api.CodeNotFound].
 func (c *Client) Notification(ctx context.Context, id string) (api.Notification, error) {

@@ -71,7 +71,7 @@ func (c *Client) byMail(ctx context.Context, mail string) (User, error) {
 // id. It ends with the first error: [ErrNoGroup], an [*Error].
 func (c *Client) Members(ctx context.Context, group string) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
-		if group == "" {
+		if strings.Trim(group, ".") == "" { // which would be another path
 			yield(User{}, ErrNoGroup)
 			return
 		}

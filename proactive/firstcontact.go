@@ -44,6 +44,10 @@ type FirstContact struct {
 	// and whose two calls end within an attempt's time, suits best: attempts are repeated anyway.
 	Graph func(activity.TenantID) (Directory, error)
 
+	// Groups calls Microsoft Graph of a tenant for [Engine.NotifyGroup]. A client that waits where Graph asks for it suits best.
+	// Nil reads no groups.
+	Groups func(activity.TenantID) (Groups, error)
+
 	// App is the id in the app's manifest, and Catalog what the tenant's catalog calls the app. One of them is required for
 	// Install; where Catalog is empty, each tenant's is looked up.
 	App, Catalog string

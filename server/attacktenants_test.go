@@ -57,7 +57,7 @@ var boundTo = map[string]struct {
 	"create-job":           {aimed, `{"to":{"conversation":"CONVERSATION"}}`},
 	"replay-deliveries":    {aimed, `{"notification":"NOTIFICATION"}`},
 
-	"create-schedule": {own, ""}, "create-webhook": {own, ""}, "stream-events": {own, ""},
+	"notify-group": {own, ""}, "create-schedule": {own, ""}, "create-webhook": {own, ""}, "stream-events": {own, ""},
 
 	"list-topics": {shared, ""}, "preview-schedule": {shared, `{"rule":{"cron":"@daily"}}`},
 

@@ -126,10 +126,11 @@ func (c Config) firstContact(log *slog.Logger) *proactive.FirstContact {
 	}
 	where := t.office(c.Azure.Cloud)
 	graphs := directories{azure: c.Azure, url: where.graph, log: log, byTenant: make(map[activity.TenantID]*graph.Client)}
+	patient := directories{azure: c.Azure, url: where.graph, log: log, byTenant: make(map[activity.TenantID]*graph.Client), patient: true}
 	return &proactive.FirstContact{
 		Find: slices.Contains(t.FirstContact, rungFind), Create: slices.Contains(t.FirstContact, rungCreate),
 		Install: slices.Contains(t.FirstContact, rungInstall), Tenant: t.tenant(c.Azure), ServiceURL: where.teams,
-		Graph: graphs.of, App: cmp.Or(t.AppID, strings.ToLower(c.Azure.AppID)), Catalog: t.CatalogID, Wait: t.Wait,
+		Graph: graphs.of, Groups: patient.groups, App: cmp.Or(t.AppID, strings.ToLower(c.Azure.AppID)), Catalog: t.CatalogID, Wait: t.Wait,
 	}
 }
 
@@ -146,6 +147,8 @@ type directories struct {
 	azure Azure
 	url   string
 	log   *slog.Logger
+	// patient clients wait where Graph asks for it.
+	patient bool
 
 	mu       sync.Mutex
 	byTenant map[activity.TenantID]*graph.Client // guarded by mu
@@ -154,8 +157,26 @@ type directories struct {
 // callTime bounds one call of Microsoft Graph, so that two fit an attempt.
 const callTime = 4 * time.Second
 
-// of is the client of a tenant.
+// of is who finds people of a tenant.
 func (d *directories) of(tenant activity.TenantID) (proactive.Directory, error) {
+	g, err := d.client(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// groups is who reads the groups of a tenant.
+func (d *directories) groups(tenant activity.TenantID) (proactive.Groups, error) {
+	g, err := d.client(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// client is that of a tenant.
+func (d *directories) client(tenant activity.TenantID) (*graph.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if g, ok := d.byTenant[tenant]; ok {
@@ -174,10 +195,14 @@ func (d *directories) of(tenant activity.TenantID) (proactive.Directory, error) 
 		return nil, err
 	}
 	at, err := url.Parse(d.url)
-	g, bad := graph.New(graph.Config{
+	cfg := graph.Config{
 		Tokens: tokens, BaseURL: d.url, RootCAs: roots, Attempts: 1, Timeout: callTime, Logger: d.log,
 		AllowLoopback: err == nil && netguard.Loopback(at.Hostname()),
-	})
+	}
+	if d.patient {
+		cfg.Attempts, cfg.Timeout = 0, 0
+	}
+	g, bad := graph.New(cfg)
 	if bad != nil {
 		return nil, bad
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 	"github.com/headsup-bot/headsup/bottest/faketeams"
@@ -123,6 +125,59 @@ func TestTeamsAsAWhole(t *testing.T) {
 	w.do("GET", "/v1/conversations?reach=uninstalled", "", http.StatusOK, &people)
 	if len(people.Conversations) != 1 || people.Conversations[0].Cause != "uninstalled" {
 		t.Errorf("whoever has taken it away is %+v", people.Conversations)
+	}
+}
+
+// TestWholeGroupIsTold: a team with its guests, most of whom the bot has never met, over the API.
+func TestWholeGroupIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const many = 30
+	var ids []string
+	for i := range many {
+		ids = append(ids, w.AddPerson(faketeams.Person{Name: fmt.Sprint("Person ", i)}).ObjectID)
+	}
+	guest := w.AddPerson(faketeams.Person{Name: "Gus", Guest: true})
+	team := w.AddTeam("All of us", append(ids, guest.ObjectID)...)
+	if err := w.Install(t.Context(), ids[0], ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	tell := func(group, text string, status int) (told api.GroupResult, problem api.Problem) {
+		t.Helper()
+		resp, answer := request(t, http.MethodPost, w.url+"/v1/groups/"+group+"/notifications", fmt.Sprintf(`{"text":%q,"topic":"all"}`, text), "Idempotency-Key", "once")
+		into := any(&told)
+		if status >= 400 {
+			into = &problem
+		}
+		if err := json.Unmarshal([]byte(answer), into); err != nil || resp.StatusCode != status {
+			t.Fatalf("%s %s %v, want %d", resp.Status, answer, err, status)
+		}
+		return told, problem
+	}
+	if told, _ := tell(team.Group, "hello all", http.StatusAccepted); told != (api.GroupResult{Group: team.Group, Accepted: many, Guests: 1, Complete: true}) {
+		t.Errorf("%+v", told)
+	}
+	if told, _ := tell(team.Group, "hello all", http.StatusAccepted); told != (api.GroupResult{Group: team.Group, Replayed: many, Guests: 1, Complete: true}) {
+		t.Errorf("repeated: %+v", told)
+	}
+	eventually(t, func() string { return fmt.Sprint(w.Channel().Report().Messages) }, func() bool { return w.Channel().Report().Messages >= many })
+	for _, id := range ids {
+		w.heard(id, "hello all")
+	}
+	var acts api.AuditEntries
+	w.do("GET", "/v1/audit?action=broadcast.send", "", http.StatusOK, &acts)
+	if len(acts.Entries) != 1 || acts.Entries[0].Object != team.Group || string(acts.Entries[0].Detail) != `{"to":"group"}` {
+		t.Errorf("the audit log has %+v", acts.Entries)
+	}
+	if _, p := tell(team.Group, "another text", http.StatusConflict); p.Code != api.CodeKeyReused {
+		t.Errorf("another text: %+v", p)
+	}
+	if _, p := tell("no-such-group", "hello all", http.StatusNotFound); p.Code != api.CodeNotFound {
+		t.Errorf("no group: %+v", p)
+	}
+	w.Graph().Deny("GET /v1.0/groups/", "GroupMember.Read.All")
+	if _, p := tell(team.Group, "hello all", http.StatusBadGateway); p.Code != api.CodeGraphRefused || !strings.Contains(p.Detail, "GroupMember.Read.All") {
+		t.Errorf("without the permission: %+v", p)
 	}
 }
 

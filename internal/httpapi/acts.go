@@ -42,6 +42,7 @@ var acts = map[string]act{
 	"delete-schedule":         {action: audit.ScheduleDelete},
 	"create-notification":     {action: audit.BroadcastSend, maybe: true},
 	"create-notifications":    {action: audit.BroadcastSend, maybe: true},
+	"notify-group":            {action: audit.BroadcastSend, maybe: true},
 	"cancel-notification":     {action: audit.NotificationCancel},
 	"recall-notification":     {action: audit.NotificationRecall},
 	"edit-notification":       {action: audit.NotificationEdit},

@@ -40,6 +40,7 @@ type Engine interface {
 	Notify(ctx context.Context, n headsup.Notification) (proactive.Accepted, error)
 	StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (proactive.Status, error)
 	Cancel(ctx context.Context, id headsup.NotificationID) (proactive.Status, error)
+	NotifyGroup(ctx context.Context, group string, n headsup.Notification) (proactive.GroupAccepted, error)
 	NotifyAll(ctx context.Context, all []headsup.Notification) ([]proactive.Result, error)
 	Notifications(ctx context.Context, f proactive.NotificationFilter) (proactive.NotificationPage, error)
 	Reschedule(ctx context.Context, id headsup.NotificationID, at time.Time, in time.Duration) (proactive.Status, error)
@@ -141,6 +142,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.cfg.Engine = nil // [service.engine] knows which one
 	operations.UseMiddleware(s.authorise, wantJSON(operations), tooLarge(operations), plainParameters)
 	s.notifications(operations)
+	s.groups(operations)
 	s.changes(operations)
 	s.deliveries(operations)
 	s.conversations(operations)

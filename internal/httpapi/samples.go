@@ -9,6 +9,7 @@ var samples = map[string]any{
 		map[string]any{"to": map[string]any{"user": "dl_ann"}, "text": "Your build is done.", "idempotency_key": "build-1234"},
 		map[string]any{"to": map[string]any{"user": "dl_ben"}, "text": "Ann's build is done.", "in": "10s"},
 	}},
+	"notify-group":            map[string]any{"text": "The office is closed tomorrow.", "topic": "closing-days"},
 	"reschedule-notification": map[string]any{"in": "1h30m"},
 	"edit-notification":       map[string]any{"text": "Your build is done after all."},
 	"replay-deliveries":       map[string]any{"state": "failed", "limit": 100},

@@ -18,6 +18,7 @@ import (
 var boundOperations = map[string]bool{
 	"create-notification":     true,
 	"create-notifications":    true,
+	"notify-group":            true, // of the tenant's own Graph
 	"list-notifications":      true,
 	"get-notification":        true,
 	"cancel-notification":     true,

@@ -190,7 +190,7 @@ var bodies = map[string]string{
 }
 
 // makes are operations that make something of the caller's own, whatever they are told.
-var makes = map[string]bool{"create-schedule": true, "create-webhook": true}
+var makes = map[string]bool{"create-schedule": true, "create-webhook": true, "notify-group": true}
 
 // kind is of what a path is about.
 var kind = regexp.MustCompile("^/v1/([a-z]+)")

@@ -356,6 +356,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/groups/{id}/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell a whole group
+         * @description Asks Microsoft Graph who is in a group of Microsoft Entra, those in groups within it included, and accepts a notification for each of them, by object id: people whom the bot has not met are looked for as with any other. Guests of the tenant are left out. It asks before it accepts, so that it may fail on the way, or not come to an end in the time of one request (complete is false): repeat it with the same key.
+         */
+        post: operations["notify-group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs": {
         parameters: {
             query?: never;
@@ -1958,6 +1978,81 @@ export interface components {
              * @enum {string}
              */
             state: "begun" | "silent" | "done";
+        };
+        GroupRequest: {
+            /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
+            activity?: components["schemas"]["Activity"];
+            /**
+             * Format: date-time
+             * @description When to say it. Now, if neither at nor in is given; not both.
+             * @example 2026-12-24T18:00:00Z
+             */
+            at?: string;
+            /** @description What to show, as an Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
+            /**
+             * Format: date-time
+             * @description What is not delivered by then is not delivered any more.
+             */
+            expires_at?: string;
+            /**
+             * @description How long from now to say it: a number with unit ms, s, m or h, or several.
+             * @example 1h30m
+             */
+            in?: string;
+            /**
+             * @description How pressing it is; normal, if not given.
+             * @enum {string}
+             */
+            lane?: "urgent" | "normal" | "bulk";
+            /**
+             * @description What to say, as Markdown, which channels show as far as they can.
+             * @example The office is **closed** tomorrow.
+             */
+            markdown?: string;
+            /**
+             * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
+             * @example Closed tomorrow
+             */
+            summary?: string;
+            /**
+             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @example The office is closed tomorrow.
+             */
+            text?: string;
+            /**
+             * @description Groups notifications of one kind. By it the members' are found again.
+             * @example closing-days
+             */
+            topic?: string;
+            /** @description Your own data. Any JSON; it is kept and shown with each member's notification. */
+            value?: unknown;
+        };
+        GroupResult: {
+            /**
+             * Format: int64
+             * @description For how many members it was accepted now: a notification by itself for each.
+             */
+            accepted: number;
+            /** @description false when the time of one request was not enough for all of them: repeat it with the same key until it is true. */
+            complete: boolean;
+            /** @description The group's object id. */
+            group: string;
+            /**
+             * Format: int64
+             * @description How many members are guests of the tenant, who cannot have the app.
+             */
+            guests: number;
+            /**
+             * Format: int64
+             * @description How many have removed or blocked the bot, or are unknown where such people are left alone.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description For how many it had been accepted before under its key.
+             */
+            replayed: number;
         };
         Human: {
             /** @description Who they are on each channel, in the order in which the bot met them. */
@@ -5477,6 +5572,161 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "notify-group": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Required. With the same key and body the request may be repeated: whoever was told is not told again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The group's object id in Microsoft Entra; a team's is that of its group. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "text": "The office is closed tomorrow.",
+                 *       "topic": "closing-days"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GroupRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupResult"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
