@@ -61,6 +61,8 @@ type climb struct {
 	who somebody
 	// way is what is allowed.
 	way FirstContact
+	// removed: they have taken the app away, and it may be installed again.
+	removed bool
 }
 
 // climbs makes an attempt in a conversation that is not there yet: one rung. Nothing is said.
@@ -100,6 +102,10 @@ func (c *climb) known(ctx context.Context) (book.Row, error) {
 			if real.Key.Channel != key.Channel || real.Key.Tenant != key.Tenant || real.Reach == book.ReachProspective {
 				continue
 			}
+			if f := c.cfg.FirstContact; real.Reach == book.ReachUninstalled && f != nil && f.Reinstall {
+				c.removed = true
+				continue
+			}
 			no := closed(real, c.cfg.Now())
 			if no == nil || no.Meaning == headsup.MeaningThrottled {
 				return real.Row, nil
@@ -133,6 +139,8 @@ func (c *climb) rung(ctx context.Context) error {
 	switch {
 	case c.who.objectID == "":
 		return c.find(ctx)
+	case c.removed && cause != CauseAppInstalled && cause != CauseNotTold:
+		return c.install(ctx)
 	case cause == CauseNotInstalled && c.way.Install:
 		return c.install(ctx)
 	case cause == CauseNotTold && c.way.Install, cause == CauseAppInstalled && !c.way.Create && c.way.Install:
