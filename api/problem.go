@@ -76,7 +76,6 @@ var Codes = []Code{
 	{CodeNotFound, 404, "There is no such route, or nothing with that id.", "Check the path; percent-encode ids in it."},
 	{CodeDevelopmentOnly, 404, "The route is for development, and off where others can reach the server.", "Use the API with a key, or a server that listens on loopback."},
 	{CodeNoRoster, 404, "The conversation is known, but its channel does not tell who takes part.", "Only Microsoft Teams has rosters."},
-	{CodeChannelRefused, 502, "The channel was asked, and has refused or not answered.", "The detail has its status and code; repeat the request where that may pass."},
 	{CodeNoTranscript, 404, "The conversation is known, but its channel keeps no transcript here.", "Ask the channel; only the embedded Direct Line channel keeps one."},
 	{CodeMethodNotAllowed, 405, "The route has other methods; the Allow header names them.", "Use one of those."},
 	{CodeKeyReused, 409, "The idempotency key was used before for a request with other content.", "Take a new key for new content, and repeat a request unchanged."},
@@ -104,6 +103,7 @@ var Codes = []Code{
 	{CodeContactFree, 422, "Nobody is known by that key; the channel would let the bot write first, but is not set up.", "Set the channel up, or have the person write to the bot."},
 	{CodeRateLimited, 429, "The key is good for fewer requests per minute, or too many wrong keys came from the address.", "Wait for the Retry-After header's time."},
 	{CodeInternal, 500, "The server made a mistake.", "Report it with the server's log; repeat the request with its idempotency key."},
+	{CodeChannelRefused, 502, "The channel was asked, and has refused or not answered.", "The detail has its status and code; repeat the request where that may pass."},
 	{CodeUnavailable, 503, "The server cannot store or read anything at the moment.", "Repeat the request after the Retry-After header's time, with its idempotency key."},
 	{CodeNoRoom, 507, "The server's disk is nearly full: it delivers what it has and takes nothing new.", "Make room on the disk; repeat the request after the Retry-After header's time, with its idempotency key."},
 }
