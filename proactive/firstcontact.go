@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,10 @@ import (
 type FirstContact struct {
 	// Find, Create and Install allow the rungs.
 	Find, Create, Install bool
+
+	// Reinstall has the app installed also for people who have taken it away, by the next notification to them. It needs
+	// Install. Without it they are left alone. Whoever has blocked the bot is, in any case.
+	Reinstall bool
 
 	// Tenant is where people are looked for whom nobody has met, by somebody who is not bound to a tenant. Empty looks for
 	// them only for those who are.
@@ -86,6 +91,8 @@ func (f FirstContact) validate() error {
 		return errors.New("Create or Install is required")
 	case (f.Find || f.Install) && f.Graph == nil:
 		return errors.New("Graph is required to find people or to install the app")
+	case f.Reinstall && !f.Install:
+		return errors.New("Install is required for Reinstall")
 	case f.Install && f.App == "" && f.Catalog == "":
 		return errors.New("App or Catalog is required to install the app")
 	}
@@ -121,6 +128,15 @@ func (e *Engine) teamsBot() activity.ChannelAccount {
 // prospects reports whether people whom the bot has not met are looked for.
 func (e *Engine) prospects() bool {
 	return e.cfg.FirstContact != nil && e.cfg.Profiles.FirstContact(string(activity.ChannelTeams)) == pace.FirstContactInstalled
+}
+
+// comesBack reports whether the app may be installed again for somebody who has taken it away: all that is found of them is
+// in the tenant where people are looked for, and was not closed otherwise.
+func (e *Engine) comesBack(found []book.Conversation) bool {
+	return e.prospects() && e.cfg.FirstContact.Reinstall && !slices.ContainsFunc(found, func(c book.Conversation) bool {
+		removed := c.Reach == book.ReachUninstalled || c.Reach == book.ReachProspective
+		return !removed || c.Key.Channel != activity.ChannelTeams || c.Key.Tenant != e.cfg.FirstContact.Tenant
+	})
 }
 
 // prospect is the book's entry for somebody whom the bot has not met; no one where they are not to be looked for.

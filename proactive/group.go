@@ -28,8 +28,8 @@ const groupBatch = 200
 type GroupAccepted struct {
 	// Accepted counts the people it was accepted for, and Replayed those it had been accepted for before under its key.
 	Accepted, Replayed int
-	// Guests are not told: apps cannot be installed for them. Refused are those who have removed or blocked the bot, and whom
-	// the bot has not met where such people are left alone.
+	// Guests are not told: apps cannot be installed for them. Refused are those who have blocked the bot, or
+	// removed it, and whom it has not met, where such people are left alone.
 	Guests, Refused int
 }
 

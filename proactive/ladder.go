@@ -24,6 +24,7 @@ const (
 	CauseNotInstalled = "not_installed" // the channel makes no conversation: they do not have the app
 	CauseAppInstalled = "app_installed" // it was installed for them, and the bot waits to be told
 	CauseNotTold      = "not_told"      // the bot was not told, and the channel makes no conversation yet
+	CauseMet          = "met"           // there is a conversation with them; the entry tells by which address they were found
 )
 
 // Reasons of the rungs of [FirstContact], in the history of deliveries.
@@ -60,16 +61,22 @@ type climb struct {
 	who somebody
 	// way is what is allowed.
 	way FirstContact
+	// removed: they have taken the app away, and it may be installed again.
+	removed bool
 }
 
 // climbs makes an attempt in a conversation that is not there yet: one rung. Nothing is said.
 func (s *sender) climbs(ctx context.Context, at *outbox.Attempt) error {
 	c := climb{sender: s, at: at, who: prospectOf(at.Conversation)}
-	if err := c.known(ctx); err != nil {
+	real, err := c.known(ctx)
+	if real != 0 {
+		err = c.step(ctx, CauseMet, outbox.Step{Reason: RungKnown, Detail: "there is a conversation with them", To: real})
+	}
+	if err != nil {
 		at.Permit.Cancel()
 		return err
 	}
-	err := c.rung(ctx)
+	err = c.rung(ctx)
 	if failure := headsup.MeaningOf(err); failure != nil && failure.Meaning == headsup.MeaningPermanent {
 		if again := c.stands(ctx, CauseWanted); again != nil { // the next delivery begins below
 			s.cfg.Logger.WarnContext(ctx, "prospect not noted", "delivery_id", int64(at.Delivery), "error", again.Error())
@@ -78,8 +85,9 @@ func (s *sender) climbs(ctx context.Context, at *outbox.Attempt) error {
 	return err
 }
 
-// known looks for a conversation that there is by now, in which the delivery goes on. Nil if there is none.
-func (c *climb) known(ctx context.Context) error {
+// known looks for a conversation that there is by now, in which the delivery goes on; 0 if there is none. The error is a refusal
+// if nothing can be said there.
+func (c *climb) known(ctx context.Context) (book.Row, error) {
 	var refusal *headsup.SendError
 	for _, k := range []book.PersonKey{{ObjectID: c.who.objectID}, {UPN: c.who.upn}, {Email: c.who.email}} {
 		if k == (book.PersonKey{}) {
@@ -87,16 +95,20 @@ func (c *climb) known(ctx context.Context) error {
 		}
 		found, err := c.cfg.Store.ConversationsOf(ctx, c.cfg.AppID, k)
 		if err != nil {
-			return unread(err)
+			return 0, unread(err)
 		}
 		for _, real := range found {
 			key := c.at.Conversation.Key
 			if real.Key.Channel != key.Channel || real.Key.Tenant != key.Tenant || real.Reach == book.ReachProspective {
 				continue
 			}
+			if f := c.cfg.FirstContact; real.Reach == book.ReachUninstalled && f != nil && f.Reinstall {
+				c.removed = true
+				continue
+			}
 			no := closed(real, c.cfg.Now())
 			if no == nil || no.Meaning == headsup.MeaningThrottled {
-				return &outbox.Step{Reason: RungKnown, Detail: "there is a conversation with them", To: real.Row}
+				return real.Row, nil
 			}
 			if refusal == nil {
 				refusal = no
@@ -104,9 +116,9 @@ func (c *climb) known(ctx context.Context) error {
 		}
 	}
 	if refusal != nil {
-		return refusal
+		return 0, refusal
 	}
-	return nil
+	return 0, nil
 }
 
 // rung makes the step that is next.
@@ -127,6 +139,8 @@ func (c *climb) rung(ctx context.Context) error {
 	switch {
 	case c.who.objectID == "":
 		return c.find(ctx)
+	case c.removed && cause != CauseAppInstalled && cause != CauseNotTold:
+		return c.install(ctx)
 	case cause == CauseNotInstalled && c.way.Install:
 		return c.install(ctx)
 	case cause == CauseNotTold && c.way.Install, cause == CauseAppInstalled && !c.way.Create && c.way.Install:
@@ -285,7 +299,7 @@ func (c *climb) met(ctx context.Context, ref activity.Reference, reason, detail 
 	if err != nil {
 		return unread(err)
 	}
-	return &outbox.Step{Reason: reason, Detail: detail, To: real.Row}
+	return c.step(ctx, CauseMet, outbox.Step{Reason: reason, Detail: detail, To: real.Row})
 }
 
 // install has Microsoft Graph install the app. It may be asked again: an installation that is there already is good.
@@ -304,9 +318,13 @@ func (c *climb) install(ctx context.Context) error {
 		}
 		return graphFailure(err)
 	}
-	return c.step(ctx, CauseAppInstalled, outbox.Step{
+	rung := outbox.Step{
 		Reason: RungInstall, Detail: fmt.Sprintf("the app is installed for them; the bot is told within %v", c.way.Wait.Round(time.Millisecond)), After: c.way.Wait,
-	})
+	}
+	if real, err := c.known(ctx); err == nil && real != 0 { // it was told before Graph has answered
+		rung.Detail, rung.After = "the app is installed for them, and the bot was told of it", 0
+	}
+	return c.step(ctx, CauseAppInstalled, rung)
 }
 
 // app is what the tenant's catalog calls the app.

@@ -568,7 +568,7 @@ func (e *Engine) first(
 		}
 	}
 	switch {
-	case closed != nil || keyOfPerson(to) == (book.PersonKey{}):
+	case keyOfPerson(to) == (book.PersonKey{}), closed != nil && !e.comesBack(found):
 	case len(prospects) > 0 && e.prospects():
 		if id := prospectOf(prospects[0]).objectID; id != "" && to.ObjectID == "" { // who they are was found out before
 			return e.resolve(ctx, headsup.Target{ObjectID: id})

@@ -48,7 +48,7 @@ func (s *services) last(t activity.TenantID) (service, bool) {
 func (e *Engine) Middleware() headsup.Middleware {
 	note := book.Middleware(e.cfg.Store, e.cfg.Now)
 	return func(next headsup.Handler) headsup.Handler {
-		next = note(next)
+		next = note(e.welcomes(next))
 		return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
 			key, id := t.Key(), t.Identity()
 			if key.Channel == activity.ChannelTeams && key.Tenant != "" && id.Kind == auth.KindChannel && !id.Unlisted && !t.Proactive() {

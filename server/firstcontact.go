@@ -19,6 +19,7 @@ import (
 // value leaves them alone.
 type Teams struct {
 	// FirstContact are the rungs that are allowed: find, create, install. None leaves people alone whom the bot has not met.
+	// With reinstall, people who have taken the app away are not left alone either.
 	FirstContact []string
 
 	// AppID is the id in the app's manifest; empty is that of the registration. CatalogID is what the tenant's catalog calls the
@@ -62,9 +63,10 @@ func (t Teams) office(azure string) office {
 
 // rungs of first contact.
 const (
-	rungFind    = "find"
-	rungCreate  = "create"
-	rungInstall = "install"
+	rungFind      = "find"
+	rungCreate    = "create"
+	rungInstall   = "install"
+	rungReinstall = "reinstall"
 )
 
 func (t Teams) validate(a Azure) error {
@@ -72,8 +74,8 @@ func (t Teams) validate(a Azure) error {
 		return t.validateNone()
 	}
 	for _, rung := range t.FirstContact {
-		if rung != rungFind && rung != rungCreate && rung != rungInstall {
-			return wrong("teams.first_contact", "%q is not find, create or install", rung)
+		if rung != rungFind && rung != rungCreate && rung != rungInstall && rung != rungReinstall {
+			return wrong("teams.first_contact", "%q is not find, create, install or reinstall", rung)
 		}
 	}
 	_, known := offices[t.Cloud]
@@ -84,6 +86,8 @@ func (t Teams) validate(a Azure) error {
 		return wrong("teams.first_contact", "needs azure.app_id: Teams and Microsoft Graph are called with its tokens")
 	case !slices.Contains(t.FirstContact, rungCreate) && !slices.Contains(t.FirstContact, rungInstall):
 		return wrong("teams.first_contact", "has neither create nor install, so that nobody would be reached")
+	case slices.Contains(t.FirstContact, rungReinstall) && !slices.Contains(t.FirstContact, rungInstall):
+		return wrong("teams.first_contact", "has reinstall without install")
 	case t.Cloud != "" && !known:
 		return wrong("teams.cloud", "%q is not public, gcc, gcc-high or dod", t.Cloud)
 	case t.Tenant != "" && !guid.MatchString(t.Tenant):
@@ -129,7 +133,7 @@ func (c Config) firstContact(log *slog.Logger) *proactive.FirstContact {
 	patient := directories{azure: c.Azure, url: where.graph, log: log, byTenant: make(map[activity.TenantID]*graph.Client), patient: true}
 	return &proactive.FirstContact{
 		Find: slices.Contains(t.FirstContact, rungFind), Create: slices.Contains(t.FirstContact, rungCreate),
-		Install: slices.Contains(t.FirstContact, rungInstall), Tenant: t.tenant(c.Azure), ServiceURL: where.teams,
+		Install: slices.Contains(t.FirstContact, rungInstall), Reinstall: slices.Contains(t.FirstContact, rungReinstall), Tenant: t.tenant(c.Azure), ServiceURL: where.teams,
 		Graph: graphs.of, Groups: patient.groups, App: cmp.Or(t.AppID, strings.ToLower(c.Azure.AppID)), Catalog: t.CatalogID, Wait: t.Wait,
 	}
 }

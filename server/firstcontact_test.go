@@ -99,6 +99,7 @@ func TestFirstContactThatIsRefused(t *testing.T) {
 		"teams.first_contact: needs":       {Teams: server.Teams{FirstContact: []string{"create"}}},
 		`teams.first_contact: "climb"`:     {Azure: azure, Teams: server.Teams{FirstContact: []string{"climb"}}},
 		"teams.first_contact: has neither": {Azure: azure, Teams: server.Teams{FirstContact: []string{"find"}}},
+		"has reinstall without install":    {Azure: azure, Teams: server.Teams{FirstContact: []string{"create", "reinstall"}}},
 		"teams.first_contact: is needed":   {Azure: azure, Teams: server.Teams{CatalogID: "x"}},
 		"teams.cloud":                      {Azure: azure, Teams: server.Teams{FirstContact: []string{"create"}, Cloud: "moon"}},
 		"teams.tenant":                     {Azure: azure, Teams: server.Teams{FirstContact: []string{"create"}, Tenant: "contoso"}},
@@ -113,7 +114,7 @@ func TestFirstContactThatIsRefused(t *testing.T) {
 		}
 	}
 	for _, cloud := range []string{"", "public", "gcc", "gcc-high", "dod"} {
-		c := server.Config{Azure: azure, Teams: server.Teams{FirstContact: []string{"create", "install"}, Cloud: cloud}}
+		c := server.Config{Azure: azure, Teams: server.Teams{FirstContact: []string{"create", "install", "reinstall"}, Cloud: cloud}}
 		if err := c.Validate(); err != nil {
 			t.Errorf("%q: %v", cloud, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/bottest/fakechannel"
 	"github.com/headsup-bot/headsup/bottest/faketeams"
+	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/server"
 )
 
@@ -60,7 +61,7 @@ func (w world) told(to, text, state string) (reasons string) {
 	})
 	var all []string
 	for _, change := range n.Deliveries[0].History {
-		if change.Reason != "" {
+		if change.Reason != "" && change.Reason != outbox.ReasonRescheduled { // the bot may be told before Graph answers, or after
 			all = append(all, change.Reason)
 		}
 	}

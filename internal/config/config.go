@@ -65,7 +65,7 @@ type Serve struct {
 
 // Teams says how people of Microsoft Teams are reached who have never written to the bot.
 type Teams struct {
-	FirstContact []string      `name:"first-contact" placeholder:"RUNG" help:"What is done for somebody whom the bot has not met: find asks Microsoft Graph who has that address, create asks Teams for the conversation, install has Microsoft Graph install the app for them. None leaves them alone. docs/teams.md tells what each needs."`
+	FirstContact []string      `name:"first-contact" placeholder:"RUNG" help:"What is done for somebody whom the bot has not met: find asks Microsoft Graph who has that address, create asks Teams for the conversation, install has Microsoft Graph install the app for them; reinstall does that also for those who have taken it away. None leaves them alone. docs/teams.md tells what each needs."`
 	AppID        string        `name:"app-id" placeholder:"GUID" help:"Id in the manifest of the bot's app in Teams. That of azure, if not given."`
 	CatalogID    string        `name:"catalog-id" placeholder:"ID" help:"What the tenant's catalog calls the app. It is looked up, if not given."`
 	Tenant       string        `placeholder:"GUID" help:"Tenant in which people are looked for. The one that the bot belongs to, if not given; whoever has a key of a tenant has them looked for there."`
