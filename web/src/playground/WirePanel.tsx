@@ -281,11 +281,10 @@ function Choice({ label, value, onChange, children }: ChoiceProps) {
   );
 }
 
-/** Who an event is about: as the page calls them, or as they call themselves. */
-function whoOf({ person, activity: { from } }: WireEvent, nameOf: (id: string) => string): string {
+/** Who an event is about: somebody of Teams as they call themselves, anybody else as the page calls them. */
+function whoOf({ channel, person, activity: { from } }: WireEvent, nameOf: (id: string) => string): string {
   const id = person ?? from?.id ?? '';
-  const name = nameOf(id);
-  return (name === id && from?.id === id && from.name) || name;
+  return (channel === 'msteams' && from?.id === id && from.name) || nameOf(id);
 }
 
 function fits(event: WireEvent, filter: Filter, nameOf: (id: string) => string): boolean {
