@@ -127,7 +127,12 @@ func (c *changers) race(first, second func(*changers, *env) error) {
 			if i%2 == 1 {
 				change = second
 			}
-			if err := change(c, c.each[i%len(c.each)]); err != nil {
+			node := c.each[i%len(c.each)]
+			err := change(c, node)
+			for err != nil && e.ctx.Err() == nil { // a lock was waited for too long, and nothing has happened: callers ask again
+				err = change(c, node)
+			}
+			if err != nil {
 				e.Errorf("change %d: %v", i%2, err)
 			}
 		})
