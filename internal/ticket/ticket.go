@@ -29,6 +29,8 @@ const (
 	MaxText = 8 << 10
 	// MaxValue is the largest value in bytes.
 	MaxValue = 4 << 10
+	// MaxLife is how long a ticket may be good: keys are kept that long after they have signed the last one.
+	MaxLife = 90 * 24 * time.Hour
 )
 
 // Errors of Verify, and ErrTooLong also of Sign.
