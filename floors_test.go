@@ -40,6 +40,7 @@ var floors = map[string]int{
 	"connector":               1,
 	"credential":              1,
 	"graph":                   1,
+	"card":                    1,
 	"":                        2,
 	"state":                   3,
 	"book":                    3,
