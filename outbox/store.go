@@ -43,6 +43,10 @@ import (
 // scheduled until then, in the order of the times at which they were wanted, then of their ids. The step that accepts a message judges
 // nothing, and hands out none that has a policy.
 //
+// A sender may put a delivery aside ([Aside]), whatever it is: it is held, too, but nothing that goes on in its conversation
+// changes that. It becomes ready in the first Claim at or after its time, or in [Store.Resume], with [ReasonResumed], among
+// those that are released then.
+//
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
 // settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a
 // delivery is what [Ending] makes of it.
@@ -94,6 +98,10 @@ type Store interface {
 	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back. When a revision is delivered, with the id of
 	// what it revises, then that is known: if it is unknown, it becomes delivered with that id and [ReasonSettled].
 	RecordOutcome(ctx context.Context, o Outcome) error
+
+	// Resume makes what senders have put aside in some conversations ready at once, with [ReasonResumed], and returns how many
+	// it were. What is held for what goes on there stays.
+	Resume(ctx context.Context, in []book.Row, at time.Time) (int, error)
 
 	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.

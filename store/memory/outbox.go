@@ -196,7 +196,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	m := d.message
 	a := outbox.Attempt{
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
-		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, CreatedAt: m.CreatedAt, Trace: m.Trace,
+		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, Topic: m.Topic, CreatedAt: m.CreatedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
@@ -229,8 +229,8 @@ func (d *delivery) onUnknown() headsup.OnUnknown {
 
 // RecordOutcome implements [outbox.Store].
 func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		return fmt.Errorf("memory: outcome: %q is not an outcome", o.State)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("memory: outcome: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,10 +253,10 @@ func (s *Store) record(d *delivery, o outbox.Outcome) {
 		At: o.At, State: o.State, Attempt: d.Claims, Reason: o.Reason, Status: o.Status, Detail: o.Detail,
 		Activity: o.Activity,
 	}
-	if o.State == outbox.StateReady {
+	if !o.State.Final() {
 		c.RetryAt = o.RetryAt
 	}
-	if to, known := s.book.row(o.To); known && s.moves(d, to) {
+	if to, known := s.book.row(o.To); known && o.State == outbox.StateReady && s.moves(d, to) {
 		s.move(d, to, c)
 		return
 	}
@@ -305,9 +305,13 @@ func (s *Store) end(d *delivery, c outbox.Change) {
 		c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
 	}
 	s.queue.change(d, c)
-	if c.State.Final() {
+	switch c.State {
+	default:
 		s.queue.leave(d)
-	} else {
+	case outbox.StateHeld:
+		s.queue.vacate(d)
+		s.queue.holdUntil(d, c.RetryAt)
+	case outbox.StateReady:
 		d.since = c.At
 		if c.RetryAt.After(c.At) {
 			d.DueAt, d.since = c.RetryAt, c.RetryAt
