@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"internal/secretfile":     0,
 	"internal/signed":         0,
 	"internal/teamsapp":       0,
+	"internal/ticket":         0,
 	"internal/turnlock":       0,
 	"internal/trunk":          0,
 	"pace":                    0,

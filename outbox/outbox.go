@@ -164,8 +164,8 @@ type Submit struct {
 // TurnOp implements headsup.Op.
 func (Submit) TurnOp() {}
 
-// Receipt answers a submission.
-type Receipt struct {
+// Accepted answers a submission.
+type Accepted struct {
 	// Message is the accepted one, or the earlier one with the same key.
 	Message MessageID
 	// Replayed: it had been accepted before.

@@ -60,7 +60,7 @@ type Store interface {
 	// the same app and tenant with the same key, that are not handed out and may not have arrived, become suppressed with
 	// [ReasonCollapsed]. Deliveries of the submission itself stay. What an earlier message that is spreading would have
 	// waiting in such a conversation later ends in the same way when it is made.
-	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
+	SubmitMessage(ctx context.Context, s Submission, take bool) (Accepted, error)
 
 	// SubmitMessages accepts several submissions in one step, in their order, each by itself as SubmitMessage does without
 	// take: one that is refused for its key or a conversation does not keep the others out. The results are in the order
@@ -240,7 +240,7 @@ type Claimed struct {
 
 // SubmitResult is what became of one of several submissions.
 type SubmitResult struct {
-	Receipt Receipt
+	Accepted Accepted
 	// Err is why it was refused; nil if it was not.
 	Err error
 }
