@@ -10,7 +10,7 @@ type SigningKeyRotation struct {
 // SigningKey is a key that tokens are signed with, without the key.
 type SigningKey struct {
 	ID        string     `json:"id" doc:"Names the key." example:"sgn_0zk3v9q2m7r4x"`
-	Purpose   string     `json:"purpose" enum:"directline,bot" doc:"What it signs: tokens of the embedded Direct Line channel, or those that a bot in another process is shown."`
+	Purpose   string     `json:"purpose" enum:"directline,bot,actions" doc:"What it signs: tokens of the embedded Direct Line channel, those that a bot in another process is shown, or what comes back from buttons and links of notifications."`
 	State     string     `json:"state" enum:"next,signing,retired" doc:"next will sign, signing does, retired did: what it has signed is good until it ends."`
 	SignsFrom *time.Time `json:"signs_from,omitempty" doc:"Since when it signs, or from when; not given for one that did from the start, or at once."`
 	GoodUntil *time.Time `json:"good_until,omitempty" doc:"Until when what a retired one has signed is good."`

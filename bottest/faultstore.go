@@ -86,8 +86,8 @@ func (f *Faults) do(call func() error) error {
 }
 
 // SubmitMessage implements [outbox.Store].
-func (s *FaultStore) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
-	return failing(s.Faults, func() (outbox.Receipt, error) { return s.Store.SubmitMessage(ctx, sub, take) })
+func (s *FaultStore) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Accepted, error) {
+	return failing(s.Faults, func() (outbox.Accepted, error) { return s.Store.SubmitMessage(ctx, sub, take) })
 }
 
 // SubmitMessages implements [outbox.Store].

@@ -95,7 +95,7 @@ func (w *Worker) trace(ctx context.Context, a *Attempt) (context.Context, trace.
 // observe tells how an attempt has ended.
 func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took time.Duration) {
 	verdict := headsup.Meaning("")
-	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) && !errors.As(r.err, new(*Step)) {
+	if failure := headsup.MeaningOf(r.err); failure != nil && !errors.As(r.err, new(*Recorded)) && attempted(r.err) {
 		verdict = failure.Meaning
 	}
 	if w.traces {
@@ -105,7 +105,7 @@ func (w *Worker) observe(span trace.Span, a *Attempt, r result, o Outcome, took 
 		}
 		span.End()
 	}
-	if w.cfg.Observer != nil && !errors.As(r.err, new(*Step)) {
+	if w.cfg.Observer != nil && attempted(r.err) {
 		w.cfg.Observer.Attempted(a, verdict, took)
 	}
 }

@@ -164,8 +164,8 @@ type Submit struct {
 // TurnOp implements headsup.Op.
 func (Submit) TurnOp() {}
 
-// Receipt answers a submission.
-type Receipt struct {
+// Accepted answers a submission.
+type Accepted struct {
 	// Message is the accepted one, or the earlier one with the same key.
 	Message MessageID
 	// Replayed: it had been accepted before.
@@ -178,6 +178,7 @@ type Receipt struct {
 type Attempt struct {
 	Delivery     DeliveryID
 	Message      MessageID
+	Topic        string // the message's
 	Conversation book.Conversation
 	Body         jsontext.Value
 	// Verb says what to do with the body. For another one than [VerbSend], Revises is the delivery that is revised and
@@ -218,7 +219,7 @@ type Attempt struct {
 type Outcome struct {
 	Delivery DeliveryID
 	Fence    int64
-	// State is a final state, or ready with RetryAt.
+	// State is a final state; or ready with RetryAt; or held with RetryAt and Reason, which puts the delivery aside ([Aside]).
 	State   State
 	RetryAt time.Time
 	// To has a delivery that is ready again go on in another conversation: it becomes ready there, behind all that are, and

@@ -43,6 +43,10 @@ import (
 // scheduled until then, in the order of the times at which they were wanted, then of their ids. The step that accepts a message judges
 // nothing, and hands out none that has a policy.
 //
+// A sender may put a delivery aside ([Aside]), whatever it is: it is held, too, but nothing that goes on in its conversation
+// changes that. It becomes ready in the first Claim at or after its time, or in [Store.Resume], with [ReasonResumed], among
+// those that are released then.
+//
 // An attempt whose outcome says so, or that was lost, may have arrived. A delivery remembers that until it is delivered or
 // settled, also through a replay. What is not delivered in the end, for whatever reason, is unknown then: every change of a
 // delivery is what [Ending] makes of it.
@@ -56,7 +60,7 @@ type Store interface {
 	// the same app and tenant with the same key, that are not handed out and may not have arrived, become suppressed with
 	// [ReasonCollapsed]. Deliveries of the submission itself stay. What an earlier message that is spreading would have
 	// waiting in such a conversation later ends in the same way when it is made.
-	SubmitMessage(ctx context.Context, s Submission, take bool) (Receipt, error)
+	SubmitMessage(ctx context.Context, s Submission, take bool) (Accepted, error)
 
 	// SubmitMessages accepts several submissions in one step, in their order, each by itself as SubmitMessage does without
 	// take: one that is refused for its key or a conversation does not keep the others out. The results are in the order
@@ -94,6 +98,10 @@ type Store interface {
 	// [VerbDelete] does not. The same holds for what ReclaimExpired takes back. When a revision is delivered, with the id of
 	// what it revises, then that is known: if it is unknown, it becomes delivered with that id and [ReasonSettled].
 	RecordOutcome(ctx context.Context, o Outcome) error
+
+	// Resume makes what senders have put aside in some conversations ready at once, with [ReasonResumed], and returns how many
+	// it were. What is held for what goes on there stays.
+	Resume(ctx context.Context, in []book.Row, at time.Time) (int, error)
 
 	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.
@@ -232,7 +240,7 @@ type Claimed struct {
 
 // SubmitResult is what became of one of several submissions.
 type SubmitResult struct {
-	Receipt Receipt
+	Accepted Accepted
 	// Err is why it was refused; nil if it was not.
 	Err error
 }

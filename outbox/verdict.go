@@ -41,7 +41,10 @@ func (w *Worker) outcome(a *Attempt, r result) Outcome {
 	if recorded, ok := errors.AsType[*Recorded](r.err); ok {
 		return recorded.Outcome
 	}
-	o := w.judge(a, r)
+	o, settled := w.notNow(a, r.err)
+	if !settled {
+		o = w.judge(a, r)
+	}
 	if step, ok := errors.AsType[*Step](r.err); ok {
 		o = w.comesCloser(a, step)
 	}

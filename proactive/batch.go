@@ -87,7 +87,7 @@ func resultOf(sub outbox.Submission, a outbox.SubmitResult) Result {
 	if a.Err != nil {
 		return Result{Err: a.Err}
 	}
-	r := Result{Accepted: Accepted{ID: notificationID(a.Receipt.Message), Replayed: a.Receipt.Replayed}}
+	r := Result{Accepted: Accepted{ID: notificationID(a.Accepted.Message), Replayed: a.Accepted.Replayed}}
 	if !r.Replayed {
 		r.Deliveries, r.State = sub.Recipients(), outbox.StateReady
 		if len(sub.Deliveries) > 0 && sub.Deliveries[0].DueAt.After(sub.At) || sub.Spread != nil && sub.Spread.DueAt.After(sub.At) {

@@ -68,7 +68,7 @@ func (s tenantStore) submission(sub outbox.Submission) outbox.Submission {
 }
 
 // SubmitMessage implements [outbox.Store]. The conversations were found by the view.
-func (s tenantStore) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+func (s tenantStore) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Accepted, error) {
 	return s.in.SubmitMessage(ctx, s.submission(sub), take)
 }
 

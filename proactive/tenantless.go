@@ -30,6 +30,10 @@ func (tenantStore) Claim(context.Context, int, time.Time) (outbox.Claimed, error
 
 func (tenantStore) RecordOutcome(context.Context, outbox.Outcome) error { return errTenantless }
 
+func (tenantStore) Resume(context.Context, []book.Row, time.Time) (int, error) {
+	return 0, errTenantless
+}
+
 func (tenantStore) RecordSend(context.Context, outbox.Send) error { return errTenantless }
 
 func (tenantStore) Behind(context.Context, outbox.DeliveryID, int) ([]outbox.Part, error) {

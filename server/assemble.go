@@ -49,6 +49,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.refreshes.open(ctx); err != nil {
 		return err
 	}
+	if err := s.openActionKeys(ctx); err != nil {
+		return err
+	}
 	if err := s.makeChannel(ctx, a); err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ import (
 	"github.com/headsup-bot/headsup/internal/privacy"
 	"github.com/headsup-bot/headsup/internal/relay"
 	"github.com/headsup-bot/headsup/internal/rotation"
+	"github.com/headsup-bot/headsup/internal/ticket"
 	"github.com/headsup-bot/headsup/internal/webhook"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/proactive"
@@ -69,20 +70,22 @@ type Server struct {
 	office   *console.Office    // nil unless the playground has one
 	tokens   *credential.Source // nil unless the bot is registered in Azure
 	// What a bot in another process is shown: one of them, if it is to be shown anything.
-	issuer    *issuer
-	tokenKeys *rotation.Ring // of the embedded channel
-	botTokens *credential.Source
-	listener  net.Listener
-	admin     net.Listener // may be nil
-	plain     net.Listener // for TLS.HTTPListen; may be nil
-	redirect  http.Handler // what plain serves
-	proxies   proxies
-	metrics   *metrics
-	tracing   trace.TracerProvider
-	flush     func(context.Context) error // sends the last traces
-	phase     phase
-	http      *http.Server
-	closing   chan struct{}
+	issuer     *issuer
+	tokenKeys  *rotation.Ring // of the embedded channel
+	actionKeys *rotation.Ring // of buttons and links
+	tickets    *ticket.Signer // with the actionKeys
+	botTokens  *credential.Source
+	listener   net.Listener
+	admin      net.Listener // may be nil
+	plain      net.Listener // for TLS.HTTPListen; may be nil
+	redirect   http.Handler // what plain serves
+	proxies    proxies
+	metrics    *metrics
+	tracing    trace.TracerProvider
+	flush      func(context.Context) error // sends the last traces
+	phase      phase
+	http       *http.Server
+	closing    chan struct{}
 
 	audit     *audit.Log
 	refreshes refreshes // of the keys by which callers' tokens are checked

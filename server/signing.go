@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"time"
 
 	"github.com/headsup-bot/headsup/internal/rotation"
+	"github.com/headsup-bot/headsup/internal/ticket"
 )
 
 // lineTokenLife is how long tokens of the embedded channel are good (package directline).
@@ -30,10 +32,30 @@ func (s *Server) tokenSecrets() []string {
 	return all
 }
 
-// signingKeys are those that can be replaced, by what they sign: tokens of the embedded channel, and those that a bot in
-// another process is shown.
+// openActionKeys reads the secrets that all nodes sign tickets with, or makes the first.
+func (s *Server) openActionKeys(ctx context.Context) (err error) {
+	s.actionKeys, err = rotation.Open(ctx, rotation.Config{
+		Store: s.store, Name: "action_keys", Life: ticket.MaxLife, Lead: s.cfg.SigningLead,
+		Make: func() (string, error) { return rand.Text() + rand.Text(), nil },
+	})
+	if err != nil {
+		return fmt.Errorf("action keys: %w", err)
+	}
+	s.tickets = ticket.NewSigner(func() []ticket.Key {
+		good := s.actionKeys.Secrets()
+		all := make([]ticket.Key, len(good))
+		for i, k := range good {
+			all[i] = ticket.Key{ID: k.ID, Secret: []byte(k.Text)}
+		}
+		return all
+	})
+	return nil
+}
+
+// signingKeys are those that can be replaced, by what they sign: tokens of the embedded channel, what comes back from
+// buttons and links, and tokens that a bot in another process is shown.
 func (s *Server) signingKeys() map[string]*rotation.Ring {
-	all := map[string]*rotation.Ring{"directline": s.tokenKeys}
+	all := map[string]*rotation.Ring{"directline": s.tokenKeys, "actions": s.actionKeys}
 	if s.issuer != nil {
 		all["bot"] = s.issuer.ring
 	}

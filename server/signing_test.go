@@ -73,13 +73,17 @@ func TestSigningKeysAreReplaced(t *testing.T) {
 	}
 	good(old, http.StatusForbidden)
 	good(token(), http.StatusOK)
+	resp, answer = n.call(n.admin, http.MethodPost, "/v1/signing-keys/actions/rotate", "")
+	if got := signing(t, answer, "actions"); resp.StatusCode != http.StatusOK || !slices.Equal(got, []string{"next", "signing"}) {
+		t.Errorf("replaced for actions: %s %s", resp.Status, answer)
+	}
 	for path, want := range map[string]int{"/v1/signing-keys/bot/rotate": http.StatusNotFound, "/v1/signing-keys/other/rotate": http.StatusUnprocessableEntity} {
 		if resp, answer := n.call(n.admin, http.MethodPost, path, ""); resp.StatusCode != want {
 			t.Errorf("%s: %s %s", path, resp.Status, answer)
 		}
 	}
 	_, log := n.call(n.admin, http.MethodGet, "/v1/audit?action=signing_key.rotate", "")
-	if strings.Count(log, `"purpose":"directline"`) != 2 || strings.Count(log, `"at_once":true`) != 1 || strings.Count(log, `"local"`) != 2 {
+	if strings.Count(log, `"purpose":"directline"`) != 2 || strings.Count(log, `"at_once":true`) != 1 || strings.Count(log, `"local"`) != 3 {
 		t.Errorf("the audit log has %s", log)
 	}
 }

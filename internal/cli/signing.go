@@ -40,7 +40,7 @@ func (c listSigning) Run(ctx context.Context, s streams) error {
 }
 
 type rotateSigning struct {
-	Purpose string `arg:"" enum:"directline,bot" help:"Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown."`
+	Purpose string `arg:"" enum:"directline,bot,actions" help:"Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown, actions what comes back from buttons and links."`
 	AtOnce  bool   `name:"at-once" help:"Have the new key sign now and refuse what any other has signed: for a key that others may have."`
 	remote
 }
@@ -51,10 +51,11 @@ func (rotateSigning) Help() string {
 
     headsup signing-key rotate directline
     headsup signing-key rotate bot
+    headsup signing-key rotate actions
     headsup signing-key rotate directline --at-once
 
 The new key is made on all servers over the database. It signs once all of them, and the bots that read published keys, can know
-it: after two minutes for directline, after 65 for bot. What the old one has signed stays good until it ends, so that no token is refused.
+it: after two minutes, 65 for bot. What the old one has signed stays good until it ends, so that no token is refused.
 
 The exit code is 0 when the new key was made, 1 when something failed (one is under way already, say), 2 when the call is wrong.`
 }

@@ -15,7 +15,7 @@ import (
 )
 
 type rotateKeyRequest struct {
-	Purpose string `path:"purpose" enum:"directline,bot" doc:"Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown."`
+	Purpose string `path:"purpose" enum:"directline,bot,actions" doc:"Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown, actions what comes back from buttons and links."`
 	Body    *api.SigningKeyRotation
 }
 
@@ -36,7 +36,7 @@ func (s *service) signingKeys(a huma.API) {
 		OperationID: "rotate-signing-key", Method: http.MethodPost, Path: "/v1/signing-keys/{purpose}/rotate",
 		Summary: "Replace what tokens are signed with",
 		Description: "Makes a new key on all servers over the database. It signs once all of them, and bots who read published keys, can know it: after two " +
-			"minutes for directline, 65 for bot. What the old one has signed stays good, so no token is refused. With at_once the new one signs now and all " +
+			"minutes, 65 for bot. What the old one has signed stays good, so no token is refused. With at_once the new one signs now and all " +
 			"else is refused, on other servers within 5 s: for a key that others may have.",
 		Tags:         tags,
 		Security:     needs(access.Admin),

@@ -62,9 +62,40 @@ func (q *queue) holdUntil(d *delivery, until time.Time) {
 	heap.Push(&q.later, timer{until, d})
 }
 
-// judgeHeld judges what is held in a conversation once more, and reports whether anything has changed.
-func (q *queue) judgeHeld(e *entry, now time.Time) (changed bool) {
-	var list []*delivery
+// Resume implements [outbox.Store].
+func (s *Store) Resume(_ context.Context, in []book.Row, at time.Time) (n int, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, row := range in {
+		n += s.resume(row, at)
+	}
+	return n, nil
+}
+
+// resume makes what was put aside in a conversation ready, and returns how many it were. s.mu is held.
+func (s *Store) resume(row book.Row, at time.Time) (n int) {
+	e, known := s.book.row(row)
+	if !known {
+		return 0
+	}
+	for _, d := range s.queue.heldIn(e) {
+		if d.aside() {
+			d.since = at
+			s.queue.becomeReady(d, outbox.Resumed(at, d.Claims))
+			n++
+		}
+	}
+	if n > 0 {
+		s.wake()
+	}
+	return n
+}
+
+// aside reports whether a delivery that is held was put aside.
+func (d *delivery) aside() bool { return !outbox.Judged(d.Reason) }
+
+// heldIn lists what is held in a conversation, in the order in which it is released.
+func (q *queue) heldIn(e *entry) (list []*delivery) {
 	for _, d := range q.byID() {
 		if d.State == outbox.StateHeld && d.conversation == e {
 			list = append(list, d)
@@ -73,7 +104,20 @@ func (q *queue) judgeHeld(e *entry, now time.Time) (changed bool) {
 	slices.SortFunc(list, func(a, b *delivery) int {
 		return cmp.Or(a.wantedAt.Compare(b.wantedAt), cmp.Compare(a.ID, b.ID))
 	})
-	for _, d := range list {
+	return list
+}
+
+// judgeHeld judges what is held in a conversation once more, and reports whether anything has changed.
+func (q *queue) judgeHeld(e *entry, now time.Time) (changed bool) {
+	for _, d := range q.heldIn(e) {
+		if d.aside() {
+			if !d.DueAt.After(now) {
+				d.since = now
+				q.becomeReady(d, outbox.Resumed(now, d.Claims))
+				changed = true
+			}
+			continue
+		}
 		switch j := d.judge(now); {
 		case !j.Hold:
 			d.since = now

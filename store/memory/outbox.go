@@ -20,7 +20,7 @@ import (
 )
 
 // SubmitMessage implements [outbox.Store].
-func (s *Store) SubmitMessage(_ context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+func (s *Store) SubmitMessage(_ context.Context, sub outbox.Submission, take bool) (outbox.Accepted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.begin()
@@ -33,13 +33,13 @@ func (s *Store) SubmitMessage(_ context.Context, sub outbox.Submission, take boo
 			}
 		}
 	}
-	receipt, err := t.submit(sub, enter)
+	accepted, err := t.submit(sub, enter)
 	if err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
 	t.commit()
-	receipt.Attempt = attempt
-	return receipt, nil
+	accepted.Attempt = attempt
+	return accepted, nil
 }
 
 // SubmitMessages implements [outbox.Store].
@@ -49,7 +49,7 @@ func (s *Store) SubmitMessages(_ context.Context, subs []outbox.Submission) ([]o
 	results := make([]outbox.SubmitResult, len(subs))
 	for i, sub := range subs {
 		t := s.begin()
-		if results[i].Receipt, results[i].Err = t.submit(sub, nil); results[i].Err == nil {
+		if results[i].Accepted, results[i].Err = t.submit(sub, nil); results[i].Err == nil {
 			t.commit()
 		}
 	}
@@ -57,16 +57,16 @@ func (s *Store) SubmitMessages(_ context.Context, subs []outbox.Submission) ([]o
 }
 
 // submit plans a submission. enter is called for each of its deliveries; nil is [Store.enter].
-func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at time.Time)) (outbox.Receipt, error) {
+func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at time.Time)) (outbox.Accepted, error) {
 	if enter == nil {
 		enter = t.s.enter
 	}
 	key := messageKey{sub.Message.AppID, sub.Message.Tenant, sub.Message.Key}
 	if earlier := cmp.Or(t.keys[key], t.s.queue.keys[key]); earlier != nil && key.key != "" {
 		if !bytes.Equal(earlier.Fingerprint, sub.Message.Fingerprint) {
-			return outbox.Receipt{}, outbox.ErrKeyReused
+			return outbox.Accepted{}, outbox.ErrKeyReused
 		}
-		return outbox.Receipt{Message: earlier.ID, Replayed: true}, nil
+		return outbox.Accepted{Message: earlier.ID, Replayed: true}, nil
 	}
 	m := &message{Message: copyMessage(sub.Message), ranks: make(map[*route]int64)}
 	m.Recipients, m.Spreading = 0, false
@@ -75,7 +75,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 		m.Recipients, m.Spreading = sub.Spread.Conversations, true
 	}
 	if t.messages[m.ID] != nil || t.s.queue.messages[m.ID] != nil {
-		return outbox.Receipt{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
+		return outbox.Accepted{}, fmt.Errorf("memory: submit: message %d exists", m.ID)
 	}
 	t.messages[m.ID] = m
 	if m.Key != "" {
@@ -84,7 +84,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 	for _, nd := range sub.Deliveries {
 		d, err := t.delivery(m, nd, sub.At)
 		if err != nil {
-			return outbox.Receipt{}, err
+			return outbox.Accepted{}, err
 		}
 		m.deliveries = append(m.deliveries, d)
 	}
@@ -108,7 +108,7 @@ func (t *tx) submit(sub outbox.Submission, enter func(d *delivery, dueAt, at tim
 			enter(d, sub.Deliveries[i].DueAt, sub.At)
 		}
 	})
-	return outbox.Receipt{Message: m.ID}, nil
+	return outbox.Accepted{Message: m.ID}, nil
 }
 
 func (t *tx) delivery(m *message, nd outbox.NewDelivery, at time.Time) (*delivery, error) {
@@ -196,7 +196,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	m := d.message
 	a := outbox.Attempt{
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
-		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, CreatedAt: m.CreatedAt, Trace: m.Trace,
+		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, Topic: m.Topic, CreatedAt: m.CreatedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}
@@ -229,8 +229,8 @@ func (d *delivery) onUnknown() headsup.OnUnknown {
 
 // RecordOutcome implements [outbox.Store].
 func (s *Store) RecordOutcome(_ context.Context, o outbox.Outcome) error {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		return fmt.Errorf("memory: outcome: %q is not an outcome", o.State)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("memory: outcome: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,10 +253,10 @@ func (s *Store) record(d *delivery, o outbox.Outcome) {
 		At: o.At, State: o.State, Attempt: d.Claims, Reason: o.Reason, Status: o.Status, Detail: o.Detail,
 		Activity: o.Activity,
 	}
-	if o.State == outbox.StateReady {
+	if !o.State.Final() {
 		c.RetryAt = o.RetryAt
 	}
-	if to, known := s.book.row(o.To); known && s.moves(d, to) {
+	if to, known := s.book.row(o.To); known && o.State == outbox.StateReady && s.moves(d, to) {
 		s.move(d, to, c)
 		return
 	}
@@ -305,9 +305,13 @@ func (s *Store) end(d *delivery, c outbox.Change) {
 		c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
 	}
 	s.queue.change(d, c)
-	if c.State.Final() {
+	switch c.State {
+	default:
 		s.queue.leave(d)
-	} else {
+	case outbox.StateHeld:
+		s.queue.vacate(d)
+		s.queue.holdUntil(d, c.RetryAt)
+	case outbox.StateReady:
 		d.since = c.At
 		if c.RetryAt.After(c.At) {
 			d.DueAt, d.since = c.RetryAt, c.RetryAt

@@ -142,12 +142,12 @@ func withoutHeld(list []hot) (others []hot, in []book.Row) {
 	return others, slices.Compact(in)
 }
 
-const selectHeld = "SELECT " + hotColumns + `, m.policy, m.expires_at, t.busy, t.last_inbound_at, d.due_at
+const selectHeld = "SELECT " + hotColumns + `, m.policy, m.expires_at, t.busy, t.last_inbound_at, d.due_at, coalesce(d.reason, '')
 	FROM turns t JOIN deliveries d ON d.conversation = t.conversation AND d.seq IS NULL AND d.state = 3
 	JOIN messages m ON m.id = d.message
 	WHERE t.conversation = ANY ($1) ORDER BY d.wanted_at, d.id`
 
-// judgeHeld judges what is held in conversations, which are locked, once more.
+// judgeHeld judges what is held in conversations, which are locked, once more, and makes what was put aside until now ready.
 func (t *tx) judgeHeld(ctx context.Context, in []book.Row, now time.Time) error {
 	if len(in) == 0 {
 		return nil
@@ -167,22 +167,12 @@ func (t *tx) judgeHeld(ctx context.Context, in []book.Row, now time.Time) error 
 		t.last.Queue(`UPDATE deliveries d SET due_at = n.until FROM unnest($1::bigint[], $2::timestamptz[]) AS n (id, until)
 			WHERE d.id = n.id`, ids, []pgtype.Timestamptz(until))
 	}
-	for len(free) > 0 {
-		first := free[0].Released(now, int(free[0].claims))
-		n := 1
-		for n < len(free) && free[n].Released(now, int(free[n].claims)) == first {
-			n++
-		}
-		list := make([]hot, n)
-		for i := range list {
-			list[i] = free[i].hot
-		}
-		if err := t.becomeReady(ctx, list, first); err != nil {
-			return err
-		}
-		free = free[n:]
+	list, changes := make([]hot, len(free)), make(map[outbox.DeliveryID]outbox.Change, len(free))
+	for i := range free {
+		h := &free[i]
+		list[i], changes[h.id] = h.hot, h.Released(now, int(h.claims))
 	}
-	return nil
+	return t.release(ctx, list, func(h *hot) outbox.Change { return changes[h.id] })
 }
 
 // heldIn lists what is held in conversations: what is free now, and what is to be judged at another time than was thought.
@@ -196,8 +186,16 @@ func (t *tx) heldIn(ctx context.Context, in []book.Row, now time.Time) (free, la
 		var h holding
 		var policy, busy optionalText
 		var expiresAt, inbound, due optionalTime
-		if err := rows.Scan(append(h.fields(), &policy, &expiresAt, &busy, &inbound, &due)...); err != nil {
+		var reason string
+		if err := rows.Scan(append(h.fields(), &policy, &expiresAt, &busy, &inbound, &due, &reason)...); err != nil {
 			return nil, nil, err
+		}
+		if !outbox.Judged(reason) { // it was put aside
+			if !time.Time(due).After(now) {
+				h.Judgement = outbox.Judgement{Reason: outbox.ReasonResumed}
+				free = append(free, h)
+			}
+			continue
 		}
 		going, err := outbox.DecodeBusy(string(busy))
 		if err == nil {

@@ -65,7 +65,7 @@ func (t *tx) fire(ctx context.Context, list []*fire) error {
 			if f.err = f.accept.err; f.err != nil {
 				continue
 			}
-			f.fresh[len(f.fresh)-1].Message = f.accept.receipt.Message
+			f.fresh[len(f.fresh)-1].Message = f.accept.accepted.Message
 		}
 		latest[f.Schedule] = t.queueFiring(f, max(latest[f.Schedule], f.number))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,8 +45,8 @@ func (s *Store) RecordLater(o outbox.Outcome, done func(error)) {
 }
 
 func checkOutcome(o outbox.Outcome) error {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		return fmt.Errorf("postgres: outcome: %q is not an outcome", o.State)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("postgres: outcome: %w", err)
 	}
 	return nil
 }
@@ -56,8 +58,11 @@ func verdictOf(o outbox.Outcome) *verdict {
 			At: o.At, State: o.State, Reason: o.Reason, Status: o.Status, Detail: o.Detail, Activity: o.Activity,
 		},
 	}
+	if !o.State.Final() {
+		v.told.RetryAt = o.RetryAt
+	}
 	if o.State == outbox.StateReady {
-		v.told.RetryAt, v.to = o.RetryAt, o.To
+		v.to = o.To
 	}
 	return v
 }
@@ -145,19 +150,23 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 	known := make(map[attempt]*verdict, len(list))
 	var over endings
 	var back returns
+	var aside asides
 	for _, v := range list {
 		if known[attempt{v.id, v.fence}] != nil {
 			continue // the same twice: one of them is enough
 		}
 		known[attempt{v.id, v.fence}] = v
-		if v.change.State.Final() {
+		switch v.change.State {
+		case outbox.StateReady:
+			back.add(v)
+		case outbox.StateHeld:
+			aside.add(v)
+		default:
 			to, err := stateCode(v.change.State)
 			if err != nil {
 				return err
 			}
 			over.add(v.id, v.fence, to, v.failed, v.change)
-		} else {
-			back.add(v)
 		}
 	}
 	var gone []ended
@@ -181,9 +190,19 @@ func (t *tx) conclude(ctx context.Context, b *pgx.Batch, list []*verdict) error 
 			}
 		})
 	}
+	left := make(map[lane]int64)
+	if len(aside.id) > 0 {
+		aside.queue(b, func(a attempt, l lane, seq int64) {
+			known[a].done = true
+			t.count(sending, held, 1)
+			t.later(known[a].change.RetryAt)
+			left[l] = seq // only heads are sent
+		})
+	}
 	if err := t.SendBatch(ctx, b).Close(); err != nil {
 		return err
 	}
+	t.vacate(slices.Collect(maps.Keys(left)), left)
 	if err := t.finished(ctx, gone); err != nil {
 		return err
 	}

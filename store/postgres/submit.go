@@ -18,28 +18,28 @@ import (
 )
 
 // SubmitMessage implements [outbox.Store].
-func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
+func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Accepted, error) {
 	if take {
 		if err := s.releases.settle(ctx); err != nil {
-			return outbox.Receipt{}, err
+			return outbox.Accepted{}, err
 		}
 	}
 	a := &accept{sub: &sub, take: take}
 	if audit.FromContext(ctx).Open() { // it goes into the log with its submission
 		err := s.acceptTogether(ctx, []*accept{a})
-		return a.receipt, cmp.Or(err, a.err)
+		return a.accepted, cmp.Or(err, a.err)
 	}
 	if err := s.accepts.do(ctx, a); err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
-	return a.receipt, a.err
+	return a.accepted, a.err
 }
 
 // acceptTogether accepts submissions in a transaction of their own.
 func (s *Store) acceptTogether(ctx context.Context, list []*accept) error {
 	return s.writeFor(ctx, len(list), func(ctx context.Context, t *tx) error {
 		err := t.accept(ctx, list)
-		t.idle = !slices.ContainsFunc(list, func(a *accept) bool { return a.err == nil && !a.receipt.Replayed })
+		t.idle = !slices.ContainsFunc(list, func(a *accept) bool { return a.err == nil && !a.accepted.Replayed })
 		return err
 	})
 }
@@ -55,7 +55,7 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 	}
 	results := make([]outbox.SubmitResult, len(subs))
 	for i, a := range list {
-		results[i] = outbox.SubmitResult{Receipt: a.receipt, Err: a.err}
+		results[i] = outbox.SubmitResult{Accepted: a.accepted, Err: a.err}
 	}
 	return results, nil
 }
@@ -65,17 +65,17 @@ type accept struct {
 	sub  *outbox.Submission
 	take bool
 
-	receipt outbox.Receipt
-	err     error // it was refused; the others were not
+	accepted outbox.Accepted
+	err      error // it was refused; the others were not
 }
 
 // submit accepts one submission within a transaction that does other things too.
-func (t *tx) submit(ctx context.Context, sub *outbox.Submission) (outbox.Receipt, error) {
+func (t *tx) submit(ctx context.Context, sub *outbox.Submission) (outbox.Accepted, error) {
 	a := &accept{sub: sub}
 	if err := t.accept(ctx, []*accept{a}); err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
-	return a.receipt, a.err
+	return a.accepted, a.err
 }
 
 // accept decides about several submissions in their order and writes those that are accepted, with the commit. Its error
@@ -109,7 +109,7 @@ func (t *tx) lockGoals(ctx context.Context, list []*accept) error {
 // acceptSome decides about submissions none of which replaces another, or about one.
 func (t *tx) acceptSome(ctx context.Context, list []*accept) error {
 	for _, a := range list {
-		a.receipt, a.err = outbox.Receipt{}, nil
+		a.accepted, a.err = outbox.Accepted{}, nil
 	}
 	k, err := t.acceptKnowing(ctx, list)
 	if err != nil {
@@ -120,8 +120,8 @@ func (t *tx) acceptSome(ctx context.Context, list []*accept) error {
 	}
 	w := &acceptWrite{at: list[0].sub.At}
 	for _, a := range list {
-		if a.receipt, a.err = k.decide(t, a, w); a.err != nil {
-			a.receipt = outbox.Receipt{}
+		if a.accepted, a.err = k.decide(t, a, w); a.err != nil {
+			a.accepted = outbox.Accepted{}
 		}
 	}
 	w.queue(t)
@@ -263,23 +263,23 @@ func (k *known) queueKeys(b *pgx.Batch, list []*accept) {
 }
 
 // check tells whether a submission was accepted before, or why it is refused.
-func (k *known) check(a *accept) (receipt outbox.Receipt, err error) {
+func (k *known) check(a *accept) (accepted outbox.Accepted, err error) {
 	m := &a.sub.Message
 	if e, ok := k.keys[messageKey{m.AppID, m.Tenant, m.Key}]; ok && m.Key != "" {
 		if !bytes.Equal(e.fingerprint, m.Fingerprint) {
-			return receipt, outbox.ErrKeyReused
+			return accepted, outbox.ErrKeyReused
 		}
-		return outbox.Receipt{Message: e.id, Replayed: true}, nil
+		return outbox.Accepted{Message: e.id, Replayed: true}, nil
 	}
 	for i := range a.sub.Deliveries {
 		if k.turns[a.sub.Deliveries[i].Conversation] == nil {
-			return receipt, book.ErrNotFound
+			return accepted, book.ErrNotFound
 		}
 	}
 	if a.sub.Spread != nil && len(a.sub.Deliveries) > 0 {
-		return receipt, errors.New("postgres: submit: a spread, and deliveries")
+		return accepted, errors.New("postgres: submit: a spread, and deliveries")
 	}
-	return receipt, nil
+	return accepted, nil
 }
 
 // collapse ends what the submission replaces, and looks again at who is in the lanes.
@@ -304,13 +304,13 @@ func (k *known) collapse(ctx context.Context, t *tx, a *accept) error {
 }
 
 // decide accepts a submission or refuses it.
-func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error) {
+func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Accepted, error) {
 	m := &a.sub.Message
 	if earlier, err := k.check(a); err != nil || earlier.Replayed {
 		return earlier, err
 	}
 	if err := w.messages.add(a.sub); err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
 	if m.Key != "" {
 		k.keys[messageKey{m.AppID, m.Tenant, m.Key}] = earlier{m.ID, m.Fingerprint}
@@ -319,11 +319,11 @@ func (k *known) decide(t *tx, a *accept, w *acceptWrite) (outbox.Receipt, error)
 		queueSpread(&t.last, a.sub)
 	}
 	t.accepted(m.Lane, a.sub.Recipients())
-	receipt := outbox.Receipt{Message: m.ID}
+	accepted := outbox.Accepted{Message: m.ID}
 	for i := range a.sub.Deliveries {
-		receipt.Attempt = k.place(t, a, &a.sub.Deliveries[i], w)
+		accepted.Attempt = k.place(t, a, &a.sub.Deliveries[i], w)
 	}
-	return receipt, nil
+	return accepted, nil
 }
 
 // place gives a delivery its place, or hands it out.
@@ -368,7 +368,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	attempt := &outbox.Attempt{
 		Delivery: d.id, Message: m.ID, Conversation: e.conv, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
 		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
-		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Permit: permit,
+		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Topic: m.Topic, Permit: permit,
 		Lease: t.attemptLease(&e.conv, d.id, k.fence),
 	}
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)

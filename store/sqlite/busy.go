@@ -43,6 +43,39 @@ func (t *tx) mark(e *entry, m headsup.Mark) (*entry, error) {
 	return &next, t.judgeHeld(e.conv.Row, m.At)
 }
 
+// Resume implements [outbox.Store].
+func (s *Store) Resume(ctx context.Context, in []book.Row, at time.Time) (n int, err error) {
+	err = s.writer.do(ctx, func(t *tx) error {
+		n = 0
+		for _, c := range in {
+			more, err := t.resume(c, at)
+			if err != nil {
+				return err
+			}
+			n += more
+		}
+		return nil
+	})
+	return n, err
+}
+
+// resume makes what was put aside in a conversation ready.
+func (t *tx) resume(in book.Row, at time.Time) (n int, err error) {
+	list, err := t.heldIn(in)
+	if err != nil {
+		return 0, err
+	}
+	for i := range list {
+		if h := &list[i]; h.aside() {
+			if err := t.enterAgain(&h.hot, outbox.Resumed(at, int(h.claims))); err != nil {
+				return 0, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
 // judge says what a policy makes of a delivery.
 func judge(
 	e *entry, h *hot, policy string, expiresAt, now time.Time,
@@ -76,18 +109,26 @@ func (t *tx) yield(h *hot, j outbox.Judgement, now time.Time) error {
 type heldOne struct {
 	hot
 	dueAt, expiresAt time.Time
-	policy           string
+	policy, reason   string
 }
 
-// judgeHeld judges what is held in a conversation once more.
-func (t *tx) judgeHeld(in book.Row, now time.Time) error {
-	var list []heldOne
-	if err := t.each(func(r row) error {
-		list = append(list, heldOne{scanHot(r), r.time(hotCount), r.time(hotCount + 1), r.text(hotCount + 2)})
+// aside reports whether it was put aside.
+func (h *heldOne) aside() bool { return !outbox.Judged(h.reason) }
+
+// heldIn lists what is held in a conversation, in the order in which it is released.
+func (t *tx) heldIn(in book.Row) (list []heldOne, err error) {
+	err = t.each(func(r row) error {
+		list = append(list, heldOne{scanHot(r), r.time(hotCount), r.time(hotCount + 1), r.text(hotCount + 2), r.text(hotCount + 3)})
 		return nil
-	}, "SELECT "+hotColumns+`, d.due_at, m.expires_at, m.policy FROM deliveries d CROSS JOIN messages m ON m.id = d.message
-		WHERE d.conversation = ? AND d.seq IS NULL AND d.state = 3 ORDER BY d.wanted_at, d.id`, int64(in)); err != nil ||
-		len(list) == 0 {
+	}, "SELECT "+hotColumns+`, d.due_at, m.expires_at, m.policy, d.reason FROM deliveries d CROSS JOIN messages m ON m.id = d.message
+		WHERE d.conversation = ? AND d.seq IS NULL AND d.state = 3 ORDER BY d.wanted_at, d.id`, int64(in))
+	return list, err
+}
+
+// judgeHeld judges what is held in a conversation once more, and makes what was put aside until now ready.
+func (t *tx) judgeHeld(in book.Row, now time.Time) error {
+	list, err := t.heldIn(in)
+	if err != nil || len(list) == 0 {
 		return err
 	}
 	e, err := t.conversation(in)
@@ -96,6 +137,14 @@ func (t *tx) judgeHeld(in book.Row, now time.Time) error {
 	}
 	for i := range list {
 		h := &list[i]
+		if h.aside() {
+			if !h.dueAt.After(now) {
+				if err := t.enterAgain(&h.hot, outbox.Resumed(now, int(h.claims))); err != nil {
+					return err
+				}
+			}
+			continue
+		}
 		_, j, err := judge(e, &h.hot, h.policy, h.expiresAt, now)
 		switch {
 		case err != nil:

@@ -16,16 +16,16 @@ import (
 
 // RecordOutcome implements [outbox.Store].
 func (s *Store) RecordOutcome(ctx context.Context, o outbox.Outcome) error {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		return fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State)
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("sqlite: outcome: %w", err)
 	}
 	return s.writer.do(ctx, func(t *tx) error { return t.record(&o) })
 }
 
 // RecordLater implements [outbox.Recorder].
 func (s *Store) RecordLater(o outbox.Outcome, done func(error)) {
-	if !o.State.Final() && o.State != outbox.StateReady {
-		done(fmt.Errorf("sqlite: outcome: %q is not an outcome", o.State))
+	if err := o.Validate(); err != nil {
+		done(fmt.Errorf("sqlite: outcome: %w", err))
 		return
 	}
 	if err := s.writer.tell(func(t *tx) error { return t.record(&o) }, done); err != nil {
@@ -43,7 +43,7 @@ func (t *tx) record(o *outbox.Outcome) error {
 		At: o.At, State: o.State, Attempt: int(r.claims), Reason: o.Reason, Status: o.Status, Detail: o.Detail,
 		Activity: o.Activity,
 	}
-	if o.State == outbox.StateReady {
+	if !o.State.Final() {
 		c.RetryAt = o.RetryAt
 	}
 	h := r.hot
@@ -115,7 +115,11 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 			c.State, c.Reason, c.RetryAt = outbox.StateCancelled, outbox.ReasonRecalled, time.Time{}
 		}
 	}
-	if c.State.Final() {
+	switch c.State {
+	case outbox.StateReady:
+	case outbox.StateHeld:
+		return t.putAside(&h, c)
+	default:
 		return t.finish(&h, c)
 	}
 	waits, due := waitsClaim, time.Time{}
@@ -136,6 +140,18 @@ func (t *tx) putBack(h hot, c outbox.Change) error {
 			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
 		waits, due, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id))
 	return err
+}
+
+// putAside holds a delivery that was being sent until a time.
+func (t *tx) putAside(h *hot, c outbox.Change) error {
+	t.count(sending, held, 1)
+	t.wake = true
+	if _, err := t.exec(`UPDATE deliveries SET state = 3, seq = NULL, waits = 2, due_at = ?, lease_until = 0, failures = ?, reason = ?,
+			activity_id = ?, updated_at = ?, history = history || ?, unsure = ?, lost = ? WHERE id = ?`,
+		c.RetryAt, h.failures, c.Reason, string(h.activity), c.At, h.change(c), flag(h.unsure), orNull(h.lost), int64(h.id)); err != nil {
+		return err
+	}
+	return t.vacates(h)
 }
 
 // recalled reports whether a message was recalled.

@@ -157,13 +157,13 @@ func full(err error) bool {
 }
 
 // accept is submit for what may be refused when there is no room. What was accepted before is told all the same.
-func (t *tx) accept(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
+func (t *tx) accept(sub *outbox.Submission, take bool) (outbox.Accepted, error) {
 	if t.store.room.short.Load() {
 		earlier, replayed, err := t.earlier(&sub.Message)
 		if !replayed && err == nil {
 			err = fmt.Errorf("sqlite: %s: %w", t.store.path, outbox.ErrNoRoom)
 		}
-		return outbox.Receipt{Message: earlier, Replayed: replayed}, err
+		return outbox.Accepted{Message: earlier, Replayed: replayed}, err
 	}
 	return t.submit(sub, take)
 }

@@ -48,7 +48,7 @@ func TestNothingIsAcceptedWhileTheDiskIsNearlyFull(t *testing.T) {
 		t.Errorf("an earlier one gives %+v, %v", r, err)
 	}
 	results, err := s.SubmitMessages(t.Context(), []outbox.Submission{submissionTo(rows[1]), again})
-	if err != nil || !errors.Is(results[0].Err, outbox.ErrNoRoom) || !results[1].Receipt.Replayed {
+	if err != nil || !errors.Is(results[0].Err, outbox.ErrNoRoom) || !results[1].Accepted.Replayed {
 		t.Errorf("several give %+v, %v", results, err)
 	}
 	claimed, err := s.Claim(t.Context(), 10, time.Now())

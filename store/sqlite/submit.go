@@ -11,16 +11,16 @@ import (
 )
 
 // SubmitMessage implements [outbox.Store].
-func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Receipt, error) {
-	var receipt outbox.Receipt
+func (s *Store) SubmitMessage(ctx context.Context, sub outbox.Submission, take bool) (outbox.Accepted, error) {
+	var accepted outbox.Accepted
 	err := s.writer.do(ctx, func(t *tx) (err error) {
-		receipt, err = t.accept(&sub, take)
+		accepted, err = t.accept(&sub, take)
 		return err
 	})
 	if err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
-	return receipt, nil
+	return accepted, nil
 }
 
 // SubmitMessages implements [outbox.Store].
@@ -29,7 +29,7 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 	err := s.writer.do(ctx, func(t *tx) error {
 		for i := range subs {
 			r := &results[i]
-			if r.Receipt, r.Err = t.accept(&subs[i], false); t.broken != nil {
+			if r.Accepted, r.Err = t.accept(&subs[i], false); t.broken != nil {
 				return r.Err
 			}
 		}
@@ -42,30 +42,30 @@ func (s *Store) SubmitMessages(ctx context.Context, subs []outbox.Submission) ([
 }
 
 // submit accepts a message with its deliveries. Nothing is written before everything that may be refused was checked.
-func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
+func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Accepted, error) {
 	m := &sub.Message
 	if earlier, replayed, err := t.earlier(m); replayed || err != nil {
-		return outbox.Receipt{Message: earlier, Replayed: replayed}, err
+		return outbox.Accepted{Message: earlier, Replayed: replayed}, err
 	}
 	for i := range sub.Deliveries {
 		if _, err := t.conversation(sub.Deliveries[i].Conversation); err != nil {
-			return outbox.Receipt{}, err
+			return outbox.Accepted{}, err
 		}
 	}
 	alone := len(sub.Deliveries) == 1
 	if err := t.insertMessage(sub, alone); err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
 	if err := t.insertSpread(sub); err != nil {
-		return outbox.Receipt{}, err
+		return outbox.Accepted{}, err
 	}
 	for i := range sub.Deliveries {
 		if err := t.collapse(m, sub.Deliveries[i].Conversation, sub.At); err != nil {
-			return outbox.Receipt{}, err
+			return outbox.Accepted{}, err
 		}
 	}
 	t.accepted(m.Lane, sub.Recipients())
-	receipt := outbox.Receipt{Message: m.ID}
+	accepted := outbox.Accepted{Message: m.ID}
 	for i := range sub.Deliveries {
 		nd := &sub.Deliveries[i]
 		h := hot{
@@ -78,7 +78,7 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			h.wantedAt = nd.DueAt
 			err = t.insertScheduled(&h, nd.DueAt, sub.At)
 		case take && alone && m.Policy.IsZero() && !expiredAt(m.ExpiresAt, sub.At):
-			receipt.Attempt, err = t.insertTaken(&h, sub)
+			accepted.Attempt, err = t.insertTaken(&h, sub)
 		default:
 			err = t.insertReady(&h, sub.At)
 		}
@@ -86,10 +86,10 @@ func (t *tx) submit(sub *outbox.Submission, take bool) (outbox.Receipt, error) {
 			err = t.mayCollapse(h.id, m)
 		}
 		if err != nil {
-			return outbox.Receipt{}, err
+			return outbox.Accepted{}, err
 		}
 	}
-	return receipt, nil
+	return accepted, nil
 }
 
 func expiredAt(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
@@ -227,6 +227,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, permit, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Handler = m.Handler
+	a.Handler, a.Topic = m.Handler, m.Topic
 	return &a, nil
 }

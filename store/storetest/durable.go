@@ -137,7 +137,7 @@ func messagesAreThere(e *env, again func(*env)) {
 	e.counts(map[outbox.State]int64{outbox.StateDelivered: 2, outbox.StateCancelled: 1, outbox.StateReady: 2})
 	replay, err := e.SubmitMessage(e.ctx, keyed(e.message(c), "k", "1"), false)
 	e.ok(err)
-	equal(e.T, "receipt", replay, outbox.Receipt{Message: first.Message.ID, Replayed: true})
+	equal(e.T, "receipt", replay, outbox.Accepted{Message: first.Message.ID, Replayed: true})
 	_, err = e.SubmitMessage(e.ctx, keyed(e.message(c), "k", "2"), false)
 	e.is(err, outbox.ErrKeyReused)
 	e.claimsOnly(10, e.start, waiting)

@@ -158,7 +158,7 @@ func (e *env) accept(s outbox.Submission) outbox.Submission {
 	e.Helper()
 	r, err := e.SubmitMessage(e.ctx, s, false)
 	e.ok(err)
-	want := outbox.Receipt{Message: s.Message.ID}
+	want := outbox.Accepted{Message: s.Message.ID}
 	equal(e.T, "receipt", r, want)
 	return s
 }

@@ -44,6 +44,7 @@ func Model(t *testing.T, o Options) {
 			"free":    m.unbusy,
 			"hold":    m.holds,
 			"release": m.release,
+			"resume":  m.resume,
 			"":        m.check,
 		})
 		m.finish(t)

@@ -131,7 +131,7 @@ func (m *model) cancel(t *rapid.T) {
 
 // putBack ends an attempt. What is recalled is not tried again.
 func (m *model) putBack(d *expected, state outbox.State) {
-	if state == outbox.StateReady && m.recalled[d.message] && d.verb != outbox.VerbDelete {
+	if !state.Final() && m.recalled[d.message] && d.verb != outbox.VerbDelete {
 		state = outbox.StateCancelled
 	}
 	d.to(state)

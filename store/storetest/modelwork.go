@@ -9,6 +9,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -128,7 +129,7 @@ func (m *model) outcome(t *rapid.T) {
 	d := m.one(t)
 	state := rapid.SampledFrom([]outbox.State{
 		outbox.StateDelivered, outbox.StateDelivered, outbox.StateFailed, outbox.StateUnknown, outbox.StateSuppressed,
-		outbox.StateReady, outbox.StateReady,
+		outbox.StateReady, outbox.StateReady, outbox.StateHeld,
 	}).Draw(t, "state")
 	o := outbox.Outcome{
 		Delivery: d.id, Fence: d.attempt.Fence, State: state, At: m.now, Failed: rapid.Bool().Draw(t, "failed"),
@@ -137,6 +138,8 @@ func (m *model) outcome(t *rapid.T) {
 	switch state {
 	case outbox.StateReady:
 		o.RetryAt = m.seconds(t, "retry at")
+	case outbox.StateHeld:
+		o.RetryAt, o.Reason = m.seconds(t, "held until"), "quiet_hours"
 	case outbox.StateDelivered:
 		o.Activity = activity.ID(rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "activity"))
 	default:
@@ -147,11 +150,24 @@ func (m *model) outcome(t *rapid.T) {
 	if m.putBack(d, state); d.state == outbox.StateReady && o.RetryAt.After(m.now) {
 		d.due = o.RetryAt
 	}
+	if d.state == outbox.StateHeld {
+		d.due, d.aside, d.place = o.RetryAt, true, 0
+	}
 	if o.Failed {
 		d.failures++
 	}
 	if o.Activity != "" {
 		m.learn(d)
+	}
+}
+
+// resume has what was put aside in a conversation looked at again.
+func (m *model) resume(t *rapid.T) {
+	i := m.somewhere(t)
+	n, err := m.store.Resume(m.w.ctx, []book.Row{m.conversations[i].Row}, m.now)
+	ok(t, err)
+	if want := m.queue.resume(i); n != want {
+		t.Fatalf("resumed %d, want %d", n, want)
 	}
 }
 

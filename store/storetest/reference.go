@@ -37,6 +37,7 @@ type expected struct {
 	attempt          outbox.Attempt // the last
 	until            time.Time
 	past             []outbox.State
+	aside            bool // it is held since it was put aside
 	said             bool // the channel has given it an id
 	unsure           bool // an attempt may have arrived
 	lost             int  // attempts in a row
@@ -53,7 +54,7 @@ func (d *expected) to(s outbox.State) {
 	if s.Final() {
 		d.unsure = false
 	}
-	d.state, d.due = s, time.Time{}
+	d.state, d.due, d.aside = s, time.Time{}, false
 	d.past = append(d.past, s)
 }
 
@@ -110,14 +111,32 @@ func (r *reference) judgeHeld(conversation int, now time.Time) {
 		return cmp.Or(a.wanted.Compare(b.wanted), cmp.Compare(a.id, b.id))
 	})
 	for _, d := range held {
-		if j := r.judge(d, now); j.Hold {
+		switch j := r.judge(d, now); {
+		case d.aside && d.due.After(now):
+		case !d.aside && j.Hold:
 			d.due = j.Until
-		} else {
-			d.to(outbox.StateReady)
-			d.moved = true // among other conversations its place is where the driver finds it
-			r.enqueue(d)
+		default:
+			r.released(d)
 		}
 	}
+}
+
+func (r *reference) released(d *expected) {
+	d.to(outbox.StateReady)
+	d.moved = true // among other conversations its place is where the driver finds it
+	r.enqueue(d)
+}
+
+// resume makes what was put aside in a conversation ready, and returns how many it were.
+func (r *reference) resume(conversation int) int {
+	list := r.which(func(d *expected) bool { return d.aside && d.conversation == conversation })
+	slices.SortFunc(list, func(a, b *expected) int {
+		return cmp.Or(a.wanted.Compare(b.wanted), cmp.Compare(a.id, b.id))
+	})
+	for _, d := range list {
+		r.released(d)
+	}
+	return len(list)
 }
 
 // collapse ends what a new delivery replaces.

@@ -33,15 +33,15 @@ func batchItems(e *env) {
 	e.ok(err)
 	e.woken()
 	for i, want := range []outbox.SubmitResult{
-		{Receipt: outbox.Receipt{Message: first.Message.ID}},
-		{Receipt: outbox.Receipt{Message: first.Message.ID, Replayed: true}},
+		{Accepted: outbox.Accepted{Message: first.Message.ID}},
+		{Accepted: outbox.Accepted{Message: first.Message.ID, Replayed: true}},
 		{Err: book.ErrNotFound},
-		{Receipt: outbox.Receipt{Message: later.Message.ID}},
+		{Accepted: outbox.Accepted{Message: later.Message.ID}},
 		{Err: outbox.ErrKeyReused},
-		{Receipt: outbox.Receipt{Message: plain.Message.ID}},
+		{Accepted: outbox.Accepted{Message: plain.Message.ID}},
 	} {
 		e.is(results[i].Err, want.Err)
-		equal(e.T, "receipt", results[i].Receipt, want.Receipt)
+		equal(e.T, "receipt", results[i].Accepted, want.Accepted)
 	}
 	e.stands(later, outbox.StateScheduled)
 	e.ends(outcomeOf(e.claimsOnly(10, e.start, first)[0], e.start))

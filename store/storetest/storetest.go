@@ -110,6 +110,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Fair", s.fair)
 	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)
+	t.Run("Aside", s.aside)
 	t.Run("Move", s.move)
 	t.Run("Doubt", s.doubt)
 	t.Run("Collapse", s.collapse)

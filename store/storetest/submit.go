@@ -100,7 +100,7 @@ func keyIsAcceptedOnce(e *env) {
 		again := keyed(e.message(c), "k", "1")
 		r, err := e.SubmitMessage(e.ctx, again, take)
 		e.ok(err)
-		equal(e.T, "receipt", r, outbox.Receipt{Message: first.Message.ID, Replayed: true})
+		equal(e.T, "receipt", r, outbox.Accepted{Message: first.Message.ID, Replayed: true})
 		_, err = e.MessageRecord(e.ctx, again.Message.ID, every)
 		e.is(err, outbox.ErrNotFound)
 
@@ -112,7 +112,7 @@ func keyIsAcceptedOnce(e *env) {
 	e.ends(outcomeOf(e.claimsOnly(10, e.start, first)[0], e.start))
 	r, err := e.SubmitMessage(e.ctx, keyed(e.message(c), "k", "1"), true)
 	e.ok(err)
-	equal(e.T, "receipt after the delivery", r, outbox.Receipt{Message: first.Message.ID, Replayed: true})
+	equal(e.T, "receipt after the delivery", r, outbox.Accepted{Message: first.Message.ID, Replayed: true})
 
 	e.say(c)
 	e.say(c) // no key is never the same
@@ -124,7 +124,7 @@ func keyAcceptedOnceAtOnce(e *env) {
 	c := e.meet("a")
 	const n = 50
 	subs := make([]outbox.Submission, n)
-	receipts := make([]outbox.Receipt, n)
+	receipts := make([]outbox.Accepted, n)
 	for i := range n {
 		subs[i] = keyed(e.message(c), "k", "1")
 	}
@@ -294,7 +294,7 @@ func takeHandsOut(e *env) {
 		e.Fatal("nothing was handed out")
 	}
 	a := *r.Attempt
-	equal(e.T, "receipt", r, outbox.Receipt{Message: s.Message.ID, Attempt: &a})
+	equal(e.T, "receipt", r, outbox.Accepted{Message: s.Message.ID, Attempt: &a})
 	e.isAttempt(a, s, c, 1, 0, e.start)
 	e.stands(s, outbox.StateSending)
 	if !e.busy(c.Key) {
@@ -314,7 +314,7 @@ func (e *env) isAttempt(
 	m := s.Message
 	want := outbox.Attempt{
 		Delivery: s.Deliveries[0].ID, Message: m.ID, Conversation: c, Body: m.Body, OnUnknown: m.OnUnknown,
-		Window: m.Window, Lane: m.Lane, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt,
+		Window: m.Window, Lane: m.Lane, Topic: m.Topic, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt,
 		Fence: got.Fence, Claims: claims, Failures: failures, LeaseUntil: now.Add(headsup.LeaseTime),
 	}
 	equal(e.T, "attempt", got, want)

@@ -1055,7 +1055,7 @@ export interface paths {
         put?: never;
         /**
          * Replace what tokens are signed with
-         * @description Makes a new key on all servers over the database. It signs once all of them, and bots who read published keys, can know it: after two minutes for directline, 65 for bot. What the old one has signed stays good, so no token is refused. With at_once the new one signs now and all else is refused, on other servers within 5 s: for a key that others may have.
+         * @description Makes a new key on all servers over the database. It signs once all of them, and bots who read published keys, can know it: after two minutes, 65 for bot. What the old one has signed stays good, so no token is refused. With at_once the new one signs now and all else is refused, on other servers within 5 s: for a key that others may have.
          */
         post: operations["rotate-signing-key"];
         delete?: never;
@@ -3269,10 +3269,10 @@ export interface components {
              */
             id: string;
             /**
-             * @description What it signs: tokens of the embedded Direct Line channel, or those that a bot in another process is shown.
+             * @description What it signs: tokens of the embedded Direct Line channel, those that a bot in another process is shown, or what comes back from buttons and links of notifications.
              * @enum {string}
              */
-            purpose: "directline" | "bot";
+            purpose: "directline" | "bot" | "actions";
             /**
              * Format: date-time
              * @description Since when it signs, or from when; not given for one that did from the start, or at once.
@@ -9912,8 +9912,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown. */
-                purpose: "directline" | "bot";
+                /** @description Which: directline signs tokens of the embedded channel, bot those that a bot in another process is shown, actions what comes back from buttons and links. */
+                purpose: "directline" | "bot" | "actions";
             };
             cookie?: never;
         };
