@@ -127,6 +127,15 @@ func running(ctx context.Context) *Turn {
 	return t
 }
 
+// InTurn tells in which conversation a turn is running in a context, if one is.
+func InTurn(ctx context.Context) (key ConversationKey, yes bool) {
+	t := running(ctx)
+	if t == nil {
+		return key, false
+	}
+	return t.Key(), true
+}
+
 // Process runs an inbound activity as a turn and returns what to answer to its sender. It is what the messaging
 // endpoint does after the identity is known; channels that live in this process call it directly. An activity that was
 // handled before is not handled again: its answer is returned once more, and a copy that arrives while the first one

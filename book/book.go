@@ -88,7 +88,10 @@ type Conversation struct {
 	LastInboundAt time.Time
 	// Busy is what goes on in it, the oldest first; what has run out may still be there ([headsup.StillBusy]). It must not
 	// be changed.
-	Busy                 []headsup.Busy
+	Busy []headsup.Busy
+	// Preferences are what whom it is with wants to be told; for others, what was said for the conversation itself. They must
+	// not be changed.
+	Preferences          Preferences
 	CreatedAt, UpdatedAt time.Time
 }
 

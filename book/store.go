@@ -82,6 +82,7 @@ type Store interface {
 	Label(ctx context.Context, key headsup.ConversationKey, l Labels, at time.Time) error
 
 	Humans
+	Preferrer
 }
 
 // SightedWithin is how exact the times of sightings are that told nothing new.

@@ -103,6 +103,10 @@ type Store interface {
 	// it were. What is held for what goes on there stays.
 	Resume(ctx context.Context, in []book.Row, at time.Time) (int, error)
 
+	// Sending lists the attempts that were handed out in some conversations and are not over. After a change of a conversation
+	// that a claim sees, those of before are among them as long as they may say something.
+	Sending(ctx context.Context, in []book.Row) ([]Running, error)
+
 	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.
 	RecordSend(ctx context.Context, s Send) error
@@ -236,6 +240,12 @@ type Claimed struct {
 	Attempts []Attempt
 	// NextDue is when the next delivery becomes due; zero for none.
 	NextDue time.Time
+}
+
+// Running names an attempt.
+type Running struct {
+	Delivery DeliveryID
+	Fence    int64
 }
 
 // SubmitResult is what became of one of several submissions.

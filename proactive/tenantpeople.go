@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // ListPeople implements [book.Humans].
@@ -60,4 +61,29 @@ func (s tenantStore) Split(ctx context.Context, appID string, rows []book.Person
 		return err
 	}
 	return s.in.Split(ctx, appID, rows, at)
+}
+
+// Prefer implements [book.Preferrer].
+func (s tenantStore) Prefer(ctx context.Context, w book.Whose, c book.PreferenceChange) (book.Preferred, error) {
+	if w.Person == 0 {
+		if err := s.conversation(w.Key); err != nil {
+			return book.Preferred{}, err
+		}
+	} else if err := s.ours(ctx, w.AppID, []book.PersonRow{w.Person}); err != nil {
+		return book.Preferred{}, err
+	}
+	return s.in.Prefer(ctx, w, c)
+}
+
+// PreferencesOf implements [book.Preferrer].
+func (s tenantStore) PreferencesOf(ctx context.Context, appID string, row book.PersonRow) (book.Preferences, error) {
+	if _, err := s.Human(ctx, appID, row); err != nil {
+		return book.Preferences{}, err
+	}
+	return s.in.PreferencesOf(ctx, appID, row)
+}
+
+// Sending implements [outbox.Store]. Nobody outside names rows: these are of conversations whose preferences were changed.
+func (s tenantStore) Sending(ctx context.Context, in []book.Row) ([]outbox.Running, error) {
+	return s.in.Sending(ctx, in)
 }

@@ -17,6 +17,10 @@ type Topic struct {
 	// Urgent: nothing of the topic is held or left unsaid. All of it goes in the urgent lane, and Policy, which must be
 	// neither wait nor drop, is in place of a notification's own that is one of these.
 	Urgent bool
+	// Off: it goes only to those who have asked for it. Mandatory: nobody can mute it, or opt out of it.
+	Off, Mandatory bool
+	// Title and Description are for people who choose among topics. An empty title is the topic's name.
+	Title, Description string
 }
 
 // Validate reports everything that is wrong with a topic by itself: [*FieldError] values, joined.
@@ -28,8 +32,22 @@ func (t Topic) Validate() error {
 	if t.Urgent && yields(t.Policy) {
 		wrong = append(wrong, &FieldError{"urgent", "is not for a topic that waits, or is dropped"})
 	}
+	switch {
+	case t.Off && t.Mandatory:
+		wrong = append(wrong, &FieldError{"mandatory", "is not for a topic that is off by default"})
+	case len(t.Title) > MaxTitle:
+		wrong = append(wrong, &FieldError{"title", fmt.Sprintf("is longer than %d bytes", MaxTitle)})
+	case len(t.Description) > MaxDescription:
+		wrong = append(wrong, &FieldError{"description", fmt.Sprintf("is longer than %d bytes", MaxDescription)})
+	}
 	return errors.Join(wrong...)
 }
+
+// Limits of what topics are called.
+const (
+	MaxTitle       = 80
+	MaxDescription = 300
+)
 
 // yields reports whether a policy gives way to what goes on.
 func yields(p headsup.Policy) bool {

@@ -21,7 +21,10 @@ type entry struct {
 }
 
 // person is somebody on a channel, in as many conversations as they are in.
-type person struct{ book.Person }
+type person struct {
+	book.Person
+	wants book.Preferences
+}
 
 type personKey struct {
 	appID   string
@@ -55,7 +58,7 @@ func (b *bookTables) meet(e *entry, told book.Person) {
 	p, known := b.people[key]
 	if !known {
 		b.met++
-		p = &person{book.Person{Row: book.PersonRow(b.met)}}
+		p = &person{Person: book.Person{Row: book.PersonRow(b.met)}}
 		b.people[key] = p
 	}
 	p.Person = told.Over(p.Person)
@@ -81,12 +84,19 @@ func (s *Store) Sight(_ context.Context, sighting book.Sighting) (book.Conversat
 		s.book.rows = append(s.book.rows, e)
 		s.book.byKey[e.Key] = e
 	}
+	before, zone := e.Person(), e.TimeZone
 	e.sight(sighting)
 	if s.queue.reroute(e) {
 		s.wake()
 	}
 	for p := range sighting.Everybody {
 		s.book.meet(e, sighting.PersonOf(p))
+	}
+	if p := e.people[e.Person()]; p != nil && e.Person() != before && !p.wants.IsZero() {
+		e.Preferences = p.wants
+	}
+	if known && e.TimeZone != zone {
+		s.resume(e.Row, sighting.At)
 	}
 	return e.copy(), nil
 }

@@ -72,6 +72,18 @@ func (s *Store) Resume(_ context.Context, in []book.Row, at time.Time) (n int, _
 	return n, nil
 }
 
+// Sending implements [outbox.Store].
+func (s *Store) Sending(_ context.Context, in []book.Row) (list []outbox.Running, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.queue.sending {
+		if slices.Contains(in, d.Conversation) {
+			list = append(list, outbox.Running{Delivery: d.ID, Fence: d.fence})
+		}
+	}
+	return list, nil
+}
+
 // resume makes what was put aside in a conversation ready, and returns how many it were. s.mu is held.
 func (s *Store) resume(row book.Row, at time.Time) (n int) {
 	e, known := s.book.row(row)

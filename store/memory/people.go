@@ -90,7 +90,7 @@ func (b *bookTables) human(appID string, row book.PersonRow) (found []book.Perso
 }
 
 // Merge implements [book.Humans].
-func (s *Store) Merge(_ context.Context, appID string, rows []book.PersonRow, _ time.Time) ([]book.Person, error) {
+func (s *Store) Merge(_ context.Context, appID string, rows []book.PersonRow, at time.Time) ([]book.Person, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make(map[book.PersonRow]bool)
@@ -110,6 +110,7 @@ func (s *Store) Merge(_ context.Context, appID string, rows []book.PersonRow, _ 
 		return nil, book.ErrTooManyPeople
 	}
 	s.book.unite(appID, all)
+	s.prefersMerged(appID, all, at)
 	return s.book.human(appID, rows[0])
 }
 

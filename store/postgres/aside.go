@@ -73,6 +73,35 @@ func (s *Store) Resume(ctx context.Context, in []book.Row, at time.Time) (n int,
 	return n, err
 }
 
+// sendingHeads lists what is being sent in lanes: such a delivery is the head.
+var sendingHeads = "SELECT head.id, head.fence FROM " + theseLanes + ` CROSS JOIN LATERAL (
+		SELECT d.id, d.fence, d.state FROM deliveries d
+		WHERE d.conversation = l.conversation AND d.lane = l.lane AND d.seq IS NOT NULL AND d.seq > l.low ORDER BY d.seq LIMIT 1) AS head
+	WHERE head.state = 4`
+
+// Sending implements [outbox.Store].
+func (s *Store) Sending(ctx context.Context, in []book.Row) (list []outbox.Running, err error) {
+	lanes := make([]lane, 0, laneCount*len(in))
+	for _, c := range in {
+		for l := range outbox.Lane(laneCount) {
+			lanes = append(lanes, lane{c, l})
+		}
+	}
+	conversations, numbers := make([]int64, len(lanes)), make([]int16, len(lanes))
+	for i, l := range lanes {
+		conversations[i], numbers[i] = int64(l.conversation), int16(l.lane)
+	}
+	err = s.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, sendingHeads, conversations, numbers, s.lows.of(lanes))
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[outbox.Running])
+		return err
+	})
+	return list, err
+}
+
 // resume makes what was put aside in conversations, which are locked, ready.
 func (t *tx) resume(ctx context.Context, in []book.Row, at time.Time) (int, error) {
 	rows, err := t.Query(ctx, "SELECT "+hotColumns+", coalesce(d.reason, '') FROM deliveries d "+

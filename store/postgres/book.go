@@ -238,7 +238,18 @@ func (t *tx) sight(ctx context.Context, s book.Sighting, told people) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	return next, t.writePeople(ctx, next, known.news(told), told)
+	if err := t.writePeople(ctx, next, known.news(told), told); err != nil {
+		return nil, err
+	}
+	if who := next.conv.Person(); who != "" && (known.entry == nil || known.entry.conv.Person() != who) {
+		if err := t.adopt(ctx, next); err != nil {
+			return nil, err
+		}
+	}
+	if known.entry != nil && known.entry.conv.TimeZone != next.conv.TimeZone {
+		_, err = t.resume(ctx, []book.Row{next.conv.Row}, s.At)
+	}
+	return next, err
 }
 
 func (e *entry) user() activity.AccountID {

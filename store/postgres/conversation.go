@@ -55,7 +55,7 @@ const (
 	conversationColumns = `c.id, t.version, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.created_at, c.updated_at,
 		t.last_inbound_at, coalesce(t.busy, ''), c.reach_until, c.team_id, c.team_name, c.team_group, c.room_id, c.room_name,
-		c.meeting_id`
+		c.meeting_id, coalesce(c.preferences, '')`
 
 	fromConversations = " FROM conversations c JOIN turns t ON t.conversation = c.id "
 )
@@ -80,16 +80,19 @@ func (c *cache) scan(r pgx.Row) (*entry, error) {
 
 func (e *entry) scan(r pgx.Row) error {
 	c, p := &e.conv, &e.conv.Place
-	var busy string
+	var busy, wants string
 	if err := r.Scan(&c.Row, &e.version, &c.Key.AppID, &c.Key.Tenant, &c.Key.Channel, &c.Key.Bot, &c.Key.Conversation,
 		&c.Kind, &c.Source, (*optionalTime)(&c.VerifiedAt), &e.reference, &c.TimeZone, &c.Reach, &c.Cause,
 		(*optionalTime)(&c.ReachAt), &c.CreatedAt, &c.UpdatedAt, (*optionalTime)(&c.LastInboundAt), &busy,
 		(*optionalTime)(&c.Until), (*optionalText)(&p.Team), (*optionalText)(&p.TeamName), (*optionalText)(&p.Group),
-		(*optionalText)(&p.Room), (*optionalText)(&p.RoomName), (*optionalText)(&p.Meeting)); err != nil {
+		(*optionalText)(&p.Room), (*optionalText)(&p.RoomName), (*optionalText)(&p.Meeting), &wants); err != nil {
 		return err
 	}
 	var err error
 	if c.Busy, err = outbox.DecodeBusy(busy); err != nil {
+		return fmt.Errorf("postgres: conversation %d: %w", c.Row, err)
+	}
+	if c.Preferences, err = book.DecodePreferences(wants); err != nil {
 		return fmt.Errorf("postgres: conversation %d: %w", c.Row, err)
 	}
 	return nil

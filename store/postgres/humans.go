@@ -111,7 +111,13 @@ func (s *Store) Merge(ctx context.Context, appID string, rows []book.PersonRow, 
 		if err != nil {
 			return err
 		}
+		if _, err := t.lockHuman(ctx, all); err != nil {
+			return err
+		}
 		if err := t.unite(ctx, all, at); err != nil {
+			return err
+		}
+		if err := t.prefersMerged(ctx, all, at); err != nil {
 			return err
 		}
 		result, err = who(all[0])

@@ -202,8 +202,16 @@ func (t *tx) sight(s book.Sighting, reference []byte) (*entry, error) {
 			return nil, err
 		}
 	}
+	if who := next.conv.Person(); who != "" && (known == nil || known.conv.Person() != who) {
+		if err := t.adopt(next); err != nil {
+			return nil, err
+		}
+	}
 	t.book.put(next)
-	return next, nil
+	if known != nil && known.conv.TimeZone != next.conv.TimeZone {
+		_, err = t.resume(next.conv.Row, s.At)
+	}
+	return next, err
 }
 
 func (t *tx) writeConversation(e *entry) error {

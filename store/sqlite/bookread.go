@@ -17,7 +17,8 @@ const (
 	conversationColumns = `SELECT c.id, c.app_id, c.tenant_id, c.channel_id, c.bot_id, c.conversation_id, c.kind,
 		c.url_source, c.verified_at, c.reference, c.time_zone, c.reach, c.reach_cause, c.reach_at, c.last_inbound_at,
 		c.created_at, c.updated_at, c.route, c.busy,
-		c.reach_until, c.team_id, c.team_name, c.team_group, c.room_id, c.room_name, c.meeting_id `
+		c.reach_until, c.team_id, c.team_name, c.team_group, c.room_id, c.room_name, c.meeting_id,
+		c.preferences `
 	selectConversation = conversationColumns + "FROM conversations c "
 
 	whereKey = `WHERE c.app_id = ? AND c.conversation_id = ? AND c.channel_id = ? AND c.bot_id = ? AND c.tenant_id = ?`
@@ -46,6 +47,9 @@ func scanConversation(r row) (*entry, error) {
 	}
 	var err error
 	if e.conv.Busy, err = outbox.DecodeBusy(r.text(18)); err != nil {
+		return nil, fmt.Errorf("sqlite: conversation %d: %w", e.conv.Row, err)
+	}
+	if e.conv.Preferences, err = book.DecodePreferences(r.text(26)); err != nil {
 		return nil, fmt.Errorf("sqlite: conversation %d: %w", e.conv.Row, err)
 	}
 	return e, nil

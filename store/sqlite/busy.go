@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -57,6 +58,18 @@ func (s *Store) Resume(ctx context.Context, in []book.Row, at time.Time) (n int,
 		return nil
 	})
 	return n, err
+}
+
+// Sending implements [outbox.Store].
+func (s *Store) Sending(_ context.Context, in []book.Row) (list []outbox.Running, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, r := range s.running {
+		if slices.Contains(in, r.conversation) {
+			list = append(list, outbox.Running{Delivery: id, Fence: r.fence})
+		}
+	}
+	return list, nil
 }
 
 // resume makes what was put aside in a conversation ready.

@@ -114,6 +114,9 @@ func (s *Store) Merge(ctx context.Context, appID string, rows []book.PersonRow, 
 		if err := t.unite(all, at); err != nil {
 			return err
 		}
+		if err := t.prefersMerged(all, at); err != nil {
+			return err
+		}
 		result, err = human(t, appID, all[0])
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/store/sqlite"
@@ -29,9 +28,15 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 		fill(t, v.Elem(), n)
 	case v.Kind() == reflect.String:
 		v.SetString(fmt.Sprint("ä", *n))
-	case v.Type() == reflect.TypeFor[[]headsup.Busy]():
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(t, v.Index(0), n)
+	case v.Kind() == reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key, n)
+		fill(t, value, n)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
 	case v.Kind() == reflect.Slice:
 		v.SetBytes([]byte(fmt.Sprintf(`{"x":%d}`, *n)))
 	case v.CanInt():

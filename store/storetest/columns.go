@@ -18,7 +18,7 @@ type Columns struct {
 // personal are the columns that may tell of a person. What they hold must be erased with the person.
 var personal = words(`
 	conversations.conversation_id conversations.reference conversations.user_id conversations.locale conversations.time_zone
-	conversations.busy turns.busy
+	conversations.busy turns.busy conversations.preferences people.preferences
 	people.user_id people.name people.aad_object_id people.upn people.email people.external_id people.time_zone people.locale
 	people.country
 	tags.tag forgotten.conversation_id forgotten.user_id state.path state.value inbound.activity_id inbound.body

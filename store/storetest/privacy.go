@@ -89,6 +89,7 @@ func (e *env) seed(name string) Somebody {
 	c, old, group := in("talk-"+name, book.KindPersonal), in("old-"+name, book.KindPersonal), in("everybody", book.KindGroup)
 	e.names(c, "ext-"+name)
 	e.tags(c, "tag-"+name)
+	e.prefers(c, book.PreferenceChange{Topics: map[string]*bool{"topic-" + name: new(false)}})
 	e.seedQueue(c, name)
 	e.seedQueue(old, name+"-old")
 	e.mark(c, headsup.Busy{By: "by-" + name, Reason: "reason-" + name, Until: e.at(time.Hour)})
@@ -333,14 +334,16 @@ func exportTellsEverything(e *env, _ privacy.Store) {
 		}
 		text += strings.Join(records, "\n")
 	}
-	if strings.Contains(text, "ben") {
-		e.Error("it tells of somebody else")
+	for _, sign := range []string{"-ben", " ben", "/ben"} { // ids are made up, and may have any three letters
+		if strings.Contains(text, sign) {
+			e.Error("it tells of somebody else")
+		}
 	}
 	for _, want := range []string{
 		"delivered-ann", "edited-ann", "scheduled-ann", "retried-ann", "behind-ann", "delivered-ann-old", "detail-ann", "activity-ann", "idem-delivered-ann",
 		"collapse-behind-ann", "value-ann", "tag-ann", "ext-ann", "oid-ann", "upn-ann@example.com", "mail-ann@example.com", "Name ann", "Zone/ann", "Land ann",
 		"de-ann", "state-ann", "once-ann", "template-ann", "schedule-ann", "heard-ann", "answer-ann", "inbound-ann", "Line ann", "one-ann", "two-ann",
-		"said-ann", "ann.txt", "Talk of ann",
+		"said-ann", "ann.txt", "Talk of ann", "topic-ann",
 	} {
 		if want == "delivered-ann" || strings.Contains(text, want) { // what was edited is not kept
 			continue

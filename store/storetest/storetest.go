@@ -111,6 +111,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Paced", s.paced)
 	t.Run("Outcome", s.outcome)
 	t.Run("Aside", s.aside)
+	t.Run("Prefer", s.prefer)
 	t.Run("Move", s.move)
 	t.Run("Doubt", s.doubt)
 	t.Run("Collapse", s.collapse)

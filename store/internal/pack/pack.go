@@ -17,8 +17,9 @@ import (
 
 // Packed is a conversation in a few hundred bytes. The zero value is none.
 type Packed struct {
-	text string
-	busy []headsup.Busy // seldom any
+	text  string
+	busy  []headsup.Busy    // seldom any
+	wants *book.Preferences // seldom any
 }
 
 // Conversation packs one. Its times keep their microseconds.
@@ -43,16 +44,22 @@ func Conversation(c *book.Conversation) Packed {
 		p.text(t, "")
 	}
 	p.reference(&c.Reference, k)
-	return Packed{string(p.b), c.Busy}
+	packed := Packed{text: string(p.b), busy: c.Busy}
+	if !c.Preferences.IsZero() {
+		packed.wants = new(c.Preferences)
+	}
+	return packed
 }
 
 // Size is how many bytes it takes.
 func (p Packed) Size() int { return len(p.text) }
 
-// Conversation makes a conversation of its own, whose texts are parts of the packed one; only Busy is shared.
+// Conversation makes a conversation of its own, whose texts are parts of the packed one; only Busy and Preferences are shared.
 func (p Packed) Conversation() (c book.Conversation) {
 	u := unpacker{p.text}
-	c.Busy = p.busy
+	if c.Busy = p.busy; p.wants != nil {
+		c.Preferences = *p.wants
+	}
 	c.Key = u.key()
 	c.Row = book.Row(u.number())
 	c.Kind, c.Source, c.TimeZone = book.Kind(u.text("")), book.Source(u.text("")), u.text("")

@@ -177,7 +177,7 @@ func (b Books) walkThrough(ctx context.Context, s source, yield func(privacy.Rec
 
 var (
 	personColumns = append(texts("tenant", "channel", "user", "name", "object_id", "upn", "email", "external_id", "time_zone", "locale", "country"),
-		column{"created_at", isTime}, column{"updated_at", isTime})
+		column{"preferences", isJSON}, column{"created_at", isTime}, column{"updated_at", isTime})
 
 	conversationColumns = append(texts("tenant", "channel", "bot", "conversation", "kind", "service_url", "url_source"),
 		column{"verified_at", isTime}, column{"reference", isJSON}, column{"user", isText}, column{"locale", isText},
@@ -213,7 +213,7 @@ func (b Books) exportBook(ctx context.Context, e privacy.Entry, yield func(priva
 	if err := b.walkThrough(ctx, source{
 		record: "person", args: []any{e.Row}, columns: personColumns,
 		sql: `SELECT p.id, p.tenant_id, p.channel_id, p.user_id, p.name, p.aad_object_id, p.upn, p.email, p.external_id, p.time_zone,
-			p.locale, p.country, p.created_at, p.updated_at FROM people p WHERE p.id = $1 AND p.id > $2 LIMIT $3`,
+			p.locale, p.country, p.preferences, p.created_at, p.updated_at FROM people p WHERE p.id = $1 AND p.id > $2 LIMIT $3`,
 	}, yield); err != nil {
 		return err
 	}

@@ -156,6 +156,7 @@ CREATE TABLE conversations (
 	room_id         text COLLATE "C",
 	room_name       text COLLATE "C",
 	meeting_id      text COLLATE "C",
+	preferences     text COLLATE "C", -- what somebody wants to be told, as JSON: a copy of the person's, or the conversation's own
 	seen_at         timestamptz NOT NULL,
 	created_at      timestamptz NOT NULL,
 	updated_at      timestamptz NOT NULL
@@ -187,6 +188,7 @@ CREATE TABLE people (
 	locale        text COLLATE "C",
 	country       text COLLATE "C",
 	human         bigint,
+	preferences   text COLLATE "C", -- as JSON; the same for all who are one human
 	created_at    timestamptz NOT NULL,
 	updated_at    timestamptz NOT NULL
 ) WITH (fillfactor = 70);

@@ -105,6 +105,7 @@ CREATE TABLE conversations (
 	lease_until     INTEGER NOT NULL DEFAULT 0,
 	fence           INTEGER NOT NULL DEFAULT 0,
 	busy            TEXT, -- what goes on, as JSON
+	preferences     TEXT, -- what somebody wants to be told, as JSON: a copy of the person's, or the conversation's own
 	last_inbound_at INTEGER NOT NULL DEFAULT 0,
 	next_seq        INTEGER NOT NULL DEFAULT 1,
 	seen_at         INTEGER NOT NULL,
@@ -137,6 +138,7 @@ CREATE TABLE people (
 	locale        TEXT,
 	country       TEXT,
 	human         INTEGER,
+	preferences   TEXT, -- as JSON; the same for all who are one human
 	created_at    INTEGER NOT NULL,
 	updated_at    INTEGER NOT NULL
 ) STRICT;
