@@ -40,6 +40,7 @@ var floors = map[string]int{
 	"connector":               1,
 	"credential":              1,
 	"graph":                   1,
+	"internal/cardtext":       1,
 	"card":                    1,
 	"":                        2,
 	"state":                   3,
@@ -48,6 +49,7 @@ var floors = map[string]int{
 	"schedule":                3,
 	"directline":              3,
 	"teams":                   3,
+	"channel/email":           3,
 	"dialog":                  4,
 	"proactive":               4,
 	"internal/event":          4,
@@ -73,6 +75,7 @@ var floors = map[string]int{
 	"cmd/headsup":             11,
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
+	"bottest/fakesmtp":        11,
 	// Not for tests alone: "headsup simulate", "headsup fake-channel" and the playground run them.
 	"bottest/fakechannel": 1,
 	"bottest/fakegraph":   2,
@@ -101,7 +104,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
+var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "bottest/fakesmtp": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()
