@@ -136,12 +136,12 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 		return n, err
 	}
 	said, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
 	}.decode()
 	if err != nil {
 		return n, err
 	}
-	n.Text, n.Markdown, n.Summary, n.Activity, n.Card = said.Text, said.Markdown, said.Summary, said.Activity, said.Card
+	n.Text, n.Markdown, n.Summary, n.Activity, n.Card, n.Notice = said.Text, said.Markdown, said.Summary, said.Activity, said.Card, said.Notice
 	if b.At != nil {
 		n.At = *b.At
 	}
@@ -236,7 +236,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)
 	}
-	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card}
+	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card, Notice: n.Notice}
 	if a, err := said.Message(); err == nil { // it was said before
 		out.Activity, _ = activity.Encode(a)
 	}
