@@ -68,6 +68,7 @@ type Notification struct {
 	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way."`
 	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled. What is to be stopped is not sent any more."`
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
+	Receipts    map[string]int  `json:"receipts,omitempty" doc:"How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered."`
 	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them."`
 	More        bool            `json:"more_deliveries,omitzero" doc:"true when there are more than these."`
 	Manners
@@ -91,6 +92,7 @@ type NotificationSummary struct {
 	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other."`
 	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled."`
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
+	Receipts    map[string]int  `json:"receipts,omitempty" doc:"How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered."`
 }
 
 // Notifications is one page of notifications.
@@ -212,6 +214,16 @@ type Delivery struct {
 	CreatedAt      time.Time  `json:"created_at" doc:"When it was accepted."`
 	UpdatedAt      time.Time  `json:"updated_at" doc:"When it last changed."`
 	History        []Change   `json:"history" doc:"Every change, oldest first."`
+	Receipts       []Receipt  `json:"receipts,omitempty" doc:"What became of it after it was said, oldest first: the first 100."`
+}
+
+// Receipt is something that became of a delivery after it was said.
+type Receipt struct {
+	Kind   string    `json:"kind" enum:"arrived,bounced,read,reacted,clicked,answered" doc:"What: arrived on the person's device or in their mailbox; bounced, though the channel had taken it; read, as far as the channel tells; reacted to; clicked, a button or a link; answered."`
+	At     time.Time `json:"at" doc:"When."`
+	Person string    `json:"person,omitempty" doc:"The channel user id of whoever did it, where it is known." example:"dl_ann"`
+	Detail string    `json:"detail,omitempty" doc:"Which reaction, which action or link, or why it came back." example:"like"`
+	Gone   bool      `json:"gone,omitzero" doc:"Of an event: it is not so any more, such as a reaction that was taken back."`
 }
 
 // Change is one step of a delivery's history.

@@ -1903,6 +1903,8 @@ export interface components {
              * @example not_found
              */
             reason?: string;
+            /** @description What became of it after it was said, oldest first: the first 100. */
+            receipts?: components["schemas"]["Receipt"][];
             /**
              * @description The delivery that said what is changed or removed.
              * @example dlv_0zk3v9q2m7r4w
@@ -2567,6 +2569,10 @@ export interface components {
              * @description When it was recalled.
              */
             recalled_at?: string;
+            /** @description How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered. */
+            receipts?: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way.
@@ -2784,6 +2790,10 @@ export interface components {
              * @description When it was recalled.
              */
             recalled_at?: string;
+            /** @description How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered. */
+            receipts?: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other.
@@ -3012,6 +3022,30 @@ export interface components {
             field: string;
             /** @description What is wrong with it. */
             message: string;
+        };
+        Receipt: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * @description Which reaction, which action or link, or why it came back.
+             * @example like
+             */
+            detail?: string;
+            /** @description Of an event: it is not so any more, such as a reaction that was taken back. */
+            gone?: boolean;
+            /**
+             * @description What: arrived on the person's device or in their mailbox; bounced, though the channel had taken it; read, as far as the channel tells; reacted to; clicked, a button or a link; answered.
+             * @enum {string}
+             */
+            kind: "arrived" | "bounced" | "read" | "reacted" | "clicked" | "answered";
+            /**
+             * @description The channel user id of whoever did it, where it is known.
+             * @example dl_ann
+             */
+            person?: string;
         };
         ReplayRequest: {
             /** @description Those to this conversation, by its id on the channel. */
@@ -3645,7 +3679,7 @@ export interface components {
             /** @description false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept. */
             enabled?: boolean;
             /** @description As when it was made. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             /** @description As when it was made. */
             url?: string;
         };
@@ -3699,7 +3733,7 @@ export interface components {
             /** @description What it is for, in your words. */
             description?: string;
             /** @description Which types of events it receives. All, if not given. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             /** @description The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given. */
             secret?: string;
             /**
@@ -5610,7 +5644,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Which types, separated by commas. All, if not given. */
-                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             };
             header?: {
                 /** @description The id of the last event that was received: the stream goes on after it, as far as events are kept. Now, if not given. */
