@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/card"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -116,6 +117,9 @@ func plainText(m outbox.Message) (size int, yes bool) {
 	if json.Unmarshal(m.Body, &members) != nil {
 		return 0, false
 	}
+	if n := digestible(m); n != nil {
+		return len(n.Line(card.View{Locale: fmt.Sprint(members["locale"])})), true
+	}
 	for name := range members {
 		if !slices.Contains([]string{"type", "text", "textFormat", "locale", "summary"}, name) {
 			return 0, false
@@ -124,6 +128,19 @@ func plainText(m outbox.Message) (size int, yes bool) {
 	text, _ := members["text"].(string)
 	format, _ := members["textFormat"].(string)
 	return len(text), members["type"] == string(activity.TypeMessage) && text != "" && format != string(activity.TextXML)
+}
+
+// digestible is the notice of a message that has nothing else; nil for others.
+func digestible(m outbox.Message) *card.Notice {
+	var a activity.Activity
+	if !mayHaveNotice(m.Body) || json.Unmarshal(m.Body, &a) != nil {
+		return nil
+	}
+	n, err := noticeOf(&a)
+	if err != nil {
+		return nil
+	}
+	return n
 }
 
 // sayDigest says what an attempt has joined, or what is left of it. A repeat that says something else than the attempt
@@ -145,7 +162,7 @@ func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (activity.ID
 			return "", err
 		}
 	}
-	a, err := digestOf(left)
+	a, err := s.digestOf(at, left)
 	if err != nil {
 		at.Permit.Cancel()
 		return "", err
@@ -214,7 +231,7 @@ func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activ
 		err = s.cfg.Channel.Delete(ctx, ref, id)
 	} else {
 		var a *activity.Activity
-		if a, err = digestOf(left); err != nil {
+		if a, err = s.digestOf(at, left); err != nil {
 			return "", true, err
 		}
 		ref.Outgoing(a)
@@ -228,7 +245,7 @@ func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activ
 }
 
 // digestOf is the message that says several: a list of their texts, or the only one as it is. It is Markdown if one is.
-func digestOf(parts []outbox.Part) (*activity.Activity, error) {
+func (s *sender) digestOf(at *outbox.Attempt, parts []outbox.Part) (*activity.Activity, error) {
 	all := make([]*activity.Activity, len(parts))
 	markdown := false
 	for i, p := range parts {
@@ -239,10 +256,14 @@ func digestOf(parts []outbox.Part) (*activity.Activity, error) {
 		if err := json.Unmarshal(p.Message.Body, all[i]); err != nil {
 			return nil, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 		}
+		if len(parts) == 1 {
+			_, err := (*Engine)(s).show(all[i], reader{at.Conversation, p.Delivery, p.Message.Topic})
+			return all[i], err
+		}
+		if n, err := noticeOf(all[i]); n != nil && err == nil {
+			all[i].Text, all[i].TextFormat = n.Line(card.View{Locale: all[i].Locale}), activity.TextMarkdown
+		}
 		markdown = markdown || all[i].TextFormat == activity.TextMarkdown
-	}
-	if len(all) == 1 {
-		return all[0], nil
 	}
 	var list strings.Builder
 	for _, a := range all {

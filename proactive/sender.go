@@ -88,6 +88,10 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		}
 		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
 	}
+	if err := s.renders(at); err != nil {
+		at.Permit.Cancel()
+		return "", err
+	}
 	if id, done, err := s.inDigest(ctx, at); done {
 		return id, err
 	}
