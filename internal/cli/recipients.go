@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
+	"github.com/go-json-experiment/json"
 
 	"github.com/headsup-bot/headsup/api"
 )
@@ -32,7 +32,7 @@ func (r recipients) whom() api.Target {
 }
 
 // addressJSON is a URI as the API has it.
-func addressJSON(uri string) json.RawMessage {
+func addressJSON(uri string) []byte {
 	if uri == "" {
 		return nil
 	}
