@@ -78,6 +78,9 @@ type Config struct {
 	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
 	Topics map[string]Topic
 
+	// Preferences are what goes for people who have not said otherwise.
+	Preferences Defaults
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention Retention
 
@@ -153,6 +156,9 @@ func New(cfg Config) (*Engine, error) {
 		if err := cfg.FirstContact.validate(); err != nil {
 			return nil, fmt.Errorf("proactive: config: FirstContact: %w", err)
 		}
+	}
+	if err := cfg.Preferences.validate(); err != nil {
+		return nil, fmt.Errorf("proactive: config: Preferences: %w", err)
 	}
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)
