@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/card"
 )
 
 // NotificationID names a notification: "ntf_" and 13 letters and digits.
@@ -48,7 +49,7 @@ type Notification struct {
 	To Target
 
 	// Text is what to say, as plain text: no channel is to find markup in it. Exactly one of Text, Markdown, Activity,
-	// Card and Handler is set.
+	// Card, Notice and Handler is set.
 	Text string
 	// Markdown is what to say, as text that channels format as far as they can.
 	Markdown string
@@ -56,6 +57,8 @@ type Notification struct {
 	Activity *activity.Activity
 	// Card is what to show: an Adaptive Card, the JSON object with "type": "AdaptiveCard" and a version.
 	Card jsontext.Value
+	// Notice is what to say in its parts: each channel is given the form of it that it shows best, with a way to opt out.
+	Notice *card.Notice
 	// Handler names who says it: one of the handlers that the engine was given, which runs in a proactive turn of the
 	// conversation, with Value in its event.
 	Handler string

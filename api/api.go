@@ -28,13 +28,14 @@ type Target struct {
 	Address   json.RawMessage `json:"address,omitzero" doc:"An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference."`
 }
 
-// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity and Card is set.
+// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity, Card and Notice is set.
 type NotificationRequest struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
-	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"Your build is done."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Your build is done."`
 	Markdown     string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card         json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Notice       *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary      string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own." example:"Build 7 is done"`
 	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
@@ -67,6 +68,7 @@ type Notification struct {
 	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way."`
 	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled. What is to be stopped is not sent any more."`
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
+	Receipts    map[string]int  `json:"receipts,omitempty" doc:"How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered."`
 	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them."`
 	More        bool            `json:"more_deliveries,omitzero" doc:"true when there are more than these."`
 	Manners
@@ -90,6 +92,7 @@ type NotificationSummary struct {
 	Recipients  int             `json:"recipients,omitzero" doc:"To how many conversations it goes, if these are so many that its deliveries are made one after the other."`
 	Changing    bool            `json:"changing,omitzero" doc:"true while very many deliveries are being cancelled, rescheduled, edited or recalled."`
 	Counts      map[string]int  `json:"counts" doc:"How many of its deliveries are in each state that any is in. What was delivered and has been removed since counts once, as recalled."`
+	Receipts    map[string]int  `json:"receipts,omitempty" doc:"How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered."`
 }
 
 // Notifications is one page of notifications.
@@ -104,12 +107,13 @@ type BatchItem struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty" maxLength:"255" doc:"The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused."`
 }
 
-// GroupRequest asks for a notification to everybody in a group. Exactly one of Text, Markdown, Activity and Card is set.
+// GroupRequest asks for a notification to everybody in a group. Exactly one of Text, Markdown, Activity, Card and Notice is set.
 type GroupRequest struct {
-	Text      string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"The office is closed tomorrow."`
+	Text      string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"The office is closed tomorrow."`
 	Markdown  string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"The office is **closed** tomorrow."`
 	Activity  json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card      json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Notice    *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary   string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Closed tomorrow"`
 	At        *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In        string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
@@ -155,12 +159,13 @@ type RescheduleRequest struct {
 	In string     `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 }
 
-// EditRequest says what a notification says instead. Exactly one of Text, Markdown, Activity and Card is set.
+// EditRequest says what a notification says instead. Exactly one of Text, Markdown, Activity, Card and Notice is set.
 type EditRequest struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity and card." example:"Your build is done after all."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Your build is done after all."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done** after all."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
+	Notice   *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
 }
 
@@ -209,6 +214,16 @@ type Delivery struct {
 	CreatedAt      time.Time  `json:"created_at" doc:"When it was accepted."`
 	UpdatedAt      time.Time  `json:"updated_at" doc:"When it last changed."`
 	History        []Change   `json:"history" doc:"Every change, oldest first."`
+	Receipts       []Receipt  `json:"receipts,omitempty" doc:"What became of it after it was said, oldest first: the first 100."`
+}
+
+// Receipt is something that became of a delivery after it was said.
+type Receipt struct {
+	Kind   string    `json:"kind" enum:"arrived,bounced,read,reacted,clicked,answered" doc:"What: arrived on the person's device or in their mailbox; bounced, though the channel had taken it; read, as far as the channel tells; reacted to; clicked, a button or a link; answered."`
+	At     time.Time `json:"at" doc:"When."`
+	Person string    `json:"person,omitempty" doc:"The channel user id of whoever did it, where it is known." example:"dl_ann"`
+	Detail string    `json:"detail,omitempty" doc:"Which reaction, which action or link, or why it came back." example:"like"`
+	Gone   bool      `json:"gone,omitzero" doc:"Of an event: it is not so any more, such as a reaction that was taken back."`
 }
 
 // Change is one step of a delivery's history.
@@ -310,19 +325,21 @@ type JobRequest struct {
 
 // JobCompletion says how a job ends. Without members nothing is told.
 type JobCompletion struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity and card." example:"Your build is done."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity, card and notice." example:"Your build is done."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
+	Notice   *Notice         `json:"notice,omitempty" doc:"What it is told in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
 }
 
-// JobProgress says how far a job has come. Exactly one of Text, Markdown, Activity and Card is set.
+// JobProgress says how far a job has come. Exactly one of Text, Markdown, Activity, Card and Notice is set.
 type JobProgress struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. Exactly one of text, markdown, activity and card." example:"Half of the tests have passed."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Half of the tests have passed."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"**Half** of the tests have passed."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
+	Notice   *Notice         `json:"notice,omitempty" doc:"What it is told in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is half done"`
 	Percent  *int            `json:"percent,omitempty" nullable:"false" minimum:"0" maximum:"100" doc:"How much is done. It is kept with the job." example:"50"`
 }

@@ -15,6 +15,11 @@ const (
 	EventNotificationSuppressed = "notification.suppressed"
 	EventNotificationCancelled  = "notification.cancelled"
 	EventNotificationAnswered   = "notification.answered"
+	EventDeliveryArrived        = "delivery.arrived"
+	EventDeliveryBounced        = "delivery.bounced"
+	EventDeliveryRead           = "delivery.read"
+	EventDeliveryReacted        = "delivery.reacted"
+	EventDeliveryClicked        = "delivery.clicked"
 	// EventWebhookTest is sent to a webhook that is tested and is no type to ask for.
 	EventWebhookTest = "webhook.test"
 )
@@ -24,7 +29,7 @@ type Event struct {
 	ID        string          `json:"id" doc:"Names the event. It stays the same however often the event comes." example:"evt_0zk3v9q2m7r4x"`
 	Type      string          `json:"type" doc:"What has happened; it says what data is." example:"notification.delivered"`
 	Timestamp time.Time       `json:"timestamp" doc:"When it happened."`
-	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent or AnswerEvent."`
+	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent, AnswerEvent or ReceiptEvent."`
 }
 
 // MessageEvent is the data of message.received: what a person said to the bot.
@@ -67,10 +72,16 @@ type AnswerEvent struct {
 	Message MessageEvent `json:"message" doc:"What the person said."`
 }
 
+// ReceiptEvent is the data of the delivery events: the delivery, and what became of it after it was said.
+type ReceiptEvent struct {
+	DeliveryEvent
+	Receipt Receipt `json:"receipt" doc:"What became of it."`
+}
+
 // WebhookRequest asks for a webhook.
 type WebhookRequest struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2048" doc:"Where events are posted to: https. http and hosts that are not public only where the operator allows it." example:"https://example.com/headsup"`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"Which types of events it receives. All, if not given."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked" doc:"Which types of events it receives. All, if not given."`
 	Description string   `json:"description,omitempty" maxLength:"255" doc:"What it is for, in your words."`
 	Secret      string   `json:"secret,omitempty" maxLength:"128" doc:"The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given."`
 }
@@ -78,7 +89,7 @@ type WebhookRequest struct {
 // WebhookChange changes a webhook. What is not given stays as it is.
 type WebhookChange struct {
 	URL         *string  `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"As when it was made."`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered" doc:"As when it was made."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked" doc:"As when it was made."`
 	Description *string  `json:"description,omitempty" maxLength:"255" doc:"As when it was made."`
 	Enabled     *bool    `json:"enabled,omitempty" doc:"false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept."`
 }

@@ -51,6 +51,26 @@ func (n *Notice) Markdown(v View) (string, error) {
 	return n.written(v, marked)
 }
 
+// Line is the notice as one line of a list, in Markdown: what happened, to what, with a link, and by whom.
+func (n *Notice) Line(v View) string {
+	icon, _ := wordsFor(v.Locale).severity(n.Severity)
+	s := marked.strong(n.What)
+	if icon != "" {
+		s = icon + " " + s
+	}
+	switch title := n.itemTitle(); {
+	case title == "":
+	case n.Item.URL != "":
+		s += " – " + marked.link(title, n.Item.URL)
+	default:
+		s += " – " + marked.text(title)
+	}
+	if n.Actor != nil {
+		s += " (" + marked.text(n.Actor.Name) + ")"
+	}
+	return s
+}
+
 // hand is how a text is written.
 type hand struct {
 	text   func(string) string

@@ -269,6 +269,8 @@ type Delivery struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	History   []Change
+	// Receipts are what became of it. Those who want them ask [Receipts]: no other method of a store tells them.
+	Receipts []Receipt
 }
 
 // Change is one step of a delivery's history.

@@ -238,6 +238,8 @@ type Store interface {
 	// Wakeups is signalled when there may be something to claim that there was not before, or when the next one may be
 	// due earlier than Claim has told. Signals are joined.
 	Wakeups() <-chan struct{}
+
+	Receipts
 }
 
 // Claimed is what [Store.Claim] hands out.

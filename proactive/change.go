@@ -66,7 +66,7 @@ func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content)
 	if m.Handler != "" {
 		return Status{}, &FieldError{"text", "cannot be changed: a handler has said it, or will"}
 	}
-	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Summary: c.Summary}
+	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Notice: c.Notice, Summary: c.Summary}
 	var old activity.Activity
 	if json.Unmarshal(m.Body, &old) == nil {
 		n.Locale = old.Locale

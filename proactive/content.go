@@ -11,24 +11,26 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/card"
 )
 
-// Content is what is said. Exactly one of Text, Markdown, Activity and Card is set; see [headsup.Notification].
+// Content is what is said. Exactly one of Text, Markdown, Activity, Card and Notice is set; see [headsup.Notification].
 type Content struct {
 	Text     string
 	Markdown string
 	Activity *activity.Activity
 	Card     jsontext.Value
+	Notice   *card.Notice
 	Summary  string
 }
 
 func contentOf(n headsup.Notification) Content {
-	return Content{Text: n.Text, Markdown: n.Markdown, Activity: n.Activity, Card: n.Card, Summary: n.Summary}
+	return Content{Text: n.Text, Markdown: n.Markdown, Activity: n.Activity, Card: n.Card, Notice: n.Notice, Summary: n.Summary}
 }
 
 // IsZero reports whether nothing is said.
 func (c Content) IsZero() bool {
-	return c.Text == "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Summary == ""
+	return c.Text == "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == ""
 }
 
 // forms names the members that are set of those of which one is to be.
@@ -39,6 +41,7 @@ func (c Content) forms() []string {
 		given bool
 	}{
 		{"text", c.Text != ""}, {"markdown", c.Markdown != ""}, {"activity", c.Activity != nil}, {"card", len(c.Card) > 0},
+		{"notice", c.Notice != nil},
 	} {
 		if form.given {
 			set = append(set, form.name)
@@ -63,6 +66,12 @@ func (c Content) Message() (*activity.Activity, error) {
 		a.TextFormat = activity.TextPlain
 	case c.Markdown != "":
 		a.TextFormat = activity.TextMarkdown
+	case c.Notice != nil:
+		raw, err := c.Notice.Encode()
+		if err != nil {
+			return nil, &FieldError{"notice", err.Error()}
+		}
+		a.Attachments = []activity.Attachment{{ContentType: card.ContentType, Content: raw}}
 	default:
 		a.Attachments = []activity.Attachment{{ContentType: activity.ContentAdaptiveCard, Content: c.Card.Clone()}}
 	}
@@ -71,7 +80,7 @@ func (c Content) Message() (*activity.Activity, error) {
 
 // onlyText reports whether Text is all there is.
 func (c Content) onlyText() bool {
-	return c.Text != "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Summary == ""
+	return c.Text != "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == ""
 }
 
 func (c Content) check() error {
@@ -80,9 +89,9 @@ func (c Content) check() error {
 	}
 	switch forms := c.forms(); {
 	case len(forms) == 0:
-		return &FieldError{"text", "give one of text, markdown, activity and card"}
+		return &FieldError{"text", "give one of text, markdown, activity, card and notice"}
 	case len(forms) > 1:
-		return &FieldError{forms[1], "give only one of text, markdown, activity and card"}
+		return &FieldError{forms[1], "give only one of text, markdown, activity, card and notice"}
 	case c.Summary != "" && c.Activity != nil:
 		return &FieldError{"summary", "is a member of the activity"}
 	}
@@ -94,8 +103,13 @@ func (c Content) check() error {
 			return err
 		}
 	}
-	if len(c.Card) > 0 {
+	switch {
+	case len(c.Card) > 0:
 		return checkCard(c.Card)
+	case c.Notice != nil:
+		return checkNotice(c.Notice)
+	case c.Activity != nil:
+		return wrongNotice(noticesIn(c.Activity))
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/ticket"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/schedule"
@@ -81,6 +82,15 @@ type Config struct {
 	// Preferences are what goes for people who have not said otherwise.
 	Preferences Defaults
 
+	// ActionKeys return the secrets that buttons of notices are signed with: the one that signs first, then those before it
+	// that are still good, for up to 90 days. They are asked for whenever one is needed. Nil leaves out all buttons but those
+	// that open a page.
+	ActionKeys func() []ActionKey
+
+	// ActionURL is where links do what buttons do elsewhere, in mails: an https URL, to which a ticket is appended. Empty
+	// leaves them out.
+	ActionURL string
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention Retention
 
@@ -128,6 +138,8 @@ type works struct {
 	runner *schedule.Runner
 	spread chan struct{} // has a token when there may be messages to spread
 
+	signer *ticket.Signer // of buttons; nil without keys
+
 	speakers map[string]speaker // by the handler's name; filled before it runs
 	talk     talk               // set before it runs
 
@@ -164,6 +176,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
 	e := &Engine{cfg, &works{
+		signer:   signerOf(cfg.ActionKeys),
 		speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1),
 	}}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{

@@ -39,9 +39,16 @@ func (f fixture) leap(by time.Duration) {
 
 // within runs a test in a bubble with its own clock, on an engine that works until the test ends.
 func within(t *testing.T, ch *bottest.Recorder, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {
+	t.Helper()
+	withinOn(t, ch, ch, h, test)
+}
+
+// withinOn is within through a channel around the recorder.
+func withinOn(t *testing.T, r *bottest.Recorder, ch headsup.Channel, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := fixture{channel: ch, store: memory.New(), ahead: new(atomic.Int64)}
+		f := fixture{channel: r, around: ch, store: memory.New(), ahead: new(atomic.Int64)}
 		now := func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 		var err error
 		if f.engine, err = proactive.New(proactive.Config{AppID: "app", Store: f.store, Channel: ch, Now: now}); err != nil {

@@ -60,7 +60,7 @@ func (e *Engine) checkHandler(n headsup.Notification) error {
 	}
 	switch c := contentOf(n); {
 	case !c.IsZero():
-		return &FieldError{"handler", "says it: give neither text, markdown, activity, card nor summary"}
+		return &FieldError{"handler", "says it: give neither text, markdown, activity, card, notice nor summary"}
 	case n.Window == headsup.WindowNew:
 		return &FieldError{"conversation", "is new; a handler continues one that is known"}
 	}

@@ -130,7 +130,7 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 	// again by that.
 	if (c.Tell != nil || c.Text != "") && !job.Completed() {
 		sub, err := e.submission(ctx, headsup.Notification{
-			To: headsup.ToConversation(job.Reference), Activity: c.Tell, Text: c.Text,
+			To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: c.Tell, Text: c.Text,
 		})
 		if err != nil {
 			return job, "", err
@@ -170,7 +170,9 @@ func (e *Engine) Progress(ctx context.Context, n JobNumber, p Progress) (Job, er
 	case p.Percent != nil && (*p.Percent < 0 || *p.Percent > 100):
 		return job, &FieldError{"percent", "is not between 0 and 100"}
 	}
-	sub, err := e.submission(ctx, headsup.Notification{To: headsup.ToConversation(job.Reference), Activity: p.Tell, Text: p.Text})
+	sub, err := e.submission(ctx, headsup.Notification{
+		To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: p.Tell, Text: p.Text,
+	})
 	if err != nil {
 		return job, err
 	}

@@ -39,6 +39,8 @@ type NotificationPage struct {
 type Summary struct {
 	ID headsup.NotificationID
 	outbox.Summary
+	// Receipts are how many receipts of each kind its deliveries have.
+	Receipts map[outbox.ReceiptKind]int64
 }
 
 // clockSlack is by how much an id and the time of its creation may be apart.
@@ -66,8 +68,12 @@ func (e *Engine) Notifications(ctx context.Context, f NotificationFilter) (Notif
 		return NotificationPage{}, fmt.Errorf("proactive: list notifications: %w", err)
 	}
 	out := NotificationPage{Notifications: make([]Summary, 0, len(page.Messages)), Next: page.Next}
+	counts, err := e.countReceipts(ctx, page.Messages...)
+	if err != nil {
+		return NotificationPage{}, err
+	}
 	for _, s := range page.Messages {
-		out.Notifications = append(out.Notifications, Summary{ID: notificationID(s.Message.ID), Summary: s})
+		out.Notifications = append(out.Notifications, Summary{notificationID(s.Message.ID), s, counts[s.Message.ID]})
 	}
 	return out, nil
 }
@@ -119,27 +125,25 @@ func (e *Engine) Deliveries(ctx context.Context, f DeliveryFilter) (outbox.Deliv
 	if err != nil {
 		return outbox.DeliveryPage{}, fmt.Errorf("proactive: list deliveries: %w", err)
 	}
-	return page, nil
+	return page, e.withReceipts(ctx, page.Deliveries)
 }
 
 // Delivery returns a delivery by its id as people see it, or [ErrNoDelivery].
 func (e *Engine) Delivery(ctx context.Context, id string) (outbox.Delivery, error) {
-	n, err := ident.Parse("dlv", id)
+	d, err := e.delivery(ctx, id)
 	if err != nil {
-		return outbox.Delivery{}, ErrNoDelivery
+		return d, err
 	}
-	d, err := e.cfg.Store.DeliveryRecord(ctx, outbox.DeliveryID(n))
-	if err == nil && d.Key.AppID != e.cfg.AppID {
-		return outbox.Delivery{}, ErrNoDelivery // another bot's
-	}
-	return d, err
+	one := []outbox.Delivery{d}
+	err = e.withReceipts(ctx, one)
+	return one[0], err
 }
 
 // Replay tries a delivery again that has ended without success, as if it were new. What is unknown may be delivered twice.
 // If the channel has forbidden its conversation, that is tried once more: another refusal forbids it again.
 // [ErrNoDelivery]; [ErrState] in another state; [ErrRecalled]; [ErrChanging]; [ErrPurged].
 func (e *Engine) Replay(ctx context.Context, id string) (outbox.Delivery, error) {
-	d, err := e.Delivery(ctx, id)
+	d, err := e.delivery(ctx, id)
 	if err != nil {
 		return d, err
 	}
@@ -181,7 +185,7 @@ func (e *Engine) Settle(ctx context.Context, id string, to outbox.State, given a
 	if err := checkText("activity_id", string(given), MaxActivityID); err != nil {
 		return outbox.Delivery{}, err
 	}
-	d, err := e.Delivery(ctx, id)
+	d, err := e.delivery(ctx, id)
 	if err != nil {
 		return d, err
 	}

@@ -126,7 +126,7 @@ func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nol
 	}
 	var err error
 	if f.engine, err = proactive.New(proactive.Config{
-		AppID: "app", Store: f.store, Channel: f.around,
+		AppID: "app", Store: f.store, Channel: f.around, ActionKeys: actionKeys, ActionURL: "https://bot.example.com/actions/",
 		Topics: map[string]proactive.Topic{"news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
 	}); err != nil {
 		t.Fatal(err)

@@ -108,7 +108,7 @@ func (s *sender) refuses(at *outbox.Attempt) error {
 
 // unwanted is the error for an attempt that is not wanted at all.
 func (s *sender) unwanted(at *outbox.Attempt, topic Topic) error {
-	reason, detail := refusal(at.Conversation, at.Topic, topic)
+	reason, detail := whyNot(at.Conversation, at.Topic, topic)
 	if reason == "" || at.Verb == outbox.VerbDelete {
 		return nil
 	}
@@ -123,8 +123,8 @@ func (s *sender) unwanted(at *outbox.Attempt, topic Topic) error {
 	return &outbox.Unwanted{Reason: reason, Detail: detail}
 }
 
-// refusal is why a topic is not wanted in a conversation; empty if it is.
-func refusal(c book.Conversation, name string, topic Topic) (reason, detail string) {
+// whyNot is why a topic is not wanted in a conversation; empty if it is.
+func whyNot(c book.Conversation, name string, topic Topic) (reason, detail string) {
 	p := &c.Preferences
 	if slices.Contains(p.Stopped, c.Key.Channel) {
 		return ReasonOptedOut, fmt.Sprintf("they want nothing by %s any more", c.Key.Channel)
@@ -285,4 +285,3 @@ func (s *sender) humanIn(ctx context.Context, c book.Conversation) ([]book.Perso
 	}
 	return s.cfg.Store.Human(ctx, c.Key.AppID, found[0].Row)
 }
-

@@ -12,6 +12,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/card"
 	"github.com/headsup-bot/headsup/internal/audit"
 	"github.com/headsup-bot/headsup/internal/ident"
 	"github.com/headsup-bot/headsup/outbox"
@@ -431,6 +432,7 @@ type template struct {
 	Markdown     string            `json:"markdown,omitzero"`
 	Activity     jsontext.Value    `json:"activity,omitzero"`
 	Card         jsontext.Value    `json:"card,omitzero"`
+	Notice       *card.Notice      `json:"notice,omitzero"`
 	Summary      string            `json:"summary,omitzero"`
 	Lane         headsup.Lane      `json:"lane,omitzero"`
 	OnUnknown    headsup.OnUnknown `json:"on_unknown,omitzero"`
@@ -493,7 +495,7 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 	}
 	t := template{
 		To:   templateTarget(n.To),
-		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Summary: n.Summary, Lane: n.Lane, OnUnknown: n.OnUnknown,
+		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Notice: n.Notice, Summary: n.Summary, Lane: n.Lane, OnUnknown: n.OnUnknown,
 		Conversation: n.Window, Topic: n.Topic, CollapseKey: n.CollapseKey, Handler: n.Handler, Locale: n.Locale, Value: n.Value,
 		ExpiresIn: expiresIn.Milliseconds(),
 	}
@@ -525,7 +527,7 @@ func readSchedule(s schedule.Schedule) (Schedule, error) {
 		Schedule: s, ExpiresIn: time.Duration(t.ExpiresIn) * time.Millisecond,
 		Notification: headsup.Notification{
 			To:   headsup.Target(t.To),
-			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
+			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Notice: t.Notice, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
 			Window: t.Conversation, Topic: t.Topic, CollapseKey: t.CollapseKey, Handler: t.Handler, Locale: t.Locale, Value: t.Value,
 		},
 	}

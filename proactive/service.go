@@ -44,11 +44,12 @@ func (s *services) last(t activity.TenantID) (service, bool) {
 	return at, ok
 }
 
-// Middleware notes in the reference book where every turn's conversation can be continued.
+// Middleware notes in the reference book where every turn's conversation can be continued, and what its channel tells of what
+// was said there ([Receipt]).
 func (e *Engine) Middleware() headsup.Middleware {
 	note := book.Middleware(e.cfg.Store, e.cfg.Now)
 	return func(next headsup.Handler) headsup.Handler {
-		next = note(e.welcomes(next))
+		next = note(e.welcomes(e.receipts(next)))
 		return headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {
 			key, id := t.Key(), t.Identity()
 			if key.Channel == activity.ChannelTeams && key.Tenant != "" && id.Kind == auth.KindChannel && !id.Unlisted && !t.Proactive() {

@@ -19,6 +19,8 @@ type Status struct {
 	// Counts are how many of its deliveries are in each state, those that were made so far while Message.Spreading. One that
 	// was delivered and has been removed since counts, together with what removed it, once as recalled.
 	Counts map[outbox.State]int64
+	// Receipts are how many receipts of each kind its deliveries have.
+	Receipts map[outbox.ReceiptKind]int64
 	// Deliveries are the first [MaxShown] of them with their history, oldest change first.
 	Deliveries []outbox.Delivery
 }
@@ -66,6 +68,20 @@ func (e *Engine) Status(ctx context.Context, id headsup.NotificationID) (Status,
 // StatusWith is [Engine.Status] with no more than so many deliveries, which is at most [MaxShown]: who only wants to know how
 // far it has come needs none, since counts are of all.
 func (e *Engine) StatusWith(ctx context.Context, id headsup.NotificationID, deliveries int) (Status, error) {
+	s, err := e.stands(ctx, id, deliveries)
+	if err != nil {
+		return s, err
+	}
+	if err := e.withReceipts(ctx, s.Deliveries); err != nil {
+		return Status{}, err
+	}
+	counts, err := e.countReceipts(ctx, outbox.Summary{Message: s.Message, Counts: s.Counts})
+	s.Receipts = counts[s.Message.ID]
+	return s, err
+}
+
+// stands is StatusWith without receipts.
+func (e *Engine) stands(ctx context.Context, id headsup.NotificationID, deliveries int) (Status, error) {
 	n, err := messageID(id)
 	if err != nil {
 		return Status{}, err
@@ -172,9 +188,12 @@ func (e *Engine) Wait(ctx context.Context, id headsup.NotificationID) (Status, e
 	defer stop()
 	for {
 		began := time.Now()
-		s, err := e.Status(context.WithoutCancel(ctx), id)
-		if err != nil || s.Settled() {
+		s, err := e.stands(context.WithoutCancel(ctx), id, MaxShown)
+		if err != nil {
 			return s, err
+		}
+		if s.Settled() {
+			return e.Status(context.WithoutCancel(ctx), id)
 		}
 		rest := time.Duration(0)
 		if s.Counted() > MaxShown { // to count very many takes a while

@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -180,6 +181,38 @@ func (s tenantStore) SettleDelivery(
 		return d, err
 	}
 	return s.in.SettleDelivery(ctx, id, as)
+}
+
+// Receive implements [outbox.Receipts].
+func (s tenantStore) Receive(ctx context.Context, all []outbox.Receipt) ([]outbox.Receipt, error) {
+	ours := make([]outbox.Receipt, 0, len(all))
+	for _, r := range all {
+		switch _, err := s.DeliveryRecord(ctx, r.Delivery); {
+		case err == nil:
+			ours = append(ours, r)
+		case !errors.Is(err, outbox.ErrNoDelivery):
+			return nil, err
+		}
+	}
+	return s.in.Receive(ctx, ours)
+}
+
+// SaidIn, ReceiptsOf and CountReceipts implement [outbox.Receipts]. Nobody outside names what they are asked for: it is what
+// the view has found.
+func (s tenantStore) SaidIn(ctx context.Context, c book.Row, n int) ([]outbox.Said, error) {
+	return s.in.SaidIn(ctx, c, n)
+}
+
+// ReceiptsOf implements [outbox.Receipts].
+func (s tenantStore) ReceiptsOf(ctx context.Context, ids []outbox.DeliveryID, n int) ([]outbox.Receipt, error) {
+	return s.in.ReceiptsOf(ctx, ids, n)
+}
+
+// CountReceipts implements [outbox.Receipts].
+func (s tenantStore) CountReceipts(
+	ctx context.Context, ids []outbox.MessageID,
+) (map[outbox.MessageID]map[outbox.ReceiptKind]int64, error) {
+	return s.in.CountReceipts(ctx, ids)
 }
 
 // Mark implements [outbox.Store].

@@ -118,7 +118,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
-		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log),
+		Profiles: profiles, Global: s.cfg.global(), ActionKeys: s.signingActions, FirstContact: s.cfg.firstContact(s.log),
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headsup-bot/headsup/internal/rotation"
 	"github.com/headsup-bot/headsup/internal/ticket"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // lineTokenLife is how long tokens of the embedded channel are good (package directline).
@@ -41,15 +42,23 @@ func (s *Server) openActionKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("action keys: %w", err)
 	}
-	s.tickets = ticket.NewSigner(func() []ticket.Key {
-		good := s.actionKeys.Secrets()
-		all := make([]ticket.Key, len(good))
-		for i, k := range good {
-			all[i] = ticket.Key{ID: k.ID, Secret: []byte(k.Text)}
+	s.tickets = ticket.NewSigner(func() (all []ticket.Key) {
+		for _, k := range s.signingActions() {
+			all = append(all, ticket.Key(k))
 		}
 		return all
 	})
 	return nil
+}
+
+// signingActions are the secrets that are good, the one that signs first.
+func (s *Server) signingActions() []proactive.ActionKey {
+	good := s.actionKeys.Secrets()
+	all := make([]proactive.ActionKey, len(good))
+	for i, k := range good {
+		all[i] = proactive.ActionKey{ID: k.ID, Secret: []byte(k.Text)}
+	}
+	return all
 }
 
 // signingKeys are those that can be replaced, by what they sign: tokens of the embedded channel, what comes back from

@@ -123,12 +123,12 @@ func (t *Teams) State() State {
 // Deed is something that somebody does, as [Teams.Do] is told. Which members it needs depends on Do.
 type Deed struct {
 	// Do is "add_person", "add_team", "add_chat", "add_channel", "install", "uninstall", "upgrade", "join", "leave", "say", "block",
-	// "block_writes", "unblock", "remove_history", "disable", "enable", "move" or "happen".
+	// "block_writes", "unblock", "remove_history", "disable", "enable", "move", "happen", "read", "react" or "unreact".
 	Do string `json:"do"`
 	// Who is the object id of a person, Where a person, a team, a chat or a channel.
 	Who   string `json:"who,omitzero"`
 	Where string `json:"where,omitzero"`
-	// Name is that of what is added or renamed, of a region or of an event. Text is what is said. Members are object ids.
+	// Name is that of what is added or renamed, of a region, of an event or of a reaction. Text is what is said. Members are object ids.
 	Name    string   `json:"name,omitzero"`
 	Text    string   `json:"text,omitzero"`
 	Members []string `json:"members,omitzero"`
@@ -173,6 +173,10 @@ func (t *Teams) Do(ctx context.Context, d Deed) (id string, err error) {
 		}
 		t.Move(d.Name)
 		return "", nil
+	case "read":
+		return "", t.Read(ctx, d.Who)
+	case "react", "unreact":
+		return "", t.reactToLast(ctx, d)
 	case "happen":
 		return "", t.Happen(ctx, where, d.Name, d.Text)
 	}

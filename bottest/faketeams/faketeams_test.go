@@ -572,6 +572,42 @@ func TestGraphInstalls(t *testing.T) {
 }
 
 // TestControl: a page does what a test does, and waits for what has changed.
+// TestReceipts: the bot is told what people do with its messages, and with no others.
+func TestReceipts(t *testing.T) {
+	t.Parallel()
+	o := open(t, nil)
+	chat := o.Personal(o.nadia.ObjectID)
+	if o.Read(t.Context(), o.nadia.ObjectID) == nil || o.React(t.Context(), o.nadia.ObjectID, chat, "1", "like", false) == nil {
+		t.Error("somebody reads, or reacts to, what there is not")
+	}
+	do(t, o.Install(t.Context(), o.nadia.ObjectID, ""))
+	_, err := o.Say(t.Context(), o.nadia.ObjectID, chat, "hi")
+	do(t, err)
+	sent, err := o.client.SendToConversation(t.Context(), o.ServiceURL(), chat, message("hello"))
+	do(t, err)
+	o.heard(t)
+	do(t, o.Read(t.Context(), o.nadia.ObjectID))
+	do(t, o.React(t.Context(), o.nadia.ObjectID, chat, string(sent.ID), "like", false))
+	_, err = o.Do(t.Context(), faketeams.Deed{Do: "unreact", Who: o.nadia.ObjectID, Where: string(chat), Name: "like"})
+	do(t, err)
+	do(t, o.React(t.Context(), o.nadia.ObjectID, chat, o.Posts(chat)[0].ID, "like", false)) // to her own
+	o.mu.Lock()
+	told := o.told
+	o.mu.Unlock()
+	if len(told) != 3 {
+		t.Fatalf("the bot is told %d things", len(told))
+	}
+	if want := fmt.Sprintf(`{"lastReadMessageId":%q}`, sent.ID); told[0].Name != teams.EventReadReceipt || string(told[0].Value) != want {
+		t.Errorf("of reading it is told %s %s", told[0].Name, told[0].Value)
+	}
+	if a := told[1]; a.ReplyToID != sent.ID || len(a.ReactionsAdded) != 1 || a.ReactionsAdded[0].Type != activity.ReactionLike {
+		t.Errorf("of the reaction it is told %+v", a)
+	}
+	if a := told[2]; a.ReplyToID != sent.ID || len(a.ReactionsRemoved) != 1 || a.From.ID != o.nadia.ID {
+		t.Errorf("that it was taken back is told as %+v", a)
+	}
+}
+
 func TestControl(t *testing.T) {
 	t.Parallel()
 	o := open(t, func(cfg *faketeams.Config) { cfg.Channel = fakechannel.Config{TLS: true} })

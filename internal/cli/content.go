@@ -8,7 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/api"
 )
 
 // Limits of what is said, which the server has too: here they come before anything is read into memory.
@@ -22,28 +25,34 @@ const (
 type content struct {
 	Markdown bool   `xor:"content" help:"The text is Markdown."`
 	Card     string `xor:"content" placeholder:"FILE" help:"Show an Adaptive Card, as JSON; - reads standard input."`
+	Notice   string `xor:"content" placeholder:"FILE" help:"Say it in its parts (what, item, actor, actions, ...), as JSON; - reads standard input."`
 	Activity string `xor:"content,summary" placeholder:"FILE" help:"Send an activity of the Bot Framework protocol, as JSON; - reads standard input."`
 	Summary  string `xor:"summary" placeholder:"TEXT" help:"The same in a few words, for pop-ups and channels that cannot show it."`
 }
 
-// said is what is said: one of the first four.
+// said is what is said: one of the first five.
 type said struct {
 	text, markdown string
 	activity, card []byte
+	notice         *api.Notice
 	summary        string
 }
 
 // silent reports whether nothing is to be said.
-func (c content) silent(text *string) bool { return text == nil && c.Card == "" && c.Activity == "" }
+func (c content) silent(text *string) bool {
+	return text == nil && c.Card == "" && c.Notice == "" && c.Activity == ""
+}
 
 // read is what the flags, the text or the input have to say.
 func (c content) read(text *string, in io.Reader) (s said, err error) {
 	s.summary = c.Summary
 	switch {
-	case text != nil && (c.Card != "" || c.Activity != ""):
-		return s, errors.New("--card, --activity: are instead of a text")
+	case text != nil && (c.Card != "" || c.Notice != "" || c.Activity != ""):
+		return s, errors.New("--card, --notice, --activity: are instead of a text")
 	case c.Card != "":
 		s.card, err = jsonFile("--card", c.Card, in)
+	case c.Notice != "":
+		s.notice, err = noticeFile(c.Notice, in)
 	case c.Activity != "":
 		s.activity, err = jsonFile("--activity", c.Activity, in)
 	case c.Markdown:
@@ -81,6 +90,19 @@ func textOf(arg *string, in io.Reader) (string, error) {
 		return "", errors.New("the text is not valid UTF-8")
 	}
 	return text, nil
+}
+
+// noticeFile is the notice in a file. What is in its members is for the server to check.
+func noticeFile(name string, in io.Reader) (*api.Notice, error) {
+	raw, err := jsonFile("--notice", name, in)
+	if err != nil {
+		return nil, err
+	}
+	n := new(api.Notice)
+	if err := json.Unmarshal(raw, n, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("--notice: %s: %w", name, err)
+	}
+	return n, nil
 }
 
 // jsonFile is the JSON object in a file, or in the input if the file is called -.

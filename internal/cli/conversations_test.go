@@ -107,6 +107,7 @@ func TestSendSaysItInManyWays(t *testing.T) {
 	}{
 		"Markdown": {"Your build is **done**.\n", `"markdown"`, []string{"--markdown"}},
 		"a card":   {card, "application/vnd.microsoft.card.adaptive", []string{"--card", "-", "--summary", "Build 7 is done"}},
+		"a notice": {`{"what":"Build 7 is done","item":{"title":"Build 7"},"actions":[{"do":"snooze","for":"2h"}]}`, "application/vnd.headsup.notice+json", []string{"--notice", "-"}},
 		"locale":   {"Guten Tag", `"Guten Tag"`, []string{"--locale", "de-DE"}},
 	} {
 		args := append([]string{"send", "--to", "dl_ann", "--json", "--server", url}, c.args...)
@@ -116,7 +117,7 @@ func TestSendSaysItInManyWays(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{
-		"two contents": {"--card", "x", "--markdown"}, "card and text": {"--card", "x", "text"}, "summary of an activity": {"--activity", "x", "--summary", "s"},
+		"two contents": {"--card", "x", "--markdown"}, "card and text": {"--card", "x", "text"}, "notice and text": {"--notice", "x", "text"}, "summary of an activity": {"--activity", "x", "--summary", "s"},
 		"new for a tag": {"--new", "--tag", "t", "x"},
 	} {
 		if name != "new for a tag" {

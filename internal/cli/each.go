@@ -75,7 +75,7 @@ func (c *send) sendEach(ctx context.Context, s streams) error {
 // base is what the flags and the text say, for lines that say less. Standard input may be the file.
 func (c *send) base(in io.Reader) (api.NotificationRequest, error) {
 	text := c.Text
-	if c.Each == "-" && (text != nil && *text == "-" || c.Card == "-" || c.Activity == "-") {
+	if c.Each == "-" && (text != nil && *text == "-" || c.Card == "-" || c.Notice == "-" || c.Activity == "-") {
 		return api.NotificationRequest{}, errors.New("--each: standard input cannot be both the lines and what they say")
 	}
 	return c.request(in, text == nil)
@@ -268,12 +268,12 @@ func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 		item.To.User = string(text)
 	}
 	r := &item.NotificationRequest
-	if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil {
-		r.Text, r.Markdown, r.Activity, r.Card = l.base.Text, l.base.Markdown, l.base.Activity, l.base.Card
+	if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil && r.Notice == nil {
+		r.Text, r.Markdown, r.Activity, r.Card, r.Notice = l.base.Text, l.base.Markdown, l.base.Activity, l.base.Card, l.base.Notice
 		if r.Summary == "" {
 			r.Summary = l.base.Summary
 		}
-		if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil {
+		if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil && r.Notice == nil {
 			return item, errors.New("nothing to say: give the text in the line, or for all after the flags")
 		}
 	}

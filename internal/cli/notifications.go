@@ -176,7 +176,7 @@ func (c *editNotification) Run(ctx context.Context, s streams) error {
 	}
 	return c.change(s, func(server *client.Client) (api.Notification, error) {
 		return server.Edit(ctx, c.ID, api.EditRequest{
-			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Summary: said.summary,
+			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Notice: said.notice, Summary: said.summary,
 		})
 	})
 }
@@ -229,16 +229,26 @@ func printNotification(out io.Writer, n api.Notification) error {
 			return err
 		}
 	}
+	if len(n.Receipts) > 0 {
+		if _, err := fmt.Fprintf(out, "Receipts: %s.\n\n", printable(countsText(n.Receipts))); err != nil {
+			return err
+		}
+	}
 	return printDeliveries(out, n.Deliveries)
+}
+
+// countsText is how many there are of each.
+func countsText(counts map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], name))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // printCounts writes how many deliveries are in each state, for those who are not shown all of them.
 func printCounts(out io.Writer, n api.Notification) error {
-	var parts []string
-	for _, state := range slices.Sorted(maps.Keys(n.Counts)) {
-		parts = append(parts, fmt.Sprintf("%d %s", n.Counts[state], state))
-	}
-	line := strings.Join(parts, ", ")
+	line := countsText(n.Counts)
 	if n.Recipients > 0 {
 		line = fmt.Sprintf("for %s: %s", count(n.Recipients, "conversation"), cmp.Or(line, "none made yet"))
 	}
@@ -265,6 +275,9 @@ func printDeliveries(out io.Writer, deliveries []api.Delivery) error {
 		}
 		for _, c := range d.History {
 			t.row("  "+instant(c.At), c.State, changeText(c))
+		}
+		for _, r := range d.Receipts {
+			t.row("  "+instant(r.At), r.Kind, strings.Join(slices.DeleteFunc([]string{r.Person, r.Detail}, func(s string) bool { return s == "" }), ", "))
 		}
 	}
 	return t.flush()

@@ -136,7 +136,7 @@ func (c *editSchedule) notification(n api.ScheduledNotification, in io.Reader) (
 		if err != nil {
 			return nil, err
 		}
-		n.Text, n.Markdown, n.Activity, n.Card, n.Summary = said.text, said.markdown, said.activity, said.card, said.summary
+		n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
 		changed = true
 	}
 	for _, field := range []struct{ from, to *string }{{c.Topic, &n.Topic}, {c.Locale, &n.Locale}} {

@@ -116,7 +116,7 @@ func (c *createSchedule) request(in io.Reader) (r api.ScheduleRequest, err error
 	}
 	said, err := c.read(c.Text, in)
 	n := &r.Notification
-	n.Text, n.Markdown, n.Activity, n.Card, n.Summary = said.text, said.markdown, said.activity, said.card, said.summary
+	n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
 	return r, err
 }
 
@@ -290,6 +290,8 @@ func tells(n api.ScheduledNotification) string {
 	switch {
 	case len(n.Card) > 0:
 		what = "(a card) " + n.Summary
+	case n.Notice != nil:
+		what = n.Notice.What
 	case len(n.Activity) > 0:
 		what = "(an activity)"
 	}

@@ -199,6 +199,6 @@ func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, erro
 		return r, nil
 	}
 	said, err := c.read(c.Text, in)
-	r.Text, r.Markdown, r.Activity, r.Card, r.Summary = said.text, said.markdown, said.activity, said.card, said.summary
+	r.Text, r.Markdown, r.Activity, r.Card, r.Notice, r.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
 	return r, err
 }

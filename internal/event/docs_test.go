@@ -47,6 +47,8 @@ func TestExamplesInTheDocumentationAreEvents(t *testing.T) {
 			data = new(api.MessageEvent)
 		case api.EventNotificationAnswered:
 			data = new(api.AnswerEvent)
+		case api.EventDeliveryReacted:
+			data = new(api.ReceiptEvent)
 		}
 		if err := json.Unmarshal(e.Data, data, json.RejectUnknownMembers(true)); err != nil {
 			t.Errorf("%s: %v", e.Type, err)
@@ -64,7 +66,7 @@ func TestExamplesInTheDocumentationAreEvents(t *testing.T) {
 			t.Errorf("the program writes\n%s\nthe documentation shows\n%s", have, want)
 		}
 	}
-	for _, typ := range []string{api.EventMessageReceived, api.EventNotificationDelivered, api.EventNotificationFailed, api.EventNotificationAnswered} {
+	for _, typ := range []string{api.EventMessageReceived, api.EventNotificationDelivered, api.EventNotificationFailed, api.EventNotificationAnswered, api.EventDeliveryReacted} {
 		if !slices.Contains(shown, typ) {
 			t.Errorf("there is no example of %s", typ)
 		}

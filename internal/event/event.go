@@ -27,7 +27,7 @@ var ErrNotFound = errors.New("event: not found")
 // Type says what has happened.
 type Type string
 
-// The types. Each final state of a delivery has its own.
+// The types. Each final state of a delivery has its own, and each kind of receipt but the answer, which [Heard] tells.
 const (
 	MessageReceived        Type = api.EventMessageReceived
 	NotificationDelivered  Type = api.EventNotificationDelivered
@@ -37,6 +37,11 @@ const (
 	NotificationSuppressed Type = api.EventNotificationSuppressed
 	NotificationCancelled  Type = api.EventNotificationCancelled
 	NotificationAnswered   Type = api.EventNotificationAnswered
+	DeliveryArrived        Type = api.EventDeliveryArrived
+	DeliveryBounced        Type = api.EventDeliveryBounced
+	DeliveryRead           Type = api.EventDeliveryRead
+	DeliveryReacted        Type = api.EventDeliveryReacted
+	DeliveryClicked        Type = api.EventDeliveryClicked
 )
 
 // Types lists all types.
@@ -44,6 +49,7 @@ func Types() []Type {
 	return []Type{
 		MessageReceived, NotificationDelivered, NotificationFailed, NotificationUnknown, NotificationExpired,
 		NotificationSuppressed, NotificationCancelled, NotificationAnswered,
+		DeliveryArrived, DeliveryBounced, DeliveryRead, DeliveryReacted, DeliveryClicked,
 	}
 }
 
@@ -72,6 +78,14 @@ func OfState(s outbox.State) Type {
 		return ""
 	}
 	return Type("notification." + string(s))
+}
+
+// OfReceipt is the type of the event that tells of a receipt; empty for one that [Heard] tells.
+func OfReceipt(k outbox.ReceiptKind) Type {
+	if k == outbox.ReceiptAnswered {
+		return ""
+	}
+	return Type("delivery." + string(k))
 }
 
 // ID names an event. Ids grow in the order in which events were written.
@@ -109,7 +123,7 @@ func (e *Event) JSON() ([]byte, error) {
 const AnswerWithin = 24 * time.Hour
 
 // Heard is the op by which a turn tells what a person has said. The store writes [MessageReceived] and, when it answers
-// a delivery of the last [AnswerWithin], [NotificationAnswered], as far as they are wanted.
+// a delivery of the last [AnswerWithin], [NotificationAnswered], as far as they are wanted; with the latter goes a receipt.
 //
 // A message whose ReplyTo is an activity that was delivered in the conversation answers that delivery. Any other message
 // answers the latest delivery in the conversation that no message has followed yet. A delivery is answered once.
@@ -123,6 +137,11 @@ type Heard struct {
 // TurnOp implements headsup.Op.
 func (Heard) TurnOp() {}
 
+// Receipt is what becomes of a delivery that this answers.
+func (h Heard) Receipt(id outbox.DeliveryID) outbox.Receipt {
+	return outbox.Receipt{Delivery: id, Kind: outbox.ReceiptAnswered, By: activity.AccountID(h.Message.Person.ID), At: h.At}
+}
+
 // DeliveryData is the data of a notification event. Of m it reads ID, Topic and Value; of d all but times and history.
 func DeliveryData(c *book.Conversation, m *outbox.Message, d *outbox.Delivery) api.DeliveryEvent {
 	data := api.DeliveryEvent{
@@ -135,6 +154,13 @@ func DeliveryData(c *book.Conversation, m *outbox.Message, d *outbox.Delivery) a
 		data.Person = &p
 	}
 	return data
+}
+
+// ReceiptData is the data of an event that tells of a receipt. c, m and d are as in [DeliveryData].
+func ReceiptData(c *book.Conversation, m *outbox.Message, d *outbox.Delivery, r outbox.Receipt) api.ReceiptEvent {
+	return api.ReceiptEvent{DeliveryEvent: DeliveryData(c, m, d), Receipt: api.Receipt{
+		Kind: string(r.Kind), At: r.At.UTC(), Person: string(r.By), Detail: r.Detail, Gone: r.Gone,
+	}}
 }
 
 func personOf(a *activity.ChannelAccount) api.Person {

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -15,6 +16,7 @@ import (
 type content struct {
 	text, markdown, summary string
 	activity, card          stdjson.RawMessage
+	notice                  *api.Notice
 }
 
 // decode reads it. Whether it is one thing, and right, is for the engine to check.
@@ -23,10 +25,10 @@ func (c content) decode() (proactive.Content, error) {
 	if given(c.card) {
 		out.Card = jsontext.Value(c.card)
 	}
-	if !given(c.activity) {
-		return out, nil
-	}
 	var err error
+	if out.Notice, err = noticeOf(c.notice); err != nil || !given(c.activity) {
+		return out, err
+	}
 	out.Activity, err = decodeActivity(c.activity)
 	return out, err
 }

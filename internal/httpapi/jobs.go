@@ -148,7 +148,7 @@ func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnsw
 func (s *service) reportProgress(ctx context.Context, r *progressRequest) (*jobAnswer, error) {
 	b := r.Body
 	tell, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
 	}.message()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -169,7 +169,7 @@ func completionOf(r *completeRequest) (c proactive.Completion, err error) {
 	}
 	b := r.Body
 	c.Tell, err = content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
 	}.message()
 	return c, err
 }

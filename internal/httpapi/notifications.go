@@ -136,12 +136,12 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 		return n, err
 	}
 	said, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
 	}.decode()
 	if err != nil {
 		return n, err
 	}
-	n.Text, n.Markdown, n.Summary, n.Activity, n.Card = said.Text, said.Markdown, said.Summary, said.Activity, said.Card
+	n.Text, n.Markdown, n.Summary, n.Activity, n.Card, n.Notice = said.Text, said.Markdown, said.Summary, said.Activity, said.Card, said.Notice
 	if b.At != nil {
 		n.At = *b.At
 	}
@@ -173,7 +173,7 @@ func render(s proactive.Status) api.Notification {
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
-		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts),
+		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts), Receipts: receiptCounts(s.Receipts),
 		Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), More: s.Counted() > int64(len(s.Deliveries)), Manners: mannersOf(m.Policy),
 	}
 	for _, d := range s.Deliveries {
@@ -188,7 +188,7 @@ func renderSummary(s proactive.Summary) api.NotificationSummary {
 		ID: string(s.ID), State: string(s.State()), To: askedFor(m), Activity: stdjson.RawMessage(m.Body), Lane: laneName(m.Lane),
 		OnUnknown: string(cmp.Or(m.OnUnknown, headsup.OnUnknownRetry)), Topic: m.Topic, CollapseKey: m.CollapseKey, Value: raw(m.Value),
 		CreatedAt: m.CreatedAt.UTC(), ExpiresAt: optional(m.ExpiresAt), EditedAt: optional(m.EditedAt),
-		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts),
+		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts), Receipts: receiptCounts(s.Receipts),
 	}
 	return n
 }
@@ -197,6 +197,17 @@ func countsOf(counts map[outbox.State]int64) map[string]int {
 	out := make(map[string]int, len(counts))
 	for state, n := range counts {
 		out[string(state)] = int(n)
+	}
+	return out
+}
+
+func receiptCounts(counts map[outbox.ReceiptKind]int64) map[string]int {
+	if len(counts) == 0 {
+		return nil
+	}
+	out := make(map[string]int, len(counts))
+	for kind, n := range counts {
+		out[string(kind)] = int(n)
 	}
 	return out
 }
@@ -222,6 +233,9 @@ func renderDelivery(d outbox.Delivery) api.Delivery {
 			Detail: c.Detail, RetryAt: optional(c.RetryAt),
 		})
 	}
+	for _, r := range d.Receipts {
+		out.Receipts = append(out.Receipts, api.Receipt{Kind: string(r.Kind), At: r.At.UTC(), Person: string(r.By), Detail: r.Detail})
+	}
 	return out
 }
 
@@ -236,7 +250,7 @@ func unread(id headsup.NotificationID, n headsup.Notification, b api.Notificatio
 	if n.In > 0 || n.At.After(now) {
 		out.State = string(outbox.StateScheduled)
 	}
-	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card}
+	said := proactive.Content{Text: n.Text, Markdown: n.Markdown, Summary: n.Summary, Activity: n.Activity, Card: n.Card, Notice: n.Notice}
 	if a, err := said.Message(); err == nil { // it was said before
 		out.Activity, _ = activity.Encode(a)
 	}

@@ -98,7 +98,7 @@ func NewSigner(keys func() []Key) *Signer { return &Signer{keys} }
 func encode(t Ticket) ([]byte, error) {
 	w := wire{t.Do, t.Conversation, t.Person, t.Delivery, t.Topic, t.Name, t.Value.Clone(), int64(t.For / time.Second), 0}
 	if len(w.Value) > 0 {
-		if err := w.Value.Canonicalize(); err != nil {
+		if err := w.Value.Compact(); err != nil {
 			return nil, err
 		}
 	}

@@ -143,6 +143,7 @@ func (s *Store) hear(key headsup.ConversationKey, op event.Heard) {
 		return
 	}
 	if d := s.events.answered(e.Row, op); d != nil {
+		s.receive(op.Receipt(d.ID))
 		told.Type = event.NotificationAnswered
 		data := event.DeliveryData(&e.Conversation, &d.message.Message, &d.Delivery)
 		s.tell(told, api.AnswerEvent{DeliveryEvent: data, Message: op.Message})

@@ -79,6 +79,7 @@ type delivery struct {
 	sends    []outbox.Send // by ordinal
 	joins    int           // its place among those that it is said with
 	lost     int           // attempts in a row
+	receipts map[receiptKey]outbox.Receipt
 }
 
 // expired reports whether it is too late for it. What revises, or was replayed, is never late.

@@ -416,6 +416,9 @@ func (t *tx) hear(ctx context.Context, key headsup.ConversationKey, op event.Hea
 	if id == 0 || err != nil {
 		return err
 	}
+	if _, err := t.receive(ctx, []outbox.Receipt{op.Receipt(id)}); err != nil {
+		return err
+	}
 	data := api.AnswerEvent{Message: op.Message}
 	if data.DeliveryEvent, err = t.deliveryData(ctx, &e.conv, id); err != nil {
 		return err

@@ -202,7 +202,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if outbox.Sends(word(verbs, c.verb), c.handler, string(c.policy), c.body) {
+		if outbox.Sends(word(verbs, c.verb), c.handler, string(c.policy), c.body) || c.claims > 1 || c.unsure {
 			ids = append(ids, c.saidBy())
 		}
 	}

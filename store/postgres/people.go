@@ -26,6 +26,7 @@ var dialect = personal.Dialect{
 	Scopes:         []string{"pauses", "shares"},
 	State:          func(code int64) string { return string(stateNames[code]) },
 	Event:          func(code int64) string { return string(word(eventTypes, code)) },
+	Receipt:        func(code int64) string { return string(word(receiptKinds, code)) },
 	KeyHash:        keyHash,
 }
 

@@ -116,6 +116,7 @@ func (t *tx) removeEnded(ctx context.Context, messages, alone []int64) error {
 	}); err != nil {
 		return err
 	}
+	t.last.Queue("DELETE FROM receipts WHERE message = ANY ($1)", messages)
 	t.last.Queue("DELETE FROM messages WHERE id = ANY ($1)", messages)
 	return nil
 }

@@ -64,6 +64,12 @@ const holdCode = 2
 var eventTypes = []event.Type{
 	"", event.MessageReceived, event.NotificationDelivered, event.NotificationFailed, event.NotificationUnknown,
 	event.NotificationExpired, event.NotificationSuppressed, event.NotificationCancelled, event.NotificationAnswered,
+	event.DeliveryArrived, event.DeliveryBounced, event.DeliveryRead, event.DeliveryReacted, event.DeliveryClicked,
+}
+
+var receiptKinds = []outbox.ReceiptKind{
+	"", outbox.ReceiptArrived, outbox.ReceiptBounced, outbox.ReceiptRead, outbox.ReceiptReacted, outbox.ReceiptClicked,
+	outbox.ReceiptAnswered,
 }
 
 // code is the number of a word in the list of its kind.

@@ -194,6 +194,9 @@ func (t *tx) hear(key headsup.ConversationKey, op event.Heard) error {
 	if id == 0 || err != nil {
 		return err
 	}
+	if _, err := t.receive(op.Receipt(id)); err != nil {
+		return err
+	}
 	data := api.AnswerEvent{Message: op.Message}
 	if data.DeliveryEvent, err = t.deliveryData(&e.conv, id); err != nil {
 		return err

@@ -95,6 +95,7 @@ func (t *tx) removeEnded(m *old, before time.Time) (gone bool, err error) {
 	}
 	for _, sql := range [...]string{
 		"DELETE FROM sends WHERE delivery IN (SELECT id FROM finished WHERE message = ? AND alone = 0)",
+		"DELETE FROM receipts WHERE message = ?",
 		"DELETE FROM finished WHERE message = ? AND alone = 0", "DELETE FROM messages WHERE id = ?",
 	} {
 		if _, err := t.exec(sql, m.id); err != nil {

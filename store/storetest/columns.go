@@ -24,6 +24,7 @@ var personal = words(`
 	tags.tag forgotten.conversation_id forgotten.user_id state.path state.value inbound.activity_id inbound.body
 	messages.idem_key messages.body messages.value messages.collapse_key messages.target
 	deliveries.history finished.history finished.activity_id sends.activity_id unanswered.activity_id
+	receipts.person receipts.detail
 	jobs.name jobs.conversation_id jobs.reference jobs.value jobs.started_once jobs.completed_once jobs.progress_text
 	schedules.name schedules.idem_key schedule_templates.template
 	dl_conversations.conversation_id dl_conversations.name dl_conversations.user_id dl_conversations.user dl_conversations.account

@@ -125,9 +125,12 @@ func (e *env) seed(name string) Somebody {
 		s.Template = jsontext.Value(`{"to":{` + to + `},"text":"template-` + name + `"}`)
 		e.schedule(s)
 	}
+	e.seedReceipts(group, user, name)
 	e.seedEvents(c, group, account, name)
 	e.seedLine(c.Key.Conversation, account, name)
 	e.forgets(old)
+	_, err = e.LastEvent(e.ctx) // all events have their ids from here on
+	e.ok(err)
 	return Somebody{name, privacy.Who{AppID: app, User: user}}
 }
 
@@ -150,6 +153,8 @@ func (e *env) seedQueue(c book.Conversation, name string) {
 	o := outcomeOf(a, e.start)
 	o.Activity, o.Detail = activity.ID("activity-"+name), "detail-"+name
 	e.ends(o)
+	e.receives(a.Delivery, outbox.ReceiptBounced, "", "bounce-"+name)
+	e.receives(a.Delivery, outbox.ReceiptRead, "user-"+activity.AccountID(name), "")
 	e.ok(e.ReviseMessage(e.ctx, outbox.Revision{
 		Message: sent.Message.ID, Body: jsontext.Value(`{"type":"message","text":"edited-` + name + `"}`), At: e.start, NextID: e.nextDelivery,
 	}))
@@ -161,6 +166,16 @@ func (e *env) seedQueue(c book.Conversation, name string) {
 	r.Detail = "detail-" + name
 	e.ends(r)
 	e.accept(say("behind-"))
+}
+
+// toOthers is what stays of a person's seed: what was said to everybody.
+var toOthers = map[outbox.State]int64{outbox.StateDelivered: 1}
+
+// seedReceipts has somebody react to what was said to everybody.
+func (e *env) seedReceipts(group book.Conversation, user activity.AccountID, name string) {
+	to := e.say(group)
+	e.ends(outcomeOf(e.claimsOnly(1, e.start, to)[0], e.start))
+	e.receives(to.Deliveries[0].ID, outbox.ReceiptReacted, user, "like-"+name)
 }
 
 // seedEvents has things happen that others are told of.
@@ -315,7 +330,7 @@ func foundByEveryKey(e *env, p privacy.Store) {
 // recordTypes are what a person may have.
 var recordTypes = map[string]int{
 	"person": 1, "conversation": 1, "shared_conversation": 1, "removed_conversation": 1, "tag": 1, "delivery": 11, "answer": 1, "state": 4, "job": 2, "schedule": 4,
-	"event": 0, "line": 3, "line_member": 1, "activity": 5, "file": 2,
+	"event": 0, "line": 3, "line_member": 1, "activity": 5, "file": 2, "receipt": 7,
 }
 
 func exportTellsEverything(e *env, _ privacy.Store) {
@@ -373,7 +388,7 @@ func erasureLeavesNothing(e *env, p privacy.Store) {
 	if found, err := p.People(e.ctx, ann.Who); err != nil || len(found) != 0 {
 		e.Errorf("still there: %+v, %v", found, err)
 	}
-	e.counts(nil)
+	e.counts(toOthers)
 	for _, id := range []activity.ConversationID{"talk-ann", "unmet-ann"} {
 		_, err := e.DirectLineConversation(e.ctx, id)
 		e.is(err, directline.ErrNotFound)
@@ -396,6 +411,7 @@ func erasureLeavesOthers(e *env, _ privacy.Store) {
 			e.Errorf("%s was\n%q\nand is\n%q", kind, before[kind], after[kind])
 		}
 	}
+	counts[outbox.StateDelivered]++ // to everybody
 	e.counts(counts)
 }
 
@@ -555,7 +571,7 @@ func erasureGoesOn(s suite, e *env) {
 	if found, err := e.Store.(privacy.Store).People(e.ctx, ann.Who); err != nil || len(found) != 0 {
 		e.Errorf("still there: %+v, %v", found, err)
 	}
-	e.counts(nil)
+	e.counts(toOthers)
 }
 
 func transcriptsArePurged(e *env, p privacy.Store) {

@@ -131,6 +131,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("Schedules", s.schedules)
+	t.Run("Receipts", s.receipts)
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)
 	t.Run("APIKeys", s.apiKeys)

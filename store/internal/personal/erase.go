@@ -37,7 +37,7 @@ type progress struct {
 // tells whether it is over.
 var stages = []func(Eraser, context.Context, *step, int) (over bool, err error){
 	Eraser.eraseEvents, Eraser.eraseFresh, Eraser.eraseJobs, Eraser.eraseSchedules, Eraser.eraseScopes,
-	Eraser.redactLines, Eraser.erasePlaces, Eraser.eraseLines,
+	Eraser.redactLines, Eraser.eraseReceipts, Eraser.erasePlaces, Eraser.eraseLines,
 }
 
 // step is a step of an erasure.

@@ -36,6 +36,7 @@ const (
 	isBytes
 	isState
 	isEvent
+	isReceipt
 	isNotification // ids, as the API tells them
 	isDelivery
 	isSchedule
@@ -116,6 +117,8 @@ func (b Books) word(r Row, i int, k kind) string {
 		return b.State(r.Int(i))
 	case isEvent:
 		return b.Event(r.Int(i))
+	case isReceipt:
+		return b.Receipt(r.Int(i))
 	case isNotification:
 		return ident.Text("ntf", r.Int(i))
 	case isDelivery:
@@ -198,7 +201,7 @@ var (
 // Export tells everything that is kept of an entry.
 func (b Books) Export(ctx context.Context, e privacy.Entry, yield func(privacy.Record) error) error {
 	steps := []func(context.Context, privacy.Entry, func(privacy.Record) error) error{
-		b.exportBook, b.exportState, b.exportJobs, b.exportSchedules, b.exportEvents, b.exportLine,
+		b.exportBook, b.exportReceipts, b.exportState, b.exportJobs, b.exportSchedules, b.exportEvents, b.exportLine,
 	}
 	for _, step := range steps {
 		if err := step(ctx, e, yield); err != nil {
@@ -323,6 +326,7 @@ func (b Books) exportPlace(ctx context.Context, p place, removed bool, yield fun
 				"FROM finished d JOIN messages m ON m.id = d.message WHERE " + b.InPart + " AND d.id > $3 ORDER BY d.id LIMIT $4",
 		})
 	}
+	sources = append(sources, b.receiptsOf(parts, p)...)
 	sources = append(sources,
 		source{record: "answer", args: []any{b.KeyHash(p.key)}, limit: -1,
 			columns: []column{{"activity_id", isText}, {"status", isNumber}, {"body", isJSON}, {"at", isTime}},

@@ -60,8 +60,8 @@ type Dialect struct {
 	// Scopes are tables whose column scope is a pace scope as JSON.
 	Scopes []string
 
-	// State and Event are the words for the numbers of states and types.
-	State, Event func(int64) string
+	// State, Event and Receipt are the words for the numbers of states, types and kinds.
+	State, Event, Receipt func(int64) string
 	// KeyHash is what the table inbound knows a conversation by.
 	KeyHash func(headsup.ConversationKey) []byte
 }

@@ -85,8 +85,10 @@ func (e Eraser) eraseFinished(ctx context.Context, s *step, all []found) error {
 		ids[i] = f.id
 	}
 	which := listed(ids)
-	if _, err := e.Exec(ctx, "DELETE FROM sends WHERE delivery "+which.in, which.ids...); err != nil {
-		return err
+	for _, table := range []string{"sends", "receipts"} {
+		if _, err := e.Exec(ctx, "DELETE FROM "+table+" WHERE delivery "+which.in, which.ids...); err != nil {
+			return err
+		}
 	}
 	if err := e.Each(ctx, func(r Row) error {
 		e.Count(r.Int(0), 1)

@@ -428,6 +428,20 @@ CREATE TABLE sends (
 );
 CREATE INDEX sends_joined ON sends (lead, place) WHERE lead IS NOT NULL;
 
+-- What became of deliveries after they were said. person is empty where nobody tells who it was.
+CREATE TABLE receipts (
+	delivery     bigint NOT NULL,
+	kind         smallint NOT NULL,
+	person       text COLLATE "C" NOT NULL,
+	detail       text COLLATE "C" NOT NULL,
+	message      bigint NOT NULL,
+	conversation bigint NOT NULL,
+	at           timestamptz NOT NULL,
+	PRIMARY KEY (delivery, kind, person, detail)
+);
+CREATE INDEX receipts_message ON receipts (message, kind);
+CREATE INDEX receipts_person ON receipts (person) WHERE person <> '';
+
 -- What others are told of. Rows are written only when somebody wants them, and kept for some days. Ids are given after
 -- the commit, in the order in which events can be seen: readers go on after the last one that they know. Until then an
 -- event is in events_fresh. last is the last id that was given; the row is locked by whoever gives some.

@@ -429,6 +429,20 @@ CREATE TABLE sends (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sends_joined ON sends (lead, place) WHERE lead IS NOT NULL;
 
+-- What became of deliveries after they were said. person is empty where nobody tells who it was.
+CREATE TABLE receipts (
+	delivery     INTEGER NOT NULL,
+	kind         INTEGER NOT NULL,
+	person       TEXT    NOT NULL,
+	detail       TEXT    NOT NULL,
+	message      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	at           INTEGER NOT NULL,
+	PRIMARY KEY (delivery, kind, person, detail)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_message ON receipts (message, kind);
+CREATE INDEX receipts_person ON receipts (person) WHERE person <> '';
+
 CREATE TABLE jobs (
 	app_id          TEXT    NOT NULL,
 	number          INTEGER NOT NULL,

@@ -1463,6 +1463,8 @@ export interface components {
              * @example 30m
              */
             max_wait?: string;
+            /** @description What to say in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
@@ -1504,7 +1506,7 @@ export interface components {
              */
             summary?: string;
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example Your build is done.
              */
             text?: string;
@@ -1901,6 +1903,8 @@ export interface components {
              * @example not_found
              */
             reason?: string;
+            /** @description What became of it after it was said, oldest first: the first 100. */
+            receipts?: components["schemas"]["Receipt"][];
             /**
              * @description The delivery that said what is changed or removed.
              * @example dlv_0zk3v9q2m7r4w
@@ -1932,13 +1936,15 @@ export interface components {
              * @example Your build is **done** after all.
              */
             markdown?: string;
+            /** @description What to say in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
              * @example Build 7 is done
              */
             summary?: string;
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example Your build is done after all.
              */
             text?: string;
@@ -2010,13 +2016,15 @@ export interface components {
              * @example The office is **closed** tomorrow.
              */
             markdown?: string;
+            /** @description What to say in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
              * @example Closed tomorrow
              */
             summary?: string;
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example The office is closed tomorrow.
              */
             text?: string;
@@ -2173,13 +2181,15 @@ export interface components {
              * @example Your build is **done**.
              */
             markdown?: string;
+            /** @description What it is told in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own.
              * @example Build 7 is done
              */
             summary?: string;
             /**
-             * @description What the job's conversation is told, as plain text. At most one of text, markdown, activity and card.
+             * @description What the job's conversation is told, as plain text. At most one of text, markdown, activity, card and notice.
              * @example Your build is done.
              */
             text?: string;
@@ -2194,6 +2204,8 @@ export interface components {
              * @example **Half** of the tests have passed.
              */
             markdown?: string;
+            /** @description What it is told in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * Format: int64
              * @description How much is done. It is kept with the job.
@@ -2206,7 +2218,7 @@ export interface components {
              */
             summary?: string;
             /**
-             * @description What the job's conversation is told, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example Half of the tests have passed.
              */
             text?: string;
@@ -2384,6 +2396,104 @@ export interface components {
              */
             with: string[];
         };
+        Notice: {
+            /** @description What can be done about it: buttons, or links. A way to mute its topic, or to opt out, is offered besides. */
+            actions?: components["schemas"]["NoticeAction"][];
+            /** @description Who did it. */
+            actor?: components["schemas"]["NoticeActor"];
+            /** @description Shown as a table. */
+            facts?: components["schemas"]["NoticeFact"][];
+            /** @description What it happened to. */
+            item?: components["schemas"]["NoticeItem"];
+            /** @description Shown with it. */
+            picture?: components["schemas"]["NoticePicture"];
+            /**
+             * @description How bad, or good, it is: shown as a colour and as a word. default, if not given, is neither.
+             * @enum {string}
+             */
+            severity?: "info" | "default" | "good" | "warning" | "critical";
+            /**
+             * @description More of it, as plain text; several lines are.
+             * @example It is above the limit of your team.
+             */
+            text?: string;
+            /**
+             * @description What happened, in one line.
+             * @example The invoice needs your approval
+             */
+            what: string;
+            /**
+             * Format: date-time
+             * @description When it happened. It is shown in the person's own zone.
+             * @example 2026-03-04T16:30:00Z
+             */
+            when?: string;
+        };
+        NoticeAction: {
+            /**
+             * @description What it does: open a page; have the bot, or a webhook for card.action, do something; say the notification again after a while; mute its topic; or opt out of everything.
+             * @enum {string}
+             */
+            do: "open" | "do" | "snooze" | "mute" | "opt_out";
+            /**
+             * @description For snooze: after how long it is said again, from 1m to 720h. 1h, if not given.
+             * @example 2h
+             */
+            for?: string;
+            /**
+             * @description For do: what is to be done.
+             * @example approve
+             */
+            name?: string;
+            /**
+             * @description What stands on it. It may be missing for snooze, mute and opt_out, for which there are words in the person's language.
+             * @example Approve
+             */
+            title?: string;
+            /** @description For open: an https, http, mailto or tel URL. */
+            url?: string;
+            /** @description For do: with what. Any JSON of up to 2 kB. The person can read it, and not change it. */
+            value?: unknown;
+        };
+        NoticeActor: {
+            /**
+             * @description Their name.
+             * @example Ann Example
+             */
+            name: string;
+            /** @description Where they are found: an http, https or mailto URL. */
+            url?: string;
+        };
+        NoticeFact: {
+            /** @example Amount */
+            title: string;
+            /** @example € 12,400.00 */
+            value: string;
+        };
+        NoticeItem: {
+            /**
+             * @description What it is called.
+             * @example INV-2041
+             */
+            title?: string;
+            /**
+             * @description Where it is: an http or https URL.
+             * @example https://erp.example.com/invoices/2041
+             */
+            url?: string;
+        };
+        NoticePicture: {
+            /**
+             * @description What is on it, for those who do not see it.
+             * @example The first page of the invoice
+             */
+            alt: string;
+            /**
+             * @description Where it is: an https URL.
+             * @example https://erp.example.com/invoices/2041.png
+             */
+            url: string;
+        };
         Notification: {
             /** @description What is said. Missing once that is older than it is kept. */
             activity?: components["schemas"]["Activity"];
@@ -2459,6 +2569,10 @@ export interface components {
              * @description When it was recalled.
              */
             recalled_at?: string;
+            /** @description How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered. */
+            receipts?: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other. Until all are, there are fewer, and some may drop out on the way.
@@ -2557,6 +2671,8 @@ export interface components {
              * @example 30m
              */
             max_wait?: string;
+            /** @description What to say in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
@@ -2598,7 +2714,7 @@ export interface components {
              */
             summary?: string;
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example Your build is done.
              */
             text?: string;
@@ -2674,6 +2790,10 @@ export interface components {
              * @description When it was recalled.
              */
             recalled_at?: string;
+            /** @description How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered. */
+            receipts?: {
+                [key: string]: number;
+            };
             /**
              * Format: int64
              * @description To how many conversations it goes, if these are so many that its deliveries are made one after the other.
@@ -2903,6 +3023,30 @@ export interface components {
             /** @description What is wrong with it. */
             message: string;
         };
+        Receipt: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * @description Which reaction, which action or link, or why it came back.
+             * @example like
+             */
+            detail?: string;
+            /** @description Of an event: it is not so any more, such as a reaction that was taken back. */
+            gone?: boolean;
+            /**
+             * @description What: arrived on the person's device or in their mailbox; bounced, though the channel had taken it; read, as far as the channel tells; reacted to; clicked, a button or a link; answered.
+             * @enum {string}
+             */
+            kind: "arrived" | "bounced" | "read" | "reacted" | "clicked" | "answered";
+            /**
+             * @description The channel user id of whoever did it, where it is known.
+             * @example dl_ann
+             */
+            person?: string;
+        };
         ReplayRequest: {
             /** @description Those to this conversation, by its id on the channel. */
             conversation?: string;
@@ -3089,6 +3233,8 @@ export interface components {
              * @example 30m
              */
             max_wait?: string;
+            /** @description What to say in its parts. Each channel is given the form of it that it shows best. */
+            notice?: components["schemas"]["Notice"];
             /**
              * @description What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given.
              * @enum {string}
@@ -3130,7 +3276,7 @@ export interface components {
              */
             summary?: string;
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity and card.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
              * @example Time for the stand-up.
              */
             text?: string;
@@ -3533,7 +3679,7 @@ export interface components {
             /** @description false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept. */
             enabled?: boolean;
             /** @description As when it was made. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             /** @description As when it was made. */
             url?: string;
         };
@@ -3587,7 +3733,7 @@ export interface components {
             /** @description What it is for, in your words. */
             description?: string;
             /** @description Which types of events it receives. All, if not given. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             /** @description The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given. */
             secret?: string;
             /**
@@ -5498,7 +5644,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Which types, separated by commas. All, if not given. */
-                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered")[];
+                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked")[];
             };
             header?: {
                 /** @description The id of the last event that was received: the stream goes on after it, as far as events are kept. Now, if not given. */
