@@ -33,10 +33,10 @@ func (s suite) prefer(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t, s.Open(t))
 			c := e.meet("a")
-			e.counted(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
+			e.sayWithin(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
 			e.Store = s.Reopen(t, e.Store)
-			e.counted(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
-			e.counted(c, 2, "deals", e.start, book.Cap{PerDay: 1}, false)
+			e.sayWithin(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
+			e.sayWithin(c, 2, "deals", e.start, book.Cap{PerDay: 1}, false)
 		})
 		t.Run("PreferencesOutliveTheProcess", func(t *testing.T) {
 			t.Parallel()
@@ -332,8 +332,8 @@ func preferRace(e *env) {
 	}
 }
 
-// counted counts that something is said on a day that began an hour before.
-func (e *env) counted(c book.Conversation, id outbox.DeliveryID, topic string, at time.Time, most book.Cap, want bool) {
+// sayWithin counts that something is said on a day that began an hour before.
+func (e *env) sayWithin(c book.Conversation, id outbox.DeliveryID, topic string, at time.Time, most book.Cap, want bool) {
 	e.Helper()
 	within, err := e.Count(e.ctx, outbox.Counting{
 		Delivery: id, Conversation: c.Row, Topic: topic, Cap: most, Since: at.Add(-time.Hour), At: at,
@@ -347,18 +347,18 @@ func (e *env) counted(c book.Conversation, id outbox.DeliveryID, topic string, a
 func countedOnce(e *env) {
 	c, other := e.meet("a"), e.meet("b")
 	three, two := book.Cap{PerDay: 3}, book.Cap{PerTopic: 2}
-	e.counted(c, 1, "deals", e.start, three, true)
-	e.counted(c, 1, "deals", e.at(time.Minute), three, true)
-	e.counted(c, 2, "deals", e.at(time.Minute), two, true)
-	e.counted(c, 3, "deals", e.at(time.Minute), two, false)
-	e.counted(c, 3, "news", e.at(time.Minute), three, true)
-	e.counted(c, 4, "", e.at(time.Minute), three, false)
-	e.counted(c, 3, "news", e.at(time.Minute), three, true) // it was within before
-	e.counted(c, 4, "", e.at(time.Minute), book.Cap{}, true)
-	e.counted(other, 5, "deals", e.at(time.Minute), book.Cap{PerDay: 1}, true)
-	e.counted(c, 6, "deals", e.at(time.Hour+time.Second), book.Cap{PerDay: 4}, true) // the first was told on the day before
-	e.counted(c, 7, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, true)
-	e.counted(c, 1, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, false)
+	e.sayWithin(c, 1, "deals", e.start, three, true)
+	e.sayWithin(c, 1, "deals", e.at(time.Minute), three, true)
+	e.sayWithin(c, 2, "deals", e.at(time.Minute), two, true)
+	e.sayWithin(c, 3, "deals", e.at(time.Minute), two, false)
+	e.sayWithin(c, 3, "news", e.at(time.Minute), three, true)
+	e.sayWithin(c, 4, "", e.at(time.Minute), three, false)
+	e.sayWithin(c, 3, "news", e.at(time.Minute), three, true) // it was within before
+	e.sayWithin(c, 4, "", e.at(time.Minute), book.Cap{}, true)
+	e.sayWithin(other, 5, "deals", e.at(time.Minute), book.Cap{PerDay: 1}, true)
+	e.sayWithin(c, 6, "deals", e.at(62*time.Minute), book.Cap{PerDay: 1}, true) // the others were told on the day before
+	e.sayWithin(c, 7, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, true)
+	e.sayWithin(c, 1, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, false)
 	_, err := e.Count(e.ctx, outbox.Counting{Conversation: 1 << 40, At: e.start})
 	e.is(err, book.ErrNotFound)
 }
@@ -369,15 +369,15 @@ func countedTogether(e *env) {
 	group.Kind, group.Reference.User.ID = book.KindGroup, "ann"
 	all := e.sight(group)
 	one := book.Cap{PerDay: 1}
-	e.counted(ann, 1, "", e.start, one, true)
-	e.counted(again, 2, "", e.start, one, false)
-	e.counted(all, 3, "", e.start, one, true)
-	e.counted(all, 4, "", e.start, one, false)
+	e.sayWithin(ann, 1, "", e.start, one, true)
+	e.sayWithin(again, 2, "", e.start, one, false)
+	e.sayWithin(all, 3, "", e.start, one, true)
+	e.sayWithin(all, 4, "", e.start, one, false)
 	_, err := e.Merge(e.ctx, app, []book.PersonRow{e.called("ann"), e.called("anna")}, e.start)
 	e.ok(err)
-	e.counted(anna, 5, "", e.start, one, false)
-	e.counted(anna, 5, "", e.start, book.Cap{PerDay: 2}, true)
-	e.counted(ann, 6, "", e.start, book.Cap{PerDay: 2}, false)
+	e.sayWithin(anna, 5, "", e.start, one, false)
+	e.sayWithin(anna, 5, "", e.start, book.Cap{PerDay: 2}, true)
+	e.sayWithin(ann, 6, "", e.start, book.Cap{PerDay: 2}, false)
 }
 
 func countedAtOnce(e *env) {
