@@ -40,6 +40,7 @@ var floors = map[string]int{
 	"connector":               1,
 	"credential":              1,
 	"graph":                   1,
+	"template":                1,
 	"internal/cardtext":       1,
 	"card":                    1,
 	"":                        2,

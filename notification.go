@@ -62,6 +62,9 @@ type Notification struct {
 	// Handler names who says it: one of the handlers that the engine was given, which runs in a proactive turn of the
 	// conversation, with Value in its event.
 	Handler string
+	// Template is what to say, as one of the templates that the engine keeps says it of some data: to each recipient in
+	// their language. It is instead of Text, Markdown, Activity, Card and Summary.
+	Template *Templated
 	// Summary says it in a few words where the message itself cannot be shown, such as a pop-up or a channel without
 	// cards. May be empty; not with Activity, which has its own.
 	Summary string
@@ -97,6 +100,19 @@ type Notification struct {
 
 	// Value travels with the notification and is shown with it. Any JSON.
 	Value jsontext.Value
+}
+
+// Templated is data for a template.
+type Templated struct {
+	// Name is the template's, and Version the number of the version; 0 is the one that is current when the notification
+	// is accepted. What is accepted stays with its version.
+	Name    string `json:"name,omitzero"`
+	Version int    `json:"version,omitzero"`
+	// Data is a JSON object with the template's parameters.
+	Data jsontext.Value `json:"data,omitzero"`
+	// Each has values for some recipients in place of those in Data, by the recipient's external id, channel user id or
+	// e-mail address: a JSON object of objects. At most 1,000.
+	Each jsontext.Value `json:"each,omitzero"`
 }
 
 // Target says to whom. Set exactly one member.

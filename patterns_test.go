@@ -12,13 +12,14 @@ import (
 )
 
 // patterns are functions that read a text as a program of some kind: an expression, a template, a glob.
-var patterns = regexp.MustCompile(`^(regexp\.(MustCompile|Compile|MatchString|Match|CompilePOSIX|MustCompilePOSIX)|template\.\w*Parse\w*|path\.Match|filepath\.(Match|Glob)|fs\.Glob)$`)
+var patterns = regexp.MustCompile(`^(regexp\.(MustCompile|Compile|MatchString|Match|CompilePOSIX|MustCompilePOSIX)|template\.\w*Parse\w*|path\.Match|filepath\.(Match|Glob)|fs\.Glob|expr\.(Compile|Eval))$`)
 
 // likes are operators of SQL that read a value as a pattern.
 var likes = regexp.MustCompile(`(?i)\b(LIKE|ILIKE|GLOB|REGEXP|SIMILAR TO|MATCH)\s+[$?:@'a-z]|\s!?~\*?\s+[$']`)
 
 // TestNobodysTextIsRunAsAPattern (B13, B15): what people and callers write is compared, and never read as a regular expression, a
-// template, a glob or a pattern of SQL. So every pattern in the program stands in its source.
+// template, a glob or a pattern of SQL. So every pattern in the program stands in its source, but for the expressions of templates,
+// which only those who may manage write, and which run within limits: package template.
 func TestNobodysTextIsRunAsAPattern(t *testing.T) {
 	t.Parallel()
 	files, seen := token.NewFileSet(), 0
@@ -42,7 +43,7 @@ func TestNobodysTextIsRunAsAPattern(t *testing.T) {
 				if !ok || len(n.Args) == 0 || !patterns.MatchString(name(of)) {
 					return true
 				}
-				if seen++; !constant(n.Args[0]) && !embedded(n.Args) {
+				if seen++; !constant(n.Args[0]) && !embedded(n.Args) && !(name(of) == "expr.Compile" && filepath.Dir(path) == "template") {
 					t.Errorf("%s: %s takes a pattern that is not in the source", files.Position(n.Pos()), name(of))
 				}
 			case *ast.BasicLit:

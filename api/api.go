@@ -28,15 +28,16 @@ type Target struct {
 	Address   json.RawMessage `json:"address,omitzero" doc:"An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference."`
 }
 
-// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity, Card and Notice is set.
+// NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.
 type NotificationRequest struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member."`
-	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Your build is done."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template." example:"Your build is done."`
 	Markdown     string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card         json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
 	Notice       *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary      string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown: pop-ups, channels without cards. Not with activity, which has its own." example:"Build 7 is done"`
+	Template     *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 	At           *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In           string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 	ExpiresAt    *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
@@ -107,14 +108,15 @@ type BatchItem struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty" maxLength:"255" doc:"The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused."`
 }
 
-// GroupRequest asks for a notification to everybody in a group. Exactly one of Text, Markdown, Activity, Card and Notice is set.
+// GroupRequest asks for a notification to everybody in a group. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.
 type GroupRequest struct {
-	Text      string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"The office is closed tomorrow."`
+	Text      string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template." example:"The office is closed tomorrow."`
 	Markdown  string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"The office is **closed** tomorrow."`
 	Activity  json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card      json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
 	Notice    *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary   string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Closed tomorrow"`
+	Template  *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 	At        *time.Time      `json:"at,omitempty" doc:"When to say it. Now, if neither at nor in is given; not both." example:"2026-12-24T18:00:00Z"`
 	In        string          `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 	ExpiresAt *time.Time      `json:"expires_at,omitempty" doc:"What is not delivered by then is not delivered any more."`
@@ -159,14 +161,15 @@ type RescheduleRequest struct {
 	In string     `json:"in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How long from now to say it: a number with unit ms, s, m or h, or several." example:"1h30m"`
 }
 
-// EditRequest says what a notification says instead. Exactly one of Text, Markdown, Activity, Card and Notice is set.
+// EditRequest says what a notification says instead. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.
 type EditRequest struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Your build is done after all."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template." example:"Your build is done after all."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Your build is **done** after all."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
 	Notice   *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
+	Template *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 }
 
 // Deliveries is one page of deliveries.
@@ -325,22 +328,24 @@ type JobRequest struct {
 
 // JobCompletion says how a job ends. Without members nothing is told.
 type JobCompletion struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity, card and notice." example:"Your build is done."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. At most one of text, markdown, activity, card, notice and template." example:"Your build is done."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"Your build is **done**."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
 	Notice   *Notice         `json:"notice,omitempty" doc:"What it is told in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is done"`
+	Template *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 }
 
-// JobProgress says how far a job has come. Exactly one of Text, Markdown, Activity, Card and Notice is set.
+// JobProgress says how far a job has come. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.
 type JobProgress struct {
-	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Half of the tests have passed."`
+	Text     string          `json:"text,omitempty" maxLength:"65536" doc:"What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card, notice and template." example:"Half of the tests have passed."`
 	Markdown string          `json:"markdown,omitempty" maxLength:"65536" doc:"What it is told, as Markdown, which channels show as far as they can." example:"**Half** of the tests have passed."`
 	Activity json.RawMessage `json:"activity,omitzero" doc:"What it is told, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card     json.RawMessage `json:"card,omitzero" doc:"What it is shown, as an Adaptive Card of up to 100 kB."`
 	Notice   *Notice         `json:"notice,omitempty" doc:"What it is told in its parts. Each channel is given the form of it that it shows best."`
 	Summary  string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Build 7 is half done"`
+	Template *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 	Percent  *int            `json:"percent,omitempty" nullable:"false" minimum:"0" maximum:"100" doc:"How much is done. It is kept with the job." example:"50"`
 }
 

@@ -18,15 +18,16 @@ type ScheduleRule struct {
 	FallbackZone string   `json:"fallback_zone,omitempty" maxLength:"64" doc:"With the zone recipient, the zone of those whose own nobody knows. UTC, if not given." example:"Europe/Berlin"`
 }
 
-// ScheduledNotification is what a schedule tells, each time. Exactly one of Text, Markdown, Activity, Card and Notice is set.
+// ScheduledNotification is what a schedule tells, each time. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.
 type ScheduledNotification struct {
 	To           Target          `json:"to" doc:"Whom to tell. Exactly one member. Who that is, is looked up each time."`
-	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card and notice." example:"Time for the stand-up."`
+	Text         string          `json:"text,omitempty" maxLength:"65536" doc:"What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template." example:"Time for the stand-up."`
 	Markdown     string          `json:"markdown,omitempty" maxLength:"65536" doc:"What to say, as Markdown, which channels show as far as they can." example:"Time for the **stand-up**."`
 	Activity     json.RawMessage `json:"activity,omitzero" doc:"What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent."`
 	Card         json.RawMessage `json:"card,omitzero" doc:"What to show, as an Adaptive Card of up to 100 kB."`
 	Notice       *Notice         `json:"notice,omitempty" doc:"What to say in its parts. Each channel is given the form of it that it shows best."`
 	Summary      string          `json:"summary,omitempty" maxLength:"1024" doc:"The same in a few words, for where the message itself cannot be shown. Not with activity, which has its own." example:"Stand-up"`
+	Template     *TemplateUse    `json:"template,omitempty" doc:"What to say, as a template says it of data, to each recipient in their language. Instead of all the above."`
 	ExpiresIn    string          `json:"expires_in,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"What is not delivered so long after an occurrence is not delivered any more." example:"15m"`
 	Lane         string          `json:"lane,omitempty" enum:"urgent,normal,bulk" doc:"How pressing it is; normal, if not given."`
 	OnUnknown    string          `json:"on_unknown,omitempty" enum:"retry,hold" doc:"What to do when the channel's answer was lost: retry delivers at least once, hold at most once. retry, if not given."`

@@ -66,10 +66,16 @@ func (e *Engine) Edit(ctx context.Context, id headsup.NotificationID, c Content)
 	if m.Handler != "" {
 		return Status{}, &FieldError{"text", "cannot be changed: a handler has said it, or will"}
 	}
-	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Notice: c.Notice, Summary: c.Summary}
+	n := headsup.Notification{Text: c.Text, Markdown: c.Markdown, Activity: c.Activity, Card: c.Card, Notice: c.Notice, Summary: c.Summary, Template: c.Template}
 	var old activity.Activity
 	if json.Unmarshal(m.Body, &old) == nil {
 		n.Locale = old.Locale
+	}
+	if err := c.Check(); err != nil {
+		return Status{}, err
+	}
+	if n, err = e.templatedAnew(ctx, n, m.Body); err != nil {
+		return Status{}, err
 	}
 	body, err := encode(n)
 	if err != nil {

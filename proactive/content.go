@@ -22,15 +22,16 @@ type Content struct {
 	Card     jsontext.Value
 	Notice   *card.Notice
 	Summary  string
+	Template *headsup.Templated
 }
 
 func contentOf(n headsup.Notification) Content {
-	return Content{Text: n.Text, Markdown: n.Markdown, Activity: n.Activity, Card: n.Card, Notice: n.Notice, Summary: n.Summary}
+	return Content{Text: n.Text, Markdown: n.Markdown, Activity: n.Activity, Card: n.Card, Notice: n.Notice, Summary: n.Summary, Template: n.Template}
 }
 
 // IsZero reports whether nothing is said.
 func (c Content) IsZero() bool {
-	return c.Text == "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == ""
+	return c.Text == "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == "" && c.Template == nil
 }
 
 // forms names the members that are set of those of which one is to be.
@@ -41,7 +42,7 @@ func (c Content) forms() []string {
 		given bool
 	}{
 		{"text", c.Text != ""}, {"markdown", c.Markdown != ""}, {"activity", c.Activity != nil}, {"card", len(c.Card) > 0},
-		{"notice", c.Notice != nil},
+		{"notice", c.Notice != nil}, {"template", c.Template != nil},
 	} {
 		if form.given {
 			set = append(set, form.name)
@@ -56,8 +57,11 @@ func (c Content) Message() (*activity.Activity, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if c.Activity != nil {
+	switch {
+	case c.Activity != nil:
 		return c.Activity.Clone(), nil
+	case c.Template != nil:
+		return nil, &FieldError{"template", "is said by the engine alone"}
 	}
 	a := activity.Message(c.Text + c.Markdown)
 	a.Summary = c.Summary
@@ -80,7 +84,18 @@ func (c Content) Message() (*activity.Activity, error) {
 
 // onlyText reports whether Text is all there is.
 func (c Content) onlyText() bool {
-	return c.Text != "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == ""
+	return c.Text != "" && c.Markdown == "" && c.Activity == nil && len(c.Card) == 0 && c.Notice == nil && c.Summary == "" && c.Template == nil
+}
+
+// Check finds what is wrong with it, as far as that can be told without the engine: a [*FieldError].
+func (c Content) Check() error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Activity != nil && refersToTemplate(c.Activity) { // which the engine makes
+		return &FieldError{"activity.attachments", "has an attachment of the kind " + templateContent + ": give template"}
+	}
+	return nil
 }
 
 func (c Content) check() error {
@@ -89,11 +104,13 @@ func (c Content) check() error {
 	}
 	switch forms := c.forms(); {
 	case len(forms) == 0:
-		return &FieldError{"text", "give one of text, markdown, activity, card and notice"}
+		return &FieldError{"text", "give one of text, markdown, activity, card, notice and template"}
 	case len(forms) > 1:
-		return &FieldError{forms[1], "give only one of text, markdown, activity, card and notice"}
+		return &FieldError{forms[1], "give only one of text, markdown, activity, card, notice and template"}
 	case c.Summary != "" && c.Activity != nil:
 		return &FieldError{"summary", "is a member of the activity"}
+	case c.Summary != "" && c.Template != nil:
+		return &FieldError{"summary", "is a member of the template"}
 	}
 	for _, text := range [...]struct {
 		field, value string

@@ -93,6 +93,14 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.Template != nil { // whichever version it was accepted with
+		if body, err = json.Marshal(struct {
+			Locale   string
+			Template *headsup.Templated
+		}{n.Locale, n.Template}, json.Deterministic(true)); err != nil {
+			return nil, &FieldError{"template.data", err.Error()}
+		}
+	}
 	content, err := json.Marshal(struct {
 		Conversation  headsup.ConversationKey
 		To            headsup.Target

@@ -27,6 +27,7 @@ import (
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
 	"github.com/headsup-bot/headsup/schedule"
+	"github.com/headsup-bot/headsup/template"
 )
 
 // Store is everything that the engine keeps. The drivers under store/ implement it.
@@ -35,6 +36,7 @@ type Store interface {
 	book.Store
 	JobStore
 	schedule.Store
+	template.Store
 	Forgetter
 }
 
@@ -145,6 +147,8 @@ type works struct {
 
 	heard    services // where tenants were heard from last
 	catalogs apps
+
+	templates templates
 
 	mu       sync.Mutex
 	watchers map[outbox.MessageID][]chan struct{} // guarded by mu

@@ -109,10 +109,11 @@ func (e *Engine) once(t *headsup.Turn) string {
 
 // Completion says how a job ends.
 type Completion struct {
-	// Tell is what the job's conversation is told, and Text the same as a plain message. At most one is set; neither
-	// tells nothing.
-	Tell *activity.Activity
-	Text string
+	// Tell is what the job's conversation is told, Text the same as a plain message, and Template the same of a template.
+	// At most one is set; none tells nothing.
+	Tell     *activity.Activity
+	Text     string
+	Template *headsup.Templated
 	// Once names this completion, so that it may be repeated, such as by a turn that runs again; empty otherwise.
 	Once string
 }
@@ -128,9 +129,9 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 	end := JobEnd{AppID: e.cfg.AppID, Number: n, At: e.cfg.Now(), Once: c.Once}
 	// Of one that is completed nothing more is told, and its conversation may have been forgotten: it is not to be met
 	// again by that.
-	if (c.Tell != nil || c.Text != "") && !job.Completed() {
+	if (c.Tell != nil || c.Text != "" || c.Template != nil) && !job.Completed() {
 		sub, err := e.submission(ctx, headsup.Notification{
-			To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: c.Tell, Text: c.Text,
+			To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: c.Tell, Text: c.Text, Template: c.Template,
 		})
 		if err != nil {
 			return job, "", err
@@ -146,9 +147,11 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 
 // Progress says how far a job has come.
 type Progress struct {
-	// Tell is what the job's conversation is told, and Text the same as a plain message. Exactly one is set.
-	Tell *activity.Activity
-	Text string
+	// Tell is what the job's conversation is told, Text the same as a plain message, and Template the same of a template.
+	// Exactly one is set.
+	Tell     *activity.Activity
+	Text     string
+	Template *headsup.Templated
 	// Percent is how much is done, from 0 to 100; nil when that is not known.
 	Percent *int
 }
@@ -171,7 +174,7 @@ func (e *Engine) Progress(ctx context.Context, n JobNumber, p Progress) (Job, er
 		return job, &FieldError{"percent", "is not between 0 and 100"}
 	}
 	sub, err := e.submission(ctx, headsup.Notification{
-		To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: p.Tell, Text: p.Text,
+		To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: p.Tell, Text: p.Text, Template: p.Template,
 	})
 	if err != nil {
 		return job, err

@@ -165,7 +165,7 @@ func (e *Engine) viewOf(locale string, to reader) card.View {
 // waysOut are offered with every notice to a person alone: to mute its topic, or else to opt out of everything.
 func (e *Engine) waysOut(to reader) []card.Action {
 	switch {
-	case to.conversation.Kind != book.KindPersonal:
+	case to.conversation.Kind != book.KindPersonal, e.topicOf(to.topic).Mandatory:
 		return nil
 	case to.topic != "":
 		return []card.Action{{Do: card.Mute}}

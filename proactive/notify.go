@@ -187,7 +187,11 @@ func (e *Engine) draft(ctx context.Context, n headsup.Notification) (sub outbox.
 	if err := e.checkHandler(n); err != nil {
 		return sub, due, err
 	}
-	body, err := encode(n)
+	said, err := e.templated(ctx, n)
+	if err != nil {
+		return e.forgone(n), due, err
+	}
+	body, err := encode(said)
 	if err != nil {
 		return sub, due, err
 	}
@@ -238,7 +242,7 @@ func check(n headsup.Notification) error {
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
 	if n.Handler == "" && !silent(n) {
-		if err := contentOf(n).check(); err != nil {
+		if err := contentOf(n).Check(); err != nil {
 			return err
 		}
 	}

@@ -84,7 +84,8 @@ func (e *Engine) purge(ctx context.Context, after outbox.MessageID) (outbox.Mess
 		total.Contents += done.Contents
 		total.Records += done.Records
 		if done.Next == 0 {
-			return p.After, nil
+			_, err := e.cfg.Store.PurgeTemplates(ctx, e.cfg.AppID, now.Add(-templateGrace), purgeAtOnce)
+			return p.After, err
 		}
 		p.After = done.Next
 		rest(ctx, purgePause)

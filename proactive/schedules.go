@@ -83,11 +83,11 @@ func (e *Engine) Schedule(ctx context.Context, n NewSchedule) (Schedule, error) 
 // content.
 func (e *Engine) ScheduleInTurn(ctx context.Context, t *headsup.Turn, n NewSchedule) (Schedule, error) {
 	if n.Key == "" {
-		template, err := templateOf(n.Notification, n.ExpiresIn)
+		told, err := templateOf(n.Notification, n.ExpiresIn)
 		if err != nil {
 			return Schedule{}, err
 		}
-		content, err := n.content(template)
+		content, err := n.content(told)
 		if err != nil {
 			return Schedule{}, err
 		}
@@ -117,6 +117,9 @@ func (e *Engine) newSchedule(ctx context.Context, n NewSchedule) (s schedule.Sch
 	}
 	if field, ok := errors.AsType[*FieldError](e.checkHandler(n.Notification)); ok {
 		return s, &FieldError{"notification." + field.Field, field.Reason}
+	}
+	if err := e.tryScheduled(ctx, n.Notification); err != nil {
+		return s, err
 	}
 	content, err := n.content(s.Template)
 	if err != nil {
@@ -169,6 +172,16 @@ func (e *Engine) ruleOf(r schedule.Rule, in time.Duration, now time.Time) (sched
 func ruleError(err error) error {
 	if wrong, ok := errors.AsType[*schedule.RuleError](err); ok {
 		return &FieldError{"rule." + wrong.Field, wrong.Reason}
+	}
+	return err
+}
+
+// tryScheduled tries whether what a schedule tells can be said with the template as it is now. Each occurrence is told with
+// the version that is current then, unless one is named.
+func (e *Engine) tryScheduled(ctx context.Context, n headsup.Notification) error {
+	_, err := e.templated(ctx, n)
+	if field, ok := errors.AsType[*FieldError](err); ok {
+		return &FieldError{"notification." + field.Field, field.Reason}
 	}
 	return err
 }
@@ -278,6 +291,9 @@ func (e *Engine) applyChange(ctx context.Context, s *schedule.Schedule, c Schedu
 			was.ExpiresIn = *c.ExpiresIn
 		}
 		if s.Template, err = templateOf(was.Notification, was.ExpiresIn); err != nil {
+			return err
+		}
+		if err := e.tryScheduled(ctx, was.Notification); err != nil {
 			return err
 		}
 	}
@@ -425,25 +441,26 @@ func (e *Engine) PreviewRule(r schedule.Rule, in time.Duration, n int) (schedule
 	return r, next, ruleError(err)
 }
 
-// template is what a schedule tells, as the store keeps it.
-type template struct {
-	To           templateTarget    `json:"to"`
-	Text         string            `json:"text,omitzero"`
-	Markdown     string            `json:"markdown,omitzero"`
-	Activity     jsontext.Value    `json:"activity,omitzero"`
-	Card         jsontext.Value    `json:"card,omitzero"`
-	Notice       *card.Notice      `json:"notice,omitzero"`
-	Summary      string            `json:"summary,omitzero"`
-	Lane         headsup.Lane      `json:"lane,omitzero"`
-	OnUnknown    headsup.OnUnknown `json:"on_unknown,omitzero"`
-	Conversation headsup.Window    `json:"conversation,omitzero"`
-	Topic        string            `json:"topic,omitzero"`
-	CollapseKey  string            `json:"collapse_key,omitzero"`
-	Handler      string            `json:"handler,omitzero"`
-	Policy       string            `json:"policy,omitzero"`
-	Locale       string            `json:"locale,omitzero"`
-	Value        jsontext.Value    `json:"value,omitzero"`
-	ExpiresIn    int64             `json:"expires_in_ms,omitzero"`
+// scheduleTemplate is what a schedule tells, as the store keeps it.
+type scheduleTemplate struct {
+	To           templateTarget     `json:"to"`
+	Text         string             `json:"text,omitzero"`
+	Markdown     string             `json:"markdown,omitzero"`
+	Activity     jsontext.Value     `json:"activity,omitzero"`
+	Card         jsontext.Value     `json:"card,omitzero"`
+	Notice       *card.Notice       `json:"notice,omitzero"`
+	Summary      string             `json:"summary,omitzero"`
+	Template     *headsup.Templated `json:"template,omitzero"`
+	Lane         headsup.Lane       `json:"lane,omitzero"`
+	OnUnknown    headsup.OnUnknown  `json:"on_unknown,omitzero"`
+	Conversation headsup.Window     `json:"conversation,omitzero"`
+	Topic        string             `json:"topic,omitzero"`
+	CollapseKey  string             `json:"collapse_key,omitzero"`
+	Handler      string             `json:"handler,omitzero"`
+	Policy       string             `json:"policy,omitzero"`
+	Locale       string             `json:"locale,omitzero"`
+	Value        jsontext.Value     `json:"value,omitzero"`
+	ExpiresIn    int64              `json:"expires_in_ms,omitzero"`
 }
 
 type templateTarget struct {
@@ -485,17 +502,19 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 	if err := check(n); err != nil {
 		return nil, err
 	}
-	if _, err := encode(n); err != nil {
-		return nil, err
+	if n.Template == nil {
+		if _, err := encode(n); err != nil {
+			return nil, err
+		}
 	}
 	if n.To.Reference != nil {
 		if err := n.To.Reference.Validate(); err != nil {
 			return nil, &FieldError{"to.reference", err.Error()}
 		}
 	}
-	t := template{
+	t := scheduleTemplate{
 		To:   templateTarget(n.To),
-		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Notice: n.Notice, Summary: n.Summary, Lane: n.Lane, OnUnknown: n.OnUnknown,
+		Text: n.Text, Markdown: n.Markdown, Card: n.Card, Notice: n.Notice, Summary: n.Summary, Template: n.Template, Lane: n.Lane, OnUnknown: n.OnUnknown,
 		Conversation: n.Window, Topic: n.Topic, CollapseKey: n.CollapseKey, Handler: n.Handler, Locale: n.Locale, Value: n.Value,
 		ExpiresIn: expiresIn.Milliseconds(),
 	}
@@ -519,7 +538,7 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 
 // readSchedule makes a schedule of what the store keeps.
 func readSchedule(s schedule.Schedule) (Schedule, error) {
-	var t template
+	var t scheduleTemplate
 	if err := json.Unmarshal(s.Template, &t); err != nil {
 		return Schedule{}, fmt.Errorf("proactive: schedule %s: %w", s.ID, err)
 	}
@@ -527,7 +546,7 @@ func readSchedule(s schedule.Schedule) (Schedule, error) {
 		Schedule: s, ExpiresIn: time.Duration(t.ExpiresIn) * time.Millisecond,
 		Notification: headsup.Notification{
 			To:   headsup.Target(t.To),
-			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Notice: t.Notice, Summary: t.Summary, Lane: t.Lane, OnUnknown: t.OnUnknown,
+			Text: t.Text, Markdown: t.Markdown, Card: t.Card, Notice: t.Notice, Summary: t.Summary, Template: t.Template, Lane: t.Lane, OnUnknown: t.OnUnknown,
 			Window: t.Conversation, Topic: t.Topic, CollapseKey: t.CollapseKey, Handler: t.Handler, Locale: t.Locale, Value: t.Value,
 		},
 	}

@@ -82,6 +82,10 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		return "", &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonUnproven,
 			Err: errors.New("nobody has named the service URL but an unauthenticated caller in development mode")}
 	}
+	if err := s.binds(ctx, at); err != nil {
+		at.Permit.Cancel()
+		return "", err
+	}
 	if n := taken(at.Sends); n > 0 && at.Verb == outbox.VerbSend && at.Handler == "" && !takesPart(at) &&
 		!mayHaveParts(at.Conversation.Reference, at.Body) {
 		// A turn has spoken before its process stopped, and what it interrupted is over by now.

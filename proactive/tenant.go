@@ -11,6 +11,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/schedule"
+	"github.com/headsup-bot/headsup/template"
 )
 
 // Bound returns a view of the engine for one tenant of a channel, which must not be empty. It knows the conversations in that
@@ -407,4 +408,45 @@ func (s tenantStore) Occurrences(
 // RecipientZones implements [schedule.Store].
 func (s tenantStore) RecipientZones(ctx context.Context, appID string, _ activity.TenantID, tag string) ([]string, error) {
 	return s.in.RecipientZones(ctx, appID, s.tenant, tag)
+}
+
+// PutTemplate implements [template.Store].
+func (s tenantStore) PutTemplate(ctx context.Context, v template.Version, most int) (template.Version, bool, error) {
+	v.Tenant = s.tenant
+	return s.in.PutTemplate(ctx, v, most)
+}
+
+// Template implements [template.Store].
+func (s tenantStore) Template(
+	ctx context.Context, appID string, _ activity.TenantID, name string, number int,
+) (template.Version, error) {
+	return s.in.Template(ctx, appID, s.tenant, name, number)
+}
+
+// TemplateByID implements [template.Store].
+func (s tenantStore) TemplateByID(ctx context.Context, appID string, id template.ID) (template.Version, error) {
+	v, err := s.in.TemplateByID(ctx, appID, id)
+	if err == nil && v.Tenant != s.tenant {
+		return template.Version{}, template.ErrNotFound
+	}
+	return v, err
+}
+
+// Templates implements [template.Store].
+func (s tenantStore) Templates(
+	ctx context.Context, appID string, _ activity.TenantID, before template.ID, limit int,
+) ([]template.Version, error) {
+	return s.in.Templates(ctx, appID, s.tenant, before, limit)
+}
+
+// TemplateVersions implements [template.Store].
+func (s tenantStore) TemplateVersions(
+	ctx context.Context, appID string, _ activity.TenantID, name string, before, limit int,
+) ([]template.Version, error) {
+	return s.in.TemplateVersions(ctx, appID, s.tenant, name, before, limit)
+}
+
+// DeleteTemplate implements [template.Store].
+func (s tenantStore) DeleteTemplate(ctx context.Context, appID string, _ activity.TenantID, name string, at time.Time) error {
+	return s.in.DeleteTemplate(ctx, appID, s.tenant, name, at)
 }

@@ -91,3 +91,7 @@ func (tenantStore) Fire(context.Context, []schedule.Firing) ([]error, error) {
 }
 
 func (tenantStore) ScheduleNews() <-chan struct{} { return nil }
+
+func (tenantStore) PurgeTemplates(context.Context, string, time.Time, int) (int, error) {
+	return 0, errTenantless
+}

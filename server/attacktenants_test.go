@@ -37,7 +37,7 @@ var boundTo = map[string]struct {
 }{
 	"list-notifications": {listed, ""}, "list-deliveries": {listed, ""}, "list-conversations": {listed, ""}, "list-jobs": {listed, ""},
 	"list-people": {listed, ""}, "get-person": {named, ""}, "merge-people": {named, `{"with":["PERSON"]}`}, "split-person": {named, `{}`},
-	"list-schedules": {listed, ""}, "list-webhooks": {listed, ""}, "list-pauses": {listed, ""},
+	"list-schedules": {listed, ""}, "list-templates": {listed, ""}, "list-webhooks": {listed, ""}, "list-pauses": {listed, ""},
 
 	"get-notification": {named, ""}, "cancel-notification": {named, ""}, "recall-notification": {named, ""},
 	"edit-notification": {named, `{"text":"edited"}`}, "reschedule-notification": {named, `{"in":"1h"}`},
@@ -45,6 +45,7 @@ var boundTo = map[string]struct {
 	"get-conversation": {named, ""}, "update-conversation": {named, `{"add_tags":["x"]}`}, "delete-conversation": {named, ""},
 	"get-transcript": {named, ""}, "note-roster": {named, ""}, "set-busy": {named, `{"reason":"x"}`}, "clear-busy": {named, ""},
 	"get-job": {named, ""}, "report-job-progress": {named, `{"text":"x"}`}, "complete-job": {named, `{"text":"x"}`},
+	"get-template": {named, ""}, "list-template-versions": {named, ""}, "delete-template": {named, ""},
 	"get-schedule": {named, ""}, "change-schedule": {named, `{"name":"x"}`}, "delete-schedule": {named, ""},
 	"pause-schedule": {named, ""}, "resume-schedule": {named, ""}, "next-occurrences": {named, ""}, "list-occurrences": {named, ""},
 	"get-webhook": {named, ""}, "change-webhook": {named, `{"enabled":false}`}, "delete-webhook": {named, ""}, "test-webhook": {named, ""},
@@ -57,7 +58,7 @@ var boundTo = map[string]struct {
 	"create-job":           {aimed, `{"to":{"conversation":"CONVERSATION"}}`},
 	"replay-deliveries":    {aimed, `{"notification":"NOTIFICATION"}`},
 
-	"notify-group": {own, ""}, "create-schedule": {own, ""}, "create-webhook": {own, ""}, "stream-events": {own, ""},
+	"notify-group": {own, ""}, "put-template": {own, ""}, "create-schedule": {own, ""}, "create-webhook": {own, ""}, "stream-events": {own, ""},
 
 	"list-topics": {shared, ""}, "preview-schedule": {shared, `{"rule":{"cron":"@daily"}}`},
 
@@ -70,7 +71,7 @@ var boundTo = map[string]struct {
 // narrows are the parameters of lists that may name something of another tenant's. All others are harmless.
 // Nobody here is in a team, and a view of a tenant stays that, whatever else is asked for.
 var narrows, harmless = []string{"conversation", "notification", "user", "external_id", "tag", "name", "topic", "cursor", "tenant"},
-	strings.Fields("team limit kind channel reach state reason created_after created_before deliveries n zone cancel")
+	strings.Fields("team limit kind channel reach state reason created_after created_before deliveries n zone cancel version")
 
 // besiegedTenant is one of two in the binary's database, and has something of every kind.
 type besiegedTenant struct {
@@ -158,6 +159,7 @@ func (b *besieged) tenant(id, mark string) *besiegedTenant {
 	a.ids["notifications"] = post("/v1/notifications", `{"to":{"conversation":"a:MARK"},"text":"later-MARK","in":"48h","topic":"topic-MARK"}`, "id")
 	a.ids["jobs"] = post("/v1/jobs", `{"to":{"conversation":"a:MARK"},"name":"job-MARK"}`, "number")
 	a.ids["schedules"] = post("/v1/schedules", `{"name":"name-MARK","rule":{"in":"48h"},"notification":{"to":{"everyone":true},"text":"x"}}`, "id")
+	a.ids["templates"] = b.made(a.key, http.MethodPut, "/v1/templates/template-"+mark, `{"default_language":"en","languages":{"en":{"text":"x"}}}`, "name")
 	a.ids["webhooks"] = post("/v1/webhooks", `{"url":"https://hooks.example.com/MARK","events":["notification.expired"],"description":"MARK"}`, "id")
 	post("/v1/notifications", `{"to":{"conversation":"a:slow-MARK"},"text":"slow"}`, "id") // the channel wants to be left alone there
 	var pauses struct{ Pauses []struct{ ID string } }

@@ -169,6 +169,11 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		{"change-schedule", "PATCH", "/v1/schedules/%", `{"name":"SECRET"}`, "%", schedule, `{"changed":["name"]}`},
 		{"pause-schedule", "POST", "/v1/schedules/%/pause", ``, "%", schedule, ``},
 		{"resume-schedule", "POST", "/v1/schedules/%/resume", ``, "%", func() string { id := schedule(); a.does("POST", "/v1/schedules/"+id+"/pause", ""); return id }, ``},
+		{"put-template", "PUT", "/v1/templates/SECRETLESS", `{"default_language":"en","languages":{"en":{"text":"SECRET"}}}`, "SECRETLESS", nil, ``},
+		{"delete-template", "DELETE", "/v1/templates/%", ``, "%", func() string {
+			a.does("PUT", "/v1/templates/gone", `{"default_language":"en","languages":{"en":{"text":"SECRET"}}}`)
+			return "gone"
+		}, ``},
 		{"delete-schedule", "DELETE", "/v1/schedules/%", ``, "%", schedule, ``},
 		{"create-notification", "POST", "/v1/notifications", `{"to":{"everyone":true},"text":"SECRET"}`, "", nil, `{"to":"everyone"}`},
 		{"create-notifications", "POST", "/v1/notifications/batch", `{"notifications":[{"to":{"conversation":"likes"},"text":"SECRET"},{"to":{"everyone":true},"text":"SECRET"}]}`, "ntf_", nil, `{"broadcasts":1,"notifications":2}`},

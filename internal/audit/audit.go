@@ -47,6 +47,9 @@ const (
 	ScheduleResume Action = "schedule.resume"
 	ScheduleDelete Action = "schedule.delete"
 
+	TemplatePut    Action = "template.put"
+	TemplateDelete Action = "template.delete"
+
 	BroadcastSend          Action = "broadcast.send"
 	NotificationCancel     Action = "notification.cancel"
 	NotificationRecall     Action = "notification.recall"
@@ -94,7 +97,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		KeyCreate, KeyRevoke, SigningKeyRotate, WebhookCreate, WebhookChange, WebhookDelete, WebhookRotate, WebhookReplay, ScheduleCreate,
-		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, BroadcastSend, NotificationCancel,
+		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, TemplatePut, TemplateDelete, BroadcastSend, NotificationCancel,
 		NotificationRecall, NotificationEdit, NotificationReschedule, DeliveryReplay, DeliverySettle, PauseEnd,
 		ConversationChange, ConversationForget, ConversationImport, PersonExport, PersonErase, PersonMerge, PersonSplit, AuthRefresh, BackupMake,
 		BackupRestore, ServerStart, ServerStop, LogCut, LogDamaged, TokenRefused, KeyRefused, ScopeDenied, RateLimited,

@@ -40,6 +40,8 @@ var acts = map[string]act{
 	"pause-schedule":          {action: audit.SchedulePause},
 	"resume-schedule":         {action: audit.ScheduleResume},
 	"delete-schedule":         {action: audit.ScheduleDelete},
+	"put-template":            {action: audit.TemplatePut},
+	"delete-template":         {action: audit.TemplateDelete},
 	"create-notification":     {action: audit.BroadcastSend, maybe: true},
 	"create-notifications":    {action: audit.BroadcastSend, maybe: true},
 	"notify-group":            {action: audit.BroadcastSend, maybe: true},

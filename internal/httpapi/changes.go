@@ -147,7 +147,7 @@ func (s *service) reschedule(ctx context.Context, r *rescheduleRequest) (*answer
 func (s *service) edit(ctx context.Context, r *editRequest) (*answer, error) {
 	b := r.Body
 	said, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice, template: b.Template,
 	}.decode()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)

@@ -17,11 +17,12 @@ type content struct {
 	text, markdown, summary string
 	activity, card          stdjson.RawMessage
 	notice                  *api.Notice
+	template                *api.TemplateUse
 }
 
 // decode reads it. Whether it is one thing, and right, is for the engine to check.
 func (c content) decode() (proactive.Content, error) {
-	out := proactive.Content{Text: c.text, Markdown: c.markdown, Summary: c.summary}
+	out := proactive.Content{Text: c.text, Markdown: c.markdown, Summary: c.summary, Template: templatedOf(c.template)}
 	if given(c.card) {
 		out.Card = jsontext.Value(c.card)
 	}
@@ -43,6 +44,9 @@ func (c content) message() (*activity.Activity, error) {
 	said, err := c.decode()
 	if err != nil || said.IsZero() {
 		return nil, err
+	}
+	if said.Template != nil { // which the engine says
+		return nil, said.Check()
 	}
 	return said.Message()
 }

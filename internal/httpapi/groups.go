@@ -46,7 +46,7 @@ func (s *service) groups(a huma.API) {
 func (s *service) notifyGroup(ctx context.Context, r *groupRequest) (*groupAnswer, error) {
 	b := r.Body
 	n, err := notification(ctx, &createRequest{IdempotencyKey: r.IdempotencyKey, Body: api.NotificationRequest{
-		Text: b.Text, Markdown: b.Markdown, Activity: b.Activity, Card: b.Card, Notice: b.Notice, Summary: b.Summary, At: b.At, In: b.In, ExpiresAt: b.ExpiresAt,
+		Text: b.Text, Markdown: b.Markdown, Activity: b.Activity, Card: b.Card, Notice: b.Notice, Summary: b.Summary, Template: b.Template, At: b.At, In: b.In, ExpiresAt: b.ExpiresAt,
 		Lane: b.Lane, Topic: b.Topic, Value: b.Value,
 	}})
 	if err != nil {

@@ -80,6 +80,7 @@ type Engine interface {
 	Topics() map[string]proactive.Topic
 
 	Schedules
+	Templates
 }
 
 // Config makes the API.
@@ -149,6 +150,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.imports(operations)
 	s.jobs(operations)
 	s.schedules(operations)
+	s.templates(operations)
 	s.webhooks(operations)
 	s.events(operations)
 	s.pauses(operations)

@@ -148,13 +148,13 @@ func (s *service) completeJob(ctx context.Context, r *completeRequest) (*jobAnsw
 func (s *service) reportProgress(ctx context.Context, r *progressRequest) (*jobAnswer, error) {
 	b := r.Body
 	tell, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice, template: b.Template,
 	}.message()
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
 	job, err := s.engine(ctx).Progress(ctx, proactive.JobNumber(r.Number), proactive.Progress{
-		Tell: tell, Percent: r.Body.Percent,
+		Tell: tell, Template: templatedOf(b.Template), Percent: r.Body.Percent,
 	})
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
@@ -168,8 +168,9 @@ func completionOf(r *completeRequest) (c proactive.Completion, err error) {
 		return c, err
 	}
 	b := r.Body
+	c.Template = templatedOf(b.Template)
 	c.Tell, err = content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice, template: b.Template,
 	}.message()
 	return c, err
 }

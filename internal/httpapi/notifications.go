@@ -136,12 +136,13 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 		return n, err
 	}
 	said, err := content{
-		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
+		text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice, template: b.Template,
 	}.decode()
 	if err != nil {
 		return n, err
 	}
 	n.Text, n.Markdown, n.Summary, n.Activity, n.Card, n.Notice = said.Text, said.Markdown, said.Summary, said.Activity, said.Card, said.Notice
+	n.Template = said.Template
 	if b.At != nil {
 		n.At = *b.At
 	}

@@ -19,16 +19,18 @@ type Paging struct {
 type list byte
 
 const (
-	listAudit         list = 'a'
-	listConversations list = 'c'
-	listDeliveries    list = 'd'
-	listJobs          list = 'j'
-	listKeys          list = 'k'
-	listNotifications list = 'n'
-	listOccurrences   list = 'o'
-	listPeople        list = 'p'
-	listSchedules     list = 's'
-	listTranscript    list = 't'
+	listAudit            list = 'a'
+	listConversations    list = 'c'
+	listDeliveries       list = 'd'
+	listJobs             list = 'j'
+	listKeys             list = 'k'
+	listNotifications    list = 'n'
+	listOccurrences      list = 'o'
+	listPeople           list = 'p'
+	listSchedules        list = 's'
+	listTemplates        list = 'm'
+	listTemplateVersions list = 'v'
+	listTranscript       list = 't'
 )
 
 // cursorVersion begins every cursor, so that a later form can be told from this one.

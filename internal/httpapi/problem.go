@@ -145,6 +145,10 @@ func (s *service) problemOf(ctx context.Context, err error) error {
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such schedule")
 	case errors.Is(err, proactive.ErrTooManySchedules):
 		return newProblem(http.StatusConflict, api.CodeTooMany, "there are as many schedules as there may be; delete one first")
+	case errors.Is(err, proactive.ErrNoTemplate):
+		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such template, or no such version of it")
+	case errors.Is(err, proactive.ErrTooManyTemplates):
+		return newProblem(http.StatusConflict, api.CodeTooMany, "there are as many templates as there may be; delete one first")
 	case errors.Is(err, proactive.ErrNoJob):
 		return newProblem(http.StatusNotFound, api.CodeNotFound, "there is no such job")
 	case errors.Is(err, proactive.ErrJobCompleted):

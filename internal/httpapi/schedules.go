@@ -333,7 +333,7 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 	noteURL(ctx, err)
 	if err == nil {
 		said, err = content{
-			text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice,
+			text: b.Text, markdown: b.Markdown, summary: b.Summary, activity: b.Activity, card: b.Card, notice: b.Notice, template: b.Template,
 		}.decode()
 	}
 	if err == nil {
@@ -346,6 +346,7 @@ func scheduled(ctx context.Context, b api.ScheduledNotification) (n headsup.Noti
 		err = &proactive.FieldError{Field: "notification." + wrong.Field, Reason: wrong.Reason}
 	}
 	n.Text, n.Markdown, n.Summary, n.Activity, n.Card, n.Notice = said.Text, said.Markdown, said.Summary, said.Activity, said.Card, said.Notice
+	n.Template = said.Template
 	return n, expires, err
 }
 
@@ -377,7 +378,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 			Everyone: n.To.Everyone, ObjectID: n.To.ObjectID, UPN: n.To.UPN, Email: n.To.Email,
 			Team: n.To.Team, Channel: n.To.Room, Thread: string(n.To.Thread), ReplyTo: n.To.ReplyTo,
 		},
-		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Notice: renderNotice(n.Notice), Summary: n.Summary, Lane: string(n.Lane),
+		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Notice: renderNotice(n.Notice), Summary: n.Summary, Template: renderTemplated(n.Template), Lane: string(n.Lane),
 		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),
 		Manners: mannersOf(n.Policy),
 	}

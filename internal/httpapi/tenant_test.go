@@ -92,6 +92,11 @@ func newTenanted(t *testing.T) *tenanted {
 			`{"name":"for `+tenant+`","rule":{"cron":"@daily"},"notification":{"to":{"everyone":true},"text":"x"}}`, http.StatusCreated))
 		hook := decode[api.CreatedWebhook](t, d.does(t, d.bound[tenant], "POST", "/v1/webhooks",
 			`{"url":"http://127.0.0.1:9/`+tenant+`"}`, http.StatusCreated))
+		template := decode[api.Template](t, d.does(t, d.bound[tenant], "PUT", "/v1/templates/of-"+tenant,
+			`{"default_language":"en","languages":{"en":{"text":"x"}}}`, http.StatusCreated))
+		if template.Tenant != tenant {
+			t.Errorf("the template of %s is of %s", tenant, template.Tenant)
+		}
 		if schedule.Tenant != tenant || hook.Tenant != tenant {
 			t.Errorf("what is made with the key of %s is of %s and %s", tenant, schedule.Tenant, hook.Tenant)
 		}
@@ -112,6 +117,7 @@ func newTenanted(t *testing.T) *tenanted {
 			d.of = map[string]string{
 				"notifications": said.ID, "deliveries": d.said, "conversations": conversation, "jobs": strconv.Itoa(d.job),
 				"schedules": schedule.ID, "webhooks": hook.ID, "pauses": pauses.Pauses[0].ID, "people": people.People[0].ID,
+				"templates": template.Name,
 			}
 		}
 	}
@@ -190,7 +196,7 @@ var bodies = map[string]string{
 }
 
 // makes are operations that make something of the caller's own, whatever they are told.
-var makes = map[string]bool{"create-schedule": true, "create-webhook": true, "notify-group": true}
+var makes = map[string]bool{"create-schedule": true, "create-webhook": true, "notify-group": true, "put-template": true}
 
 // kind is of what a path is about.
 var kind = regexp.MustCompile("^/v1/([a-z]+)")
@@ -271,6 +277,8 @@ func TestTenantsOwnKeyFindsWhatIsItsOwn(t *testing.T) {
 			d.does(t, d.bound[who], "GET", path, "", http.StatusOK)
 		}
 	}
+	d.does(t, d.bound[hers], "GET", "/v1/templates/"+d.of["templates"], "", http.StatusOK)
+	d.does(t, d.bound[""], "GET", "/v1/templates/"+d.of["templates"], "", http.StatusNotFound) // names are a tenant's own
 	for path, lists := range map[string]map[string]int{
 		"/v1/notifications?": {hers: 1, "": 3}, "/v1/deliveries?": {hers: 1, "": 4}, "/v1/conversations?": {hers: 1, "": 2},
 		"/v1/jobs?": {hers: 1, "": 2}, "/v1/schedules?": {hers: 1, "": 3}, "/v1/conversations?tag=on-call&": {hers: 1, "": 2},

@@ -29,6 +29,7 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/template"
 )
 
 var (
@@ -41,6 +42,7 @@ var (
 	_ event.Store      = (*Store)(nil)
 	_ access.Store     = (*Store)(nil)
 	_ schedule.Store   = (*Store)(nil)
+	_ template.Store   = (*Store)(nil)
 	_ headsup.Lease    = (*lease)(nil)
 )
 
@@ -68,6 +70,7 @@ type Store struct {
 	audits  map[string]*auditLog // by app
 
 	schedules scheduleTables
+	templates []*template.Version // in the order in which they were made
 }
 
 type answerKey struct {

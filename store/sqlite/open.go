@@ -38,6 +38,7 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/template"
 )
 
 // Store is an open data directory. It is safe for concurrent use.
@@ -92,6 +93,7 @@ var (
 	_ event.Store        = (*Store)(nil)
 	_ access.Store       = (*Store)(nil)
 	_ schedule.Store     = (*Store)(nil)
+	_ template.Store     = (*Store)(nil)
 )
 
 // Config says where the data is.

@@ -46,6 +46,7 @@ var elsewhere = map[string]string{
 var impersonal = map[string]string{
 	"api_keys":        "the operator's own keys",
 	"webhooks":        "the operator's own receivers",
+	"templates":       "what is said of data; the data stands with the messages",
 	"settings":        "made up by the installation",
 	"routes":          "an app, a channel, a tenant and a host",
 	"shares":          "parts of the nodes in what an app and a tenant may call",

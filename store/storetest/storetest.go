@@ -33,6 +33,7 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/schedule"
 	"github.com/headsup-bot/headsup/state"
+	"github.com/headsup-bot/headsup/template"
 )
 
 // Store is all that a driver keeps.
@@ -44,6 +45,7 @@ type Store interface {
 	directline.Store
 	proactive.JobStore
 	schedule.Store
+	template.Store
 	event.Store
 	access.Store
 	audit.Store
@@ -131,6 +133,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("DirectLine", s.directLine)
 	t.Run("Jobs", s.jobs)
 	t.Run("Schedules", s.schedules)
+	t.Run("Templates", s.templates)
 	t.Run("Receipts", s.receipts)
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)

@@ -159,6 +159,16 @@ export async function seedAPI(seeds, canary, conversation) {
   const later = await seeds.ask('create-notification', { to, in: '20h', text: 'x', collapse_key: b('collapse too'), locale: b('locale too') });
   for (const kind of texts(canary, seeds.noted('edited'))) await seeds.ask('edit-notification', kind, { params: { id: later.id } });
 
+  const template = { description: brief('template'), default_language: 'en', parameters: [{ name: 's', type: 'string', description: brief('parameter'), example: brief('example') }] };
+  const put = (content) => seeds.ask('put-template', { ...template, languages: { en: content } }, { params: { name: 'hostile' } });
+  const bound = { type: 'AdaptiveCard', version: '1.5', body: [{ type: 'TextBlock', text: '${data.s}' }, { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: '${data.s}' }] }] };
+  for (const form of [{ text: '${data.s}', summary: '${data.s}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
+    await put(form);
+    await seeds.ask('create-notification', { to, template: { name: 'hostile', data: { s: seeds.long('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
+  }
+  await seeds.ask('put-template', { ...template, default_language: brief('language'), languages: { en: { text: 'x' } } }, { params: { name: 'hostile' }, refused: true });
+  await seeds.ask('create-notification', { to, template: { name: brief('template').slice(0, 64) } }, refused);
+
   const rule = { cron: '0 0 1 1 *', zone: 'UTC' };
   const scheduled = { to, value: b('scheduled value'), topic: b('topic'), collapse_key: b('scheduled collapse'), locale: b('scheduled locale') };
   const schedules = [];

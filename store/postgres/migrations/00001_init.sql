@@ -621,6 +621,22 @@ CREATE TABLE dl_streams (
 CREATE INDEX dl_streams_session ON dl_streams (conversation_id, session, number);
 CREATE INDEX dl_streams_until ON dl_streams (until);
 
+-- Versions of templates. The current one of a name is the one that has not ended.
+CREATE TABLE templates (
+	id         bigint PRIMARY KEY,
+	app_id     text COLLATE "C" NOT NULL,
+	tenant_id  text COLLATE "C" NOT NULL, -- whose it is; empty for none
+	name       text COLLATE "C" NOT NULL,
+	number     bigint  NOT NULL,
+	source     bytea   NOT NULL,
+	created_at timestamptz NOT NULL,
+	ended_at   timestamptz,
+	deleted    boolean NOT NULL -- with the template
+);
+CREATE UNIQUE INDEX templates_number ON templates (app_id, tenant_id, name, number);
+CREATE UNIQUE INDEX templates_current ON templates (app_id, tenant_id, name) WHERE ended_at IS NULL;
+CREATE INDEX templates_deleted ON templates (ended_at) WHERE deleted;
+
 -- What is told again and again, or at a time on somebody's clock. What it says is in a table of its own, since these rows
 -- change with every occurrence.
 CREATE TABLE schedules (

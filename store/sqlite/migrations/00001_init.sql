@@ -476,6 +476,22 @@ CREATE TABLE job_numbers (
 	highest INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Versions of templates. The current one of a name is the one that has not ended.
+CREATE TABLE templates (
+	id         INTEGER PRIMARY KEY,
+	app_id     TEXT    NOT NULL,
+	tenant_id  TEXT    NOT NULL, -- whose it is; empty for none
+	name       TEXT    NOT NULL,
+	number     INTEGER NOT NULL,
+	source     BLOB    NOT NULL,
+	created_at INTEGER NOT NULL,
+	ended_at   INTEGER NOT NULL,
+	deleted    INTEGER NOT NULL -- 1: with the template
+) STRICT;
+CREATE UNIQUE INDEX templates_number ON templates (app_id, tenant_id, name, number);
+CREATE UNIQUE INDEX templates_current ON templates (app_id, tenant_id, name) WHERE ended_at = 0;
+CREATE INDEX templates_deleted ON templates (ended_at) WHERE deleted = 1;
+
 -- What is told again and again, or at a time on somebody's clock. What it says is in a table of its own, since these rows
 -- change with every occurrence.
 CREATE TABLE schedules (

@@ -1064,6 +1064,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See the templates
+         * @description Lists the templates, those that were changed last first, a page at a time.
+         */
+        get: operations["list-templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See one template
+         * @description Returns a version of a template, with all that it says.
+         */
+        get: operations["get-template"];
+        /**
+         * Write a template
+         * @description Makes what is written the current version of the template: 201, or 200 if it was that already. Notifications that were accepted stay with the version that was current then. What is wrong is told with its language, its place and its column.
+         */
+        put: operations["put-template"];
+        post?: never;
+        /**
+         * Delete a template
+         * @description Forgets a template with all its versions. What was accepted with it is said all the same; occurrences of schedules that would tell it are skipped.
+         */
+        delete: operations["delete-template"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See the versions of a template
+         * @description Lists the versions of a template, newest first, a page at a time.
+         */
+        get: operations["list-template-versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/topics": {
         parameters: {
             query?: never;
@@ -1505,8 +1573,10 @@ export interface components {
              * @example Build 7 is done
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example Your build is done.
              */
             text?: string;
@@ -1943,8 +2013,10 @@ export interface components {
              * @example Build 7 is done
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example Your build is done after all.
              */
             text?: string;
@@ -2023,8 +2095,10 @@ export interface components {
              * @example Closed tomorrow
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example The office is closed tomorrow.
              */
             text?: string;
@@ -2188,8 +2262,10 @@ export interface components {
              * @example Build 7 is done
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What the job's conversation is told, as plain text. At most one of text, markdown, activity, card and notice.
+             * @description What the job's conversation is told, as plain text. At most one of text, markdown, activity, card, notice and template.
              * @example Your build is done.
              */
             text?: string;
@@ -2217,8 +2293,10 @@ export interface components {
              * @example Build 7 is half done
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What the job's conversation is told, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example Half of the tests have passed.
              */
             text?: string;
@@ -2713,8 +2791,10 @@ export interface components {
              * @example Build 7 is done
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example Your build is done.
              */
             text?: string;
@@ -3275,8 +3355,10 @@ export interface components {
              * @example Stand-up
              */
             summary?: string;
+            /** @description What to say, as a template says it of data, to each recipient in their language. Instead of all the above. */
+            template?: components["schemas"]["TemplateUse"];
             /**
-             * @description What to say, as plain text. Exactly one of text, markdown, activity, card and notice.
+             * @description What to say, as plain text. Exactly one of text, markdown, activity, card, notice and template.
              * @example Time for the stand-up.
              */
             text?: string;
@@ -3511,6 +3593,151 @@ export interface components {
              * @example dl_ann
              */
             user?: string;
+        };
+        Template: {
+            /**
+             * Format: date-time
+             * @description When the version was made.
+             */
+            created_at: string;
+            /**
+             * @description What is said to recipients in whose languages there is nothing.
+             * @example en
+             */
+            default_language: string;
+            /** @description For people. */
+            description?: string;
+            /**
+             * Format: date-time
+             * @description When another version took its place; not given for the current one.
+             */
+            ended_at?: string;
+            /** @description What is said, by language. */
+            languages: {
+                [key: string]: components["schemas"]["TemplateContent"];
+            };
+            /**
+             * @description Its name.
+             * @example deal-won
+             */
+            name: string;
+            /** @description The members that the data may have. */
+            parameters: components["schemas"]["TemplateParameter"][];
+            /** @description The tenant that it is bound to, because the key was that it was made with. */
+            tenant?: string;
+            /**
+             * Format: int64
+             * @description Counts up with every change.
+             */
+            version: number;
+        };
+        TemplateContent: {
+            /** @description An Adaptive Card. */
+            card?: components["schemas"]["AdaptiveCard"];
+            /** @description The same as Markdown. */
+            markdown?: unknown;
+            /** @description A structured notification. */
+            notice?: unknown;
+            /** @description The same in a few words, for where the message itself cannot be shown. */
+            summary?: string;
+            /** @description A plain text: a string, or a list of lines, which are strings or objects with the member line. Exactly one of text, markdown, card and notice. */
+            text?: unknown;
+        };
+        TemplateParameter: {
+            /** @description For people. */
+            description?: string;
+            /** @description What previews show. */
+            example?: unknown;
+            /**
+             * @description As expressions name it: data.<name>.
+             * @example deal
+             */
+            name: string;
+            /** @description What is asked for without it is refused. */
+            required?: boolean;
+            /**
+             * @description What it has to be. A time is a string such as 2026-12-24T18:00:00Z, or a day such as 2026-12-24.
+             * @enum {string}
+             */
+            type: "string" | "integer" | "number" | "boolean" | "time" | "object" | "array" | "any";
+        };
+        TemplateRequest: {
+            /**
+             * @description What is said to recipients in whose languages there is nothing. BCP 47; one of languages.
+             * @example en
+             */
+            default_language: string;
+            /** @description For people. */
+            description?: string;
+            /** @description What is said, by language (BCP 47). Expressions stand in strings, as ${data.deal.name}. */
+            languages: {
+                [key: string]: components["schemas"]["TemplateContent"];
+            };
+            /** @description The members that the data may have. */
+            parameters?: components["schemas"]["TemplateParameter"][];
+        };
+        Templates: {
+            /** @description Where the next page starts; not given on the last one. */
+            next_cursor?: string;
+            /** @description Those that were changed last first. */
+            templates: components["schemas"]["TemplateSummary"][];
+        };
+        TemplateSummary: {
+            /**
+             * Format: date-time
+             * @description When the version was made.
+             */
+            created_at: string;
+            /**
+             * @description What is said to recipients in whose languages there is nothing.
+             * @example en
+             */
+            default_language: string;
+            /** @description For people. */
+            description?: string;
+            /**
+             * Format: date-time
+             * @description When another version took its place; not given for the current one.
+             */
+            ended_at?: string;
+            /**
+             * @description The languages that there is something in.
+             * @example [
+             *       "en",
+             *       "de"
+             *     ]
+             */
+            languages: string[];
+            /**
+             * @description Its name.
+             * @example deal-won
+             */
+            name: string;
+            /** @description The members that the data may have. */
+            parameters: components["schemas"]["TemplateParameter"][];
+            /** @description The tenant that it is bound to. */
+            tenant?: string;
+            /**
+             * Format: int64
+             * @description Counts up with every change.
+             */
+            version: number;
+        };
+        TemplateUse: {
+            /** @description An object with the template's parameters, of up to 64 kB. */
+            data?: unknown;
+            /** @description Values for some recipients in place of those in data: an object of objects, by external id, channel user id or e-mail address. Up to 1,000 recipients and 192 kB. */
+            each?: unknown;
+            /**
+             * @description The template's name. In a change of what a notification says it may be left out: then only the data changes.
+             * @example deal-won
+             */
+            name?: string;
+            /**
+             * Format: int64
+             * @description The number of a version; the one that is current when it is accepted, if not given.
+             */
+            version?: number;
         };
         Topic: {
             /**
@@ -10134,6 +10361,485 @@ export interface operations {
             };
             /** @description Unsupported Media Type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-templates": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Templates"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-template": {
+        parameters: {
+            query?: {
+                /** @description The number of a version; the current one, if not given. */
+                version?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name: letters, digits, dots, dashes and underscores. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-template-versions": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: next_cursor of the page before. From the start, if not given. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The template's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Templates"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
