@@ -136,6 +136,9 @@ type Target struct {
 	Thread     activity.ID
 	// ReplyTo is a delivery that was said in a channel of a team, "dlv_" and 13 letters and digits: an answer in its thread.
 	ReplyTo string
+	// Address is somebody on a channel where people are written to who have never written themselves, as a URI:
+	// "mailto:ann@example.com", "sms:+15551234567". The book makes the conversation if it does not have it.
+	Address string
 	// Tag is every conversation with the tag that can be reached.
 	Tag string
 	// Everyone is every conversation in the reference book that can be reached.

@@ -25,7 +25,7 @@ type Target struct {
 	Everyone     bool   `json:"everyone,omitzero" doc:"Every conversation in the reference book that can be reached."`
 
 	Reference json.RawMessage `json:"reference,omitzero" doc:"A ConversationReference as one of the Microsoft SDKs stores it. A conversation that the reference book knows is told where the book has it; another is added to the book."`
-	Address   json.RawMessage `json:"address,omitzero" doc:"An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference."`
+	Address   json.RawMessage `json:"address,omitzero" doc:"A text is an e-mail address or a telephone number, as mailto:ann@example.com or sms:+15551234567: who has it is written to if the server has such a channel, whether or not they have ever written. An object is an address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row; otherwise like reference."`
 }
 
 // NotificationRequest asks for a notification. Exactly one of Text, Markdown, Activity, Card, Notice and Template is set.

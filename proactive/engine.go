@@ -64,6 +64,10 @@ type Config struct {
 	// published ones.
 	Profiles pace.Profiles
 
+	// Addresses are where people are on channels that write to addresses ([headsup.Target]), by channel: email, sms. Each makes
+	// an address the reference of its conversation, or says what is wrong with it. A channel that is not there is not written to.
+	Addresses map[activity.ChannelID]func(address string) (activity.Reference, error)
+
 	// FirstContact has people looked for whom the bot has not met. Nil leaves them alone.
 	FirstContact *FirstContact
 

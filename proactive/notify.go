@@ -241,6 +241,11 @@ func check(n headsup.Notification) error {
 	case len(n.Value) > MaxBody:
 		return &FieldError{"value", fmt.Sprintf("is larger than %d bytes", MaxBody)}
 	}
+	if n.To.Address != "" {
+		if _, _, err := checkAddress(n.To.Address); err != nil {
+			return err
+		}
+	}
 	if n.Handler == "" && !silent(n) {
 		if err := contentOf(n).Check(); err != nil {
 			return err
@@ -262,7 +267,7 @@ func targets(to headsup.Target) int {
 	set := 0
 	for _, given := range []bool{
 		to.Reference != nil, to.Conversation != "", to.User != "", to.ExternalID != "", to.Tag != "", to.Everyone,
-		to.ObjectID != "", to.UPN != "", to.Email != "", to.Team != "", to.ReplyTo != "",
+		to.ObjectID != "", to.UPN != "", to.Email != "", to.Team != "", to.ReplyTo != "", to.Address != "",
 	} {
 		if given {
 			set++
@@ -364,13 +369,14 @@ func describe(to headsup.Target) (string, error) {
 		Room         string                  `json:"channel,omitzero"`
 		Thread       activity.ID             `json:"thread,omitzero"`
 		ReplyTo      string                  `json:"reply_to,omitzero"`
+		Address      string                  `json:"address,omitzero"`
 		Tag          string                  `json:"tag,omitzero"`
 		Everyone     bool                    `json:"everyone,omitzero"`
 	}
 	d.Conversation, d.User, d.Everyone = to.Conversation, to.User, to.Everyone
 	d.ExternalID, d.Tag = to.ExternalID, to.Tag
 	d.ObjectID, d.UPN, d.Email = to.ObjectID, to.UPN, to.Email
-	d.Team, d.Room, d.Thread, d.ReplyTo = to.Team, to.Room, to.Thread, to.ReplyTo
+	d.Team, d.Room, d.Thread, d.ReplyTo, d.Address = to.Team, to.Room, to.Thread, to.ReplyTo, to.Address
 	if to.Reference != nil {
 		d.Conversation = to.Reference.Conversation.ID
 	}
@@ -387,7 +393,7 @@ func describeConversation(to headsup.Target) (string, bool) {
 	if to.Reference != nil {
 		id = to.Reference.Conversation.ID
 	}
-	if id == "" || to.User != "" || to.ExternalID != "" || to.ObjectID != "" || to.UPN != "" || to.Email != "" || to.Tag != "" || to.Everyone || to.Team != "" || to.ReplyTo != "" {
+	if id == "" || to.User != "" || to.ExternalID != "" || to.ObjectID != "" || to.UPN != "" || to.Email != "" || to.Tag != "" || to.Everyone || to.Team != "" || to.ReplyTo != "" || to.Address != "" {
 		return "", false
 	}
 	raw, err := jsontext.AppendQuote([]byte(`{"conversation":`), id)
@@ -410,6 +416,8 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 		return e.inTeam(ctx, to)
 	case to.ReplyTo != "":
 		return e.inThreadOf(ctx, to)
+	case to.Address != "":
+		return e.atAddress(ctx, to)
 	case to.User != "":
 		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
 		return e.first(ctx, to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })

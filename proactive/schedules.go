@@ -475,6 +475,7 @@ type templateTarget struct {
 	Room         string                  `json:"channel,omitzero"`
 	Thread       activity.ID             `json:"thread,omitzero"`
 	ReplyTo      string                  `json:"reply_to,omitzero"`
+	Address      string                  `json:"address,omitzero"`
 	Tag          string                  `json:"tag,omitzero"`
 	Everyone     bool                    `json:"everyone,omitzero"`
 }

@@ -55,6 +55,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.makeChannel(ctx, a); err != nil {
 		return err
 	}
+	if err := s.makeMail(ctx, a.appID); err != nil {
+		return err
+	}
 	verifier, client, err := s.register()
 	if err != nil {
 		return err
@@ -97,10 +100,13 @@ func (s *Server) makeChannel(ctx context.Context, a *assembly) error {
 	return err
 }
 
-// ways are the embedded channel, and the Connector API for everybody else.
+// ways are the embedded channel, those that write to addresses, and the Connector API for everybody else.
 func (s *Server) ways(client *connector.Client, a *assembly) headsup.Channel {
 	var ways headsup.Switch
 	ways.Way(s.channel.Takes, s.channel)
+	if s.mail != nil {
+		ways.Way(s.mail.Takes, s.mail)
+	}
 	ways.Otherwise(s.connectorChannel(client, a.appID))
 	if a.development { // the wire keeps messages in memory, for the playground
 		return a.wire.Tap(a.faults.Around(&ways), s.url)
@@ -118,7 +124,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
-		Profiles: profiles, Global: s.cfg.global(), ActionKeys: s.signingActions, FirstContact: s.cfg.firstContact(s.log),
+		Profiles: profiles, Global: s.cfg.global(), ActionKeys: s.signingActions, FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
 		Engine: s.engine, Keys: s.keys, Audit: s.audit, Transcripts: s.channel, Rosters: s.rosters, Proven: s.cfg.Azure.AppID != "", Webhooks: s.webhooks, People: s.people, Closing: s.closing,
 		Backup: s.backup, RefreshAuth: s.refreshes.now, SigningKeys: s.signingKeys(), Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
+	s.hearAddresses(mux, bot)
 	sdk := &agents{
 		engine: s.engine, bot: bot, appID: appID, serviceURL: s.serviceURLFor, mayCall: a.mayCall,
 		own: s.botAccount(),

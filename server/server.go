@@ -28,6 +28,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/channel/email"
 	"github.com/headsup-bot/headsup/credential"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
@@ -61,6 +62,7 @@ type Server struct {
 	backup   backupFunc // nil where the database has tools of its own
 	engine   *proactive.Engine
 	channel  *directline.Channel
+	mail     *email.Channel // nil unless there is a mail server
 	webhooks *webhook.Service
 	people   *privacy.Service
 	limits   *pace.Limiter
@@ -287,6 +289,9 @@ func (s *Server) release() error {
 	var errs []error
 	if s.relay != nil {
 		s.relay.Close()
+	}
+	if s.mail != nil {
+		s.mail.Close()
 	}
 	for _, l := range []net.Listener{s.listener, s.admin, s.plain} {
 		if l == nil {

@@ -119,6 +119,9 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 func (e *FieldError) Unwrap() error { return e.Err }
 
+// ConfigField returns Field.
+func (e *FieldError) ConfigField() string { return e.Field }
+
 // Validate reports everything that is wrong: [*FieldError] values, joined. It calls nobody.
 func (c Config) Validate() error {
 	c = c.withDefaults()

@@ -135,6 +135,7 @@ func serverConfig(c config.Loaded) server.Config {
 			FirstContact: c.Teams.FirstContact, AppID: c.Teams.AppID, CatalogID: c.Teams.CatalogID, Tenant: c.Teams.Tenant, Cloud: c.Teams.Cloud,
 			ServiceURL: c.Teams.ServiceURL, GraphURL: c.Teams.GraphURL, Wait: c.Teams.Wait,
 		},
+		Email: emailOf(c),
 		Azure: server.Azure{
 			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(), SecretEnds: c.Azure.SecretEnds,
 			CertificateFile: c.Azure.CertificateFile, CertificateChain: c.Azure.CertificateChain, TokenFile: c.Azure.TokenFile,
@@ -147,6 +148,18 @@ func serverConfig(c config.Loaded) server.Config {
 		Trace:   server.Trace{Endpoint: c.Trace.Endpoint, Sample: c.Trace.Sample},
 		Version: buildVersion(),
 	}
+}
+
+// emailOf is the mail server. Without one, its defaults say nothing.
+func emailOf(c config.Loaded) server.Email {
+	e := server.Email{
+		Server: c.Email.Server, Security: c.Email.Security, Username: c.Email.Username, Password: c.Email.Password.Reveal(), From: c.Email.From,
+		ReplyTo: c.Email.ReplyTo, RootsFile: c.Email.RootsFile, AnswersSecret: c.Email.AnswersSecret.Reveal(),
+	}
+	if c.Origin("email.security").Source == config.SourceDefault {
+		e.Security = ""
+	}
+	return e
 }
 
 // botAuth is how a bot in another process proves who it is. Without one, its defaults say nothing.

@@ -317,6 +317,8 @@ func targetText(t api.Target) string {
 		return "thread of " + t.ReplyTo
 	case t.Team != "":
 		return strings.TrimSpace("team " + t.Team + " " + t.Channel + " " + t.Thread)
+	case len(t.Address) > 0 && t.Address[0] == '"':
+		return strings.Trim(string(t.Address), `"`)
 	case t.Tag != "":
 		return "tag " + t.Tag
 	}

@@ -33,6 +33,7 @@ type editSchedule struct {
 	Channel      string `placeholder:"ID" help:"With --team, the id of its channel."`
 	Thread       string `placeholder:"ID" help:"With --team, the id of a post in the channel, to be answered."`
 	ThreadOf     string `name:"thread-of" xor:"to" placeholder:"DELIVERY" help:"Say it in the thread of a delivery that was said in a channel of a team."`
+	Address      string `xor:"to" placeholder:"URI" help:"Say it to whoever has an address: mailto:ann@example.com, sms:+15551234567."`
 	Tag          string `xor:"to" placeholder:"TAG" help:"Say it in every conversation that has a tag then and can be reached."`
 	Everyone     bool   `xor:"to" help:"Say it in every conversation that can be reached then."`
 
@@ -121,7 +122,7 @@ func (c *editSchedule) rule(r api.ScheduleRule) *api.ScheduleRule {
 func (c *editSchedule) recipients() recipients {
 	return recipients{
 		User: c.User, ExternalID: c.ExternalID, ObjectID: c.ObjectID, UPN: c.UPN, Email: c.Email, Conversation: c.Conversation,
-		Team: c.Team, Channel: c.Channel, Thread: c.Thread, ThreadOf: c.ThreadOf, Tag: c.Tag, Everyone: c.Everyone,
+		Team: c.Team, Channel: c.Channel, Thread: c.Thread, ThreadOf: c.ThreadOf, Address: c.Address, Tag: c.Tag, Everyone: c.Everyone,
 	}
 }
 

@@ -55,6 +55,7 @@ type Serve struct {
 	Azure Azure `embed:"" prefix:"azure-" name:"azure"`
 	Teams Teams `embed:"" prefix:"teams-" name:"teams"`
 	Bot   Bot   `embed:"" prefix:"bot-" name:"bot"`
+	Email Email `embed:"" prefix:"email-" name:"email"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
@@ -73,6 +74,20 @@ type Teams struct {
 	ServiceURL   string        `name:"service-url" placeholder:"URL" help:"Where Teams is called for a tenant that was never heard from. That of the cloud, if not given."`
 	GraphURL     string        `name:"graph-url" placeholder:"URL" help:"Where Microsoft Graph is. That of the cloud, if not given."`
 	Wait         time.Duration `default:"3s" placeholder:"DURATION" help:"How long the bot waits to be told that its app was installed for somebody, before it asks."`
+}
+
+// Email is the mail server over which people are written to, whether or not they have ever written to the bot.
+type Email struct {
+	Server            string `placeholder:"HOST:PORT" help:"Mail server that takes what the bot sends by e-mail (SMTP). With it, the channel email is the server's own, and to.address takes mailto: addresses. The port is 587, or 465 with tls, if not given."`
+	Security          string `default:"starttls" enum:"starttls,tls,none" placeholder:"KIND" help:"How the connection to the mail server is kept to itself: starttls, tls from the first byte, or none for a server on this machine."`
+	Username          string `placeholder:"NAME" help:"User name that is shown to the mail server. None, if not given."`
+	Password          Secret `kong:"-" help:"Password that goes with the user name. It is never shown without TLS, but on this machine."`
+	PasswordFile      string `name:"password-file" placeholder:"FILE" help:"File that holds the password for the mail server; only its owner may have access to it."`
+	From              string `placeholder:"ADDRESS" help:"Who mails are from, with or without a name, such as Headsup <bot@example.com>. Bounces go there."`
+	ReplyTo           string `name:"reply-to" placeholder:"ADDRESS" help:"Where answers go. To from, if not given."`
+	RootsFile         string `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the mail server, such as a company's own."`
+	AnswersSecret     Secret `name:"answers-secret" kong:"-" help:"Secret that signs the mails which a mail server or provider posts to /v1/channels/email/inbound: whsec_ and the base64 of 24 to 64 random bytes (Standard Webhooks). Without it none are taken."`
+	AnswersSecretFile string `name:"answers-secret-file" placeholder:"FILE" help:"File that holds the secret of mails that come in; only its owner may have access to it."`
 }
 
 // Retention says how long what is over is kept.

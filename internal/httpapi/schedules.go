@@ -370,6 +370,15 @@ func renderRule(r schedule.Rule) api.ScheduleRule {
 	}
 }
 
+// renderAddress is a URI as JSON; nil for none.
+func renderAddress(uri string) stdjson.RawMessage {
+	if uri == "" {
+		return nil
+	}
+	raw, _ := stdjson.Marshal(uri) // texts always encode
+	return raw
+}
+
 func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 	n := s.Notification
 	out := api.ScheduledNotification{
@@ -377,6 +386,7 @@ func renderScheduled(s proactive.Schedule) api.ScheduledNotification {
 			Conversation: string(n.To.Conversation), User: string(n.To.User), ExternalID: n.To.ExternalID, Tag: n.To.Tag,
 			Everyone: n.To.Everyone, ObjectID: n.To.ObjectID, UPN: n.To.UPN, Email: n.To.Email,
 			Team: n.To.Team, Channel: n.To.Room, Thread: string(n.To.Thread), ReplyTo: n.To.ReplyTo,
+			Address: renderAddress(n.To.Address),
 		},
 		Text: n.Text, Markdown: n.Markdown, Card: raw(n.Card), Notice: renderNotice(n.Notice), Summary: n.Summary, Template: renderTemplated(n.Template), Lane: string(n.Lane),
 		OnUnknown: string(n.OnUnknown), Conversation: string(n.Window), Topic: n.Topic, CollapseKey: n.CollapseKey, Locale: n.Locale, Value: raw(n.Value),

@@ -2,6 +2,9 @@ package httpapi
 
 import (
 	"context"
+	stdjson "encoding/json"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/internal/access"
@@ -21,7 +24,7 @@ func targetNeeds(to api.Target) (needs []need) {
 		need  need
 	}{
 		{given(to.Reference), need{access.Admin, "reference"}},
-		{given(to.Address), need{access.Admin, "address"}},
+		{given(to.Address) && !isURI(to.Address), need{access.Admin, "address"}},
 		{to.Tag != "", need{access.Broadcast, "tag"}},
 		{to.Everyone, need{access.Broadcast, "everyone"}},
 	} {
@@ -30,6 +33,11 @@ func targetNeeds(to api.Target) (needs []need) {
 		}
 	}
 	return needs
+}
+
+// isURI reports whether an address is one of a channel that this server has, and not where a channel is.
+func isURI(address stdjson.RawMessage) bool {
+	return jsontext.Value(address).Kind() == jsontext.KindString
 }
 
 // permitTarget refuses callers who may not speak to a target, which is at a path in the request such as body.to.

@@ -23,6 +23,7 @@ func TestScopesOfTargets(t *testing.T) {
 		"everyone":     {api.Target{Everyone: true}, []string{"broadcast"}},
 		"reference":    {api.Target{Reference: raw}, []string{"admin"}},
 		"address":      {api.Target{Address: raw}, []string{"admin"}},
+		"a mail":       {api.Target{Address: stdjson.RawMessage(`"mailto:ann@example.com"`)}, nil},
 		"both":         {api.Target{Address: raw, Everyone: true}, []string{"admin", "broadcast"}},
 	} {
 		var got []string

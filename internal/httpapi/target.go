@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
@@ -13,7 +15,7 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 )
 
-// targetOf reads to whom. That it is exactly one is for the engine to check, save that it knows no addresses.
+// targetOf reads to whom. That it is exactly one is for the engine to check, save that it knows no addresses of Bot Builder 3.
 func targetOf(to api.Target) (headsup.Target, error) {
 	t := headsup.Target{
 		Conversation: activity.ConversationID(to.Conversation), User: activity.AccountID(to.User),
@@ -27,6 +29,10 @@ func targetOf(to api.Target) (headsup.Target, error) {
 		ref, err := referenceOf("to.reference", to.Reference, activity.ReadReference)
 		t.Reference = ref
 		return t, err
+	case isURI(to.Address):
+		if err := json.Unmarshal(to.Address, &t.Address); err != nil || t.Address == "" {
+			return t, &proactive.FieldError{Field: "to.address", Reason: "is an empty text, or not valid UTF-8"}
+		}
 	case given(to.Address):
 		ref, err := referenceOf("to.address", to.Address, activity.ReadAddress)
 		t.Reference = ref

@@ -2,6 +2,7 @@ package personal
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -24,6 +25,7 @@ func (o own) addressed(template []byte, externalID string) bool {
 			ObjectID     string                  `json:"object_id"`
 			UPN          string                  `json:"upn"`
 			Email        string                  `json:"email"`
+			Address      string                  `json:"address"`
 		} `json:"to"`
 	}
 	if json.Unmarshal(template, &t) != nil {
@@ -39,6 +41,9 @@ func (o own) addressed(template []byte, externalID string) bool {
 		if key.told != "" && book.Fold(key.told) == key.known {
 			return true
 		}
+	}
+	if _, address, found := strings.Cut(to.Address, ":"); found && book.Fold(address) == book.Fold(string(o.entry.User)) {
+		return true
 	}
 	return to.Conversation != "" && o.ids[to.Conversation] || to.User != "" && to.User == o.entry.User || to.ExternalID != "" && to.ExternalID == externalID
 }

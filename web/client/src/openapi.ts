@@ -3530,7 +3530,7 @@ export interface components {
             with?: string[];
         };
         Target: {
-            /** @description An address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row. Otherwise like reference. */
+            /** @description A text is an e-mail address or a telephone number, as mailto:ann@example.com or sms:+15551234567: who has it is written to if the server has such a channel, whether or not they have ever written. An object is an address as bots of Bot Builder 3 stored it: Node's address, C#'s ResumptionCookie as JSON, or a ConversationStarter row; otherwise like reference. */
             address?: unknown;
             /**
              * @description With team: the id of the channel of the team.
