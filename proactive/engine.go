@@ -86,6 +86,9 @@ type Config struct {
 	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
 	Topics map[string]Topic
 
+	// Preferences are what goes for people who have not said otherwise.
+	Preferences Defaults
+
 	// ActionKeys return the secrets that buttons of notices are signed with: the one that signs first, then those before it
 	// that are still good, for up to 90 days. They are asked for whenever one is needed. Nil leaves out all buttons but those
 	// that open a page.
@@ -183,6 +186,9 @@ func New(cfg Config) (*Engine, error) {
 		if err := cfg.FirstContact.validate(); err != nil {
 			return nil, fmt.Errorf("proactive: config: FirstContact: %w", err)
 		}
+	}
+	if err := cfg.Preferences.validate(); err != nil {
+		return nil, fmt.Errorf("proactive: config: Preferences: %w", err)
 	}
 	if err := cfg.Retention.validate(); err != nil {
 		return nil, fmt.Errorf("proactive: config: %w", err)

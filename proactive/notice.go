@@ -166,7 +166,7 @@ func (e *Engine) viewOf(locale string, to reader) card.View {
 // everything.
 func (e *Engine) waysOut(to reader) []card.Action {
 	switch {
-	case to.conversation.Kind != book.KindPersonal, e.cfg.Topics[to.topic].Mandatory:
+	case to.conversation.Kind != book.KindPersonal, e.topicOf(to.topic).Mandatory:
 		return nil
 	case to.topic != "":
 		return []card.Action{{Do: card.Mute}}
@@ -182,7 +182,7 @@ func (e *Engine) sign(a card.Action, to reader) (string, error) {
 	}
 	switch a.Do {
 	case card.Mute:
-		if to.topic == "" || e.cfg.Topics[to.topic].Mandatory {
+		if to.topic == "" || e.topicOf(to.topic).Mandatory {
 			return "", nil
 		}
 		t.Topic, t.Expires = to.topic, e.cfg.Now().Add(OptOutLife)
