@@ -219,6 +219,11 @@ func (c Cap) Validate() error {
 	return nil
 }
 
+// Within reports whether one more may be said after so many, and so many of its topic.
+func (c Cap) Within(said, ofTopic int) bool {
+	return (c.PerDay == 0 || said < c.PerDay) && (c.PerTopic == 0 || ofTopic < c.PerTopic)
+}
+
 // Validate reports what is wrong with a digest; a [*PreferenceError].
 func (d Digest) Validate() error {
 	switch {

@@ -191,7 +191,9 @@ type Attempt struct {
 	Lane      Lane
 	ExpiresAt time.Time
 	CreatedAt time.Time
-	Trace     string
+	// WantedAt is when the delivery was to be made at first.
+	WantedAt time.Time
+	Trace    string
 	// Policy is the message's. As is what applies of it when a conversation is or was busy: interrupt or cancel; empty has
 	// it said as it is. What went on is in the conversation.
 	Policy headsup.Policy

@@ -107,6 +107,11 @@ type Store interface {
 	// that a claim sees, those of before are among them as long as they may say something.
 	Sending(ctx context.Context, in []book.Row) ([]Running, error)
 
+	// Count notes that a delivery is about to be said, and reports whether that is within a cap; otherwise it notes nothing. It
+	// is counted once, at the last time, however often it is tried. All conversations with one human alone are counted together;
+	// what is older than Since does not count, and may be forgotten.
+	Count(ctx context.Context, c Counting) (within bool, err error)
+
 	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.
 	RecordSend(ctx context.Context, s Send) error
@@ -242,6 +247,16 @@ type Claimed struct {
 	Attempts []Attempt
 	// NextDue is when the next delivery becomes due; zero for none.
 	NextDue time.Time
+}
+
+// Counting is about to say something to somebody.
+type Counting struct {
+	Delivery     DeliveryID
+	Conversation book.Row
+	Topic        string
+	Cap          book.Cap
+	// Since is when the day began that the cap is for.
+	Since, At time.Time
 }
 
 // Running names an attempt.

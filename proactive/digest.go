@@ -34,8 +34,8 @@ const (
 
 // inDigest says an attempt as a part of a digest, if it is one or the first of some that wait.
 func (s *sender) inDigest(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
-	if at.Verb != outbox.VerbSend || at.Policy.Release != headsup.ReleaseDigest || at.Handler != "" || takesPart(at) ||
-		at.Window == headsup.WindowNew {
+	joined := len(at.Sends) > 0 && at.Sends[0].With != 0
+	if !mayJoin(at) || at.Policy.Release != headsup.ReleaseDigest && !joined && !s.digested(at) {
 		return "", false, nil
 	}
 	switch {
@@ -52,8 +52,7 @@ func (s *sender) inDigest(ctx context.Context, at *outbox.Attempt) (id activity.
 	case at.Sends[0].With != at.Delivery:
 		return s.wasSaidWith(ctx, at)
 	}
-	id, err = s.sayDigest(ctx, at)
-	return id, true, err
+	return s.sayDigest(ctx, at)
 }
 
 // gather writes down which of those that wait behind an attempt are said with it, if there are some.
@@ -66,18 +65,23 @@ func (s *sender) gather(ctx context.Context, at *outbox.Attempt) (joined bool, e
 	if err != nil {
 		return false, notRead(err)
 	}
-	size, plain := plainText(m)
-	if !plain {
+	wish, fits := m.Policy.Release != headsup.ReleaseDigest || s.digested(at), plainText
+	if wish {
+		fits = s.hasLine
+	}
+	size, may := fits(m)
+	if !may {
 		return false, nil
 	}
 	now := s.cfg.Now()
 	with := []outbox.Part{{Delivery: at.Delivery}}
 	for _, p := range behind {
-		if p.Message.Topic != m.Topic || !p.Message.ExpiresAt.IsZero() && !now.Before(p.Message.ExpiresAt) {
+		if !p.Message.ExpiresAt.IsZero() && !now.Before(p.Message.ExpiresAt) || !wish && p.Message.Topic != m.Topic ||
+			wish && s.keptApart(at, p.Message.Topic) {
 			continue
 		}
-		n, plain := plainText(p.Message)
-		if size += n; !plain || size > MaxDigestText || len(with) == MaxDigest {
+		n, may := fits(p.Message)
+		if size += n; !may || size > MaxDigestText || len(with) == MaxDigest {
 			break // what follows it comes after it
 		}
 		with = append(with, p)
@@ -145,11 +149,11 @@ func digestible(m outbox.Message) *card.Notice {
 
 // sayDigest says what an attempt has joined, or what is left of it. A repeat that says something else than the attempt
 // before is treated like that of a message that was edited.
-func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (id activity.ID, done bool, err error) {
 	parts, err := s.cfg.Store.Joined(ctx, at.Delivery)
 	if err != nil {
 		at.Permit.Cancel()
-		return "", notRead(err)
+		return "", true, notRead(err)
 	}
 	left := slices.DeleteFunc(slices.Clone(parts), func(p outbox.Part) bool { return p.Delivery != at.Delivery && p.State != outbox.StateReady })
 	for _, p := range parts {
@@ -159,17 +163,21 @@ func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (activity.ID
 		at.Edited = true
 		if err := s.join(ctx, at, left); err != nil {
 			at.Permit.Cancel()
-			return "", err
+			return "", true, err
 		}
+	}
+	if len(left) == 1 { // as it is
+		return "", false, nil
 	}
 	a, err := s.digestOf(at, left)
 	if err != nil {
 		at.Permit.Cancel()
-		return "", err
+		return "", true, err
 	}
 	ref := at.Conversation.Reference
 	ref.Outgoing(a)
-	return s.say(ctx, at, headsup.Outgoing{Reference: ref, Activity: a, Key: keyOf(at.Delivery) + firstOrdinal})
+	id, err = s.say(ctx, at, headsup.Outgoing{Reference: ref, Activity: a, Key: keyOf(at.Delivery) + firstOrdinal})
+	return id, true, err
 }
 
 // wasSaidWith finds what became of the digest that an attempt's delivery is in. What was not said in it is said by itself.
@@ -244,49 +252,6 @@ func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activ
 	return id, true, nil
 }
 
-// digestOf is the message that says several: a list of their texts, or the only one as it is. It is Markdown if one is.
-func (s *sender) digestOf(at *outbox.Attempt, parts []outbox.Part) (*activity.Activity, error) {
-	all := make([]*activity.Activity, len(parts))
-	markdown := false
-	for i, p := range parts {
-		if len(p.Message.Body) == 0 {
-			return nil, digestPurged()
-		}
-		all[i] = new(activity.Activity)
-		if err := json.Unmarshal(p.Message.Body, all[i]); err != nil {
-			return nil, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
-		}
-		if len(parts) == 1 {
-			_, err := (*Engine)(s).show(all[i], reader{at.Conversation, p.Delivery, p.Message.Topic})
-			return all[i], err
-		}
-		if n, err := noticeOf(all[i]); n != nil && err == nil {
-			all[i].Text, all[i].TextFormat = n.Line(card.View{Locale: all[i].Locale}), activity.TextMarkdown
-		}
-		markdown = markdown || all[i].TextFormat == activity.TextMarkdown
-	}
-	var list strings.Builder
-	for _, a := range all {
-		bullet, text := "• ", strings.TrimSpace(a.Text)
-		if markdown {
-			bullet = "- "
-			if a.TextFormat != activity.TextMarkdown {
-				text = escapeMarkdown(text)
-			}
-		}
-		if list.Len() > 0 {
-			list.WriteByte('\n')
-		}
-		list.WriteString(bullet + strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\n  "))
-	}
-	digest := activity.Message(list.String())
-	digest.Locale, digest.TextFormat = all[0].Locale, activity.TextPlain
-	if markdown {
-		digest.TextFormat = activity.TextMarkdown
-	}
-	return digest, nil
-}
-
 func digestPurged() error {
 	return &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: ReasonDigestPurged,
 		Err: errors.New("what others in the digest have said is not kept any more")}
@@ -295,6 +260,9 @@ func digestPurged() error {
 var (
 	markdownMarks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`,
 		"#", `\#`, "|", `\|`, "~", `\~`, "&", `\&`)
+	// ownLink is a link, and unescape a mark that is not to be read (CommonMark, "Links" and "Backslash escapes").
+	ownLink       = regexp.MustCompile(`\[((?:[^\]\\]|\\.)*)\]\(<?([^)>]*)>?\)`)
+	unescape      = regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`)
 	markdownLists = regexp.MustCompile(`(?m)^(\s*)([-+]|\d+(?:[.)]))(\s)`)
 )
 

@@ -131,7 +131,7 @@ func (e *Engine) CompleteJob(ctx context.Context, n JobNumber, c Completion) (Jo
 	// again by that.
 	if (c.Tell != nil || c.Text != "" || c.Template != nil) && !job.Completed() {
 		sub, err := e.submission(ctx, headsup.Notification{
-			To: headsup.ToConversation(job.Reference), Activity: c.Tell, Text: c.Text, Template: c.Template,
+			To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: c.Tell, Text: c.Text, Template: c.Template,
 		})
 		if err != nil {
 			return job, "", err
@@ -174,7 +174,7 @@ func (e *Engine) Progress(ctx context.Context, n JobNumber, p Progress) (Job, er
 		return job, &FieldError{"percent", "is not between 0 and 100"}
 	}
 	sub, err := e.submission(ctx, headsup.Notification{
-		To: headsup.ToConversation(job.Reference), Activity: p.Tell, Text: p.Text, Template: p.Template,
+		To: headsup.ToConversation(job.Reference), Topic: TopicJobs, Activity: p.Tell, Text: p.Text, Template: p.Template,
 	})
 	if err != nil {
 		return job, err

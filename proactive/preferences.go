@@ -54,7 +54,7 @@ func (e *Engine) prefer(ctx context.Context, w book.Whose, c PreferenceChange) (
 		return book.Preferences{}, &FieldError{wrong.Field, wrong.Reason}
 	}
 	for name, wanted := range c.Topics {
-		if wanted != nil && !*wanted && e.cfg.Topics[name].Mandatory {
+		if wanted != nil && !*wanted && e.topicOf(name).Mandatory {
 			return book.Preferences{}, &FieldError{"topics", fmt.Sprintf("has %q, which is mandatory", name)}
 		}
 	}

@@ -24,6 +24,9 @@ type sender Engine
 // until somebody there is heard of. In one that is not there yet nothing is said: see [FirstContact].
 func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
 	if at.Conversation.Reach == book.ReachProspective {
+		if err := s.refuses(at); err != nil {
+			return "", err
+		}
 		return "", s.climbs(ctx, at)
 	}
 	id, err := s.deliver(ctx, at)
@@ -91,6 +94,9 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 			return "", partial(n, errors.New("the process stopped"))
 		}
 		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
+	}
+	if err := s.prefers(ctx, at); err != nil {
+		return "", err
 	}
 	if err := s.renders(at); err != nil {
 		at.Permit.Cancel()

@@ -34,6 +34,8 @@ func (tenantStore) Resume(context.Context, []book.Row, time.Time) (int, error) {
 	return 0, errTenantless
 }
 
+func (tenantStore) Count(context.Context, outbox.Counting) (bool, error) { return false, errTenantless }
+
 func (tenantStore) RecordSend(context.Context, outbox.Send) error { return errTenantless }
 
 func (tenantStore) Behind(context.Context, outbox.DeliveryID, int) ([]outbox.Part, error) {

@@ -14,7 +14,7 @@ import (
 type Topic struct {
 	// Policy is for when their conversations are busy. Expects is not used.
 	Policy headsup.Policy
-	// Urgent: nothing of the topic is held or left unsaid. All of it goes in the urgent lane, and Policy, which must be
+	// Urgent: nothing of the topic is held or left unsaid, but to those who do not want it. All of it goes in the urgent lane, and Policy, which must be
 	// neither wait nor drop, is in place of a notification's own that is one of these.
 	Urgent bool
 	// Off: it goes only to those who have asked for it. Mandatory: nobody can mute it, or opt out of it.

@@ -26,6 +26,7 @@ type queue struct {
 	open    fair.Ring[*route] // those that have heads, and whose gate is open
 	later   later             // those that wait for a time
 	ready   int64             // the last place that was given out
+	told    map[teller]map[outbox.DeliveryID]telling
 
 	ended    func(d *delivery, c outbox.Change) // is told of final states
 	observer outbox.Observer                    // may be nil
@@ -40,6 +41,7 @@ func newQueue() queue {
 		lanes:      make(map[laneKey]*lane),
 		sending:    make(map[outbox.DeliveryID]*delivery),
 		routes:     make(map[pace.Route]*route),
+		told:       make(map[teller]map[outbox.DeliveryID]telling),
 	}
 }
 

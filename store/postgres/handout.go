@@ -202,7 +202,7 @@ func (c *candidate) saidBy() outbox.DeliveryID {
 func (t *tx) sendsOf(ctx context.Context, found []*candidate) (map[outbox.DeliveryID][]outbox.Send, error) {
 	var ids []outbox.DeliveryID
 	for _, c := range found {
-		if outbox.Sends(word(verbs, c.verb), c.handler, string(c.policy), c.body) {
+		if outbox.Sends(word(verbs, c.verb), c.handler, string(c.policy), c.body) || c.claims > 1 || c.unsure {
 			ids = append(ids, c.saidBy())
 		}
 	}
@@ -370,7 +370,7 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 		a := outbox.Attempt{
 			Delivery: c.id, Message: c.message, Conversation: e.conv, Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
 			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
-			Topic: string(c.topic), CreatedAt: c.accepted, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
+			Topic: string(c.topic), CreatedAt: c.accepted, WantedAt: c.wantedAt, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
 			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.attemptLease(&e.conv, c.id, c.fence),
 		}

@@ -360,8 +360,8 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	}
 	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
-	a.Edited, a.Handler, a.Topic, a.Policy, a.As = d.edited, d.handler, d.topic, p, j.As
-	if outbox.Sends(a.Verb, a.Handler, d.policy, a.Body) {
+	a.Edited, a.Handler, a.Topic, a.WantedAt, a.Policy, a.As = d.edited, d.handler, d.topic, d.wantedAt, p, j.As
+	if outbox.Sends(a.Verb, a.Handler, d.policy, a.Body) || a.Claims > 1 || a.MayHaveArrived {
 		said := d.id
 		if d.verb != send {
 			said = d.revises

@@ -227,6 +227,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, permit, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Handler, a.Topic = m.Handler, m.Topic
+	a.Handler, a.Topic, a.WantedAt = m.Handler, m.Topic, h.wantedAt
 	return &a, nil
 }

@@ -55,6 +55,7 @@ var impersonal = map[string]string{
 	"event_readers":   "an app",
 	"job_numbers":     "an app",
 	"schedule_counts": "an app",
+	"told":            "how much people were told of late, by numbers that stand for nobody once they are gone",
 	"spreads":         "to whom a broadcast goes: tags, kinds and channels; the engine never spreads to one person",
 	"nodes":           "the operator's machines",
 	"audit":           "acts and keyed hashes of whom they concern",

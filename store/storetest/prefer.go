@@ -25,7 +25,19 @@ func (s suite) prefer(t *testing.T) {
 	s.promise(t, "AnotherTimeZoneHasItLookedAtAgain", zoneResumes)
 	s.promise(t, "SendingTellsAttempts", sendingTells)
 	s.promise(t, "NothingIsHandedOutWithOldOnes", preferRace)
+	s.promise(t, "CountedOnceADay", countedOnce)
+	s.promise(t, "CountedTogetherForAHuman", countedTogether)
+	s.promise(t, "OfSeveralAtOnceTheCapLetsThroughSoMany", countedAtOnce)
 	if s.Durable {
+		t.Run("CountsOutliveTheProcess", func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t, s.Open(t))
+			c := e.meet("a")
+			e.sayWithin(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
+			e.Store = s.Reopen(t, e.Store)
+			e.sayWithin(c, 1, "deals", e.start, book.Cap{PerDay: 1}, true)
+			e.sayWithin(c, 2, "deals", e.start, book.Cap{PerDay: 1}, false)
+		})
 		t.Run("PreferencesOutliveTheProcess", func(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t, s.Open(t))
@@ -317,5 +329,72 @@ func preferRace(e *env) {
 		if !slices.ContainsFunc(running, func(r outbox.Running) bool { return r.Delivery == id }) {
 			e.Errorf("delivery %d was handed out with old preferences, and nobody knows that it is being sent", id)
 		}
+	}
+}
+
+// sayWithin counts that something is said on a day that began an hour before.
+func (e *env) sayWithin(c book.Conversation, id outbox.DeliveryID, topic string, at time.Time, most book.Cap, want bool) {
+	e.Helper()
+	within, err := e.Count(e.ctx, outbox.Counting{
+		Delivery: id, Conversation: c.Row, Topic: topic, Cap: most, Since: at.Add(-time.Hour), At: at,
+	})
+	e.ok(err)
+	if within != want {
+		e.Errorf("%d of %s within %+v: %v, want %v", id, topic, most, within, want)
+	}
+}
+
+func countedOnce(e *env) {
+	c, other := e.meet("a"), e.meet("b")
+	three, two := book.Cap{PerDay: 3}, book.Cap{PerTopic: 2}
+	e.sayWithin(c, 1, "deals", e.start, three, true)
+	e.sayWithin(c, 1, "deals", e.at(time.Minute), three, true)
+	e.sayWithin(c, 2, "deals", e.at(time.Minute), two, true)
+	e.sayWithin(c, 3, "deals", e.at(time.Minute), two, false)
+	e.sayWithin(c, 3, "news", e.at(time.Minute), three, true)
+	e.sayWithin(c, 4, "", e.at(time.Minute), three, false)
+	e.sayWithin(c, 3, "news", e.at(time.Minute), three, true) // it was within before
+	e.sayWithin(c, 4, "", e.at(time.Minute), book.Cap{}, true)
+	e.sayWithin(other, 5, "deals", e.at(time.Minute), book.Cap{PerDay: 1}, true)
+	e.sayWithin(c, 6, "deals", e.at(62*time.Minute), book.Cap{PerDay: 1}, true) // the others were told on the day before
+	e.sayWithin(c, 7, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, true)
+	e.sayWithin(c, 1, "deals", e.at(24*time.Hour), book.Cap{PerDay: 1}, false)
+	_, err := e.Count(e.ctx, outbox.Counting{Conversation: 1 << 40, At: e.start})
+	e.is(err, book.ErrNotFound)
+}
+
+func countedTogether(e *env) {
+	ann, again, anna := e.with("ann", "1"), e.with("ann", "2"), e.with("anna", "3")
+	group := sightingOf(keyOf("group"), e.start)
+	group.Kind, group.Reference.User.ID = book.KindGroup, "ann"
+	all := e.sight(group)
+	one := book.Cap{PerDay: 1}
+	e.sayWithin(ann, 1, "", e.start, one, true)
+	e.sayWithin(again, 2, "", e.start, one, false)
+	e.sayWithin(all, 3, "", e.start, one, true)
+	e.sayWithin(all, 4, "", e.start, one, false)
+	_, err := e.Merge(e.ctx, app, []book.PersonRow{e.called("ann"), e.called("anna")}, e.start)
+	e.ok(err)
+	e.sayWithin(anna, 5, "", e.start, one, false)
+	e.sayWithin(anna, 5, "", e.start, book.Cap{PerDay: 2}, true)
+	e.sayWithin(ann, 6, "", e.start, book.Cap{PerDay: 2}, false)
+}
+
+func countedAtOnce(e *env) {
+	var all []book.Conversation
+	for i := range 8 {
+		all = append(all, e.with("ann", string(rune('a'+i))))
+	}
+	var within atomic.Int32
+	together(len(all), func(i int) {
+		yes, err := e.Count(e.ctx, outbox.Counting{
+			Delivery: outbox.DeliveryID(i + 1), Conversation: all[i].Row, Cap: book.Cap{PerDay: 3}, Since: e.start, At: e.start,
+		})
+		if e.ok(err); yes {
+			within.Add(1)
+		}
+	})
+	if n := within.Load(); n != 3 {
+		e.Errorf("%d are within a cap of 3", n)
 	}
 }

@@ -314,7 +314,7 @@ func (e *env) isAttempt(
 	m := s.Message
 	want := outbox.Attempt{
 		Delivery: s.Deliveries[0].ID, Message: m.ID, Conversation: c, Body: m.Body, OnUnknown: m.OnUnknown,
-		Window: m.Window, Lane: m.Lane, Topic: m.Topic, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt,
+		Window: m.Window, Lane: m.Lane, Topic: m.Topic, ExpiresAt: m.ExpiresAt, CreatedAt: m.CreatedAt, WantedAt: s.At,
 		Fence: got.Fence, Claims: claims, Failures: failures, LeaseUntil: now.Add(headsup.LeaseTime),
 	}
 	equal(e.T, "attempt", got, want)

@@ -199,6 +199,16 @@ CREATE INDEX people_upn ON people (upn) WHERE upn IS NOT NULL;
 CREATE INDEX people_email ON people (email) WHERE email IS NOT NULL;
 CREATE INDEX people_human ON people (human) WHERE human IS NOT NULL;
 
+-- What somebody was told of late, for caps: owner is a person, or, negative, a conversation with nobody in particular.
+CREATE TABLE told (
+	owner    bigint NOT NULL,
+	delivery bigint NOT NULL,
+	topic    text COLLATE "C" NOT NULL,
+	at       timestamptz NOT NULL,
+	PRIMARY KEY (owner, delivery)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
+CREATE INDEX told_at ON told (at);
+
 CREATE TABLE members (
 	person       bigint NOT NULL REFERENCES people ON DELETE CASCADE,
 	conversation bigint NOT NULL REFERENCES conversations ON DELETE CASCADE,

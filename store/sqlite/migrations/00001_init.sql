@@ -149,6 +149,16 @@ CREATE INDEX people_upn ON people (upn) WHERE upn IS NOT NULL;
 CREATE INDEX people_email ON people (email) WHERE email IS NOT NULL;
 CREATE INDEX people_human ON people (human) WHERE human IS NOT NULL;
 
+-- What somebody was told of late, for caps: owner is a person, or, negative, a conversation with nobody in particular.
+CREATE TABLE told (
+	owner    INTEGER NOT NULL,
+	delivery INTEGER NOT NULL,
+	topic    TEXT,
+	at       INTEGER NOT NULL,
+	PRIMARY KEY (owner, delivery)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_at ON told (at);
+
 CREATE TABLE members (
 	person       INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
 	conversation INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
