@@ -58,6 +58,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.makeMail(ctx, a.appID); err != nil {
 		return err
 	}
+	if err := s.makePhone(a.appID); err != nil {
+		return err
+	}
 	verifier, client, err := s.register()
 	if err != nil {
 		return err
@@ -107,6 +110,9 @@ func (s *Server) ways(client *connector.Client, a *assembly) headsup.Channel {
 	if s.mail != nil {
 		ways.Way(s.mail.Takes, s.mail)
 	}
+	if s.phone != nil {
+		ways.Way(s.phone.Takes, s.phone)
+	}
 	ways.Otherwise(s.connectorChannel(client, a.appID))
 	if a.development { // the wire keeps messages in memory, for the playground
 		return a.wire.Tap(a.faults.Around(&ways), s.url)
@@ -125,7 +131,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
 		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
-		ActionKeys: s.signingActions, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
+		ActionKeys: s.signingActions, ActionURL: s.url + linkPath, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
 	})
 	if err != nil {
 		return err
