@@ -200,7 +200,7 @@ func (a api) of(s schema) schema {
 // fits says what is wrong with a value by its schema; nothing if it is in order.
 func (a api) fits(name, value string, s schema) string {
 	s = a.of(s)
-	if s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(value) {
+	if s.Pattern != "" && !matches(s.Pattern, value) {
 		return fmt.Sprintf("%s: %q does not match %s", name, value, s.Pattern)
 	}
 	if s.MinLength > 0 && len(value) < s.MinLength || s.MaxLength > 0 && len(value) > s.MaxLength {
@@ -228,6 +228,15 @@ func (a api) fits(name, value string, s schema) string {
 	}
 	return ""
 }
+
+// matches reports whether a value is one of Twilio's ids, which all patterns of the description are for: two letters and 32
+// hexadecimal digits. A pattern of another form matches nothing.
+func matches(pattern, value string) bool {
+	letters, ok := strings.CutSuffix(strings.TrimPrefix(pattern, "^"), "[0-9a-fA-F]{32}$")
+	return ok && len(letters) == 2 && strings.HasPrefix(value, letters) && hexDigits.MatchString(value[2:])
+}
+
+var hexDigits = regexp.MustCompile(`^[0-9a-fA-F]{32}$`)
 
 // check says what is wrong with a request, by the description.
 func (s *Server) check(account, contentType string, form url.Values) (wrong []string) {
