@@ -20,6 +20,7 @@ const (
 	EventDeliveryRead           = "delivery.read"
 	EventDeliveryReacted        = "delivery.reacted"
 	EventDeliveryClicked        = "delivery.clicked"
+	EventCardAction             = "card.action"
 	// EventWebhookTest is sent to a webhook that is tested and is no type to ask for.
 	EventWebhookTest = "webhook.test"
 )
@@ -29,7 +30,7 @@ type Event struct {
 	ID        string          `json:"id" doc:"Names the event. It stays the same however often the event comes." example:"evt_0zk3v9q2m7r4x"`
 	Type      string          `json:"type" doc:"What has happened; it says what data is." example:"notification.delivered"`
 	Timestamp time.Time       `json:"timestamp" doc:"When it happened."`
-	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent, AnswerEvent or ReceiptEvent."`
+	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent, AnswerEvent, ReceiptEvent or ActionEvent."`
 }
 
 // MessageEvent is the data of message.received: what a person said to the bot.
@@ -78,10 +79,24 @@ type ReceiptEvent struct {
 	Receipt Receipt `json:"receipt" doc:"What became of it."`
 }
 
+// ActionEvent is the data of card.action: a button of a notice that somebody has pressed, whose do is "do". It is told once for
+// each button that was sent.
+type ActionEvent struct {
+	Name         string          `json:"name" doc:"As it was given with the action." example:"approve"`
+	Value        json.RawMessage `json:"value,omitzero" doc:"As it was given with the action: the person cannot change it."`
+	Notification string          `json:"notification,omitempty" doc:"The notification that has the button, as long as that is kept." example:"ntf_0zk3v9q2m7r4x"`
+	Delivery     string          `json:"delivery" doc:"Its delivery." example:"dlv_0zk3v9q2m7r4y"`
+	Topic        string          `json:"topic,omitempty" doc:"As it was given with the notification."`
+	Channel      string          `json:"channel" doc:"The channel."`
+	Conversation string          `json:"conversation" doc:"The conversation's id on the channel."`
+	Tenant       string          `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
+	Person       Person          `json:"person" doc:"Who pressed it."`
+}
+
 // WebhookRequest asks for a webhook.
 type WebhookRequest struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2048" doc:"Where events are posted to: https. http and hosts that are not public only where the operator allows it." example:"https://example.com/headsup"`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked" doc:"Which types of events it receives. All, if not given."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action" doc:"Which types of events it receives. All, if not given."`
 	Description string   `json:"description,omitempty" maxLength:"255" doc:"What it is for, in your words."`
 	Secret      string   `json:"secret,omitempty" maxLength:"128" doc:"The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given."`
 }
@@ -89,7 +104,7 @@ type WebhookRequest struct {
 // WebhookChange changes a webhook. What is not given stays as it is.
 type WebhookChange struct {
 	URL         *string  `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"As when it was made."`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked" doc:"As when it was made."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action" doc:"As when it was made."`
 	Description *string  `json:"description,omitempty" maxLength:"255" doc:"As when it was made."`
 	Enabled     *bool    `json:"enabled,omitempty" doc:"false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept."`
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/loglimit"
 	"github.com/headsup-bot/headsup/internal/ticket"
 	"github.com/headsup-bot/headsup/outbox"
 	"github.com/headsup-bot/headsup/pace"
@@ -93,6 +94,13 @@ type Config struct {
 	// that open a page.
 	ActionKeys func() []ActionKey
 
+	// Pressed is told of buttons of notices with do "do" that no handler of [Engine.Act] takes, in the person's own turn, and
+	// reports whether somebody else does. What nobody takes goes to the bot's handler. May be nil.
+	Pressed func(ctx context.Context, t *headsup.Turn, p Press) (taken bool, err error)
+
+	// ButtonRefused is told why a button did nothing: a word such as forged, expired or used. May be nil.
+	ButtonRefused func(reason string)
+
 	// ActionURL is where links do what buttons do elsewhere, in mails: an https URL, to which a ticket is appended. Empty
 	// leaves them out.
 	ActionURL string
@@ -144,7 +152,9 @@ type works struct {
 	runner *schedule.Runner
 	spread chan struct{} // has a token when there may be messages to spread
 
-	signer *ticket.Signer // of buttons; nil without keys
+	signer  *ticket.Signer        // of buttons; nil without keys
+	acts    map[string]ActHandler // by name; filled before it runs
+	refused loglimit.Reasons
 
 	speakers map[string]speaker // by the handler's name; filled before it runs
 	talk     talk               // set before it runs
@@ -184,7 +194,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
 	e := &Engine{cfg, &works{
-		signer:   signerOf(cfg.ActionKeys),
+		signer: signerOf(cfg.ActionKeys), acts: make(map[string]ActHandler),
 		speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1),
 	}}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{

@@ -27,7 +27,9 @@ type fixture struct {
 	channel *bottest.Recorder
 	around  headsup.Channel // the channel, or one around it; nil for the channel
 	store   *memory.Store
-	ahead   *atomic.Int64 // how far the engine's clock is ahead of the test's; nil where it has none of its own
+	pressed *[]proactive.Press // what was approved; nil where nobody may
+	refused *[]string          // why buttons were refused
+	ahead   *atomic.Int64      // how far the engine's clock is ahead of the test's; nil where it has none of its own
 }
 
 // leap sets the engine's clock forward, and sleeps for as long as it takes to notice. To sleep for days would take long: who

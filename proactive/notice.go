@@ -162,7 +162,8 @@ func (e *Engine) viewOf(locale string, to reader) card.View {
 	return v
 }
 
-// waysOut are offered with every notice to a person alone: to mute its topic, or else to opt out of everything.
+// waysOut are offered with every notice to a person alone: to mute its topic, unless it is mandatory, or else to opt out of
+// everything.
 func (e *Engine) waysOut(to reader) []card.Action {
 	switch {
 	case to.conversation.Kind != book.KindPersonal, e.topicOf(to.topic).Mandatory:
@@ -181,7 +182,7 @@ func (e *Engine) sign(a card.Action, to reader) (string, error) {
 	}
 	switch a.Do {
 	case card.Mute:
-		if to.topic == "" {
+		if to.topic == "" || e.topicOf(to.topic).Mandatory {
 			return "", nil
 		}
 		t.Topic, t.Expires = to.topic, e.cfg.Now().Add(OptOutLife)
@@ -189,7 +190,11 @@ func (e *Engine) sign(a card.Action, to reader) (string, error) {
 		t.Expires = e.cfg.Now().Add(OptOutLife)
 	case card.Snooze:
 		t.For = cmp.Or(a.For, time.Hour)
-	case card.Open, card.Call:
+	case card.Call:
+		if to.conversation.Key.Channel == activity.ChannelEmail {
+			return "", nil // a link has no turn, in which a handler could do it
+		}
+	case card.Open:
 	}
 	return e.signer.Sign(t)
 }
@@ -265,4 +270,10 @@ func mailed(a *activity.Activity, n *card.Notice, v card.View) error {
 	}
 	a.ChannelData, err = json.Marshal(data, json.Deterministic(true))
 	return err
+}
+
+// conversationRow reads what conversationName has written.
+func conversationRow(name string) (book.Row, bool) {
+	n, err := ident.Parse("cnv", name)
+	return book.Row(n), err == nil
 }

@@ -106,9 +106,13 @@ func booker(ctx context.Context, t *headsup.Turn) error {
 
 // conversing runs a test on an engine that takes part in the conversations of a booker.
 func conversing(t *testing.T, ch *bottest.Recorder, test func(t *testing.T, f fixture)) {
+	conversingWith(t, fixture{channel: ch}, test)
+}
+
+func conversingWith(t *testing.T, f fixture, test func(t *testing.T, f fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := fixture{channel: ch, store: memory.New()}
+		f.store = memory.New()
 		ctx, stop := context.WithCancel(context.Background())
 		wait := f.start(t, ctx)
 		f.hear(t, inbound("0", "c", "ann", "hello"))
@@ -127,17 +131,26 @@ func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nol
 	var err error
 	if f.engine, err = proactive.New(proactive.Config{
 		AppID: "app", Store: f.store, Channel: f.around, ActionKeys: actionKeys, ActionURL: "https://bot.example.com/actions/",
-		Topics: map[string]proactive.Topic{"news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
+		ButtonRefused: func(reason string) {
+			if f.refused != nil {
+				*f.refused = append(*f.refused, reason)
+			}
+		},
+		Pressed: func(ctx context.Context, t *headsup.Turn, p proactive.Press) (bool, error) {
+			return p.Name == "taken", nil
+		},
+		Topics: map[string]proactive.Topic{"duties": {Mandatory: true}, "news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if f.bot, err = headsup.New(headsup.Config{
 		AppID: "app", Channel: f.channel, Turns: f.store, Notifier: f.engine,
-		Middleware: []headsup.Middleware{f.engine.Middleware(), state.Middleware(f.store), f.engine.Replies()},
+		Middleware: []headsup.Middleware{f.engine.Middleware(), state.Middleware(f.store), f.engine.Actions(), f.engine.Replies()},
 	}, headsup.HandlerFunc(booker)); err != nil {
 		t.Fatal(err)
 	}
 	for _, err := range []error{
+		f.engine.Act("approve", f.approve),
 		f.engine.Converse(f.bot, stack{}),
 		f.engine.Handle("bot", f.bot, nil),
 		f.engine.Handle("answers", f.bot, headsup.HandlerFunc(func(ctx context.Context, t *headsup.Turn) error {

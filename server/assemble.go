@@ -128,7 +128,8 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics, Preferences: preferences,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
-		Profiles: profiles, Global: s.cfg.global(), ActionKeys: s.signingActions, FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
+		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
+		ActionKeys: s.signingActions, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
 	})
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func (s *Server) makeBot(ctx context.Context, a *assembly) (err error) {
 	a.bot, err = headsup.New(headsup.Config{
 		AppID: a.appID, Verifier: a.verifier, Channel: a.out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Replies()},
+		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Actions(), s.engine.Replies()},
 	}, s.handles)
 	if err != nil {
 		return err

@@ -136,10 +136,10 @@ func Fail(status int, code, message string) Answer {
 // handler is the turn's, and Teams says that something went wrong; with [Fail] it says what.
 func (r Routes) Action(verb string, h func(ctx context.Context, t *headsup.Turn, a Action) (Answer, error)) {
 	r.Mux.When(func(t *headsup.Turn) bool {
-		a, ok := actionOf(t.Activity())
+		a, ok := ActionOf(t.Activity())
 		return ok && (verb == "" || strings.EqualFold(verb, a.Verb))
 	}, func(ctx context.Context, t *headsup.Turn) error {
-		a, _ := actionOf(t.Activity())
+		a, _ := ActionOf(t.Activity())
 		answer, err := h(ctx, t, a)
 		if err != nil {
 			return err
@@ -150,7 +150,8 @@ func (r Routes) Action(verb string, h func(ctx context.Context, t *headsup.Turn,
 	})
 }
 
-func actionOf(a *activity.Activity) (Action, bool) {
+// ActionOf returns what somebody did on a card, if that is what an activity is.
+func ActionOf(a *activity.Activity) (Action, bool) {
 	if a.Type != activity.TypeInvoke || a.Name != InvokeAction {
 		return Action{}, false
 	}

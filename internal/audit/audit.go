@@ -88,11 +88,12 @@ const (
 
 // What was refused. These are counted, and written once a minute for each reason and address; see [Log.Refused].
 const (
-	TokenRefused Action = "refused.token"
-	KeyRefused   Action = "refused.key"
-	ScopeDenied  Action = "refused.scope"
-	RateLimited  Action = "refused.rate"
-	URLRefused   Action = "refused.service_url"
+	TokenRefused  Action = "refused.token"
+	KeyRefused    Action = "refused.key"
+	ScopeDenied   Action = "refused.scope"
+	RateLimited   Action = "refused.rate"
+	URLRefused    Action = "refused.service_url"
+	ButtonRefused Action = "refused.button"
 )
 
 // Actions lists the vocabulary.
@@ -104,7 +105,7 @@ func Actions() []Action {
 		ConversationChange, ConversationForget, ConversationImport, PersonExport, PersonErase, PersonMerge, PersonSplit, PreferencesChange,
 		AuthRefresh, BackupMake,
 		BackupRestore, ServerStart, ServerStop, LogCut, LogDamaged, TokenRefused, KeyRefused, ScopeDenied, RateLimited,
-		URLRefused,
+		URLRefused, ButtonRefused,
 	}
 }
 

@@ -47,6 +47,8 @@ func TestExamplesInTheDocumentationAreEvents(t *testing.T) {
 			data = new(api.MessageEvent)
 		case api.EventNotificationAnswered:
 			data = new(api.AnswerEvent)
+		case api.EventCardAction:
+			data = new(api.ActionEvent)
 		case api.EventDeliveryReacted:
 			data = new(api.ReceiptEvent)
 		}

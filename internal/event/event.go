@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
@@ -42,6 +43,7 @@ const (
 	DeliveryRead           Type = api.EventDeliveryRead
 	DeliveryReacted        Type = api.EventDeliveryReacted
 	DeliveryClicked        Type = api.EventDeliveryClicked
+	CardAction             Type = api.EventCardAction
 )
 
 // Types lists all types.
@@ -49,7 +51,7 @@ func Types() []Type {
 	return []Type{
 		MessageReceived, NotificationDelivered, NotificationFailed, NotificationUnknown, NotificationExpired,
 		NotificationSuppressed, NotificationCancelled, NotificationAnswered,
-		DeliveryArrived, DeliveryBounced, DeliveryRead, DeliveryReacted, DeliveryClicked,
+		DeliveryArrived, DeliveryBounced, DeliveryRead, DeliveryReacted, DeliveryClicked, CardAction,
 	}
 }
 
@@ -140,6 +142,25 @@ func (Heard) TurnOp() {}
 // Receipt is what becomes of a delivery that this answers.
 func (h Heard) Receipt(id outbox.DeliveryID) outbox.Receipt {
 	return outbox.Receipt{Delivery: id, Kind: outbox.ReceiptAnswered, By: activity.AccountID(h.Message.Person.ID), At: h.At}
+}
+
+// Acted is the op by which a turn tells of a button that was pressed. The store writes [CardAction], if that is wanted.
+type Acted struct {
+	Action api.ActionEvent
+	At     time.Time
+}
+
+// TurnOp implements headsup.Op.
+func (Acted) TurnOp() {}
+
+// ActionData is the data of an event about a button that was pressed in a turn.
+func ActionData(t *headsup.Turn) api.ActionEvent {
+	key := t.Key()
+	data := api.ActionEvent{Channel: string(key.Channel), Conversation: string(key.Conversation), Tenant: string(key.Tenant)}
+	if from := t.Activity().From; from != nil {
+		data.Person = personOf(from)
+	}
+	return data
 }
 
 // DeliveryData is the data of a notification event. Of m it reads ID, Topic and Value; of d all but times and history.

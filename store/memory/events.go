@@ -150,6 +150,18 @@ func (s *Store) hear(key headsup.ConversationKey, op event.Heard) {
 	}
 }
 
+// acted writes that a button was pressed. s.mu is held.
+func (s *Store) acted(key headsup.ConversationKey, op event.Acted) {
+	if !s.events.wanted(key.AppID, event.CardAction) {
+		return
+	}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.CardAction, At: op.At}
+	if e := s.book.byKey[key]; e != nil {
+		told.Conversation = e.Row
+	}
+	s.tell(told, op.Action)
+}
+
 // answered finds the delivery that a message answers, and notes that it is answered; nil for none.
 func (l *eventTables) answered(c book.Row, op event.Heard) *delivery {
 	var here []*unanswered

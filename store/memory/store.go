@@ -198,6 +198,8 @@ func (t *tx) do(key headsup.ConversationKey, op headsup.Op) error {
 		return err
 	case event.Heard:
 		t.then = append(t.then, func() { t.s.hear(key, op) })
+	case event.Acted:
+		t.then = append(t.then, func() { t.s.acted(key, op) })
 	default:
 		return fmt.Errorf("memory: commit: unknown op %T", op)
 	}

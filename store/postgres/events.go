@@ -430,6 +430,25 @@ func (t *tx) hear(ctx context.Context, key headsup.ConversationKey, op event.Hea
 	return t.tell(ctx, told)
 }
 
+// acted writes that a button was pressed. The caller holds the conversation's lease.
+func (t *tx) acted(ctx context.Context, key headsup.ConversationKey, op event.Acted) error {
+	if !t.store.Wanted(key.AppID, event.CardAction) {
+		return nil
+	}
+	known, err := look(ctx, t, key, people{})
+	if err != nil {
+		return err
+	}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.CardAction, At: op.At}
+	if e := known.entry; e != nil {
+		told.Conversation = e.conv.Row
+	}
+	if told.Data, err = event.Encode(op.Action); err != nil {
+		return err
+	}
+	return t.tell(ctx, told)
+}
+
 // answered finds the delivery that a message answers, and notes that it is answered; 0 for none.
 func (t *tx) answered(ctx context.Context, c book.Row, op event.Heard) (answered outbox.DeliveryID, err error) {
 	rows, err := t.Query(ctx, `SELECT delivery, activity_id, followed FROM unanswered WHERE conversation = $1 AND at > $2

@@ -286,7 +286,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	var others []book.Row
 	for _, op := range ops {
 		switch op := op.(type) {
-		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Conclude, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Conclude, schedule.Create, event.Heard, event.Acted:
 		case outbox.Submit:
 			for i := range op.Submissions {
 				for _, d := range op.Submissions[i].Deliveries {
@@ -376,6 +376,8 @@ func (t *tx) apply(ctx context.Context, l *lease, op headsup.Op) error {
 		return err
 	case event.Heard:
 		return t.hear(ctx, l.key, op)
+	case event.Acted:
+		return t.acted(ctx, l.key, op)
 	}
 	return nil
 }

@@ -205,6 +205,22 @@ func (t *tx) hear(key headsup.ConversationKey, op event.Heard) error {
 	return t.tell(told, data)
 }
 
+// acted writes that a button was pressed.
+func (t *tx) acted(key headsup.ConversationKey, op event.Acted) error {
+	if !t.store.Wanted(key.AppID, event.CardAction) {
+		return nil
+	}
+	e, err := t.conversationByKey(key)
+	if err != nil {
+		return err
+	}
+	told := event.Event{AppID: key.AppID, Tenant: key.Tenant, Type: event.CardAction, At: op.At}
+	if e != nil {
+		told.Conversation = e.conv.Row
+	}
+	return t.tell(told, op.Action)
+}
+
 // answered finds the delivery that a message answers, and notes that it is answered; 0 for none.
 func (t *tx) answered(c book.Row, op event.Heard) (answered outbox.DeliveryID, err error) {
 	var latest int64

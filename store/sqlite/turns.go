@@ -52,7 +52,7 @@ func (s *Store) Commit(ctx context.Context, l headsup.Lease, ops []headsup.Op) e
 	}
 	for _, op := range ops {
 		switch op.(type) {
-		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard:
+		case headsup.RecordAnswer, headsup.Mark, state.Save, outbox.Submit, outbox.Conclude, schedule.Create, event.Heard, event.Acted:
 		default:
 			return fmt.Errorf("sqlite: commit: unknown op %T", op)
 		}
@@ -96,6 +96,8 @@ func (t *tx) apply(key headsup.ConversationKey, op headsup.Op) error {
 		return err
 	case event.Heard:
 		return t.hear(key, op)
+	case event.Acted:
+		return t.acted(key, op)
 	}
 	return nil
 }

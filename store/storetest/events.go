@@ -23,6 +23,7 @@ func (s suite) events(t *testing.T) {
 	s.promise(t, "EventSaysWhatTheNotificationWas", eventSaysWhat)
 	s.promise(t, "WhatExpiresOrIsCancelledIsTold", endsWithoutAttempt)
 	s.promise(t, "WhatIsHeardIsToldWithTheTurn", heardIsTold)
+	s.promise(t, "PressedButtonIsToldWithTheTurn", pressedIsTold)
 	s.promise(t, "NextMessageAnswersTheLatestDelivery", nextMessageAnswers)
 	s.promise(t, "ReplyAnswersTheDeliveryThatItNames", replyAnswers)
 	s.promise(t, "DayOldDeliveryIsNotAnswered", dayOldIsNotAnswered)
@@ -200,6 +201,26 @@ func heardIsTold(e *env) {
 	e.hears(book.Conversation{Key: keyOf("stranger")}, "who is there", "", e.start)
 	if found := e.told(event.MessageReceived, event.MessageReceived); found[1].Conversation != 0 {
 		e.Errorf("a stranger's conversation has row %d", found[1].Conversation)
+	}
+}
+
+func pressedIsTold(e *env) {
+	presses := func(key headsup.ConversationKey, name string) {
+		l := e.lease(key)
+		defer l.Release()
+		e.ok(e.Commit(e.ctx, l, []headsup.Op{event.Acted{Action: api.ActionEvent{Name: name, Value: []byte(`{"a":1}`)}, At: e.start}}))
+	}
+	c := e.meet("a")
+	presses(c.Key, "unwanted")
+	e.wants(event.CardAction)
+	presses(c.Key, "approve")
+	presses(keyOf("stranger"), "reject")
+	found := e.told(event.CardAction, event.CardAction)
+	if data := dataOf[api.ActionEvent](e, found[0]); data.Name != "approve" || string(data.Value) != `{"a":1}` || found[0].Conversation != c.Row {
+		e.Errorf("told %+v", found[0])
+	}
+	if data := dataOf[api.ActionEvent](e, found[1]); data.Name != "reject" || found[1].Conversation != 0 {
+		e.Errorf("told %+v", found[1])
 	}
 }
 

@@ -8,9 +8,10 @@ export type Activity = {
   type?: string;
   action?: string;
   text?: string;
+  summary?: string;
   name?: string;
   from?: { id?: string; name?: string; role?: string };
-  attachments?: { name?: string; contentType?: string; content?: { body?: { text?: string }[] } }[];
+  attachments?: { name?: string; contentType?: string; content?: { body?: { text?: string }[]; what?: string; name?: string } }[];
   suggestedActions?: object;
   membersAdded?: { id?: string; name?: string }[];
   membersRemoved?: { id?: string; name?: string }[];
@@ -115,7 +116,7 @@ function inOrder(events: WireEvent[]): WireEvent[] {
 export function summary(activity: Activity): string {
   const text = activity.text?.trim();
   if (text) return oneLine(text);
-  if (activity.attachments?.length) return activity.attachments.map(attachmentName).join(', ');
+  if (activity.attachments?.length) return oneLine(activity.summary ?? '') || activity.attachments.map(attachmentName).join(', ');
   if (activity.membersAdded?.length) return `${names(activity.membersAdded)} joined`;
   if (activity.membersRemoved?.length) return `${names(activity.membersRemoved)} left`;
   return activity.name ?? activity.action ?? '';
@@ -143,6 +144,8 @@ const kinds: Record<string, string> = {
 };
 
 function attachmentName({ name, contentType = '', content }: NonNullable<Activity['attachments']>[number]): string {
+  if (contentType === 'application/vnd.headsup.notice+json' && content?.what) return content.what;
+  if (contentType === 'application/vnd.headsup.template+json' && content?.name) return `template ${content.name}`;
   const title = content?.body?.find((element) => element.text)?.text;
   const kind = kinds[contentType] ?? (contentType || 'attachment');
   return name ?? (title ? `${kind}: ${title}` : kind);

@@ -1,0 +1,121 @@
+package proactive
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/card"
+	"github.com/headsup-bot/headsup/internal/ticket"
+)
+
+// Link is what a link of a mail stands for.
+type Link struct {
+	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted.
+	Do    card.Do
+	Topic string
+	// View has words for whom it was sent to.
+	View card.View
+	// Said is what they are told, once it is done.
+	Said string
+}
+
+// LinkError says why a link does nothing: a word, and what whoever follows it is told.
+type LinkError struct{ Reason, Said string }
+
+func (e *LinkError) Error() string { return "proactive: link: " + e.Reason }
+
+// Look tells what a link stands for, and does nothing: programs follow links before people do. The error is a [*LinkError] for a
+// link that is not good.
+func (e *Engine) Look(ctx context.Context, text string) (Link, error) {
+	l, _, err := e.look(ctx, text)
+	return l, err
+}
+
+// Follow does what a link stands for. It may be followed twice. Errors as for [Engine.Look].
+func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
+	l, p, err := e.look(ctx, text)
+	if err != nil {
+		return l, err
+	}
+	if err := e.clicked(ctx, p); err != nil {
+		return l, err
+	}
+	if l.Do == card.Snooze {
+		a, _ := e.kept(p)
+		if a == nil {
+			return l, e.dead(l.View, &denial{"purged", card.AnswerExpired}, "")
+		}
+		_, err := e.Notify(ctx, headsup.Notification{
+			To: headsup.ToConversation(p.conversation.Reference), Activity: a, In: p.For, Topic: p.message.Topic, Value: p.message.Value,
+			Key: "snooze:" + p.ID(),
+		})
+		l.Said = l.View.Say(card.AnswerSnoozed, l.View.When(e.cfg.Now().Add(p.For)))
+		return l, err
+	}
+	refused, err := e.optOut(ctx, p)
+	switch {
+	case err != nil:
+		return l, err
+	case refused != nil:
+		return l, e.dead(l.View, refused, p.Topic)
+	case l.Do == card.Mute:
+		l.Said = l.View.Say(card.AnswerMuted, p.Topic)
+	default:
+		l.Said = l.View.Say(card.AnswerOptedOut, "")
+	}
+	return l, nil
+}
+
+func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err error) {
+	if e.signer == nil {
+		return l, p, e.dead(l.View, &denial{"forged", card.AnswerInvalid}, "")
+	}
+	p.Ticket, err = e.signer.Verify(text, e.cfg.Now())
+	switch {
+	case errors.Is(err, ticket.ErrExpired):
+		return l, p, e.dead(l.View, &denial{"expired", card.AnswerExpired}, "")
+	case errors.Is(err, ticket.ErrForged):
+		return l, p, e.dead(l.View, &denial{"forged", card.AnswerInvalid}, "")
+	case err != nil:
+		return l, p, e.dead(l.View, &denial{"malformed", card.AnswerInvalid}, "")
+	case !slices.Contains([]card.Do{card.Snooze, card.Mute, card.OptOut}, card.Do(p.Do)):
+		return l, p, e.dead(l.View, &denial{"other_purpose", card.AnswerInvalid}, "")
+	}
+	if p.conversation, err = e.conversationNamed(ctx, p.Conversation); err != nil {
+		return l, p, err
+	}
+	if p.conversation.Row == 0 {
+		return l, p, e.dead(l.View, &denial{"other_conversation", card.AnswerInvalid}, "")
+	}
+	if err := e.remember(ctx, &p); err != nil {
+		return l, p, err
+	}
+	locale := ""
+	if a, _ := e.kept(p); a != nil {
+		locale = a.Locale
+	}
+	return Link{Do: card.Do(p.Do), Topic: p.Topic, View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})}, p, nil
+}
+
+func (e *Engine) dead(v card.View, r *denial, about string) error {
+	if e.cfg.ButtonRefused != nil {
+		e.cfg.ButtonRefused(r.reason)
+	}
+	return &LinkError{r.reason, v.Say(r.answer, about)}
+}
+
+// conversationNamed finds the conversation that a ticket names; zero if it is not in the book any more.
+func (e *Engine) conversationNamed(ctx context.Context, name string) (book.Conversation, error) {
+	row, ok := conversationRow(name)
+	if !ok {
+		return book.Conversation{}, nil
+	}
+	found, err := e.cfg.Store.Conversations(ctx, e.cfg.AppID, book.Filter{}, row-1, 1)
+	if err != nil || len(found) == 0 || found[0].Row != row {
+		return book.Conversation{}, err
+	}
+	return found[0], nil
+}
