@@ -178,7 +178,7 @@ func (b *besieged) tenant(id, mark string) *besiegedTenant {
 	if err := json.Unmarshal([]byte(answer), &people, json.MatchCaseInsensitiveNames(true)); err != nil || len(people.People) != 1 {
 		b.t.Fatalf("%s %v", answer, err)
 	}
-	a.ids["people"] = people.People[0].ID
+	a.ids["people"], a.ids["preferences"] = people.People[0].ID, people.People[0].ID
 	return a
 }
 

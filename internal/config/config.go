@@ -96,8 +96,8 @@ type Email struct {
 type Preferences struct {
 	Quiet          []string `placeholder:"SPAN" help:"Quiet hours on each person's clock, in which nothing is said that can wait: spans such as 22:00-07:00, with days on which they begin after a space, such as 00:00-24:00 sat sun."`
 	TimeZone       string   `name:"time-zone" placeholder:"ZONE" help:"Zone of people of whom none is known, an IANA name such as Europe/Berlin. UTC, if not given."`
-	CapPerDay      int      `name:"cap-per-day" placeholder:"N" help:"How many notifications somebody gets in a day on their clock. 0 is as many as there are."`
-	CapPerTopic    int      `name:"cap-per-topic" placeholder:"N" help:"How many of each topic. 0 is as many as there are."`
+	CapPerDay      int      `name:"cap-per-day" default:"0" placeholder:"N" help:"How many notifications somebody gets in a day on their clock. 0 is as many as there are."`
+	CapPerTopic    int      `name:"cap-per-topic" default:"0" placeholder:"N" help:"How many of each topic. 0 is as many as there are."`
 	CapThen        string   `name:"cap-then" default:"hold" enum:"hold,drop" placeholder:"WORD" help:"What becomes of those above a cap: hold keeps them until the next day, drop has them suppressed."`
 	Digest         string   `default:"off" placeholder:"WHEN" help:"Have notifications said together: hourly, daily, or daily@09:00; off says each by itself."`
 	MandatoryWaits bool     `name:"mandatory-waits" help:"Have mandatory topics wait for quiet hours and caps as all others do."`

@@ -34,7 +34,7 @@ type conversationPreferenceRequest struct {
 // preferences registers what people want to be told.
 func (s *service) preferences(a huma.API) {
 	const (
-		person       = "/v1/people/{id}/preferences"
+		person       = "/v1/preferences/{id}" // /v1/people/{id}/preferences would be /v1/people/erasures/{id}, too
 		conversation = "/v1/conversations/{id}/preferences"
 		after        = " What waits goes by it at once; the answer leaves when nothing is being sent any more that was handed out before, " +
 			"so that whoever has opted out is written to no more."
