@@ -54,7 +54,7 @@ func (n *Notice) AdaptiveCard(v View) (jsontext.Value, error) {
 			return nil, err
 		}
 		if len(set) > 0 {
-			spacing := []string{"Medium", "Small"}[i]
+			spacing := []string{"Medium", "Default"}[i]
 			body = append(body, object{"type": "ActionSet", "actions": set, "spacing": spacing})
 		}
 	}

@@ -11,7 +11,10 @@ import (
 	"github.com/headsup-bot/headsup/api"
 )
 
-const templates = "/v1/templates"
+const (
+	templates = "/v1/templates"
+	previews  = "/v1/previews"
+)
 
 // PutTemplate makes what is written the current version of a template, and returns it. It is stored durably when the call
 // returns, and may be repeated: what is the current version already makes no new one.
@@ -67,6 +70,15 @@ func (c *Client) TemplateVersions(ctx context.Context, name string) iter.Seq2[ap
 			"/versions"+parameters("cursor", cursor, "limit", positive(largestPage)), areTemplates)
 		return page.Templates, page.NextCursor, err
 	})
+}
+
+// Preview tells how something would be shown in every form. Nothing is sent or kept.
+func (c *Client) Preview(ctx context.Context, r api.PreviewRequest) (api.Preview, error) {
+	p, err := post(ctx, c, previews, r, func(p api.Preview) bool { return p.Forms != nil })
+	if err != nil {
+		return p, fmt.Errorf("preview: %w", err)
+	}
+	return p, nil
 }
 
 // templated does something with one.

@@ -15,6 +15,7 @@ func TestTemplates(t *testing.T) {
 		"PUT " + path:                          one,
 		"GET " + path:                          one,
 		"GET " + path + "?version=1":           `{"name":"deal","version":1}`,
+		"POST /v1/previews":                    `{"summary":"x","forms":[{"form":"sms"}]}`,
 		"DELETE " + path:                       "",
 		"GET /v1/templates?limit=200":          `{"templates":[{"name":"a"}],"next_cursor":"c"}`,
 		"GET /v1/templates?cursor=c&limit=200": `{"templates":[{"name":"b"}]}`,
@@ -34,6 +35,8 @@ func TestTemplates(t *testing.T) {
 	check("get", got.Version == 2, err)
 	got, err = c.Template(t.Context(), "deal", 1)
 	check("get a version", got.Version == 1, err)
+	p, err := c.Preview(t.Context(), api.PreviewRequest{Template: &api.TemplateUse{Name: "deal"}})
+	check("preview", len(p.Forms) == 1, err)
 	check("delete", true, c.DeleteTemplate(t.Context(), "deal"))
 	var names []string
 	for s, err := range c.Templates(t.Context()) {

@@ -42,10 +42,8 @@ func (e *Engine) templated(ctx context.Context, n headsup.Notification) (headsup
 	use := *n.Template
 	v, err := e.cfg.Store.Template(ctx, e.cfg.AppID, "", use.Name, use.Version)
 	switch {
-	case errors.Is(err, ErrNoTemplate) && use.Version != 0:
-		return n, &FieldError{"template.version", "is none of the template, or there is no such template"}
 	case errors.Is(err, ErrNoTemplate):
-		return n, &FieldError{"template.name", "is no template"}
+		return n, noTemplate(use)
 	case err != nil:
 		return n, fmt.Errorf("proactive: look for the template: %w", err)
 	}

@@ -62,7 +62,7 @@ var boundTo = map[string]struct {
 
 	"notify-group": {own, ""}, "put-template": {own, ""}, "create-schedule": {own, ""}, "create-webhook": {own, ""}, "stream-events": {own, ""},
 
-	"list-topics": {shared, ""}, "preview-schedule": {shared, `{"rule":{"cron":"@daily"}}`},
+	"list-topics": {shared, ""}, "create-preview": {shared, `{"text":"x"}`}, "preview-schedule": {shared, `{"rule":{"cron":"@daily"}}`},
 
 	"list-keys": {shut, ""}, "get-key": {shut, ""}, "create-key": {shut, `{"name":"x"}`}, "revoke-key": {shut, ""},
 	"list-audit": {shut, ""}, "get-audit-head": {shut, ""}, "check-audit": {shut, ""}, "export-audit": {shut, ""}, "get-backup": {shut, ""},

@@ -44,11 +44,34 @@ type data struct {
 // write makes a letter of what is to be sent.
 func (c *Channel) write(to string, out headsup.Outgoing) letter {
 	a := out.Activity
-	var d data
+	l, d := draft(a)
+	l.to, l.id = to, c.ids.of(out.Key, to)
+	l.thread = c.ids.thread(l.subject, to)
+	if c.ids.ours(a.ReplyToID, to) || messageID(string(a.ReplyToID)) {
+		l.answers, l.answersPerson = string(a.ReplyToID), !c.ids.ours(a.ReplyToID, to)
+	}
+	l.unsubscribe = d.ListUnsubscribe
+	if l.unsubscribe == "" && c.cfg.Unsubscribe != nil && !l.answersPerson {
+		l.unsubscribe = c.cfg.Unsubscribe(out.Reference)
+	}
+	return l
+}
+
+// Draft is what a mail shows.
+type Draft struct{ Subject, Text, HTML string }
+
+// DraftOf is what the mail shows that is made of an activity.
+func DraftOf(a *activity.Activity) Draft {
+	l, _ := draft(a)
+	return Draft{l.subject, l.text, l.html}
+}
+
+// draft is a letter without an address.
+func draft(a *activity.Activity) (l letter, d data) {
 	if json.Unmarshal(a.ChannelData, &d) != nil {
 		d = data{} // of another channel
 	}
-	l := letter{to: to, id: c.ids.of(out.Key, to), importance: cmp.Or(d.Importance, a.Importance)}
+	l.importance = cmp.Or(d.Importance, a.Importance)
 	l.text = unified(cardtext.Of(a))
 	cards := cardtext.Attachments(a)
 	switch {
@@ -70,15 +93,7 @@ func (c *Channel) write(to string, out headsup.Outgoing) letter {
 		l.html = page(ofPlain(l.text))
 	}
 	l.subject = subject(cmp.Or(d.Subject, a.Summary, firstLine(l.text)))
-	l.thread = c.ids.thread(l.subject, to)
-	if c.ids.ours(a.ReplyToID, to) || messageID(string(a.ReplyToID)) {
-		l.answers, l.answersPerson = string(a.ReplyToID), !c.ids.ours(a.ReplyToID, to)
-	}
-	l.unsubscribe = d.ListUnsubscribe
-	if l.unsubscribe == "" && c.cfg.Unsubscribe != nil && !l.answersPerson {
-		l.unsubscribe = c.cfg.Unsubscribe(out.Reference)
-	}
-	return l
+	return l, d
 }
 
 // messageID reports whether a text can be the id of a mail, in its plain form (RFC 5322, section 3.6.4).

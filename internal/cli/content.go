@@ -26,29 +26,36 @@ type content struct {
 	Markdown bool   `xor:"content" help:"The text is Markdown."`
 	Card     string `xor:"content" placeholder:"FILE" help:"Show an Adaptive Card, as JSON; - reads standard input."`
 	Notice   string `xor:"content" placeholder:"FILE" help:"Say it in its parts (what, item, actor, actions, ...), as JSON; - reads standard input."`
+	Template string `xor:"content,summary" placeholder:"NAME" help:"Say a template of the server, to each recipient in their language."`
+	Values   string `placeholder:"FILE" help:"With --template: its data, as JSON; - reads standard input."`
 	Activity string `xor:"content,summary" placeholder:"FILE" help:"Send an activity of the Bot Framework protocol, as JSON; - reads standard input."`
 	Summary  string `xor:"summary" placeholder:"TEXT" help:"The same in a few words, for pop-ups and channels that cannot show it."`
 }
 
-// said is what is said: one of the first five.
+// said is what is said: one of all but the summary.
 type said struct {
 	text, markdown string
 	activity, card []byte
 	notice         *api.Notice
+	template       *api.TemplateUse
 	summary        string
 }
 
 // silent reports whether nothing is to be said.
 func (c content) silent(text *string) bool {
-	return text == nil && c.Card == "" && c.Notice == "" && c.Activity == ""
+	return text == nil && c.Card == "" && c.Notice == "" && c.Activity == "" && c.Template == ""
 }
 
 // read is what the flags, the text or the input have to say.
 func (c content) read(text *string, in io.Reader) (s said, err error) {
 	s.summary = c.Summary
 	switch {
-	case text != nil && (c.Card != "" || c.Notice != "" || c.Activity != ""):
-		return s, errors.New("--card, --notice, --activity: are instead of a text")
+	case text != nil && (c.Card != "" || c.Notice != "" || c.Activity != "" || c.Template != ""):
+		return s, errors.New("--card, --notice, --activity, --template: are instead of a text")
+	case c.Values != "" && c.Template == "":
+		return s, errors.New("--values: is for --template")
+	case c.Template != "":
+		s.template, err = templateUse(c.Template, c.Values, in)
 	case c.Card != "":
 		s.card, err = jsonFile("--card", c.Card, in)
 	case c.Notice != "":
@@ -90,6 +97,17 @@ func textOf(arg *string, in io.Reader) (string, error) {
 		return "", errors.New("the text is not valid UTF-8")
 	}
 	return text, nil
+}
+
+// templateUse is a template with the data in a file.
+func templateUse(name, values string, in io.Reader) (*api.TemplateUse, error) {
+	use := &api.TemplateUse{Name: name}
+	if values == "" {
+		return use, nil
+	}
+	var err error
+	use.Data, err = jsonFile("--values", values, in)
+	return use, err
 }
 
 // noticeFile is the notice in a file. What is in its members is for the server to check.

@@ -180,7 +180,7 @@ func (c *tellProgress) Run(ctx context.Context, s streams) error {
 		return usageError{err}
 	}
 	r := api.JobProgress{
-		Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Notice: said.notice, Summary: said.summary, Percent: c.Percent,
+		Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Notice: said.notice, Template: said.template, Summary: said.summary, Percent: c.Percent,
 	}
 	server, err := c.client()
 	if err != nil {
@@ -237,7 +237,7 @@ func (c completeJob) request(s streams) (r api.JobCompletion, err error) {
 		return r, nil
 	}
 	said, err := c.read(c.Text, s.in)
-	r.Text, r.Markdown, r.Activity, r.Card, r.Notice, r.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
+	r.Text, r.Markdown, r.Activity, r.Card, r.Notice, r.Summary, r.Template = said.text, said.markdown, said.activity, said.card, said.notice, said.summary, said.template
 	return r, err
 }
 

@@ -176,7 +176,7 @@ func (c *editNotification) Run(ctx context.Context, s streams) error {
 	}
 	return c.change(s, func(server *client.Client) (api.Notification, error) {
 		return server.Edit(ctx, c.ID, api.EditRequest{
-			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Notice: said.notice, Summary: said.summary,
+			Text: said.text, Markdown: said.markdown, Activity: said.activity, Card: said.card, Notice: said.notice, Template: said.template, Summary: said.summary,
 		})
 	})
 }

@@ -137,7 +137,7 @@ func (c *editSchedule) notification(n api.ScheduledNotification, in io.Reader) (
 		if err != nil {
 			return nil, err
 		}
-		n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
+		n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary, n.Template = said.text, said.markdown, said.activity, said.card, said.notice, said.summary, said.template
 		changed = true
 	}
 	for _, field := range []struct{ from, to *string }{{c.Topic, &n.Topic}, {c.Locale, &n.Locale}} {

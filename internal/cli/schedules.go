@@ -116,7 +116,7 @@ func (c *createSchedule) request(in io.Reader) (r api.ScheduleRequest, err error
 	}
 	said, err := c.read(c.Text, in)
 	n := &r.Notification
-	n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
+	n.Text, n.Markdown, n.Activity, n.Card, n.Notice, n.Summary, n.Template = said.text, said.markdown, said.activity, said.card, said.notice, said.summary, said.template
 	return r, err
 }
 

@@ -199,6 +199,6 @@ func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, erro
 		return r, nil
 	}
 	said, err := c.read(c.Text, in)
-	r.Text, r.Markdown, r.Activity, r.Card, r.Notice, r.Summary = said.text, said.markdown, said.activity, said.card, said.notice, said.summary
+	r.Text, r.Markdown, r.Activity, r.Card, r.Notice, r.Summary, r.Template = said.text, said.markdown, said.activity, said.card, said.notice, said.summary, said.template
 	return r, err
 }

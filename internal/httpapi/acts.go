@@ -70,6 +70,7 @@ var acts = map[string]act{
 // noActs are the operations that could change something and do not stand in the audit log, each with its reason.
 var noActs = map[string]string{
 	"preview-schedule":    "it changes nothing",
+	"create-preview":      "it changes nothing",
 	"find-person":         "it changes nothing, and tells no more than the reference book",
 	"test-webhook":        "it posts an event that was made up, to an address that is in the log, and changes nothing",
 	"note-roster":         "it brings the reference book up to date, as all that a channel tells does",

@@ -154,6 +154,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.jobs(operations)
 	s.schedules(operations)
 	s.templates(operations)
+	s.previews(operations)
 	s.webhooks(operations)
 	s.events(operations)
 	s.pauses(operations)

@@ -20,6 +20,15 @@ var samples = map[string]any{
 		"name": "stand-up", "rule": map[string]any{"cron": "30 9 * * MON-FRI", "zone": "Europe/Berlin"},
 		"notification": map[string]any{"to": map[string]any{"tag": "team"}, "text": "Time for the stand-up.", "expires_in": "15m"},
 	},
+	"put-template": map[string]any{
+		"default_language": "en",
+		"parameters":       []any{map[string]any{"name": "deal", "type": "object", "required": true, "example": map[string]any{"name": "Contoso", "amount": 12400}}},
+		"languages": map[string]any{
+			"en": map[string]any{"notice": map[string]any{"what": "${data.deal.name} was won", "facts": []any{map[string]any{"title": "Amount", "value": "${number(data.deal.amount)}"}}}},
+			"de": map[string]any{"markdown": "**${data.deal.name}** ist gewonnen: ${number(data.deal.amount)}"},
+		},
+	},
+	"create-preview":   map[string]any{"notice": map[string]any{"what": "The invoice needs your approval", "item": map[string]any{"title": "INV-2041"}}, "locale": "en-GB"},
 	"preview-schedule": map[string]any{"rule": map[string]any{"rrule": "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "start": "2026-12-01T16:00", "zone": "Europe/Berlin"}, "n": 3},
 	"change-schedule":  map[string]any{"rule": map[string]any{"cron": "0 10 * * MON-FRI", "zone": "Europe/Berlin"}},
 	"find-person":      map[string]any{"user": "dl_ann"},

@@ -26,6 +26,7 @@ type Templates interface {
 	Templates(ctx context.Context, before template.ID, limit int) ([]proactive.Template, error)
 	TemplateVersions(ctx context.Context, name string, before, limit int) ([]proactive.Template, error)
 	DeleteTemplate(ctx context.Context, name string) error
+	Preview(ctx context.Context, s proactive.Sample) (proactive.Shown, error)
 }
 
 type putTemplateRequest struct {

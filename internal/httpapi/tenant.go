@@ -58,6 +58,7 @@ var boundOperations = map[string]bool{
 	"get-template":                    true,
 	"list-template-versions":          true,
 	"delete-template":                 true,
+	"create-preview":                  true, // nothing is kept
 	"create-webhook":                  true,
 	"list-webhooks":                   true,
 	"get-webhook":                     true,

@@ -186,6 +186,7 @@ var bodies = map[string]string{
 	"create-job":                      `{"to":{"conversation":"WHERE"}}`,
 	"report-job-progress":             `{"text":"x"}`,
 	"complete-job":                    `{"text":"x"}`,
+	"create-preview":                  `{"text":"x"}`,
 	"preview-schedule":                `{"rule":{"cron":"@daily"}}`,
 	"change-schedule":                 `{"name":"x"}`,
 	"change-webhook":                  `{"enabled":false}`,

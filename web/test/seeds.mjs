@@ -169,6 +169,11 @@ export async function seedAPI(seeds, canary, conversation) {
   await seeds.ask('put-template', { ...template, default_language: brief('language'), languages: { en: { text: 'x' } } }, { params: { name: 'hostile' }, refused: true });
   await seeds.ask('create-notification', { to, template: { name: brief('template').slice(0, 64) } }, refused);
 
+  for (const content of [...texts(canary, 'previewed'), { draft: { ...template, languages: { en: { text: '${data.s}' } } } }, { card: card('previewed', canary, []) }, { activity: { type: 'message', text: brief('previewed') } }]) {
+    await seeds.ask('create-preview', { ...content, topic: brief('previewed'), locale: 'en', recipient: { name: brief('previewed'), time_zone: 'UTC', external_id: brief('previewed') } });
+  }
+  await seeds.ask('create-preview', { text: 'x', locale: brief('locale'), recipient: { time_zone: brief('zone') } }, { either: true });
+
   const rule = { cron: '0 0 1 1 *', zone: 'UTC' };
   const scheduled = { to, value: b('scheduled value'), topic: b('topic'), collapse_key: b('scheduled collapse'), locale: b('scheduled locale') };
   const schedules = [];

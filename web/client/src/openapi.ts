@@ -900,6 +900,26 @@ export interface paths {
         patch: operations["change-preferences"];
         trace?: never;
     };
+    "/v1/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See how it would be shown
+         * @description Makes of a content what each channel would be sent, side by side, with sizes and what is too large. Nothing is sent or kept, and buttons in it do nothing.
+         */
+        post: operations["create-preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/references": {
         parameters: {
             query?: never;
@@ -3216,6 +3236,107 @@ export interface components {
             topics?: {
                 [key: string]: string;
             };
+        };
+        Preview: {
+            /** @description One for each form: teams, webchat, markdown, plain, email, sms. */
+            forms: components["schemas"]["PreviewForm"][];
+            /**
+             * @description The one of the template's languages that the recipient is spoken to in.
+             * @example de
+             */
+            language?: string;
+            /**
+             * @description What a pop-up or the list of activities shows.
+             * @example The invoice needs your approval
+             */
+            summary: string;
+        };
+        PreviewForm: {
+            /** @description What the channel is sent, for teams and webchat. */
+            activity?: components["schemas"]["Activity"];
+            /**
+             * @description What the SMS is written in: 160 characters of GSM's alphabet in a message, or 70 of any other.
+             * @enum {string}
+             */
+            encoding?: "gsm7" | "ucs2";
+            /**
+             * @description Which form.
+             * @enum {string}
+             */
+            form: "teams" | "webchat" | "markdown" | "plain" | "email" | "sms";
+            /** @description The mail's page. */
+            html?: string;
+            /**
+             * Format: int64
+             * @description How large it may be there.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description How many messages the SMS takes.
+             */
+            segments?: number;
+            /**
+             * Format: int64
+             * @description How large it is: in bytes; for sms, in characters.
+             */
+            size: number;
+            /** @description The mail's subject. */
+            subject?: string;
+            /** @description What is read; for email, by those who read no HTML. */
+            text?: string;
+            /** @description It is larger than that. */
+            too_large?: boolean;
+        };
+        PreviewRecipient: {
+            /**
+             * @description Their id in your own system.
+             * @example employee-4711
+             */
+            external_id?: string;
+            /**
+             * @description Their name.
+             * @example Ann Example
+             */
+            name?: string;
+            /**
+             * @description Their IANA time zone; UTC, if not given.
+             * @example Europe/Zurich
+             */
+            time_zone?: string;
+        };
+        PreviewRequest: {
+            /** @description An activity of the Bot Framework protocol. */
+            activity?: components["schemas"]["Activity"];
+            /** @description An Adaptive Card of up to 100 kB. */
+            card?: components["schemas"]["AdaptiveCard"];
+            /** @description A template that is not kept. Data for it may stand in template, without a name. */
+            draft?: components["schemas"]["TemplateRequest"];
+            /**
+             * @description The recipient's language, BCP 47.
+             * @example de-CH
+             */
+            locale?: string;
+            /** @description A text in Markdown. */
+            markdown?: string;
+            /** @description A notification in its parts. */
+            notice?: components["schemas"]["Notice"];
+            /** @description Whom it is shown for. */
+            recipient?: components["schemas"]["PreviewRecipient"];
+            /** @description The same in a few words. Not with activity and template, which have their own. */
+            summary?: string;
+            /** @description A template and its data; without data, the examples of its parameters. */
+            template?: components["schemas"]["TemplateUse"];
+            /**
+             * @description A plain text. Exactly one of text, markdown, activity, card, notice, template and draft.
+             * @example Your build is done.
+             */
+            text?: string;
+            /**
+             * @description The notification's topic.
+             * @example invoices
+             */
+            topic?: string;
         };
         Problem: {
             /**
@@ -9591,6 +9712,124 @@ export interface operations {
             };
         };
     };
+    "create-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "locale": "en-GB",
+                 *       "notice": {
+                 *         "item": {
+                 *           "title": "INV-2041"
+                 *         },
+                 *         "what": "The invoice needs your approval"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "import-references": {
         parameters: {
             query?: never;
@@ -11180,6 +11419,38 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "default_language": "en",
+                 *       "languages": {
+                 *         "de": {
+                 *           "markdown": "**${data.deal.name}** ist gewonnen: ${number(data.deal.amount)}"
+                 *         },
+                 *         "en": {
+                 *           "notice": {
+                 *             "facts": [
+                 *               {
+                 *                 "title": "Amount",
+                 *                 "value": "${number(data.deal.amount)}"
+                 *               }
+                 *             ],
+                 *             "what": "${data.deal.name} was won"
+                 *           }
+                 *         }
+                 *       },
+                 *       "parameters": [
+                 *         {
+                 *           "example": {
+                 *             "amount": 12400,
+                 *             "name": "Contoso"
+                 *           },
+                 *           "name": "deal",
+                 *           "required": true,
+                 *           "type": "object"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["TemplateRequest"];
             };
         };
