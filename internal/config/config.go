@@ -61,6 +61,8 @@ type Serve struct {
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
 
+	Preferences Preferences `embed:"" prefix:"preferences-" name:"preferences"`
+
 	// Topics are by their names.
 	Topics map[string]Topic `kong:"-"`
 }
@@ -102,6 +104,18 @@ type SMS struct {
 	From             string `placeholder:"NUMBER" help:"Number that messages are from, such as +15551234567; or a short code, or a name of letters and digits, which nobody can answer."`
 	MessagingService string `name:"messaging-service" placeholder:"SID" help:"Messaging service that chooses the number, MG and 32 hexadecimal digits, in place of from."`
 	URL              string `name:"url" placeholder:"URL" help:"Where the API is. Twilio's own, if not given."`
+}
+
+// Preferences are what goes for people who have not said otherwise.
+type Preferences struct {
+	Quiet          []string `placeholder:"SPAN" help:"Quiet hours on each person's clock, in which nothing is said that can wait: spans such as 22:00-07:00, with days on which they begin after a space, such as 00:00-24:00 sat sun."`
+	TimeZone       string   `name:"time-zone" placeholder:"ZONE" help:"Zone of people of whom none is known, an IANA name such as Europe/Berlin. UTC, if not given."`
+	CapPerDay      int      `name:"cap-per-day" default:"0" placeholder:"N" help:"How many notifications somebody gets in a day on their clock. 0 is as many as there are."`
+	CapPerTopic    int      `name:"cap-per-topic" default:"0" placeholder:"N" help:"How many of each topic. 0 is as many as there are."`
+	CapThen        string   `name:"cap-then" default:"hold" enum:"hold,drop" placeholder:"WORD" help:"What becomes of those above a cap: hold keeps them until the next day, drop has them suppressed."`
+	Digest         string   `default:"off" placeholder:"WHEN" help:"Have notifications said together: hourly, daily, or daily@09:00; off says each by itself."`
+	MandatoryWaits bool     `name:"mandatory-waits" help:"Have mandatory topics wait for quiet hours and caps as all others do."`
+	Words          string   `default:"on" enum:"on,off" placeholder:"WORD" help:"Let people say in a chat with the bot what they want: stop, start, mute and unmute with a topic, settings."`
 }
 
 // Retention says how long what is over is kept.
