@@ -120,9 +120,13 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	if err != nil {
 		return err
 	}
+	preferences, err := s.cfg.Preferences.defaults()
+	if err != nil {
+		return err
+	}
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
-		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics,
+		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics, Preferences: preferences,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
 		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
 		ActionKeys: s.signingActions, ActionURL: s.url + linkPath, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,

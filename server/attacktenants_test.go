@@ -48,6 +48,8 @@ var boundTo = map[string]struct {
 	"get-template": {named, ""}, "list-template-versions": {named, ""}, "delete-template": {named, ""},
 	"get-schedule": {named, ""}, "change-schedule": {named, `{"name":"x"}`}, "delete-schedule": {named, ""},
 	"pause-schedule": {named, ""}, "resume-schedule": {named, ""}, "next-occurrences": {named, ""}, "list-occurrences": {named, ""},
+	"get-preferences": {named, ""}, "change-preferences": {named, `{"opted_out":true}`},
+	"get-conversation-preferences": {named, ""}, "change-conversation-preferences": {named, `{"opted_out":true}`},
 	"get-webhook": {named, ""}, "change-webhook": {named, `{"enabled":false}`}, "delete-webhook": {named, ""}, "test-webhook": {named, ""},
 	"rotate-webhook-secret": {named, `{"keep":"1h"}`}, "list-webhook-deliveries": {named, ""},
 	"replay-webhook": {named, `{"since":"2026-01-01T00:00:00Z"}`},
@@ -176,7 +178,7 @@ func (b *besieged) tenant(id, mark string) *besiegedTenant {
 	if err := json.Unmarshal([]byte(answer), &people, json.MatchCaseInsensitiveNames(true)); err != nil || len(people.People) != 1 {
 		b.t.Fatalf("%s %v", answer, err)
 	}
-	a.ids["people"] = people.People[0].ID
+	a.ids["people"], a.ids["preferences"] = people.People[0].ID, people.People[0].ID
 	return a
 }
 

@@ -186,6 +186,8 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		{"replay-deliveries", "POST", "/v1/deliveries/replay", `{"state":"failed","conversation":"refuses"}`, "-", func() string { return again }, `{"conversation":"conversation:HASH","limit":1000,"state":"failed"}`},
 		{"end-pause", "DELETE", "/v1/pauses/%", ``, "%", func() string { return pause }, `{"level":"conversation","reason":"throttled"}`},
 		{"update-conversation", "PATCH", "/v1/conversations/likes", `{"tags":["SECRET"],"external_id":"SECRET"}`, "conversation:", nil, `{"changed":["external_id","tags"]}`},
+		{"change-conversation-preferences", "PATCH", "/v1/conversations/leaves/preferences", `{"topics":{"SECRET":"off"},"opted_out":false}`, "conversation:", nil, `{"changed":["opted_out","topics"]}`},
+		{"change-preferences", "PATCH", "/v1/preferences/%", `{"time_zone":"Europe/Berlin","cap":{"per_day":5}}`, "%", func() string { return people[0] }, `{"changed":["cap","time_zone"]}`},
 		{"delete-conversation", "DELETE", "/v1/conversations/leaves", ``, "conversation:", nil, ``},
 		{"export-person", "POST", "/v1/people/export", `{"user":"person-throttles"}`, "person:", nil, ``},
 		{"erase-person", "POST", "/v1/people/erasures", `{"user":"person-throttles"}`, "person:", nil, ``},

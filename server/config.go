@@ -118,6 +118,9 @@ type Config struct {
 	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
 	Topics map[string]proactive.Topic
 
+	// Preferences are what goes for people who have not said otherwise.
+	Preferences Preferences
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention proactive.Retention
 
@@ -192,7 +195,7 @@ func wrong(field, format string, args ...any) error {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
-	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validateBotURL(), c.validateDirectLine(),
+	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validatePreferences(), c.validateBotURL(), c.validateDirectLine(),
 		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Email.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 

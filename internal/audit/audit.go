@@ -70,6 +70,8 @@ const (
 	PersonMerge  Action = "person.merge"
 	PersonSplit  Action = "person.split"
 
+	PreferencesChange Action = "preferences.change"
+
 	AuthRefresh Action = "auth.refresh"
 
 	BackupMake    Action = "backup.make"
@@ -100,7 +102,8 @@ func Actions() []Action {
 		KeyCreate, KeyRevoke, SigningKeyRotate, WebhookCreate, WebhookChange, WebhookDelete, WebhookRotate, WebhookReplay, ScheduleCreate,
 		ScheduleChange, SchedulePause, ScheduleResume, ScheduleDelete, TemplatePut, TemplateDelete, BroadcastSend, NotificationCancel,
 		NotificationRecall, NotificationEdit, NotificationReschedule, DeliveryReplay, DeliverySettle, PauseEnd,
-		ConversationChange, ConversationForget, ConversationImport, PersonExport, PersonErase, PersonMerge, PersonSplit, AuthRefresh, BackupMake,
+		ConversationChange, ConversationForget, ConversationImport, PersonExport, PersonErase, PersonMerge, PersonSplit, PreferencesChange,
+		AuthRefresh, BackupMake,
 		BackupRestore, ServerStart, ServerStop, LogCut, LogDamaged, TokenRefused, KeyRefused, ScopeDenied, RateLimited,
 		URLRefused, ButtonRefused,
 	}

@@ -37,6 +37,7 @@ type commands struct {
 	Teams         teamsCommands        `cmd:"" help:"Make the bot an app of Microsoft Teams."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
+	Preferences   preferenceCommands   `cmd:"" help:"See and change what people want to be told."`
 	Templates     templateCommands     `cmd:"" help:"Write templates of what is said often, and see how they are shown."`
 	Topics        topicCommands        `cmd:"" help:"See what goes for topics."`
 	Pauses        pauseCommands        `cmd:"" help:"See what is left alone because a channel asks for it."`

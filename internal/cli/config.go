@@ -119,7 +119,7 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, DirectLineOnly: c.DirectLineOnly, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
-		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics),
+		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics), Preferences: preferencesOf(c.Preferences),
 		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DirectLineSecondSecret: c.DirectLineSecondSecret.Reveal(), DirectLineOrigins: c.DirectLineOrigins, DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
@@ -175,12 +175,20 @@ func botAuth(c config.Bot) server.BotAuth {
 func topicsOf(all map[string]config.Topic) map[string]proactive.Topic {
 	topics := make(map[string]proactive.Topic, len(all))
 	for name, t := range all {
-		topics[name] = proactive.Topic{Urgent: t.Urgent, Policy: headsup.Policy{
+		topics[name] = proactive.Topic{Urgent: t.Urgent, Off: t.Default == "off", Mandatory: t.Mandatory, Title: t.Title, Description: t.Description, Policy: headsup.Policy{
 			Name: headsup.PolicyName(t.Policy), MaxWait: t.MaxWait, Then: headsup.PolicyName(t.Then), With: t.With, Quiet: t.Quiet,
 			Priority: t.Priority, Release: headsup.Release(t.Release),
 		}}
 	}
 	return topics
+}
+
+// preferencesOf are the operator's preferences as the server reads them.
+func preferencesOf(c config.Preferences) server.Preferences {
+	return server.Preferences{
+		Quiet: c.Quiet, TimeZone: c.TimeZone, CapPerDay: c.CapPerDay, CapPerTopic: c.CapPerTopic, CapDrops: c.CapThen == "drop", Digest: c.Digest,
+		MandatoryWaits: c.MandatoryWaits, NoWords: c.Words == "off",
+	}
 }
 
 // diskReserve is in bytes. The default is for the file; beside a database only a reserve that somebody has asked for is left, and

@@ -457,7 +457,7 @@ func (c *clinic) damage() {
 		c.t.Fatal(err)
 	}
 	const page = 8192
-	c.overwrite(info.Size()-page, slices.Repeat([]byte{0xff}, page))
+	c.overwrite(info.Size()-2*page, slices.Repeat([]byte{0xff}, page))
 }
 
 func (c *clinic) overwrite(at int64, with []byte) {

@@ -33,7 +33,7 @@ func (c listTopics) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return lister[api.Topic]{
-		head: []any{"TOPIC", "URGENT", "TERMS"},
+		head: []any{"TOPIC", "URGENT", "TERMS", "DEFAULT", "MANDATORY", "TITLE"},
 		page: func(string, int) ([]api.Topic, string, error) {
 			found, err := server.Topics(ctx)
 			if err != nil {
@@ -42,11 +42,15 @@ func (c listTopics) Run(ctx context.Context, s streams) error {
 			return found, "", nil
 		},
 		cells: func(t api.Topic) []any {
-			urgent := ""
-			if t.Urgent {
-				urgent = "yes"
+			yes := func(is bool) string {
+				if is {
+					return "yes"
+				}
+				return ""
 			}
-			return []any{t.Topic, urgent, strings.TrimPrefix(mannersText(t.Manners), "; ")}
+			return []any{
+				t.Topic, yes(t.Urgent), strings.TrimPrefix(mannersText(t.Manners), "; "), t.Default, yes(t.Mandatory), t.Title,
+			}
 		},
 	}.print(s, listing{Limit: maxTopics}, c.JSON)
 }

@@ -60,6 +60,8 @@ type Serve struct {
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
 
+	Preferences Preferences `embed:"" prefix:"preferences-" name:"preferences"`
+
 	// Topics are by their names.
 	Topics map[string]Topic `kong:"-"`
 }
@@ -88,6 +90,18 @@ type Email struct {
 	RootsFile         string `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the mail server, such as a company's own."`
 	AnswersSecret     Secret `name:"answers-secret" kong:"-" help:"Secret that signs the mails which a mail server or provider posts to /v1/channels/email/inbound: whsec_ and the base64 of 24 to 64 random bytes (Standard Webhooks). Without it none are taken."`
 	AnswersSecretFile string `name:"answers-secret-file" placeholder:"FILE" help:"File that holds the secret of mails that come in; only its owner may have access to it."`
+}
+
+// Preferences are what goes for people who have not said otherwise.
+type Preferences struct {
+	Quiet          []string `placeholder:"SPAN" help:"Quiet hours on each person's clock, in which nothing is said that can wait: spans such as 22:00-07:00, with days on which they begin after a space, such as 00:00-24:00 sat sun."`
+	TimeZone       string   `name:"time-zone" placeholder:"ZONE" help:"Zone of people of whom none is known, an IANA name such as Europe/Berlin. UTC, if not given."`
+	CapPerDay      int      `name:"cap-per-day" default:"0" placeholder:"N" help:"How many notifications somebody gets in a day on their clock. 0 is as many as there are."`
+	CapPerTopic    int      `name:"cap-per-topic" default:"0" placeholder:"N" help:"How many of each topic. 0 is as many as there are."`
+	CapThen        string   `name:"cap-then" default:"hold" enum:"hold,drop" placeholder:"WORD" help:"What becomes of those above a cap: hold keeps them until the next day, drop has them suppressed."`
+	Digest         string   `default:"off" placeholder:"WHEN" help:"Have notifications said together: hourly, daily, or daily@09:00; off says each by itself."`
+	MandatoryWaits bool     `name:"mandatory-waits" help:"Have mandatory topics wait for quiet hours and caps as all others do."`
+	Words          string   `default:"on" enum:"on,off" placeholder:"WORD" help:"Let people say in a chat with the bot what they want: stop, start, mute and unmute with a topic, settings."`
 }
 
 // Retention says how long what is over is kept.

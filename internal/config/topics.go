@@ -12,14 +12,18 @@ import (
 
 // Topic says what goes for the notifications of one topic. Topics are set in the file only: they have names of their own.
 type Topic struct {
-	Policy   string        `enum:"adhoc,wait,interrupt,cancel,drop" help:"What to do with a notification that does not say so itself, where something goes on in its conversation: adhoc says it at once; wait holds it; interrupt puts aside what goes on; cancel ends it; drop says nothing."`
-	MaxWait  time.Duration `name:"max-wait" help:"With wait: how long at most. 24h, if not given."`
-	Then     string        `enum:"adhoc,interrupt,cancel,drop" help:"With wait: what to do when it has waited that long. adhoc, if not given."`
-	With     string        `help:"With interrupt: the dialog or the handler of the bot that interrupts."`
-	Quiet    time.Duration `help:"A conversation also counts as busy until nobody has said anything in it for so long. Not with adhoc."`
-	Priority int           `help:"How pressing it is, from -100 to 100: what goes on with a smaller priority does not hold it. Not with adhoc."`
-	Release  string        `enum:"each,digest" help:"With wait: how those are said that have waited together: each by itself, or digest for one message, a list of their texts."`
-	Urgent   bool          `help:"Nothing of the topic is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
+	Policy      string        `enum:"adhoc,wait,interrupt,cancel,drop" help:"What to do with a notification that does not say so itself, where something goes on in its conversation: adhoc says it at once; wait holds it; interrupt puts aside what goes on; cancel ends it; drop says nothing."`
+	MaxWait     time.Duration `name:"max-wait" help:"With wait: how long at most. 24h, if not given."`
+	Then        string        `enum:"adhoc,interrupt,cancel,drop" help:"With wait: what to do when it has waited that long. adhoc, if not given."`
+	With        string        `help:"With interrupt: the dialog or the handler of the bot that interrupts."`
+	Quiet       time.Duration `help:"A conversation also counts as busy until nobody has said anything in it for so long. Not with adhoc."`
+	Priority    int           `help:"How pressing it is, from -100 to 100: what goes on with a smaller priority does not hold it. Not with adhoc."`
+	Release     string        `enum:"each,digest" help:"With wait: how those are said that have waited together: each by itself, or digest for one message, a list of their texts."`
+	Default     string        `enum:"on,off" help:"Whether those get it who have said nothing of it: off is only for those who have asked for it. on, if not given."`
+	Mandatory   bool          `help:"Nobody can mute it, or opt out of it, and it passes quiet hours, digests and caps."`
+	Title       string        `help:"What it is called, for people who choose among topics. Its name, if not given."`
+	Description string        `help:"What it is about, for people who choose among topics."`
+	Urgent      bool          `help:"Nothing of the topic is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
 }
 
 // topicsPath is where topics stand in the file.
@@ -113,7 +117,7 @@ func (l Loaded) topicValues() (values []Value) {
 func topicsSample() string {
 	var b strings.Builder
 	b.WriteString("\n# What goes for the notifications of a topic that do not say so themselves, by its name, such as:\n#\n" +
-		"#     topics:\n#       news:\n#         policy: wait\n#         max_wait: 30m\n#         then: drop\n#       incidents:\n#         urgent: true\n#\n")
+		"#     topics:\n#       news:\n#         policy: wait\n#         max_wait: 30m\n#         then: drop\n#       incidents:\n#         urgent: true\n#       security:\n#         mandatory: true\n#\n")
 	for _, s := range topicSettings("", new(Topic)) {
 		name := s.path[strings.LastIndex(s.path, ".")+1:]
 		for i, line := range wrap(name+": "+s.sentence(), 108) {
@@ -133,7 +137,7 @@ func topicsReference() string {
 	var b strings.Builder
 	b.WriteString("## topics\n\nWhat goes for the notifications of a topic that do not say so themselves, by the topic's name: see\n" +
 		"[policies](policies.md). Topics are set in the file only, and have no flags and no variables.\n\n" +
-		"```yaml\ntopics:\n  news:\n    policy: wait\n    max_wait: 30m\n    then: drop\n  incidents:\n    urgent: true\n```\n\n")
+		"```yaml\ntopics:\n  news:\n    policy: wait\n    max_wait: 30m\n    then: drop\n  incidents:\n    urgent: true\n  security:\n    mandatory: true\n```\n\n")
 	for _, s := range topicSettings("NAME", new(Topic)) {
 		b.WriteString("### `" + s.path + "`\n\n" + s.sentence() + "\n\n")
 	}

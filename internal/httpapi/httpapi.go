@@ -63,6 +63,9 @@ type Engine interface {
 	// Human, Merge and Split name people by [proactive.PersonID].
 	Human(ctx context.Context, id string) ([]book.Person, error)
 	Merge(ctx context.Context, ids ...string) ([]book.Person, error)
+	PersonPreferences(ctx context.Context, id string) (book.Preferences, error)
+	PreferPerson(ctx context.Context, id string, c proactive.PreferenceChange) (book.Preferences, error)
+	Prefer(ctx context.Context, key headsup.ConversationKey, c proactive.PreferenceChange) (book.Preferences, error)
 	Split(ctx context.Context, ids ...string) ([]book.Person, error)
 
 	Import(ctx context.Context, all []proactive.Import, check bool) ([]proactive.Imported, error)
@@ -163,6 +166,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	s.auth(operations)
 	s.people(operations)
 	s.persons(operations)
+	s.preferences(operations)
 	describeActivities(operations)
 	describeSamples(operations)
 	serveDocs(mux, operations.OpenAPI(), cfg.Logger)

@@ -116,7 +116,7 @@ func newTenanted(t *testing.T) *tenanted {
 			d.hers, d.said, d.job = said.ID, said.Deliveries[0].ID, int(job.Number)
 			d.of = map[string]string{
 				"notifications": said.ID, "deliveries": d.said, "conversations": conversation, "jobs": strconv.Itoa(d.job),
-				"schedules": schedule.ID, "webhooks": hook.ID, "pauses": pauses.Pauses[0].ID, "people": people.People[0].ID,
+				"schedules": schedule.ID, "webhooks": hook.ID, "pauses": pauses.Pauses[0].ID, "people": people.People[0].ID, "preferences": people.People[0].ID,
 				"templates": template.Name,
 			}
 		}
@@ -174,26 +174,28 @@ func (d *tenanted) everything(t *testing.T) string {
 
 // bodies are good requests for operations that need a body, about whatever the path names or hers.
 var bodies = map[string]string{
-	"create-notification":     `{"to":{"conversation":"WHERE"},"text":"x"}`,
-	"import-references":       `{"references":[{"reference":{"channelId":"test","serviceUrl":"https://c.example.net","bot":{"id":"b"},"conversation":{"id":"WHERE"}}}]}`,
-	"create-notifications":    `{"notifications":[{"to":{"conversation":"WHERE"},"text":"x"}]}`,
-	"reschedule-notification": `{"in":"1h"}`,
-	"edit-notification":       `{"text":"other"}`,
-	"update-conversation":     `{"add_tags":["x"]}`,
-	"set-busy":                `{"reason":"x"}`,
-	"settle-delivery":         `{"state":"failed"}`,
-	"replay-deliveries":       `{"notification":"ID"}`,
-	"create-job":              `{"to":{"conversation":"WHERE"}}`,
-	"report-job-progress":     `{"text":"x"}`,
-	"complete-job":            `{"text":"x"}`,
-	"create-preview":          `{"text":"x"}`,
-	"preview-schedule":        `{"rule":{"cron":"@daily"}}`,
-	"change-schedule":         `{"name":"x"}`,
-	"change-webhook":          `{"enabled":false}`,
-	"rotate-webhook-secret":   `{"keep":"1h"}`,
-	"merge-people":            `{"with":["per_0000000000000"]}`,
-	"split-person":            `{}`,
-	"replay-webhook":          `{"since":"2026-01-01T00:00:00Z"}`,
+	"create-notification":             `{"to":{"conversation":"WHERE"},"text":"x"}`,
+	"import-references":               `{"references":[{"reference":{"channelId":"test","serviceUrl":"https://c.example.net","bot":{"id":"b"},"conversation":{"id":"WHERE"}}}]}`,
+	"create-notifications":            `{"notifications":[{"to":{"conversation":"WHERE"},"text":"x"}]}`,
+	"reschedule-notification":         `{"in":"1h"}`,
+	"edit-notification":               `{"text":"other"}`,
+	"update-conversation":             `{"add_tags":["x"]}`,
+	"set-busy":                        `{"reason":"x"}`,
+	"settle-delivery":                 `{"state":"failed"}`,
+	"replay-deliveries":               `{"notification":"ID"}`,
+	"create-job":                      `{"to":{"conversation":"WHERE"}}`,
+	"report-job-progress":             `{"text":"x"}`,
+	"complete-job":                    `{"text":"x"}`,
+	"create-preview":                  `{"text":"x"}`,
+	"preview-schedule":                `{"rule":{"cron":"@daily"}}`,
+	"change-schedule":                 `{"name":"x"}`,
+	"change-webhook":                  `{"enabled":false}`,
+	"rotate-webhook-secret":           `{"keep":"1h"}`,
+	"merge-people":                    `{"with":["per_0000000000000"]}`,
+	"split-person":                    `{}`,
+	"change-preferences":              `{"opted_out":true}`,
+	"change-conversation-preferences": `{"opted_out":true}`,
+	"replay-webhook":                  `{"since":"2026-01-01T00:00:00Z"}`,
 }
 
 // makes are operations that make something of the caller's own, whatever they are told.

@@ -32,7 +32,15 @@ func (s *service) listTopics(ctx context.Context, _ *struct{}) (*topicsAnswer, e
 	all := s.engine(ctx).Topics()
 	out := api.Topics{Topics: make([]api.Topic, 0, len(all))}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		out.Topics = append(out.Topics, api.Topic{Topic: name, Manners: mannersOf(all[name].Policy), Urgent: all[name].Urgent})
+		t := all[name]
+		topic := api.Topic{
+			Topic: name, Manners: mannersOf(t.Policy), Urgent: t.Urgent, Mandatory: t.Mandatory, Title: t.Title, Description: t.Description,
+			Default: api.TopicOn,
+		}
+		if t.Off {
+			topic.Default = api.TopicOff
+		}
+		out.Topics = append(out.Topics, topic)
 	}
 	return &topicsAnswer{Body: out}, nil
 }

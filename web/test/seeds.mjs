@@ -206,6 +206,9 @@ export async function seedAPI(seeds, canary, conversation) {
   await seeds.ask('replay-deliveries', { conversation: brief('nowhere'), notification: brief('nothing'), reason: brief('reason'), state: 'failed' }, { either: true });
   for (const member of ['user', 'channel', 'tenant', 'object_id', 'email', 'upn', 'external_id']) await seeds.ask('find-person', { user: 'dl_ann', [member]: brief(member) }, { either: true });
   const delivery = notification.deliveries[0].id;
+  const wants = { opted_out: true, topics: { [brief('topic wanted')]: 'off' }, quiet: brief('quiet'), quiet_hours: [{ from: brief('from'), to: brief('to'), days: [brief('day')] }], time_zone: brief('zone'), digest: { every: brief('every'), at: brief('digest at') } };
+  await seeds.ask('change-preferences', wants, { params: { id: 'per_0000000000008' }, refused: true });
+  await seeds.ask('change-conversation-preferences', wants, { ...at, refused: true });
   for (const operation of ['merge-people', 'split-person']) {
     await seeds.ask(operation, { with: [brief('person')] }, { params: { id: 'per_0000000000008' }, refused: true });
   }

@@ -216,6 +216,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/conversations/{id}/preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what is wanted in a conversation
+         * @description Returns what whom a conversation is with wants to be told; of a group or a channel, what was said for the conversation itself.
+         */
+        get: operations["get-conversation-preferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change what is wanted in a conversation
+         * @description Changes what whom a conversation is with wants, in all their conversations; of a group or a channel, what goes for the conversation itself. What waits goes by it at once; the answer leaves when nothing is being sent any more that was handed out before, so that whoever has opted out is written to no more.
+         */
+        patch: operations["change-conversation-preferences"];
+        trace?: never;
+    };
     "/v1/conversations/{id}/roster": {
         parameters: {
             query?: never;
@@ -850,6 +874,30 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/preferences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what somebody wants to be told
+         * @description Returns what a person, and all who were merged with them, want to be told, and when.
+         */
+        get: operations["get-preferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change what somebody wants to be told
+         * @description Changes what a person wants, in all their conversations: those members that are given. What waits goes by it at once; the answer leaves when nothing is being sent any more that was handed out before, so that whoever has opted out is written to no more.
+         */
+        patch: operations["change-preferences"];
         trace?: never;
     };
     "/v1/previews": {
@@ -1703,6 +1751,18 @@ export interface components {
              */
             reason?: string;
         };
+        Cap: {
+            /**
+             * Format: int64
+             * @description Of everything. 0 is as much as there is.
+             */
+            per_day?: number;
+            /**
+             * Format: int64
+             * @description Of each topic. 0 is as much as there is.
+             */
+            per_topic?: number;
+        };
         Change: {
             /**
              * Format: date-time
@@ -2015,6 +2075,30 @@ export interface components {
              * @enum {string}
              */
             verb: "send" | "update" | "delete";
+        };
+        Digest: {
+            /**
+             * @description With daily: at what time on the person's clock. Midnight, if not given.
+             * @example 09:00
+             */
+            at?: string;
+            /**
+             * @description off says each by itself, at once.
+             * @enum {string}
+             */
+            every: "off" | "hourly" | "daily";
+        };
+        DigestChange: {
+            /**
+             * @description With daily: at what time on the person's clock. Midnight, if not given.
+             * @example 09:00
+             */
+            at?: string;
+            /**
+             * @description off says each by itself, at once; default is as the configuration has it.
+             * @enum {string}
+             */
+            every: "off" | "hourly" | "daily" | "default";
         };
         EditRequest: {
             /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
@@ -3094,6 +3178,65 @@ export interface components {
             /** @description What the team is called. */
             team_name?: string;
         };
+        PreferenceChange: {
+            /** @description Replaces the cap. One without members is that of the configuration. */
+            cap?: components["schemas"]["Cap"];
+            /** @description Replaces the digest. */
+            digest?: components["schemas"]["DigestChange"];
+            /** @description Whether nothing is wanted any more. Through a conversation by e-mail or SMS it is about that channel alone, and about everything there. */
+            opted_out?: boolean;
+            /**
+             * @description none for no quiet hours; default for those of the configuration.
+             * @enum {string}
+             */
+            quiet?: "none" | "default";
+            /** @description Replaces the quiet hours. */
+            quiet_hours?: components["schemas"]["QuietHours"][];
+            /** @description IANA name of the person's zone; empty for the one that the channel tells. */
+            time_zone?: string;
+            /**
+             * @description What is said of topics: on, off, or default to forget what was said. All others stay as they are.
+             * @example {
+             *       "deals": "off"
+             *     }
+             */
+            topics?: {
+                [key: string]: string;
+            };
+        };
+        Preferences: {
+            /** @description How much is said in a day. Left out: as the configuration has it. */
+            cap?: components["schemas"]["Cap"];
+            /**
+             * Format: date-time
+             * @description When they were changed last.
+             */
+            changed_at?: string;
+            /** @description Whether notifications are said together. Left out: as the configuration has it. */
+            digest?: components["schemas"]["Digest"];
+            /** @description Nothing is wanted any more, but topics that are mandatory. */
+            opted_out: boolean;
+            /** @description False for somebody who has no quiet hours, whatever the configuration says. */
+            quiet?: boolean;
+            /** @description When nothing is said that can wait. Left out: as the configuration has it; empty: never, and quiet is false. */
+            quiet_hours?: components["schemas"]["QuietHours"][];
+            /** @description Channels on which nothing at all is said any more, since somebody has said so there: by STOP in an SMS, or by the link in an e-mail. */
+            stopped?: string[];
+            /**
+             * @description IANA name of the zone that hours and days are meant in. Left out: as the channel has told.
+             * @example Europe/Berlin
+             */
+            time_zone?: string;
+            /**
+             * @description Topics of which something was said: on or off. All others are as the configuration has them.
+             * @example {
+             *       "deals": "off"
+             *     }
+             */
+            topics?: {
+                [key: string]: string;
+            };
+        };
         Preview: {
             /** @description One for each form: teams, webchat, markdown, plain, email, sms. */
             forms: components["schemas"]["PreviewForm"][];
@@ -3223,6 +3366,20 @@ export interface components {
             field: string;
             /** @description What is wrong with it. */
             message: string;
+        };
+        QuietHours: {
+            /** @description Days on which it begins. All, if not given. */
+            days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /**
+             * @description When it begins.
+             * @example 22:00
+             */
+            from: string;
+            /**
+             * @description When it ends; on the next day, where that is not after it begins.
+             * @example 07:00
+             */
+            to: string;
         };
         Receipt: {
             /**
@@ -3862,10 +4019,19 @@ export interface components {
         };
         Topic: {
             /**
+             * @description Whether those get it who have said nothing of it.
+             * @enum {string}
+             */
+            default: "on" | "off";
+            /** @description What it is about, for people who choose among topics. */
+            description?: string;
+            /**
              * @description reply: the person's next message is the answer. It goes to whoever has asked, and not to the bot's own handler; then what was interrupted goes on.
              * @enum {string}
              */
             expects?: "reply";
+            /** @description Nobody can mute it, or opt out of it. */
+            mandatory?: boolean;
             /**
              * @description With wait: how long it waits at most. 24h, if not given; at most 720h.
              * @example 30m
@@ -3906,6 +4072,8 @@ export interface components {
              * @enum {string}
              */
             then?: "adhoc" | "interrupt" | "cancel" | "drop";
+            /** @description What it is called, for people who choose among topics. */
+            title?: string;
             /**
              * @description The topic's name.
              * @example news
@@ -5317,6 +5485,219 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-conversation-preferences": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-conversation-preferences": {
+        parameters: {
+            query?: {
+                /** @description Which one, if several channels use the id. If not given, the one that was seen last. */
+                channel?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The conversation's id on the channel, percent-encoded as one path segment: such ids contain slashes and colons. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreferenceChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9059,6 +9440,213 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the person's entry in the reference book. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests with this key, or too many wrong keys from this address. */
+            429: {
+                headers: {
+                    /** @description How many seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the person's entry in the reference book. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreferenceChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No key, or not a good one. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or is bound to a tenant and this is for all of them. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
