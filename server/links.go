@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"html/template"
@@ -11,53 +14,65 @@ import (
 	"github.com/headsup-bot/headsup/proactive"
 )
 
-// linkPath is where links of mails lead that do something; a ticket follows.
+// linkPath is where links in mails lead that stand for buttons. A ticket follows.
 const linkPath = "/actions/"
 
-// linkStyle is the style of the page behind them.
-const linkStyle = `:root{color-scheme:light dark}body{font:16px/1.5 "Segoe UI",system-ui,sans-serif;max-width:32em;margin:15vh auto;padding:0 1em}button{font:inherit;padding:.5em 1.2em}`
+//go:embed links.html.tmpl
+var linkSource string
 
-// linkPage asks whoever has followed a link, or tells them that it was done.
-var linkPage = template.Must(template.New("link").Parse(`<!DOCTYPE html>
-<html{{with .Locale}} lang="{{.}}"{{end}}><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"><title>{{.Title}}</title>
-<style>` + linkStyle + `</style></head>
-<body>{{if .Button}}<form method="post"><button>{{.Button}}</button></form>{{else}}<p role="status">{{.Title}}</p>{{end}}</body></html>
-`))
+var linkPage = template.Must(template.New("link").Parse(linkSource))
 
-// linkPolicy lets the page have its style, and post to itself.
+const linkStyle = `body{margin:0;font:16px/1.5 "Segoe UI",system-ui,sans-serif;background:#f5f5f5;color:#242424}` +
+	`main{max-width:28rem;margin:15vh auto 0;padding:2rem;background:#fff;border-radius:8px}` +
+	`h1{font-size:1.25rem;margin:0 0 1rem}.who{margin:0 0 .5rem;color:#616161}` +
+	`button{font:inherit;padding:.5rem 1rem;border:0;border-radius:4px;background:#0f548c;color:#fff}` +
+	`@media(prefers-color-scheme:dark){body{background:#1b1b1b;color:#f0f0f0}main{background:#292929}.who{color:#bdbdbd}}`
+
+// linkPolicy lets the page have its style and ask us, and nothing else.
 var linkPolicy = func() string {
 	sum := sha256.Sum256([]byte(linkStyle))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 }()
 
-// links answers what links of mails lead to. To look shows a page with a button, so that programs which follow links before people do
-// change nothing; a POST does it, by the button or by a mail program's own (RFC 8058). Who has the link needs no key.
-func (s *Server) links(w http.ResponseWriter, r *http.Request) {
+// links serves what links in mails lead to: a page that asks once more, since programs follow links before people do, and what
+// that or a mail program posts (RFC 8058).
+func (s *Server) links(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+linkPath+"{ticket}", func(w http.ResponseWriter, r *http.Request) {
+		l, err := s.engine.Look(r.Context(), r.PathValue("ticket"))
+		s.showLink(w, r, l, l.View.Label(card.Action{Do: l.Do}), err)
+	})
+	mux.HandleFunc("POST "+linkPath+"{ticket}", func(w http.ResponseWriter, r *http.Request) {
+		l, err := s.engine.Follow(r.Context(), r.PathValue("ticket"))
+		s.showLink(w, r, l, "", err)
+	})
+}
+
+// showLink shows what a link stands for, and asks; or what was done.
+func (s *Server) showLink(w http.ResponseWriter, r *http.Request, l proactive.Link, ask string, err error) {
+	status, title := http.StatusOK, cmp.Or(l.Said, ask)
+	if dead, ok := errors.AsType[*proactive.LinkError](err); ok {
+		status, title, ask = http.StatusNotFound, dead.Said, ""
+		if dead.Reason == "expired" {
+			status = http.StatusGone
+		}
+	} else if err != nil {
+		s.log.ErrorContext(r.Context(), "link not followed", "error", err.Error())
+		status, title, ask = http.StatusServiceUnavailable, l.View.Say(card.AnswerFailed, ""), ""
+	}
+	var page bytes.Buffer
+	if err := linkPage.Execute(&page, map[string]any{
+		"Lang": cmp.Or(l.View.Locale, "en"), "Bot": s.botAccount().Name, "Title": title, "Ask": ask,
+		"Style": template.CSS(linkStyle), //nolint:gosec // it is ours
+	}); err != nil {
+		s.log.ErrorContext(r.Context(), "page not made", "error", err.Error())
+		status = http.StatusInternalServerError
+		page.Reset()
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", linkPolicy)
-	h.Set("Referrer-Policy", "same-origin") // or the form's Origin would be null
-	text := r.PathValue("ticket")
-	var page struct{ Title, Button, Locale string }
-	var l proactive.Link
-	var err error
-	if r.Method == http.MethodPost {
-		l, err = s.engine.Follow(r.Context(), text)
-		page.Title = l.Said
-	} else {
-		l, err = s.engine.Look(r.Context(), text)
-		page.Button = l.View.Label(card.Action{Do: l.Do})
-		page.Title = page.Button
-	}
-	page.Locale = l.View.Locale
-	if dead, ok := errors.AsType[*proactive.LinkError](err); ok {
-		page.Title, page.Button = dead.Said, ""
-		w.WriteHeader(http.StatusGone)
-	} else if err != nil {
-		s.log.WarnContext(r.Context(), "link not followed", "error", err.Error())
-		page.Title, page.Button = "This did not work. Please try again later.", ""
-		w.WriteHeader(http.StatusInternalServerError)
-	}
-	_ = linkPage.Execute(w, page)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // browsers would post the form with the Origin null
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w)
 }

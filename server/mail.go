@@ -263,6 +263,4 @@ func (s *Server) hearAddresses(mux *http.ServeMux, bot *headsup.Bot) {
 		mux.Handle("POST "+sms.InboundPath, s.phone.Inbound(bot))
 		mux.Handle("POST "+sms.StatusPath, s.phone.Statuses())
 	}
-	mux.HandleFunc("GET "+linkPath+"{ticket}", s.links)
-	mux.HandleFunc("POST "+linkPath+"{ticket}", s.links)
 }
