@@ -101,8 +101,8 @@ type Config struct {
 	// ButtonRefused is told why a button did nothing: a word such as forged, expired or used. May be nil.
 	ButtonRefused func(reason string)
 
-	// ActionURL is where links do what buttons do elsewhere, in mails: an https URL, to which a ticket is appended. Empty
-	// leaves them out.
+	// ActionURL is where links do what buttons do elsewhere, in mails: a URL, to which a ticket is appended; what is asked for
+	// there, [Engine.Look] tells and [Engine.Follow] does. Empty leaves them out.
 	ActionURL string
 
 	// Retention says how long what is over is kept. The zero value keeps it for ever.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -266,7 +267,9 @@ func mailed(a *activity.Activity, n *card.Notice, v card.View) error {
 		if err != nil {
 			return err
 		}
-		add("listUnsubscribe", v.Link(out))
+		if link := v.Link(out); strings.HasPrefix(link, "https:") { // mail programs post to no other (RFC 8058, 3.1)
+			add("listUnsubscribe", link)
+		}
 	}
 	a.ChannelData, err = json.Marshal(data, json.Deterministic(true))
 	return err

@@ -129,7 +129,7 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics, Preferences: preferences,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
 		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
-		ActionKeys: s.signingActions, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
+		ActionKeys: s.signingActions, ActionURL: s.url + linkPath, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ func (s *Server) routes(a *assembly, pages http.Handler) http.Handler {
 		Backup: s.backup, RefreshAuth: s.refreshes.now, SigningKeys: s.signingKeys(), Limits: s.limits, Version: s.cfg.Version, Logger: s.log,
 	})
 	s.hearAddresses(mux, bot)
+	s.links(mux)
 	sdk := &agents{
 		engine: s.engine, bot: bot, appID: appID, serviceURL: s.serviceURLFor, mayCall: a.mayCall,
 		own: s.botAccount(),
