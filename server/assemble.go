@@ -162,7 +162,7 @@ func (s *Server) makeBot(ctx context.Context, a *assembly) (err error) {
 	a.bot, err = headsup.New(headsup.Config{
 		AppID: a.appID, Verifier: a.verifier, Channel: a.out, Turns: s.store, Notifier: s.engine, Logger: s.log,
 		Observer: s.metrics, TracerProvider: s.tracing,
-		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Actions(), s.engine.Replies()},
+		Middleware: []headsup.Middleware{s.engine.Middleware(), event.Middleware(s.store, time.Now), state.Middleware(s.store), s.engine.Actions(), s.words(), s.engine.Replies()},
 	}, s.handles)
 	if err != nil {
 		return err
