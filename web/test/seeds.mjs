@@ -162,9 +162,9 @@ export async function seedAPI(seeds, canary, conversation) {
   const template = { description: brief('template'), default_language: 'en', parameters: [{ name: 's', type: 'string', description: brief('parameter'), example: brief('example') }] };
   const put = (content) => seeds.ask('put-template', { ...template, languages: { en: content } }, { params: { name: 'hostile' } });
   const bound = { type: 'AdaptiveCard', version: '1.5', body: [{ type: 'TextBlock', text: '${data.s}' }, { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: '${data.s}' }] }] };
-  for (const form of [{ text: '${data.s}', summary: '${data.s}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
+  for (const form of [{ text: '${data.s}', summary: '${truncate(data.s, 200)}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
     await put(form);
-    await seeds.ask('create-notification', { to, template: { name: 'hostile', data: { s: seeds.long('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
+    await seeds.ask('create-notification', { to, template: { name: 'hostile', data: { s: form.notice ? brief('bound') : seeds.long('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
   }
   await seeds.ask('put-template', { ...template, default_language: brief('language'), languages: { en: { text: 'x' } } }, { params: { name: 'hostile' }, refused: true });
   await seeds.ask('create-notification', { to, template: { name: brief('template').slice(0, 64) } }, refused);
