@@ -124,24 +124,22 @@ function contents(seeds, canary, mark) {
         suggestedActions: { actions: ['openUrl', 'imBack', 'postBack', 'messageBack'].map((type) => ({ type, title: brief(mark), value: run, image: run, text: run, displayText: run })) },
       },
     },
-    { notice: notice(seeds, `${mark} notice`) },
     { activity: { type: seeds.brief(`${mark} type`).slice(0, 64), name: brief(mark) } },
   ];
 }
 
-/** A notice with what it may carry; its URLs are only such as the server takes. */
+/** A notice with what it may carry, and no page elsewhere to lead to. */
 function notice(seeds, mark) {
-  const url = 'https://headsup.invalid/x';
   return {
     what: seeds.brief(mark),
     text: seeds.long(`${mark} text`).replace(/\p{Cc}/gu, ' '),
-    item: { title: seeds.brief(`${mark} item`), url },
-    actor: { name: seeds.brief(`${mark} actor`), url },
+    item: { title: seeds.brief(`${mark} item`) },
+    actor: { name: seeds.brief(`${mark} actor`) },
     when: '2026-03-04T16:30:00Z',
     severity: 'critical',
     facts: [{ title: brief(mark), value: seeds.brief(`${mark} fact`) }],
     actions: [
-      { do: 'open', title: brief(mark), url },
+      { do: 'open', title: brief(mark), url: 'tel:+15550100' },
       { do: 'do', title: brief(mark), name: brief(mark), value: { [brief(mark)]: brief(mark) } },
       { do: 'snooze', title: brief(mark), for: '1h' },
     ],
@@ -175,6 +173,7 @@ export async function seedAPI(seeds, canary, conversation) {
   const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), team: brief('target'), reply_to: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
   await seeds.ask('notify-group', { text: brief('group'), markdown: brief('group'), summary: brief('group'), topic: brief('group'), value: { [brief('key')]: brief('group') } }, { params: { id: brief('group') }, refused: true });
+  await seeds.ask('create-notification', { to, in: '20h', notice: notice(seeds, 'parts') }); // later, since its buttons do things
   const leads = brief('leads');
   const wrong = [{ item: { url: leads } }, { actor: { name: 'x', url: leads } }, { picture: { url: leads, alt: brief('alt') } }, { actions: [{ do: 'open', title: 'x', url: leads }] }];
   for (const part of wrong) await seeds.ask('create-notification', { to, notice: { what: 'x', ...part } }, refused);
@@ -187,7 +186,8 @@ export async function seedAPI(seeds, canary, conversation) {
   const bound = { type: 'AdaptiveCard', version: '1.5', body: [{ type: 'TextBlock', text: '${data.s}' }, { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: '${data.s}' }] }] };
   for (const form of [{ text: '${data.s}', summary: '${data.s}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
     await put(form);
-    await seeds.ask('create-notification', { to, template: { name: 'hostile', data: { s: seeds.long('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
+    const when = form.notice ? { in: '20h' } : {}; // its buttons do things
+    await seeds.ask('create-notification', { to, ...when, template: { name: 'hostile', data: { s: seeds.brief('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
   }
   await seeds.ask('put-template', { ...template, default_language: brief('language'), languages: { en: { text: 'x' } } }, { params: { name: 'hostile' }, refused: true });
   await seeds.ask('create-notification', { to, template: { name: brief('template').slice(0, 64) } }, refused);
