@@ -124,8 +124,28 @@ function contents(seeds, canary, mark) {
         suggestedActions: { actions: ['openUrl', 'imBack', 'postBack', 'messageBack'].map((type) => ({ type, title: brief(mark), value: run, image: run, text: run, displayText: run })) },
       },
     },
+    { notice: notice(seeds, `${mark} notice`) },
     { activity: { type: seeds.brief(`${mark} type`).slice(0, 64), name: brief(mark) } },
   ];
+}
+
+/** A notice with what it may carry; its URLs are only such as the server takes. */
+function notice(seeds, mark) {
+  const url = 'https://headsup.invalid/x';
+  return {
+    what: seeds.brief(mark),
+    text: seeds.long(`${mark} text`).replace(/\p{Cc}/gu, ' '),
+    item: { title: seeds.brief(`${mark} item`), url },
+    actor: { name: seeds.brief(`${mark} actor`), url },
+    when: '2026-03-04T16:30:00Z',
+    severity: 'critical',
+    facts: [{ title: brief(mark), value: seeds.brief(`${mark} fact`) }],
+    actions: [
+      { do: 'open', title: brief(mark), url },
+      { do: 'do', title: brief(mark), name: brief(mark), value: { [brief(mark)]: brief(mark) } },
+      { do: 'snooze', title: brief(mark), for: '1h' },
+    ],
+  };
 }
 
 /** Over the API: everything that a caller with a key may choose. Resolves with the ids of what was made. */
@@ -155,6 +175,9 @@ export async function seedAPI(seeds, canary, conversation) {
   const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), team: brief('target'), reply_to: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
   await seeds.ask('notify-group', { text: brief('group'), markdown: brief('group'), summary: brief('group'), topic: brief('group'), value: { [brief('key')]: brief('group') } }, { params: { id: brief('group') }, refused: true });
+  const leads = brief('leads');
+  const wrong = [{ item: { url: leads } }, { actor: { name: 'x', url: leads } }, { picture: { url: leads, alt: brief('alt') } }, { actions: [{ do: 'open', title: 'x', url: leads }] }];
+  for (const part of wrong) await seeds.ask('create-notification', { to, notice: { what: 'x', ...part } }, refused);
   for (const place of ['channel', 'thread']) await seeds.ask('create-notification', { to: { team: 'x', [place]: brief(place) }, text: 'x' }, refused);
   const later = await seeds.ask('create-notification', { to, in: '20h', text: 'x', collapse_key: b('collapse too'), locale: b('locale too') });
   for (const kind of texts(canary, seeds.noted('edited'))) await seeds.ask('edit-notification', kind, { params: { id: later.id } });
