@@ -160,6 +160,9 @@ func (e *Engine) clicked(ctx context.Context, p pressed) error {
 
 // act does what a button stands for.
 func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler, p pressed) error {
+	if p.Do == doSettings {
+		return e.saveSettings(ctx, t, p)
+	}
 	switch card.Do(p.Do) {
 	case card.Mute, card.OptOut:
 		refused, err := e.optOut(ctx, p)

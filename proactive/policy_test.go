@@ -145,7 +145,7 @@ func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nol
 	}
 	if f.bot, err = headsup.New(headsup.Config{
 		AppID: "app", Channel: f.channel, Turns: f.store, Notifier: f.engine,
-		Middleware: []headsup.Middleware{f.engine.Middleware(), state.Middleware(f.store), f.engine.Actions(), f.engine.Replies()},
+		Middleware: []headsup.Middleware{f.engine.Middleware(), state.Middleware(f.store), f.engine.Actions(), f.engine.Words(nil), f.engine.Replies()},
 	}, headsup.HandlerFunc(booker)); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/proactive"
 )
@@ -85,4 +86,12 @@ func (p Preferences) defaults() (d proactive.Defaults, err error) {
 func (c Config) validatePreferences() error {
 	_, err := c.Preferences.defaults()
 	return err
+}
+
+// words has people say to the bot what they want to be told, unless that is off.
+func (s *Server) words() headsup.Middleware {
+	if s.cfg.Preferences.NoWords {
+		return func(next headsup.Handler) headsup.Handler { return next }
+	}
+	return s.engine.Words(nil)
 }

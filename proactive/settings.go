@@ -1,0 +1,228 @@
+package proactive
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/card"
+	"github.com/headsup-bot/headsup/internal/ticket"
+)
+
+const (
+	// doSettings is what the ticket of the settings' card is good for; settingsLife for how long.
+	doSettings   = "settings"
+	settingsLife = 7 * 24 * time.Hour
+	// mostToggles bounds how many topics the card shows.
+	mostToggles = 40
+)
+
+// Ids of the inputs of the settings' card. Topics have theirs by their place in the order of their names, as the ticket has them.
+const (
+	inputAll    = "headsup_all"
+	inputTopic  = "headsup_topic_"
+	inputQuiet  = "headsup_quiet"
+	inputDigest = "headsup_digest"
+)
+
+// What can be chosen: the values of choices.
+const (
+	choiceAsNow   = "now"
+	choiceDefault = "default"
+	choiceNone    = "none"
+)
+
+// quietChoices are the spans that the card offers, besides none and the operator's.
+var quietChoices = []string{"22:00-07:00", "20:00-08:00"}
+
+const digestAt book.TimeOfDay = 9 * 60
+
+// chosenTopics are the topics that people can choose among.
+func (e *Engine) chosenTopics() []string {
+	all := slices.DeleteFunc(slices.Sorted(maps.Keys(e.cfg.Topics)), func(name string) bool { return e.cfg.Topics[name].Mandatory })
+	return all[:min(len(all), mostToggles)]
+}
+
+// showSettings sends a card by which somebody changes what they want to be told; words, where nothing can be signed or shown.
+func (e *Engine) showSettings(ctx context.Context, t *headsup.Turn, c book.Conversation) error {
+	said := wordsOf(cmp.Or(t.Activity().Locale, c.Reference.Locale))
+	if e.signer == nil || book.StopsItself(c.Key.Channel) {
+		_, err := t.Say(ctx, e.settingsText(c.Preferences, said))
+		return err
+	}
+	topics := e.chosenTopics()
+	names, err := json.Marshal(topics)
+	if err != nil {
+		return err
+	}
+	signed, err := e.signer.Sign(ticket.Ticket{
+		Do: doSettings, Conversation: conversationName(c.Row), Person: string(c.Person()), Value: names, Expires: e.cfg.Now().Add(settingsLife),
+	})
+	if err != nil { // there are too many topics for a ticket
+		_, err := t.Say(ctx, e.settingsText(c.Preferences, said))
+		return err
+	}
+	made, err := json.Marshal(e.settingsCard(topics, c.Preferences, said, signed), json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	a := &activity.Activity{Type: activity.TypeMessage, Summary: said.settings}
+	a.Attachments = []activity.Attachment{{ContentType: activity.ContentAdaptiveCard, Content: made}}
+	_, err = t.Send(ctx, a)
+	return err
+}
+
+// settingsText is what somebody wants, in words.
+func (e *Engine) settingsText(p book.Preferences, said phrases) string {
+	var b strings.Builder
+	mark := func(on bool) string {
+		if on {
+			return "✓ "
+		}
+		return "– "
+	}
+	b.WriteString(mark(!p.OptedOut) + said.settings)
+	for _, name := range e.chosenTopics() {
+		b.WriteString("\n" + mark(e.wanted(name, p)) + cmp.Or(e.cfg.Topics[name].Title, name))
+	}
+	return b.String() + "\n\n" + said.byWord
+}
+
+// wanted reports whether a topic is wanted, as far as that was said of it.
+func (e *Engine) wanted(name string, p book.Preferences) bool {
+	wanted, told := p.Topics[name]
+	return told && wanted || !told && !e.cfg.Topics[name].Off
+}
+
+type part = map[string]any
+
+func (e *Engine) settingsCard(topics []string, p book.Preferences, said phrases, signed string) part {
+	on := func(is bool) string { return strconv.FormatBool(is) }
+	body := []part{
+		{"type": "TextBlock", "text": said.settings, "weight": "bolder", "size": "medium", "wrap": true, "style": "heading"},
+		{"type": "Input.Toggle", "id": inputAll, "title": said.all, "value": on(!p.OptedOut), "wrap": true},
+		{"type": "TextBlock", "text": said.allDetail, "isSubtle": true, "wrap": true, "spacing": "none"},
+	}
+	for i, name := range topics {
+		topic := e.cfg.Topics[name]
+		body = append(body, part{
+			"type": "Input.Toggle", "id": inputTopic + strconv.Itoa(i), "title": cmp.Or(topic.Title, name), "value": on(e.wanted(name, p)), "wrap": true,
+		})
+		if topic.Description != "" {
+			body = append(body, part{"type": "TextBlock", "text": topic.Description, "isSubtle": true, "wrap": true, "spacing": "none"})
+		}
+	}
+	quiet, quietNow := []part{{"title": said.usual, "value": choiceDefault}, {"title": said.none, "value": choiceNone}}, choiceDefault
+	for _, span := range quietChoices {
+		quiet = append(quiet, part{"title": strings.Replace(span, "-", " – ", 1), "value": span})
+	}
+	switch {
+	case p.Quiet != nil && len(p.Quiet) == 0:
+		quietNow = choiceNone
+	case p.Quiet != nil:
+		quietNow = choiceAsNow
+		if q := p.Quiet[0]; len(p.Quiet) == 1 && len(q.Days) == 0 && slices.Contains(quietChoices, q.From.String()+"-"+q.To.String()) {
+			quietNow = q.From.String() + "-" + q.To.String()
+		} else {
+			quiet = append(quiet, part{"title": said.asNow, "value": choiceAsNow})
+		}
+	}
+	digest := []part{
+		{"title": said.usual, "value": choiceDefault}, {"title": said.atOnce, "value": string(book.DigestOff)},
+		{"title": said.hourly, "value": string(book.DigestHourly)},
+		{"title": fmt.Sprintf(said.daily, digestAt), "value": string(book.DigestDaily)},
+	}
+	digestNow := choiceDefault
+	if d := p.Digest; d != nil {
+		digestNow = string(d.Every)
+		if d.Every == book.DigestDaily && d.At != digestAt {
+			digest, digestNow = append(digest, part{"title": fmt.Sprintf(said.daily, d.At), "value": choiceAsNow}), choiceAsNow
+		}
+	}
+	body = append(body,
+		part{"type": "Input.ChoiceSet", "id": inputDigest, "label": said.digest, "value": digestNow, "choices": digest},
+		part{"type": "Input.ChoiceSet", "id": inputQuiet, "label": said.quiet, "value": quietNow, "choices": quiet},
+	)
+	return part{
+		"type": "AdaptiveCard", "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "version": "1.5", "body": body,
+		"actions": []part{{"type": "Action.Submit", "title": said.save, "data": part{"headsup": part{"ticket": signed}}}},
+	}
+}
+
+// malformed is why a card is not understood that has a good ticket.
+var malformed = &denial{"malformed", card.AnswerInvalid}
+
+// saveSettings does what somebody has chosen on the card. What they were not shown, or have left as it was, stays.
+func (e *Engine) saveSettings(ctx context.Context, t *headsup.Turn, p pressed) error {
+	var inputs map[string]jsontext.Value
+	var topics []string
+	if json.Unmarshal(t.Activity().Value, &inputs) != nil || json.Unmarshal(p.Value, &topics) != nil {
+		return e.refuse(ctx, t, p, malformed)
+	}
+	chosen := func(id string) (value string, given bool) {
+		var text string
+		if json.Unmarshal(inputs[id], &text) == nil {
+			return text, inputs[id] != nil
+		}
+		var is bool
+		if json.Unmarshal(inputs[id], &is) == nil {
+			return strconv.FormatBool(is), inputs[id] != nil
+		}
+		return "", false
+	}
+	change := PreferenceChange{By: "card"}
+	if value, given := chosen(inputAll); given {
+		change.OptedOut = new(value != "true")
+	}
+	now := p.conversation.Preferences
+	for i, name := range topics {
+		if value, given := chosen(inputTopic + strconv.Itoa(i)); given && (value == "true") != e.wanted(name, now) {
+			if change.Topics == nil {
+				change.Topics = make(map[string]*bool)
+			}
+			change.Topics[name] = new(value == "true")
+		}
+	}
+	switch value, given := chosen(inputQuiet); {
+	case !given || value == choiceAsNow:
+	case value == choiceDefault:
+		change.DefaultQuiet = true
+	case value == choiceNone:
+		change.Quiet = []book.Quiet{}
+	case slices.Contains(quietChoices, value):
+		q := book.Quiet{}
+		from, to, _ := strings.Cut(value, "-")
+		q.From, _ = book.ParseTimeOfDay(from)
+		q.To, _ = book.ParseTimeOfDay(to)
+		change.Quiet = []book.Quiet{q}
+	}
+	switch value, given := chosen(inputDigest); {
+	case !given || value == choiceAsNow:
+	case value == choiceDefault:
+		change.Digest = &book.Digest{}
+	default:
+		change.Digest = &book.Digest{Every: book.DigestEvery(value)}
+		if change.Digest.Every == book.DigestDaily {
+			change.Digest.At = digestAt
+		}
+	}
+	if change.Validate() != nil {
+		return e.refuse(ctx, t, p, malformed)
+	}
+	if _, err := e.Prefer(ctx, p.conversation.Key, change); err != nil {
+		return err
+	}
+	_, err := t.Say(ctx, wordsOf(cmp.Or(t.Activity().Locale, p.conversation.Reference.Locale)).saved)
+	return err
+}

@@ -1,0 +1,173 @@
+package proactive_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/bottest"
+	"github.com/headsup-bot/headsup/outbox"
+)
+
+// wants is what ann wants.
+func (f fixture) wants(t *testing.T) book.Preferences {
+	t.Helper()
+	p, err := f.engine.Preferences(t.Context(), headsup.KeyOf("app", inbound("1", "c", "ann", "").Reference()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestWordsInTheChat is what each word does, and which are the bot's.
+func TestWordsInTheChat(t *testing.T) {
+	for _, c := range []struct {
+		locale, says, answer string // an answer of "heard" is the bot's
+		want                 func(p book.Preferences) bool
+	}{
+		{"", "stop", "You will get no more", func(p book.Preferences) bool { return p.OptedOut }},
+		{"de-CH", " STOPP! ", "Sie erhalten keine", func(p book.Preferences) bool { return p.OptedOut }},
+		{"fr", "Arrêter.", "Vous ne recevrez plus", func(p book.Preferences) bool { return p.OptedOut }},
+		{"es", "parar", "No recibirá más", func(p book.Preferences) bool { return p.OptedOut }},
+		{"", "mute News", "You will hear no more of “news”", func(p book.Preferences) bool { return !p.Topics["news"] && len(p.Topics) == 1 }},
+		{"de", "stumm news", "Sie hören nichts mehr", func(p book.Preferences) bool { return len(p.Topics) == 1 }},
+		{"", "unmute news", "You will hear of “news” again", func(p book.Preferences) bool { return p.Topics["news"] }},
+		{"", "stop it", "heard", book.Preferences.IsZero},
+		{"", "please stop", "heard", book.Preferences.IsZero},
+		{"", "mute my phone", "heard", book.Preferences.IsZero},
+		{"", "mute", "heard", book.Preferences.IsZero},
+		{"", "start", "heard", book.Preferences.IsZero},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+				a := inbound("1", "c", "ann", c.says)
+				a.Locale = c.locale
+				f.hear(t, a)
+				if got := f.toldLast(t); !strings.HasPrefix(got, c.answer) {
+					t.Errorf("told %q, want %q", got, c.answer)
+				}
+				if p := f.wants(t); !c.want(p) {
+					t.Errorf("wanted is %+v", p)
+				}
+			})
+		})
+	}
+}
+
+func TestStartTakesStopBack(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "stop"))
+		id := f.tell(t, headsup.Policy{}, "not wanted")
+		if d := f.one(t, id); d.State != outbox.StateSuppressed {
+			t.Errorf("it is %s", d.State)
+		}
+		f.hear(t, inbound("2", "c", "ann", "Start"))
+		if got := f.toldLast(t); !strings.HasPrefix(got, "You will get notifications again") || f.wants(t).OptedOut {
+			t.Errorf("told %q, wanted is %+v", got, f.wants(t))
+		}
+	})
+}
+
+// TestInADialogOnlyStopIsUnderstood: every other word may be an answer.
+func TestInADialogOnlyStopIsUnderstood(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		f.hear(t, inbound("1", "c", "ann", "book"))
+		f.hear(t, inbound("2", "c", "ann", "settings"))
+		f.hear(t, inbound("3", "c", "ann", "mute news"))
+		if got := f.says(); !slices.Equal(got, []string{"heard settings", "heard mute news"}) || !f.wants(t).IsZero() {
+			t.Errorf("said %q, wanted is %+v", got, f.wants(t))
+		}
+		f.hear(t, inbound("4", "c", "ann", "stop"))
+		if !f.wants(t).OptedOut {
+			t.Error("stop was not understood")
+		}
+	})
+}
+
+func TestInAGroupWordsAreTheBots(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		a := inbound("1", "group", "ann", "stop")
+		a.Conversation.IsGroup, a.Conversation.ConversationType = new(true), "groupChat"
+		f.hear(t, a)
+		if got := f.toldLast(t); got != "heard stop" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// shown is the settings' card that ann has asked for.
+func (f fixture) shown(t *testing.T, id string) (card string, ticket string) {
+	t.Helper()
+	f.hear(t, inbound(id, "c", "ann", "settings"))
+	synctest.Wait()
+	sent := f.channel.Sent()
+	card = cardIn(t, sent[len(sent)-1].Activity)
+	_, rest, _ := strings.Cut(card, `"ticket":"`)
+	ticket, _, _ = strings.Cut(rest, `"`)
+	return card, ticket
+}
+
+// submits is what the card brings back, as Web Chat tells it.
+func submits(id, user, ticket string, inputs map[string]string) *activity.Activity {
+	value := map[string]any{"headsup": map[string]string{"ticket": ticket}}
+	for name, v := range inputs {
+		value[name] = v
+	}
+	raw, _ := json.Marshal(value)
+	a := inbound(id, "c", user, "")
+	a.Value = jsontext.Value(raw)
+	return a
+}
+
+func TestSettingsAreShownAndSaved(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		card, ticket := f.shown(t, "1")
+		for _, want := range []string{`"Input.Toggle"`, `"title":"news"`, `"title":"alarm"`, `"Together, every day at 09:00"`, `"version":"1.5"`} {
+			if !strings.Contains(card, want) {
+				t.Errorf("the card has no %s: %s", want, card)
+			}
+		}
+		inputs := map[string]string{
+			"headsup_all": "true", "headsup_topic_0": "true", "headsup_topic_1": "false", "headsup_quiet": "22:00-07:00", "headsup_digest": "daily",
+		}
+		f.hear(t, submits("2", "ann", ticket, inputs))
+		if got := f.toldLast(t); got != "Your settings are saved." {
+			t.Errorf("told %q", got)
+		}
+		p := f.wants(t)
+		if p.OptedOut || p.Topics["news"] || len(p.Topics) != 1 || len(p.Quiet) != 1 || p.Quiet[0].From != 22*60 || p.Digest == nil || p.Digest.At != 9*60 {
+			t.Errorf("wanted is %+v", p)
+		}
+		card, ticket = f.shown(t, "3")
+		if !strings.Contains(card, `"title":"news","type":"Input.Toggle","value":"false"`) || !strings.Contains(card, `"value":"22:00-07:00"`) {
+			t.Errorf("it does not show how it is: %s", card)
+		}
+		f.hear(t, submits("4", "ann", ticket, map[string]string{
+			"headsup_all": "false", "headsup_topic_1": "false", "headsup_quiet": "default", "headsup_digest": "default",
+		}))
+		if p := f.wants(t); !p.OptedOut || p.Quiet != nil || p.Digest != nil || len(p.Topics) != 1 {
+			t.Errorf("wanted is %+v", p)
+		}
+	})
+}
+
+func TestForgedSettingsAreRefused(t *testing.T) {
+	var refused []string
+	conversingWith(t, fixture{channel: &bottest.Recorder{}, refused: &refused}, func(t *testing.T, f fixture) {
+		_, ticket := f.shown(t, "1")
+		out := map[string]string{"headsup_all": "false"}
+		f.hear(t, submits("2", "ann", ticket[:len(ticket)-2]+"xx", out))
+		f.hear(t, submits("3", "eve", ticket, out))
+		f.hear(t, submits("4", "ann", ticket, map[string]string{"headsup_all": "true", "headsup_digest": "weekly"}))
+		if !f.wants(t).IsZero() || !slices.Equal(refused, []string{"malformed", "other_person", "malformed"}) {
+			t.Errorf("wanted is %+v, refused %v", f.wants(t), refused)
+		}
+	})
+}
