@@ -51,6 +51,7 @@ var floors = map[string]int{
 	"directline":              3,
 	"teams":                   3,
 	"channel/email":           3,
+	"channel/sms":             3,
 	"dialog":                  4,
 	"proactive":               4,
 	"internal/event":          4,
@@ -77,6 +78,7 @@ var floors = map[string]int{
 	"bottest":                 11,
 	"bottest/fakelogin":       11,
 	"bottest/fakesmtp":        11,
+	"bottest/faketwilio":      11,
 	// Not for tests alone: "headsup simulate", "headsup fake-channel" and the playground run them.
 	"bottest/fakechannel": 1,
 	"bottest/fakegraph":   2,
@@ -105,7 +107,7 @@ var sameFloor = map[string]string{
 }
 
 // noProduction are packages that only tests may import.
-var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "bottest/fakesmtp": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
+var noProduction = map[string]bool{"bottest": true, "bottest/fakelogin": true, "bottest/fakesmtp": true, "bottest/faketwilio": true, "store/storetest": true, "store/memory": true, "internal/pgtest": true}
 
 func TestImportsPointDown(t *testing.T) {
 	t.Parallel()

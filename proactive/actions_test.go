@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +85,22 @@ func TestAButtonIsDoneByItsHandlerOnce(t *testing.T) {
 		f.hear(t, presses("2", "c", "ann", button))
 		if got := f.toldLast(t); got != "That was done before." || len(*f.pressed) != 1 || !slices.Equal(*f.refused, []string{"used"}) {
 			t.Errorf("again: told %q, done %+v, refused %v", got, *f.pressed, *f.refused)
+		}
+	})
+}
+
+// TestAButtonPressedTwiceAtOnceIsDoneOnce: the turns of a conversation come one after the other, and what one has used commits
+// with it.
+func TestAButtonPressedTwiceAtOnceIsDoneOnce(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		button := f.offered(t, approval())["do"]
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() { f.hear(t, presses(fmt.Sprint("twice-", i), "c", "ann", button)) })
+		}
+		all.Wait()
+		if len(*f.pressed) != 1 || len(*f.refused) != 9 {
+			t.Errorf("done %d times, refused %v", len(*f.pressed), *f.refused)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
@@ -118,4 +119,39 @@ func (e *Engine) conversationNamed(ctx context.Context, name string) (book.Conve
 		return book.Conversation{}, err
 	}
 	return found[0], nil
+}
+
+// OptOutURL is the link by which whom a delivery goes to is told no more of its topic, or of anything where it has none; for a
+// mail that has no notice, which brings its own. It is empty where there is no such link: the topic is mandatory, the key is not
+// one that a delivery was sent under ([headsup.Outgoing]), or the engine has no ActionURL.
+func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
+	if e.signer == nil || e.cfg.ActionURL == "" {
+		return "", nil
+	}
+	id, _, _ := strings.Cut(key, ":")
+	d, err := e.delivery(ctx, id)
+	if errors.Is(err, ErrNoDelivery) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	m, err := e.cfg.Store.Message(ctx, d.Message)
+	if err != nil {
+		return "", err
+	}
+	c, err := e.cfg.Store.Conversation(ctx, d.Key)
+	if err != nil {
+		return "", err
+	}
+	to := reader{c, d.ID, m.Topic}
+	ways := e.waysOut(to)
+	if len(ways) == 0 {
+		return "", nil
+	}
+	signed, err := e.sign(ways[0], to)
+	if err != nil || signed == "" {
+		return "", err
+	}
+	return e.cfg.ActionURL + signed, nil
 }

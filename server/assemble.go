@@ -58,6 +58,9 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 	if err := s.makeMail(ctx, a.appID); err != nil {
 		return err
 	}
+	if err := s.makePhone(a.appID); err != nil {
+		return err
+	}
 	verifier, client, err := s.register()
 	if err != nil {
 		return err
@@ -106,6 +109,9 @@ func (s *Server) ways(client *connector.Client, a *assembly) headsup.Channel {
 	ways.Way(s.channel.Takes, s.channel)
 	if s.mail != nil {
 		ways.Way(s.mail.Takes, s.mail)
+	}
+	if s.phone != nil {
+		ways.Way(s.phone.Takes, s.phone)
 	}
 	ways.Otherwise(s.connectorChannel(client, a.appID))
 	if a.development { // the wire keeps messages in memory, for the playground

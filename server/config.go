@@ -67,6 +67,9 @@ type Config struct {
 	// Email says over which mail server people are written to. The zero value is none.
 	Email Email
 
+	// SMS says over which account people are written to by text message. The zero value is none.
+	SMS SMS
+
 	// Admin is the listener for operators. The zero value has none.
 	Admin Admin
 
@@ -196,7 +199,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validatePreferences(), c.validateBotURL(), c.validateDirectLine(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Email.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Email.validate(), c.SMS.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

@@ -72,6 +72,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, l proactive.Li
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", linkPolicy)
 	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // browsers would post the form with the Origin null
 	w.WriteHeader(status)
 	_, _ = page.WriteTo(w)
 }

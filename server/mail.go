@@ -9,11 +9,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/channel/email"
+	"github.com/headsup-bot/headsup/channel/sms"
+	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // Email is the mail server over which people are written to. The zero value is none.
@@ -114,14 +118,116 @@ func (s *Server) makeMail(ctx context.Context, appID string) error {
 	}
 	cfg.Secret, cfg.Logger = []byte(secret), s.log
 	cfg.Bounced = func(ctx context.Context, b email.Bounce) error {
-		s.log.InfoContext(ctx, "mail bounced", "activity_id", string(b.Mail), "reason", b.Reason, "struck_out", b.Suspends)
-		if !b.Suspends {
-			return nil
+		return s.lost(ctx, lost{headsup.KeyOf(appID, b.Reference), b.Key, b.Reason, b.Suspends, b.At})
+	}
+	cfg.Unsubscribe = func(ctx context.Context, out headsup.Outgoing) string {
+		link, err := s.engine.OptOutURL(ctx, out.Key)
+		if err != nil {
+			s.log.WarnContext(ctx, "mail without a link to unsubscribe", "error", err.Error())
 		}
-		return s.store.StrikeOut(ctx, headsup.KeyOf(appID, b.Reference), book.Standing{Reach: book.ReachBlocked, Cause: b.Reason, At: b.At})
+		return link
 	}
 	s.mail, err = email.New(cfg)
 	return err
+}
+
+// SMS is the account at Twilio over which people are written to. The zero value is none.
+type SMS struct {
+	// AccountSID is the account; see [sms.Config], whose names the others have too.
+	AccountSID       string
+	AuthToken        string
+	APIKey           string
+	APIKeySecret     string
+	From             string
+	MessagingService string
+	// URL is where the API is. Empty means Twilio's.
+	URL string
+}
+
+func (c SMS) on() bool { return c != SMS{} }
+
+func (c SMS) config() sms.Config {
+	return sms.Config{
+		AccountSID: c.AccountSID, AuthToken: c.AuthToken, APIKey: c.APIKey, APIKeySecret: c.APIKeySecret, From: c.From,
+		MessagingService: c.MessagingService, BaseURL: c.URL,
+	}
+}
+
+func (c SMS) validate() error {
+	if !c.on() {
+		return nil
+	}
+	return named("sms.", map[string]string{
+		"AccountSID": "account_sid", "AuthToken": "auth_token", "APIKey": "api_key", "APIKeySecret": "api_key_secret", "From": "from",
+		"MessagingService": "messaging_service", "BaseURL": "url",
+	}, c.config().Validate())
+}
+
+// makePhone makes the channel of text messages, if there is one.
+func (s *Server) makePhone(appID string) (err error) {
+	if !s.cfg.SMS.on() {
+		return nil
+	}
+	cfg := s.cfg.SMS.config()
+	cfg.PublicURL, cfg.Logger = s.URL, s.log
+	cfg.Said = func(ctx context.Context, w sms.Word) error {
+		return s.stopsOrStarts(ctx, headsup.KeyOf(appID, w.Reference), w)
+	}
+	cfg.Told = func(ctx context.Context, t sms.Status) error {
+		key := headsup.KeyOf(appID, t.Reference)
+		switch t.State {
+		case sms.StateFailed, sms.StateUndelivered:
+			return s.lost(ctx, lost{key, t.Key, t.Reason, t.Suspends, t.At})
+		case sms.StateDelivered:
+			return s.receive(ctx, proactive.Receipt{Delivery: t.Key, Kind: outbox.ReceiptArrived, By: activity.AccountID(key.Conversation), At: t.At})
+		case sms.StateRead:
+			return s.receive(ctx, proactive.Receipt{Delivery: t.Key, Kind: outbox.ReceiptRead, By: activity.AccountID(key.Conversation), At: t.At})
+		case sms.StateSent:
+		}
+		return nil
+	}
+	s.phone, err = sms.New(cfg)
+	return err
+}
+
+// stopsOrStarts notes that somebody wants no text messages, or wants them again. They may be somebody who was never written to.
+func (s *Server) stopsOrStarts(ctx context.Context, key headsup.ConversationKey, w sms.Word) error {
+	_, err := s.store.Sight(ctx, book.Sighting{
+		Key: key, Reference: w.Reference, Kind: book.KindPersonal, Source: book.SourceConfig, VerifiedAt: w.At, At: w.At,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.engine.Prefer(ctx, key, proactive.PreferenceChange{OptedOut: &w.Stop, By: "word"})
+	return err
+}
+
+// lost is a message that a channel had taken, and that did not arrive.
+type lost struct {
+	key      headsup.ConversationKey
+	sent     string // the key that it was sent under
+	reason   string
+	suspends bool
+	at       time.Time
+}
+
+// lost notes that a message did not arrive, and strikes the address out where nothing does.
+func (s *Server) lost(ctx context.Context, l lost) error {
+	if err := s.receive(ctx, proactive.Receipt{Delivery: l.sent, Kind: outbox.ReceiptBounced, Detail: l.reason, At: l.at}); err != nil {
+		return err
+	}
+	if !l.suspends {
+		return nil
+	}
+	return s.store.StrikeOut(ctx, l.key, book.Standing{Reach: book.ReachBlocked, Cause: l.reason, At: l.at})
+}
+
+// receive notes what became of a delivery; what was sent in a turn is none.
+func (s *Server) receive(ctx context.Context, r proactive.Receipt) error {
+	if _, err := s.engine.Receive(ctx, r); err != nil && !errors.Is(err, proactive.ErrNoDelivery) {
+		return err
+	}
+	return nil
 }
 
 // addresses are the channels that write to addresses.
@@ -136,6 +242,15 @@ func (s *Server) addresses() map[activity.ChannelID]func(string) (activity.Refer
 			return s.mail.Reference(address), nil
 		}
 	}
+	if s.phone != nil {
+		all[sms.ID] = func(number string) (activity.Reference, error) {
+			number, err := sms.Parse(number)
+			if err != nil {
+				return activity.Reference{}, err
+			}
+			return s.phone.Reference(number), nil
+		}
+	}
 	return all
 }
 
@@ -143,5 +258,9 @@ func (s *Server) addresses() map[activity.ChannelID]func(string) (activity.Refer
 func (s *Server) hearAddresses(mux *http.ServeMux, bot *headsup.Bot) {
 	if s.mail != nil && s.cfg.Email.AnswersSecret != "" {
 		mux.Handle("POST /v1/channels/email/inbound", s.mail.Inbound(bot))
+	}
+	if s.phone != nil && s.cfg.SMS.AuthToken != "" {
+		mux.Handle("POST "+sms.InboundPath, s.phone.Inbound(bot))
+		mux.Handle("POST "+sms.StatusPath, s.phone.Statuses())
 	}
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/channel/email"
+	"github.com/headsup-bot/headsup/channel/sms"
 	"github.com/headsup-bot/headsup/credential"
 	"github.com/headsup-bot/headsup/directline"
 	"github.com/headsup-bot/headsup/internal/access"
@@ -63,6 +64,7 @@ type Server struct {
 	engine   *proactive.Engine
 	channel  *directline.Channel
 	mail     *email.Channel // nil unless there is a mail server
+	phone    *sms.Channel   // nil unless there is an account for text messages
 	webhooks *webhook.Service
 	people   *privacy.Service
 	limits   *pace.Limiter
@@ -292,6 +294,9 @@ func (s *Server) release() error {
 	}
 	if s.mail != nil {
 		s.mail.Close()
+	}
+	if s.phone != nil {
+		s.phone.Close()
 	}
 	for _, l := range []net.Listener{s.listener, s.admin, s.plain} {
 		if l == nil {

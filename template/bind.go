@@ -396,7 +396,7 @@ func checked(n *node, text string) error {
 		if reason := wrongLink(text); reason != "" {
 			return &Error{Field: n.field, Reason: reason}
 		}
-	case n.role == roleMarkdown && n.dynamic() && dangerous.MatchString(text):
+	case n.role == roleMarkdown && n.dynamic() && dangerous.MatchString(escaped.ReplaceAllString(text, "")):
 		return &Error{Field: n.field, Reason: "has a link with a scheme that runs programs"}
 	}
 	return nil

@@ -142,5 +142,8 @@ func escapePart(text string) string { return strings.ReplaceAll(url.QueryEscape(
 // inDestination has a URL stand in a link of Markdown.
 var inDestination = strings.NewReplacer("(", "%28", ")", "%29", "[", "%5B", "]", "%5D", "`", "%60", "{", "%7B")
 
+// escaped are characters that a backslash has made plain.
+var escaped = regexp.MustCompile(`\\.`)
+
 // dangerous are links that Markdown which was not escaped may have.
 var dangerous = regexp.MustCompile(`(?i)(\](\(|:)|<)\s*<?\s*(javascript|vbscript|data)\s*:`)

@@ -147,6 +147,8 @@ func TestLinksAreLinks(t *testing.T) {
 		{`"[a](${data.s})"`, "javascript:alert(1)", ""},
 		{`"[a](${data.s})"`, " https://x.example", ""},
 		{`"[a](${data.s})"`, "/relative", ""},
+		{`"a ${data.s}"`, "[a](javascript:x)", `a \[a\](javascript:x)`},
+		{`"${raw(data.s)}"`, `\\[a\\](javascript:x)`, ""},
 		{`"[a](java${raw(data.s)})"`, "script:alert(1)", ""},
 		{`"${raw(data.s)}"`, "[a](javascript:alert(1))", ""},
 		{`"${raw(data.s)}"`, "[a]: <JavaScript:alert(1)>", ""},

@@ -26,7 +26,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 5000,
     license: { fileName: 'assets/licences.md' },
     rolldownOptions: {
-      input: { start: 'index.html', audit: 'audit/index.html', playground: 'playground/index.html' },
+      input: { start: 'index.html', audit: 'audit/index.html', playground: 'playground/index.html', preview: 'preview/index.html' },
     },
   },
   server: {

@@ -71,7 +71,7 @@ func (c *Channel) Send(ctx context.Context, out headsup.Outgoing) (activity.Reso
 	if err != nil {
 		return activity.ResourceResponse{}, permanent(ReasonBadAddress, fmt.Errorf("the address %w", err))
 	}
-	l := c.write(to, out)
+	l := c.write(ctx, to, out)
 	raw, err := c.compose(l)
 	if err != nil {
 		return activity.ResourceResponse{}, permanent("bad_message", err)

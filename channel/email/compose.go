@@ -3,6 +3,7 @@ package email
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -42,7 +43,7 @@ type data struct {
 }
 
 // write makes a letter of what is to be sent.
-func (c *Channel) write(to string, out headsup.Outgoing) letter {
+func (c *Channel) write(ctx context.Context, to string, out headsup.Outgoing) letter {
 	a := out.Activity
 	l, d := draft(a)
 	l.to, l.id = to, c.ids.of(out.Key, to)
@@ -52,7 +53,7 @@ func (c *Channel) write(to string, out headsup.Outgoing) letter {
 	}
 	l.unsubscribe = d.ListUnsubscribe
 	if l.unsubscribe == "" && c.cfg.Unsubscribe != nil && !l.answersPerson {
-		l.unsubscribe = c.cfg.Unsubscribe(out.Reference)
+		l.unsubscribe = c.cfg.Unsubscribe(ctx, out)
 	}
 	return l
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headsup-bot/headsup/activity"
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/internal/netguard"
 )
 
@@ -65,9 +65,9 @@ type Config struct {
 	// Required. All nodes have the same one.
 	Secret []byte
 
-	// Unsubscribe returns the https URL by which the person of a reference takes themselves off what the bot sends, for mails
-	// that do not name one. Nil, or an empty text, adds none.
-	Unsubscribe func(ref activity.Reference) string
+	// Unsubscribe returns the https URL by which whom a mail goes to takes themselves off, for mails that do not name one. Nil, or
+	// an empty text, adds none.
+	Unsubscribe func(ctx context.Context, out headsup.Outgoing) string
 
 	// Bounced is told of mail that did not arrive, some time after it was sent. Nil tells nobody. See [Bounce].
 	Bounced func(ctx context.Context, b Bounce) error

@@ -48,6 +48,16 @@ func (i ids) seal(name, to string) string {
 	return lower.EncodeToString(mac.Sum(nil)[:sealSize])
 }
 
+// keyIn is the key in an id of ours; it may have been another that was not plain.
+func keyIn(id activity.ID) string {
+	local, _, _ := strings.Cut(string(id), "@")
+	name, _, _ := cutLast(local, ".")
+	if key, ordinal, ok := cutLast(name, "."); ok {
+		return key + ":" + ordinal
+	}
+	return name
+}
+
 // plain is a key in characters that ids of mails have; a random one for an empty key.
 func plain(key string) string {
 	if key == "" {

@@ -30,6 +30,8 @@ type Bounce struct {
 	// Reference is the conversation that it went to, and Mail what [Channel.Send] has returned for it.
 	Reference activity.Reference
 	Mail      activity.ID
+	// Key is the one that the mail was sent under, if it can be told by its id.
+	Key string
 	// Meaning, Reason and Suspends are as a server would have told at once ([Verdicts]).
 	Meaning  headsup.Meaning
 	Reason   string
@@ -194,7 +196,7 @@ func (c *Channel) bounced(ctx context.Context, in inbound) (string, error) {
 		taken = TakenBounce
 		told := judge(StageRecipient, failed.status(), failed.code+" "+failed.words)
 		b := Bounce{
-			Reference: c.Reference(to), Mail: in.report.mail, Meaning: told.Meaning, Reason: told.Reason, Suspends: told.Suspends,
+			Reference: c.Reference(to), Mail: in.report.mail, Key: keyIn(in.report.mail), Meaning: told.Meaning, Reason: told.Reason, Suspends: told.Suspends,
 			Words: failed.words, At: c.cfg.Now(),
 		}
 		if c.cfg.Bounced == nil {

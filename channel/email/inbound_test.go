@@ -233,7 +233,7 @@ func TestBouncesAreTold(t *testing.T) {
 	if got := d.taken(fmt.Sprintf(bounce, d.sent, "ann@example.org", "failed", "5.1.1")); got != email.TakenBounce || len(d.bounces) != 1 {
 		t.Fatalf("%s, %+v", got, d.bounces)
 	}
-	if b := d.bounces[0]; b.Reference.Conversation.ID != "ann@example.org" || b.Mail != d.sent || b.Reason != email.ReasonMailboxUnknown || !b.Suspends ||
+	if b := d.bounces[0]; b.Reference.Conversation.ID != "ann@example.org" || b.Mail != d.sent || b.Key != "dlv_1:0" || b.Reason != email.ReasonMailboxUnknown || !b.Suspends ||
 		!strings.Contains(b.Words, "User unknown in virtual") {
 		t.Errorf("%+v", b)
 	}

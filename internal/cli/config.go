@@ -136,6 +136,10 @@ func serverConfig(c config.Loaded) server.Config {
 			ServiceURL: c.Teams.ServiceURL, GraphURL: c.Teams.GraphURL, Wait: c.Teams.Wait,
 		},
 		Email: emailOf(c),
+		SMS: server.SMS{
+			AccountSID: c.SMS.AccountSID, AuthToken: c.SMS.AuthToken.Reveal(), APIKey: c.SMS.APIKey, APIKeySecret: c.SMS.APIKeySecret.Reveal(),
+			From: c.SMS.From, MessagingService: c.SMS.MessagingService, URL: c.SMS.URL,
+		},
 		Azure: server.Azure{
 			AppID: c.Azure.AppID, Tenant: c.Azure.Tenant, Cloud: c.Azure.Cloud, Secret: c.Azure.Secret.Reveal(), SecretEnds: c.Azure.SecretEnds,
 			CertificateFile: c.Azure.CertificateFile, CertificateChain: c.Azure.CertificateChain, TokenFile: c.Azure.TokenFile,

@@ -56,6 +56,7 @@ type Serve struct {
 	Teams Teams `embed:"" prefix:"teams-" name:"teams"`
 	Bot   Bot   `embed:"" prefix:"bot-" name:"bot"`
 	Email Email `embed:"" prefix:"email-" name:"email"`
+	SMS   SMS   `embed:"" prefix:"sms-" name:"sms"`
 	TLS   TLS   `embed:"" prefix:"tls-" name:"tls"`
 	Admin Admin `embed:"" prefix:"admin-" name:"admin"`
 	Trace Trace `embed:"" prefix:"trace-" name:"trace"`
@@ -90,6 +91,19 @@ type Email struct {
 	RootsFile         string `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the mail server, such as a company's own."`
 	AnswersSecret     Secret `name:"answers-secret" kong:"-" help:"Secret that signs the mails which a mail server or provider posts to /v1/channels/email/inbound: whsec_ and the base64 of 24 to 64 random bytes (Standard Webhooks). Without it none are taken."`
 	AnswersSecretFile string `name:"answers-secret-file" placeholder:"FILE" help:"File that holds the secret of mails that come in; only its owner may have access to it."`
+}
+
+// SMS is the account at Twilio over which people are written to by text message, whether or not they have ever written.
+type SMS struct {
+	AccountSID       string `name:"account-sid" placeholder:"SID" help:"Account at Twilio that sends text messages, AC and 32 hexadecimal digits. With it, the channel sms is the server's own, and to.address takes sms: numbers."`
+	AuthToken        Secret `name:"auth-token" kong:"-" help:"Auth token of the account. Twilio signs with it what people write, so that without it nothing of that is heard; it is also shown to Twilio if there is no API key."`
+	AuthTokenFile    string `name:"auth-token-file" placeholder:"FILE" help:"File that holds the auth token; only its owner may have access to it."`
+	APIKey           string `name:"api-key" placeholder:"SID" help:"API key that is shown to Twilio in place of the auth token, SK and 32 hexadecimal digits."`
+	APIKeySecret     Secret `name:"api-key-secret" kong:"-" help:"Secret of the API key."`
+	APIKeySecretFile string `name:"api-key-secret-file" placeholder:"FILE" help:"File that holds the secret of the API key; only its owner may have access to it."`
+	From             string `placeholder:"NUMBER" help:"Number that messages are from, such as +15551234567; or a short code, or a name of letters and digits, which nobody can answer."`
+	MessagingService string `name:"messaging-service" placeholder:"SID" help:"Messaging service that chooses the number, MG and 32 hexadecimal digits, in place of from."`
+	URL              string `name:"url" placeholder:"URL" help:"Where the API is. Twilio's own, if not given."`
 }
 
 // Preferences are what goes for people who have not said otherwise.

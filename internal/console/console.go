@@ -37,7 +37,13 @@ const playgroundPolicy = strict +
 	"style-src 'self' 'nonce-%s' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; " +
 	"img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; worker-src blob:"
 
-// Pages serves the built pages in files: "/", "/playground", "/audit" and their assets. Where they have not been built, they
+// previewPolicy allows what drawing cards needs beyond that, on the preview's page only: the official renderer writes markup through
+// policies of its own, and mails are parsed, which runs nothing, through that of the page.
+const previewPolicy = strict +
+	"trusted-types headsup adaptivecards#deprecatedExportedFunctionPolicy adaptivecards#markdownPassthroughPolicy " +
+	"adaptivecards#restoreContentsPolicy; style-src 'self' 'nonce-%s'; img-src 'self' data:; connect-src 'self'"
+
+// Pages serves the built pages in files: "/", "/playground", "/audit", "/preview" and their assets. Where they have not been built, they
 // explain how. A page that is asked for under another name of this machine, such as localhost, is found at
 // url, since the channel's sockets are there and a page may only talk to where it came from.
 func Pages(files fs.FS, built bool, url string) http.Handler {
@@ -51,7 +57,7 @@ func Pages(files fs.FS, built bool, url string) http.Handler {
 		switch name {
 		case "":
 			name = "index.html"
-		case "playground", "audit":
+		case "playground", "audit", "preview":
 			name += "/index.html"
 		default:
 			if !strings.HasPrefix(name, "assets/") && !strings.HasPrefix(name, "vendor/") {
@@ -86,8 +92,11 @@ func Pages(files fs.FS, built bool, url string) http.Handler {
 
 // policyOf is the content security policy of a page, with a place for its nonce.
 func policyOf(name string) string {
-	if name == "playground/index.html" {
+	switch name {
+	case "playground/index.html":
 		return playgroundPolicy
+	case "preview/index.html":
+		return previewPolicy
 	}
 	return policy
 }

@@ -41,7 +41,7 @@ export async function openGuarded(browser, origin, canary, { colorScheme }) {
   page.on('requestfinished', (request) => elsewhere(request.url()) && found.push(`request to ${request.url()}`));
   page.on('websocket', (socket) => elsewhere(socket.url()) && found.push(`socket to ${socket.url()}`));
   page.on('framenavigated', (frame) => {
-    if (frame !== page.mainFrame()) found.push(`a frame: ${frame.url()}`);
+    if (frame !== page.mainFrame()) frame.url() !== 'about:blank' && found.push(`a frame: ${frame.url()}`);
     else if (!going) found.push(`navigated to ${frame.url()}`);
   });
 
@@ -73,7 +73,8 @@ export function inspect(page, scope = 'html') {
     for (const element of root.querySelectorAll('*')) {
       const { localName: tag } = element;
       const ours = tag === 'script' && element.src.startsWith(`${location.origin}/assets/`) && element.textContent === '';
-      const forbidden = ['iframe', 'frame', 'object', 'embed', 'base', 'applet', 'animate', 'set', 'handler'].includes(tag);
+      const mail = tag === 'iframe' && element.getAttribute('sandbox') === 'allow-same-origin' && !element.hasAttribute('src') && !element.hasAttribute('srcdoc');
+      const forbidden = !mail && ['iframe', 'frame', 'object', 'embed', 'base', 'applet', 'animate', 'set', 'handler'].includes(tag);
       if (forbidden || (tag === 'script' && !ours) || element.hasAttribute('http-equiv')) bad.push(element.outerHTML.slice(0, 200));
       for (const { name, value } of element.attributes) {
         const address = value.replace(/[\u0000-\u0020]/g, '').toLowerCase();

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 import { openBrowser } from './browser.mjs';
 import { inspect, openGuarded, unfold } from './guarded.mjs';
-import { brief, startCanary } from './hostile.mjs';
+import { brief, card, startCanary } from './hostile.mjs';
 import { seedAPI, seedChannel, seedPeople, seedRefusal, Seeds } from './seeds.mjs';
 import { startServer } from './server.mjs';
 import { patience, until } from './until.mjs';
@@ -37,6 +37,7 @@ test('what others chose is text on every page, and nothing of it runs, asks or l
     await readPages(visited);
     await seedChannel(seeds, server, canary.origin); // the wire unfolds only its last calls
     await playWith(visited, people, said, seeds);
+    await lookAhead(visited, canary.origin);
     visited.check(canary);
     await guarded.close();
   }
@@ -198,7 +199,7 @@ function assertStrict(path, response) {
   if (policy['script-src']) {
     assert.deepEqual(policy['script-src'], ["'self'"], path);
     assert.deepEqual(policy['require-trusted-types-for'], ["'script'"], path);
-    if (path !== '/playground/') assert.deepEqual(policy['trusted-types'], ["'none'"], path); // Web Chat writes markup
+    if (!['/playground/', '/preview/'].includes(path)) assert.deepEqual(policy['trusted-types'], ["'none'"], path); // Web Chat and cards write markup
   }
   if (!/^text\/html/.test(headers['content-type'])) return;
   if (response.status() === 200 && policy['style-src']) {
@@ -234,6 +235,29 @@ async function readPages(visited) {
     waiting.push(...links);
   }
   for (const path of ['/', '/playground/', '/docs', '/api/notify', '/openapi.json', '/healthz']) assert.ok(seen.has(path), path);
+}
+
+/** The preview of what somebody else may have written: a template that is kept, and what its editor holds. */
+async function lookAhead(visited, canary) {
+  const { page } = visited;
+  await visited.open('/preview/');
+  const kind = page.getByLabel('What', { exact: true });
+  const shown = async (how) => {
+    const answered = page.waitForResponse((response) => response.url().endsWith('/v1/previews'));
+    await how();
+    await (await answered).finished();
+    await visited.look((await page.frameLocator('iframe').locator('body').innerText()).slice(0, 100_000));
+    const { bad } = await inspect(page.frames().find((frame) => frame !== page.mainFrame()) ?? page);
+    assert.deepEqual(bad, [], 'in the mail');
+  };
+  await shown(() => kind.selectOption('template'));
+  const text = brief('ahead');
+  const card_ = card('ahead', canary, [text]);
+  for (const [of, source] of Object.entries({ markdown: text, text, card: JSON.stringify(card_), notice: JSON.stringify({ what: text.slice(0, 200), facts: [{ title: text.slice(0, 100), value: text }] }) })) {
+    await shown(() => kind.selectOption(of));
+    await page.locator('#source').fill(source);
+    await shown(() => page.getByRole('button', { name: 'Show', exact: true }).click());
+  }
 }
 
 /** The playground, view by view, with everything opened, and everything pressed in what others said. */

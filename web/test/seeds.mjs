@@ -128,6 +128,24 @@ function contents(seeds, canary, mark) {
   ];
 }
 
+/** A notice with what it may carry, and no page elsewhere to lead to. */
+function notice(seeds, mark) {
+  return {
+    what: seeds.brief(mark),
+    text: seeds.long(`${mark} text`).replace(/\p{Cc}/gu, ' '),
+    item: { title: seeds.brief(`${mark} item`) },
+    actor: { name: seeds.brief(`${mark} actor`) },
+    when: '2026-03-04T16:30:00Z',
+    severity: 'critical',
+    facts: [{ title: brief(mark), value: seeds.brief(`${mark} fact`) }],
+    actions: [
+      { do: 'open', title: brief(mark), url: 'tel:+15550100' },
+      { do: 'do', title: brief(mark), name: brief(mark), value: { [brief(mark)]: brief(mark) } },
+      { do: 'snooze', title: brief(mark), for: '1h' },
+    ],
+  };
+}
+
 /** Over the API: everything that a caller with a key may choose. Resolves with the ids of what was made. */
 export async function seedAPI(seeds, canary, conversation) {
   const b = (mark) => seeds.brief(mark);
@@ -155,6 +173,10 @@ export async function seedAPI(seeds, canary, conversation) {
   const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), team: brief('target'), reply_to: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
   await seeds.ask('notify-group', { text: brief('group'), markdown: brief('group'), summary: brief('group'), topic: brief('group'), value: { [brief('key')]: brief('group') } }, { params: { id: brief('group') }, refused: true });
+  await seeds.ask('create-notification', { to, in: '20h', notice: notice(seeds, 'parts') }); // later, since its buttons do things
+  const leads = brief('leads');
+  const wrong = [{ item: { url: leads } }, { actor: { name: 'x', url: leads } }, { picture: { url: leads, alt: brief('alt') } }, { actions: [{ do: 'open', title: 'x', url: leads }] }];
+  for (const part of wrong) await seeds.ask('create-notification', { to, notice: { what: 'x', ...part } }, refused);
   for (const place of ['channel', 'thread']) await seeds.ask('create-notification', { to: { team: 'x', [place]: brief(place) }, text: 'x' }, refused);
   const later = await seeds.ask('create-notification', { to, in: '20h', text: 'x', collapse_key: b('collapse too'), locale: b('locale too') });
   for (const kind of texts(canary, seeds.noted('edited'))) await seeds.ask('edit-notification', kind, { params: { id: later.id } });
@@ -162,9 +184,10 @@ export async function seedAPI(seeds, canary, conversation) {
   const template = { description: brief('template'), default_language: 'en', parameters: [{ name: 's', type: 'string', description: brief('parameter'), example: brief('example') }] };
   const put = (content) => seeds.ask('put-template', { ...template, languages: { en: content } }, { params: { name: 'hostile' } });
   const bound = { type: 'AdaptiveCard', version: '1.5', body: [{ type: 'TextBlock', text: '${data.s}' }, { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: '${data.s}' }] }] };
-  for (const form of [{ text: '${data.s}', summary: '${data.s}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
+  for (const form of [{ text: '${data.s}', summary: '${truncate(data.s, 200)}' }, { markdown: '**${data.s}** [x](https://x.example/${data.s})' }, { card: bound }, { notice: { what: brief('notice'), text: '${data.s}' } }]) {
     await put(form);
-    await seeds.ask('create-notification', { to, template: { name: 'hostile', data: { s: seeds.long('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
+    const when = form.notice ? { in: '20h' } : {}; // its buttons do things
+    await seeds.ask('create-notification', { to, ...when, template: { name: 'hostile', data: { s: seeds.brief('bound') }, each: { [brief('each')]: { s: brief('each') } } } });
   }
   await seeds.ask('put-template', { ...template, default_language: brief('language'), languages: { en: { text: 'x' } } }, { params: { name: 'hostile' }, refused: true });
   await seeds.ask('create-notification', { to, template: { name: brief('template').slice(0, 64) } }, refused);
