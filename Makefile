@@ -118,6 +118,7 @@ fuzz: ## each fuzz target for a while (FUZZTIME=10m)
 chaos: ## break the server in every way we know, for a long time (root, strace; CHAOS=regexp picks tests, KILLS=1000 makes storms longer)
 	scripts/need.sh strace postgresql:initdb
 	$(GO) test -tags chaos -timeout 3h -v -run '$(or $(CHAOS),.)' ./chaos -kills $(or $(KILLS),200)
+	$(GO) test -tags chaos -timeout 1h -v -run '$(or $(CHAOS),NobodyIsWrittenTo)' ./proactive
 
 .PHONY: bench
 bench: examples/bots/node_modules/.installed ## how fast it is, as ratios to others in the same run (docs/performance.md; BENCH_DATABASE=temporary for PostgreSQL)
