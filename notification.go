@@ -91,6 +91,9 @@ type Notification struct {
 	// Policy says what to do when the conversation is busy. The zero value is that of the topic, or adhoc.
 	Policy Policy
 
+	// Fallback are other ways, in their order, for when those before did not do. For a notification to one person or place.
+	Fallback []Fallback
+
 	// CollapseKey lets the notification replace, in each of its conversations, what waits there under the same key and was
 	// not handed out yet: a person who was away gets the last of several, not all. Empty replaces nothing. At most 255 bytes.
 	CollapseKey string

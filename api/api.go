@@ -48,6 +48,7 @@ type NotificationRequest struct {
 	CollapseKey  string          `json:"collapse_key,omitempty" maxLength:"255" doc:"In each of its conversations it replaces what waits there under the same key: a person who was away gets the last of several." example:"build-7"`
 	Locale       string          `json:"locale,omitempty" maxLength:"64" doc:"The message's language, BCP 47." example:"en-GB"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"Your own data. Any JSON; it is kept and shown with the notification."`
+	Fallback     []Fallback      `json:"fallback,omitempty" maxItems:"5" doc:"Other ways, in their order, for when those before did not do: the same person on another channel, or somebody else. For a notification to one person or place."`
 	Manners
 }
 
@@ -72,7 +73,24 @@ type Notification struct {
 	Receipts    map[string]int  `json:"receipts,omitempty" doc:"How many receipts of each kind its deliveries have: arrived, bounced, read, reacted, clicked, answered."`
 	Deliveries  []Delivery      `json:"deliveries" doc:"One per conversation, and one for every change of what was said there: the first 100. GET /v1/deliveries lists all of them."`
 	More        bool            `json:"more_deliveries,omitzero" doc:"true when there are more than these."`
+	Fallback    []Way           `json:"fallback,omitempty" doc:"The other ways that there are, in their order, each with its delivery. Those that led nowhere when it was accepted were left out."`
 	Manners
+}
+
+// Fallback is another way of a notification. Exactly one of Channel and To is set.
+type Fallback struct {
+	Channel string  `json:"channel,omitempty" maxLength:"255" doc:"The same person on this channel: their latest conversation alone with the bot there; on email, also the e-mail address that the reference book knows of them. Without one the way is left out." example:"email"`
+	To      *Target `json:"to,omitempty" doc:"Somebody or some place else. Exactly one member, and neither tag nor everyone."`
+	After   string  `json:"after,omitempty" maxLength:"32" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" doc:"How much time the way before has, from when that was said; or, as long as it was not, from when it could have been. One that failed has none. Between 1s and 168h; 10m, if not given." example:"10m"`
+	Unless  string  `json:"unless,omitempty" enum:"delivered,read,answered" doc:"What has to have become of a way before it: delivered, and not come back; read, or reacted to; answered, or a button of it used. Each includes what comes after it. delivered, if not given."`
+}
+
+// Way is a fallback of a notification that was accepted.
+type Way struct {
+	Delivery string `json:"delivery,omitempty" doc:"The delivery that it is, if it is among those that are shown." example:"dlv_0zk3v9q2m7r4z"`
+	Channel  string `json:"channel,omitempty" doc:"As it was given; not for somebody else."`
+	After    string `json:"after" doc:"How much time the way before has." example:"10m0s"`
+	Unless   string `json:"unless" enum:"delivered,read,answered" doc:"What makes it needless."`
 }
 
 // NotificationSummary is a notification in a list.

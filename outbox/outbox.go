@@ -121,6 +121,9 @@ type Message struct {
 	// CollapseKey: the message replaces, in each of its conversations, deliveries of earlier messages of the app and tenant
 	// with the same key, as [Store] tells. Empty for none.
 	CollapseKey string
+	// Fallback says, as JSON, by which of its deliveries the others are made only when it has to be; a store does not read it.
+	// Nothing personal is in it. Empty where all are simply made.
+	Fallback string
 	// Target is the request's target, for the reader of the record.
 	Target    string
 	ExpiresAt time.Time // zero: never
@@ -176,8 +179,10 @@ type Accepted struct {
 
 // Attempt is the right, and the duty, to deliver one delivery now. It comes with the conversation's lease.
 type Attempt struct {
-	Delivery     DeliveryID
-	Message      MessageID
+	Delivery DeliveryID
+	Message  MessageID
+	// Fallback: the message has one.
+	Fallback     bool
 	Topic        string // the message's
 	Conversation book.Conversation
 	Body         jsontext.Value

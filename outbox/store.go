@@ -223,6 +223,10 @@ type Store interface {
 	// history, in the order of their ids; or ErrNotFound. However many there are, it keeps no more than those in memory.
 	MessageRecord(ctx context.Context, id MessageID, n int) (Record, error)
 
+	// Fallbacks looks at n messages that have a fallback, after one, in the order of their ids, and lists those of which one
+	// of several deliveries is not final. It also tells the last that it has looked at; 0 when there are no more.
+	Fallbacks(ctx context.Context, after MessageID, n int) (found []MessageID, last MessageID, err error)
+
 	// Counts tells how many deliveries are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)
 

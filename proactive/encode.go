@@ -115,7 +115,8 @@ func fingerprint(n headsup.Notification, body jsontext.Value) ([]byte, error) {
 		Value         jsontext.Value `json:",omitzero"`
 		Handler       string         `json:",omitzero"`
 		Policy        string         `json:",omitzero"`
-	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler, policy}, json.Deterministic(true))
+		Fallback      []askedWay     `json:",omitempty"`
+	}{conversation, n.To, body, n.At, n.ExpiresAt, int64(n.In), n.Lane, n.OnUnknown, n.Window, n.Topic, n.CollapseKey, n.Value, n.Handler, policy, askedWays(n.Fallback)}, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("proactive: fingerprint: %w", err)
 	}

@@ -105,6 +105,10 @@ type Config struct {
 	// there, [Engine.Look] tells and [Engine.Follow] does. Empty leaves them out.
 	ActionURL string
 
+	// NoticeAnswers is asked to have answers be noticed until a time, as receipts, by a fallback that depends on them. Nil where
+	// whoever hears an answer calls [Engine.Receive].
+	NoticeAnswers func(ctx context.Context, until time.Time) error
+
 	// Retention says how long what is over is kept. The zero value keeps it for ever.
 	Retention Retention
 
@@ -159,6 +163,9 @@ type works struct {
 	speakers map[string]speaker // by the handler's name; filled before it runs
 	talk     talk               // set before it runs
 
+	ended   chan outbox.DeliveryID // deliveries that others may have waited for, to fall back
+	noticed noticing
+
 	heard    services // where tenants were heard from last
 	catalogs apps
 
@@ -194,12 +201,17 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("proactive: config: %w", err)
 	}
 	e := &Engine{cfg, &works{
-		signer: signerOf(cfg.ActionKeys), acts: make(map[string]ActHandler),
+		signer: signerOf(cfg.ActionKeys), acts: make(map[string]ActHandler), ended: make(chan outbox.DeliveryID, 1024),
 		speakers: make(map[string]speaker), watchers: make(map[outbox.MessageID][]chan struct{}), spread: make(chan struct{}, 1),
 	}}
 	worker, err := outbox.NewWorker(outbox.WorkerConfig{
 		Store: cfg.Store, Sender: (*sender)(e), Slots: cfg.Slots, DrainTimeout: cfg.DrainTimeout,
-		Done:     func(a *outbox.Attempt, _ outbox.Outcome) { e.tell(a.Message) },
+		Done: func(a *outbox.Attempt, o outbox.Outcome) {
+			e.tell(a.Message)
+			if a.Fallback && (o.State.Final() || o.State == outbox.StateHeld) { // while it was put aside, that may have become wrong
+				e.mayFallBack(a.Delivery)
+			}
+		},
 		Observer: cfg.Observer, TracerProvider: cfg.TracerProvider, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {
@@ -223,6 +235,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { e.spreadAll(ctx) })
 	beside.Go(func() { e.retain(ctx) })
+	beside.Go(func() { e.fallBack(ctx) })
 	beside.Go(func() { e.reopen(ctx) })
 	beside.Go(func() { _ = e.runner.Run(ctx) }) // it is never an error
 	defer beside.Wait()

@@ -170,6 +170,10 @@ func (e *Engine) addressed(
 	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
 		return sub, nil, err
 	}
+	if len(n.Fallback) > 0 {
+		conversations, err := e.fallsBack(ctx, &sub, n, due, find)
+		return sub, conversations, err
+	}
 	conversations, err := find(ctx, n.To)
 	if err != nil {
 		return sub, nil, err
@@ -252,6 +256,9 @@ func check(n headsup.Notification) error {
 		}
 	}
 	if err := checkJSON("value", n.Value); err != nil {
+		return err
+	}
+	if err := checkFallback(n); err != nil {
 		return err
 	}
 	for _, name := range [...]struct{ field, value string }{{"idempotency_key", n.Key}, {"topic", n.Topic}, {"collapse_key", n.CollapseKey}, {"locale", n.Locale}} {

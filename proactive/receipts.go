@@ -77,6 +77,9 @@ func (e *Engine) receive(ctx context.Context, all []outbox.Receipt) (news bool, 
 	if err != nil {
 		return false, fmt.Errorf("proactive: note receipts: %w", err)
 	}
+	for _, r := range noted {
+		e.mayFallBack(r.Delivery)
+	}
 	return len(noted) > 0, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // Question is the notification that a message answers.
@@ -110,5 +111,18 @@ func (e *Engine) answer(ctx context.Context, t *headsup.Turn, next headsup.Handl
 		return nil
 	}
 	t.Stage(headsup.Mark{Busy: headsup.Busy{By: by}, Free: true, At: e.cfg.Now()})
+	if err := e.answered(ctx, t.Activity(), q); err != nil {
+		return err
+	}
 	return e.talk.interrupter.Resume(ctx, t)
+}
+
+// answered notes that a question was.
+func (e *Engine) answered(ctx context.Context, a *activity.Activity, q question) error {
+	r := Receipt{Delivery: q.Delivery, Kind: outbox.ReceiptAnswered, At: toldAt(a, e.cfg.Now())}
+	if a.From != nil {
+		r.By = a.From.ID
+	}
+	_, err := e.Receive(ctx, r)
+	return ignore(err, ErrNoDelivery) // it was removed meanwhile
 }

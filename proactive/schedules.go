@@ -495,6 +495,8 @@ func encodeTemplate(n headsup.Notification, expiresIn time.Duration) (jsontext.V
 		return nil, &FieldError{"idempotency_key", "is for the schedule"}
 	case !n.At.IsZero() || n.In != 0:
 		return nil, &FieldError{"at", "is for the rule to say"}
+	case len(n.Fallback) > 0:
+		return nil, &FieldError{"fallback", "is not for a schedule"}
 	case !n.ExpiresAt.IsZero():
 		return nil, &FieldError{"expires_at", "is one moment: give expires_in"}
 	case expiresIn < 0 || expiresIn > MaxAhead:

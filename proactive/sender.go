@@ -23,6 +23,10 @@ type sender Engine
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
 // until somebody there is heard of. In one that is not there yet nothing is said: see [FirstContact].
 func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+	if err := s.needed(ctx, at); err != nil {
+		at.Permit.Cancel()
+		return "", err
+	}
 	if at.Conversation.Reach == book.ReachProspective {
 		if err := s.refuses(at); err != nil {
 			return "", err

@@ -60,6 +60,10 @@ func (tenantStore) Purge(context.Context, outbox.Purge) (outbox.Purged, error) {
 	return outbox.Purged{}, errTenantless
 }
 
+func (tenantStore) Fallbacks(context.Context, outbox.MessageID, int) ([]outbox.MessageID, outbox.MessageID, error) {
+	return nil, 0, errTenantless
+}
+
 func (tenantStore) Counts(context.Context) (map[outbox.State]int64, error) { return nil, errTenantless }
 
 func (tenantStore) OldestDue(context.Context, time.Time) (time.Time, error) {

@@ -134,6 +134,9 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
 		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics, Preferences: preferences,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
+		NoticeAnswers: func(ctx context.Context, until time.Time) error {
+			return s.store.Want(ctx, a.appID, []event.Type{event.NotificationAnswered}, until)
+		},
 		Profiles: profiles, Global: s.cfg.global(), FirstContact: s.cfg.firstContact(s.log), Addresses: s.addresses(),
 		ActionKeys: s.signingActions, ActionURL: s.url + linkPath, Pressed: s.tellPressed, ButtonRefused: s.buttonRefused,
 	})

@@ -27,6 +27,12 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
+	return newWorldWith(t, server.Config{})
+}
+
+// newWorldWith is newWorld with more settings.
+func newWorldWith(t *testing.T, cfg server.Config) world {
+	t.Helper()
 	teams, err := faketeams.New(faketeams.Config{
 		AppID: azureApp, Tenant: azureTenant, Channel: fakechannel.Config{TLS: true, RequireToken: true, AppID: azureApp, AppSecret: azureSecret},
 	})
@@ -39,13 +45,12 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	at := teams.URL()
-	s, _ := start(t, server.Config{
-		Azure: server.Azure{
-			AppID: azureApp, Tenant: azureTenant, Secret: azureSecret, ServiceHosts: []string{strings.TrimPrefix(at, "https://")}, RootsFile: roots,
-			LoginURL: at + "/", MetadataURL: teams.Channel().MetadataURL(),
-		},
-		Teams: server.Teams{FirstContact: []string{"find", "create", "install"}, ServiceURL: teams.GlobalURL(), GraphURL: at, Wait: time.Second},
-	})
+	cfg.Azure = server.Azure{
+		AppID: azureApp, Tenant: azureTenant, Secret: azureSecret, ServiceHosts: []string{strings.TrimPrefix(at, "https://")}, RootsFile: roots,
+		LoginURL: at + "/", MetadataURL: teams.Channel().MetadataURL(),
+	}
+	cfg.Teams = server.Teams{FirstContact: []string{"find", "create", "install"}, ServiceURL: teams.GlobalURL(), GraphURL: at, Wait: time.Second}
+	s, _ := start(t, cfg)
 	teams.SetMessages(s.URL() + "/api/messages")
 	return world{page{t, s.URL()}, teams}
 }

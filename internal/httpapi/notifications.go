@@ -152,6 +152,9 @@ func notification(ctx context.Context, r *createRequest) (headsup.Notification, 
 	if n.Policy, err = policyOf(b.Manners); err != nil {
 		return n, err
 	}
+	if n.Fallback, err = fallbackOf(ctx, b.Fallback); err != nil {
+		return n, err
+	}
 	n.In, err = decodeDuration(b.In)
 	return n, err
 }
@@ -177,6 +180,7 @@ func render(s proactive.Status) api.Notification {
 		RecalledAt: optional(m.RecalledAt), Recipients: m.Recipients, Changing: m.Changing, Counts: countsOf(s.Counts), Receipts: receiptCounts(s.Receipts),
 		Deliveries: make([]api.Delivery, 0, len(s.Deliveries)), More: s.Counted() > int64(len(s.Deliveries)), Manners: mannersOf(m.Policy),
 	}
+	n.Fallback = waysOf(s)
 	for _, d := range s.Deliveries {
 		n.Deliveries = append(n.Deliveries, renderDelivery(d))
 	}

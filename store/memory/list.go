@@ -95,3 +95,29 @@ func (m *message) matches(f outbox.MessageFilter) bool {
 func (m *message) summary() outbox.Summary {
 	return outbox.Summary{Message: copyMessage(m.Message), Counts: outbox.CountStates(m.first(len(m.deliveries)))}
 }
+
+// Fallbacks implements [outbox.Store].
+func (s *Store) Fallbacks(
+	_ context.Context, after outbox.MessageID, n int,
+) (found []outbox.MessageID, last outbox.MessageID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(s.queue.messages)) {
+		m := s.queue.messages[id]
+		switch {
+		case id <= after || m.Fallback == "":
+			continue
+		case n == 0:
+			return found, last, nil
+		}
+		n--
+		last = id
+		if len(m.deliveries) > 1 && slices.ContainsFunc(m.deliveries, func(d *delivery) bool { return !d.State.Final() }) {
+			found = append(found, id)
+		}
+	}
+	if n > 0 {
+		last = 0
+	}
+	return found, last, nil
+}

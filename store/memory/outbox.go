@@ -196,7 +196,7 @@ func (s *Store) handOut(d *delivery, held *lease, now time.Time) outbox.Attempt 
 	m := d.message
 	a := outbox.Attempt{
 		Delivery: d.ID, Message: m.ID, Conversation: d.conversation.copy(), Body: slices.Clone(m.Body),
-		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, Topic: m.Topic, CreatedAt: m.CreatedAt, WantedAt: d.wantedAt, Trace: m.Trace,
+		OnUnknown: d.onUnknown(), Window: m.Window, Lane: m.Lane, Topic: m.Topic, Fallback: m.Fallback != "", CreatedAt: m.CreatedAt, WantedAt: d.wantedAt, Trace: m.Trace,
 		Fence: d.fence, Claims: d.Claims, Failures: d.Failures, LeaseUntil: d.until,
 		Verb: d.Verb, Revises: d.Revises, MayHaveArrived: d.MayHaveArrived, Edited: !m.EditedAt.IsZero(),
 	}

@@ -75,13 +75,13 @@ func rowsOf(name string, columns ...string) string {
 
 // messageArrays are rows of the table messages.
 type messageArrays struct {
-	id                                                   []int64
-	appID, tenant                                        []string
-	key, topic, policy, collapse, target, trace, handler texts
-	fingerprint, body, value                             blobs
-	lane, onUnknown, window                              []int16
-	expiresAt, createdAt                                 times
-	alone, recipients                                    ints
+	id                                                             []int64
+	appID, tenant                                                  []string
+	key, topic, policy, collapse, target, trace, handler, fallback texts
+	fingerprint, body, value                                       blobs
+	lane, onUnknown, window                                        []int16
+	expiresAt, createdAt                                           times
+	alone, recipients                                              ints
 }
 
 func (a *messageArrays) add(sub *outbox.Submission) error {
@@ -107,6 +107,7 @@ func (a *messageArrays) add(sub *outbox.Submission) error {
 	a.target.add(m.Target)
 	a.trace.add(m.Trace)
 	a.handler.add(m.Handler)
+	a.fallback.add(m.Fallback)
 	a.fingerprint = append(a.fingerprint, orNil(m.Fingerprint))
 	a.body, a.value = append(a.body, orNil(m.Body)), append(a.value, orNil(m.Value))
 	a.lane, a.onUnknown, a.window = append(a.lane, int16(m.Lane)), append(a.onUnknown, int16(onUnknown)), append(a.window, int16(window))
@@ -133,17 +134,17 @@ func orNil(b []byte) []byte {
 }
 
 var insertMessages = `INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane, on_unknown,
-		window_code, policy, collapse_key, target, expires_at, created_at, trace, alone, recipients, handler)
+		window_code, policy, collapse_key, target, expires_at, created_at, trace, alone, recipients, handler, fallback)
 	SELECT * FROM ` + rowsOf("n", "$1::bigint[] id", "$2::text[] app_id", "$3::text[] tenant_id", "$4::text[] idem_key",
 	"$5::bytea[] fingerprint", "$6::bytea[] body", "$7::bytea[] value", "$8::text[] topic", "$9::smallint[] lane",
 	"$10::smallint[] on_unknown", "$11::smallint[] window_code", "$12::text[] policy", "$13::text[] collapse_key",
 	"$14::text[] target", "$15::timestamptz[] expires_at", "$16::timestamptz[] created_at", "$17::text[] trace",
-	"$18::bigint[] alone", "$19::bigint[] recipients", "$20::text[] handler")
+	"$18::bigint[] alone", "$19::bigint[] recipients", "$20::text[] handler", "$21::text[] fallback")
 
 func (a *messageArrays) queue(b *pgx.Batch) {
 	b.Queue(insertMessages, a.id, a.appID, a.tenant, a.key.arg(), a.fingerprint.arg(), a.body.arg(), a.value.arg(), a.topic.arg(),
 		a.lane, a.onUnknown, a.window, a.policy.arg(), a.collapse.arg(), a.target.arg(), a.expiresAt.arg(), a.createdAt.arg(),
-		a.trace.arg(), a.alone.arg(), a.recipients.arg(), a.handler.arg())
+		a.trace.arg(), a.alone.arg(), a.recipients.arg(), a.handler.arg(), a.fallback.arg())
 }
 
 // newDelivery is a row of the table deliveries that is to be inserted. It gets its place in the lane, unless it is

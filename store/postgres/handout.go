@@ -162,31 +162,32 @@ type candidate struct {
 	edited              bool      // its message was
 	handler             string
 	policy, topic       optionalText
+	fallback            bool
 	sent                activity.ID // what it revises
 }
 
 const candidateColumns = hotColumns + `, m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
 	coalesce(m.trace, ''), m.not_before, m.recalled_at IS NOT NULL, m.edited_at IS NOT NULL,
-	coalesce(m.handler, ''), m.policy, m.topic`
+	coalesce(m.handler, ''), m.policy, m.topic, m.fallback IS NOT NULL`
 
 func scanCandidate(r pgx.Row) (*candidate, error) {
 	var c candidate
 	err := r.Scan(append(c.fields(), (*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt),
-		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy, &c.topic)...)
+		(*optionalTime)(&c.accepted), &c.trace, (*optionalTime)(&c.notBefore), &c.recalled, &c.edited, &c.handler, &c.policy, &c.topic, &c.fallback)...)
 	return &c, err
 }
 
 // handedColumns are what an attempt needs of a candidate, whose conversation, lane and fence are known.
 const handedColumns = `d.id, d.message, d.claims, d.failures, d.wanted_at, coalesce(d.verb, 0), coalesce(d.revises, 0),
 	coalesce(d.replayed, false), coalesce(d.unsure, false), m.body, m.on_unknown, m.window_code, m.expires_at, m.created_at,
-	coalesce(m.trace, ''), m.edited_at IS NOT NULL, coalesce(m.handler, ''), m.policy, m.topic`
+	coalesce(m.trace, ''), m.edited_at IS NOT NULL, coalesce(m.handler, ''), m.policy, m.topic, m.fallback IS NOT NULL`
 
 // handedFields are where a row of handedColumns goes.
 func (c *candidate) handedFields() []any {
 	return []any{
 		(*int64)(&c.id), (*int64)(&c.message), &c.claims, &c.failures, &c.wantedAt, &c.verb, (*int64)(&c.revises), &c.replayed, &c.unsure,
 		(*[]byte)(&c.body), &c.onUnknown, &c.window, (*optionalTime)(&c.expiresAt), (*optionalTime)(&c.accepted), &c.trace, &c.edited,
-		&c.handler, &c.policy, &c.topic,
+		&c.handler, &c.policy, &c.topic, &c.fallback,
 	}
 }
 
@@ -370,7 +371,7 @@ func (t *tx) attempts(ctx context.Context, heads []*head, found []*candidate, no
 		a := outbox.Attempt{
 			Delivery: c.id, Message: c.message, Conversation: e.conv, Body: c.body, Verb: word(verbs, c.verb), Revises: c.revises,
 			Sent: c.sent, OnUnknown: word(onUnknowns, c.onUnknown), Window: word(windowWords, c.window), Lane: c.lane,
-			Topic: string(c.topic), CreatedAt: c.accepted, WantedAt: c.wantedAt, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
+			Topic: string(c.topic), Fallback: c.fallback, CreatedAt: c.accepted, WantedAt: c.wantedAt, Trace: c.trace, Fence: c.fence, Claims: int(c.claims), Failures: int(c.failures),
 			LeaseUntil: now.Add(t.store.leaseTime), MayHaveArrived: c.unsure, Edited: c.edited,
 			Handler: c.handler, Sends: sends[c.saidBy()], Permit: byID[c.id].permit, Lease: t.attemptLease(&e.conv, c.id, c.fence),
 		}

@@ -52,7 +52,7 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID, n int) (
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window_code, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
 	m.trace, coalesce(m.recipients, 0), EXISTS (SELECT FROM spreads s WHERE s.message = m.id), m.handler, coalesce(m.alone, 0),
-	EXISTS (SELECT FROM sweeps s WHERE s.message = m.id)`
+	EXISTS (SELECT FROM sweeps s WHERE s.message = m.id), m.fallback`
 
 // scanMessage reads messageColumns, and what comes after them.
 func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err error) {
@@ -64,7 +64,7 @@ func scanMessage(r pgx.Row, more ...any) (m outbox.Message, alone int64, err err
 		(*[]byte)(&m.Value), (*optionalText)(&m.Topic), &m.Lane, &onUnknown, &window, &policy,
 		(*optionalText)(&m.CollapseKey), (*optionalText)(&m.Target), (*optionalTime)(&m.ExpiresAt), &m.CreatedAt,
 		(*optionalTime)(&m.EditedAt), (*optionalTime)(&m.RecalledAt), (*optionalText)(&m.Trace), &recipients, &m.Spreading,
-		(*optionalText)(&m.Handler), &alone, &m.Changing,
+		(*optionalText)(&m.Handler), &alone, &m.Changing, (*optionalText)(&m.Fallback),
 	}, more...)...)
 	if err == nil {
 		m.Policy, err = outbox.DecodePolicy(string(policy))
@@ -186,4 +186,30 @@ func (s *Store) DeliveryRecord(ctx context.Context, id outbox.DeliveryID) (d out
 		return err
 	})
 	return d, err
+}
+
+// Fallbacks implements [outbox.Store].
+func (s *Store) Fallbacks(
+	ctx context.Context, after outbox.MessageID, n int,
+) (found []outbox.MessageID, last outbox.MessageID, err error) {
+	err = s.read(ctx, func(ctx context.Context, q querier) error {
+		found, last = nil, 0
+		rows, err := q.Query(ctx, `SELECT m.id, EXISTS (SELECT FROM deliveries d WHERE d.message = m.id AND NOT d.alone)
+			FROM messages m WHERE m.fallback IS NOT NULL AND m.id > $1 ORDER BY m.id LIMIT $2`, int64(after), n)
+		if err != nil {
+			return err
+		}
+		var waits bool
+		tag, err := pgx.ForEachRow(rows, []any{&last, &waits}, func() error {
+			if waits {
+				found = append(found, last)
+			}
+			return nil
+		})
+		if tag.RowsAffected() < int64(n) {
+			last = 0
+		}
+		return err
+	})
+	return found, last, err
 }

@@ -368,7 +368,7 @@ func (k *known) place(t *tx, a *accept, nd *outbox.NewDelivery, w *acceptWrite) 
 	attempt := &outbox.Attempt{
 		Delivery: d.id, Message: m.ID, Conversation: e.conv, OnUnknown: m.OnUnknown, Lane: m.Lane, Fence: k.fence, Claims: 1,
 		LeaseUntil: at.Add(t.store.leaseTime), Body: slices.Clone(m.Body), Window: m.Window, ExpiresAt: m.ExpiresAt,
-		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Topic: m.Topic, WantedAt: at, Permit: permit,
+		CreatedAt: m.CreatedAt, Trace: m.Trace, Handler: m.Handler, Topic: m.Topic, Fallback: m.Fallback != "", WantedAt: at, Permit: permit,
 		Lease: t.attemptLease(&e.conv, d.id, k.fence),
 	}
 	attempt.Conversation.LastInboundAt = time.Time(turn.inbound)

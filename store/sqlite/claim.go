@@ -248,6 +248,7 @@ type candidate struct {
 	handler   string
 	policy    string
 	topic     string
+	fallback  bool
 	yielded   bool // it was held or suppressed
 }
 
@@ -260,11 +261,11 @@ func (t *tx) claimable(r *route, l outbox.Lane, from place, n int) ([]candidate,
 			body: r.bytes(hotCount), onUnknown: word(onUnknowns, r.int(hotCount+1)), window: word(windowWords, r.int(hotCount+2)),
 			expiresAt: r.time(hotCount + 3), accepted: r.time(hotCount + 4), trace: r.text(hotCount + 5),
 			notBefore: r.time(hotCount + 6), edited: r.bool(hotCount + 7), handler: r.text(hotCount + 8),
-			policy: r.text(hotCount + 9), topic: r.text(hotCount + 10),
+			policy: r.text(hotCount + 9), topic: r.text(hotCount + 10), fallback: r.bool(hotCount + 11),
 		})
 		return nil
 	}, "SELECT "+hotColumns+`, m.body, m.on_unknown, m.window, m.expires_at, m.created_at, m.trace, m.not_before, m.edited_at,
-		m.handler, m.policy, m.topic
+		m.handler, m.policy, m.topic, m.fallback IS NOT NULL
 		FROM deliveries d CROSS JOIN messages m ON m.id = d.message
 		WHERE d.waits = 1 AND d.route = +? AND d.lane = +? AND (d.rank, d.id) > (+?, +?) ORDER BY d.rank, d.id LIMIT +?`,
 		r.id, int64(l), from.rank, int64(from.id), n)
@@ -360,7 +361,7 @@ func (c *claiming) give(r *route, d *candidate) (a outbox.Attempt, taken bool, e
 	}
 	a = c.handOut(&d.hot, e, held, permit, until, d.onUnknown)
 	a.Body, a.Window, a.CreatedAt, a.Trace, a.Sent = d.body, d.window, d.accepted, d.trace, d.sent
-	a.Edited, a.Handler, a.Topic, a.WantedAt, a.Policy, a.As = d.edited, d.handler, d.topic, d.wantedAt, p, j.As
+	a.Edited, a.Handler, a.Topic, a.Fallback, a.WantedAt, a.Policy, a.As = d.edited, d.handler, d.topic, d.fallback, d.wantedAt, p, j.As
 	if outbox.Sends(a.Verb, a.Handler, d.policy, a.Body) || a.Claims > 1 || a.MayHaveArrived {
 		said := d.id
 		if d.verb != send {

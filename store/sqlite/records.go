@@ -58,9 +58,9 @@ func (s *Store) MessageRecord(ctx context.Context, id outbox.MessageID, n int) (
 const messageColumns = `m.id, m.app_id, m.tenant_id, m.idem_key, m.fingerprint, m.body, m.value, m.topic, m.lane,
 	m.on_unknown, m.window, m.policy, m.collapse_key, m.target, m.expires_at, m.created_at, m.edited_at, m.recalled_at,
 	m.trace, m.alone, m.recipients, EXISTS (SELECT 1 FROM spreads s WHERE s.message = m.id),
-	m.handler, EXISTS (SELECT 1 FROM sweeps s WHERE s.message = m.id)`
+	m.handler, EXISTS (SELECT 1 FROM sweeps s WHERE s.message = m.id), m.fallback`
 
-const messageCount = 24
+const messageCount = 25
 
 func readMessage(q *conn, id outbox.MessageID) (m outbox.Message, alone int64, err error) {
 	var bad error
@@ -139,7 +139,7 @@ func scanMessage(r row) (m outbox.Message, alone int64, err error) {
 		OnUnknown: word(onUnknowns, r.int(9)), Window: word(windowWords, r.int(10)), Policy: policy,
 		CollapseKey: r.text(12), Target: r.text(13), ExpiresAt: r.time(14), CreatedAt: r.time(15),
 		EditedAt: r.time(16), RecalledAt: r.time(17), Trace: r.text(18), Recipients: int(r.int(20)), Spreading: r.bool(21),
-		Handler: r.text(22), Changing: r.bool(23),
+		Handler: r.text(22), Changing: r.bool(23), Fallback: r.text(24),
 	}, r.int(19), err
 }
 
@@ -184,3 +184,26 @@ func (s *Store) Counts(ctx context.Context) (map[outbox.State]int64, error) {
 
 // Wakeups implements [outbox.Store].
 func (s *Store) Wakeups() <-chan struct{} { return s.wakeups }
+
+// Fallbacks implements [outbox.Store].
+func (s *Store) Fallbacks(
+	ctx context.Context, after outbox.MessageID, n int,
+) (found []outbox.MessageID, last outbox.MessageID, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		found, last = nil, 0
+		seen := 0
+		err := c.each(func(r row) error {
+			seen++
+			if last = outbox.MessageID(r.int(0)); r.bool(1) {
+				found = append(found, last)
+			}
+			return nil
+		}, `SELECT m.id, EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.alone = 0)
+			FROM messages m WHERE m.fallback IS NOT NULL AND m.id > ? ORDER BY m.id LIMIT +?`, int64(after), n)
+		if seen < n {
+			last = 0
+		}
+		return err
+	})
+	return found, last, err
+}

@@ -130,11 +130,12 @@ func (t *tx) insertMessage(sub *outbox.Submission, alone bool) error {
 		only = number(sub.Deliveries[0].ID)
 	}
 	_, err = t.execValues(`INSERT INTO messages (id, app_id, tenant_id, idem_key, fingerprint, body, value, topic, lane,
-			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			on_unknown, window, handler, policy, collapse_key, target, expires_at, created_at, trace, alone,
+			fallback)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		number(m.ID), stored(m.AppID), orNothing(m.Tenant), orNothing(m.Key), blob(m.Fingerprint), blob(m.Body), blob(m.Value),
 		orNothing(m.Topic), number(m.Lane), number(onUnknown), number(window), orNothing(m.Handler), orNothing(policy),
-		orNothing(m.CollapseKey), orNothing(m.Target), instant(m.ExpiresAt), instant(m.CreatedAt), orNothing(m.Trace), only)
+		orNothing(m.CollapseKey), orNothing(m.Target), instant(m.ExpiresAt), instant(m.CreatedAt), orNothing(m.Trace), only, orNothing(m.Fallback))
 	return err
 }
 
@@ -227,6 +228,6 @@ func (t *tx) insertTaken(h *hot, sub *outbox.Submission) (*outbox.Attempt, error
 	m := &sub.Message
 	a := t.handOut(h, e, held, permit, until, m.OnUnknown)
 	a.Body, a.Window, a.ExpiresAt, a.CreatedAt, a.Trace = slices.Clone(m.Body), m.Window, m.ExpiresAt, m.CreatedAt, m.Trace
-	a.Handler, a.Topic, a.WantedAt = m.Handler, m.Topic, h.wantedAt
+	a.Handler, a.Topic, a.Fallback, a.WantedAt = m.Handler, m.Topic, m.Fallback != "", h.wantedAt
 	return &a, nil
 }

@@ -135,6 +135,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("Schedules", s.schedules)
 	t.Run("Templates", s.templates)
 	t.Run("Receipts", s.receipts)
+	t.Run("Fallback", s.fallback)
 	t.Run("Events", s.events)
 	t.Run("Webhooks", s.webhooks)
 	t.Run("APIKeys", s.apiKeys)

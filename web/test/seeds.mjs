@@ -172,6 +172,7 @@ export async function seedAPI(seeds, canary, conversation) {
   await seeds.ask('create-notification', { to, text: 'x', ...strange }, refused);
   const places = { conversation: brief('target'), user: brief('user'), external_id: brief('target'), object_id: brief('target'), upn: brief('target'), email: brief('target'), team: brief('target'), reply_to: brief('target'), tag: brief('tag'), address: { id: brief('address') } };
   for (const [place, value] of Object.entries(places)) await seeds.ask('create-notification', { to: { [place]: value }, text: 'x', in: '20h' }, { either: true });
+  await seeds.ask('create-notification', { to, text: 'x', in: '20h', fallback: [{ channel: brief('way') }] }, { either: true });
   await seeds.ask('notify-group', { text: brief('group'), markdown: brief('group'), summary: brief('group'), topic: brief('group'), value: { [brief('key')]: brief('group') } }, { params: { id: brief('group') }, refused: true });
   await seeds.ask('create-notification', { to, in: '20h', notice: notice(seeds, 'parts') }); // later, since its buttons do things
   const leads = brief('leads');

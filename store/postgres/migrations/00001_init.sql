@@ -282,6 +282,7 @@ CREATE TABLE messages (
 	handler      text COLLATE "C",
 	policy       text COLLATE "C", -- JSON; NULL where it is said whatever goes on
 	collapse_key text COLLATE "C",
+	fallback     text COLLATE "C", -- JSON; NULL where all deliveries are simply made
 	target       text COLLATE "C",
 	expires_at   timestamptz,
 	created_at   timestamptz NOT NULL,
@@ -293,6 +294,7 @@ CREATE TABLE messages (
 	recipients   bigint       -- to how many conversations it was to be spread; NULL where the deliveries were named
 );
 CREATE UNIQUE INDEX messages_idem_key ON messages (app_id, tenant_id, idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX messages_fallback ON messages (id) WHERE fallback IS NOT NULL;
 
 -- Messages whose deliveries are being made, page by page. One to very many is made in several stretches of the book, so
 -- that several transactions may work at it.

@@ -233,6 +233,7 @@ CREATE TABLE messages (
 	handler      TEXT,    -- runs in a turn to say it; NULL where the body is said
 	policy       TEXT,    -- JSON; NULL where it is said whatever goes on
 	collapse_key TEXT,
+	fallback     TEXT,    -- JSON; NULL where all deliveries are simply made
 	target       TEXT,
 	expires_at   INTEGER NOT NULL,
 	created_at   INTEGER NOT NULL,
@@ -245,6 +246,7 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX messages_idem_key
 	ON messages (app_id, ifnull(tenant_id, ''), idem_key) WHERE idem_key IS NOT NULL;
+CREATE INDEX messages_fallback ON messages (id) WHERE fallback IS NOT NULL;
 
 -- Messages whose deliveries are being made, page by page.
 CREATE TABLE spreads (

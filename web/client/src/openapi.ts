@@ -1572,6 +1572,8 @@ export interface components {
              * @description What is not delivered by then is not delivered any more.
              */
             expires_at?: string;
+            /** @description Other ways, in their order, for when those before did not do: the same person on another channel, or somebody else. For a notification to one person or place. */
+            fallback?: components["schemas"]["Fallback"][];
             /** @description The same key with the same content is accepted once and answered the same for at least 24 hours; with other content it is refused. */
             idempotency_key?: string;
             /**
@@ -2161,6 +2163,25 @@ export interface components {
              */
             state: "begun" | "silent" | "done";
         };
+        Fallback: {
+            /**
+             * @description How much time the way before has, from when that was said; or, as long as it was not, from when it could have been. One that failed has none. Between 1s and 168h; 10m, if not given.
+             * @example 10m
+             */
+            after?: string;
+            /**
+             * @description The same person on this channel: their latest conversation alone with the bot there; on email, also the e-mail address that the reference book knows of them. Without one the way is left out.
+             * @example email
+             */
+            channel?: string;
+            /** @description Somebody or some place else. Exactly one member, and neither tag nor everyone. */
+            to?: components["schemas"]["Target"];
+            /**
+             * @description What has to have become of a way before it: delivered, and not come back; read, or reacted to; answered, or a button of it used. Each includes what comes after it. delivered, if not given.
+             * @enum {string}
+             */
+            unless?: "delivered" | "read" | "answered";
+        };
         GroupRequest: {
             /** @description What to say, as an activity of the Bot Framework protocol. Its address is filled in when it is sent. */
             activity?: components["schemas"]["Activity"];
@@ -2709,6 +2730,8 @@ export interface components {
              * @description As it was given.
              */
             expires_at?: string;
+            /** @description The other ways that there are, in their order, each with its delivery. Those that led nowhere when it was accepted were left out. */
+            fallback?: components["schemas"]["Way"][];
             /**
              * @description Names the notification.
              * @example ntf_0zk3v9q2m7r4x
@@ -2828,6 +2851,8 @@ export interface components {
              * @description What is not delivered by then is not delivered any more.
              */
             expires_at?: string;
+            /** @description Other ways, in their order, for when those before did not do: the same person on another channel, or somebody else. For a notification to one person or place. */
+            fallback?: components["schemas"]["Fallback"][];
             /**
              * @description How long from now to say it: a number with unit ms, s, m or h, or several.
              * @example 1h30m
@@ -4119,6 +4144,25 @@ export interface components {
              * @description Its place in the conversation, counting from 1.
              */
             number: number;
+        };
+        Way: {
+            /**
+             * @description How much time the way before has.
+             * @example 10m0s
+             */
+            after: string;
+            /** @description As it was given; not for somebody else. */
+            channel?: string;
+            /**
+             * @description The delivery that it is, if it is among those that are shown.
+             * @example dlv_0zk3v9q2m7r4z
+             */
+            delivery?: string;
+            /**
+             * @description What makes it needless.
+             * @enum {string}
+             */
+            unless: "delivered" | "read" | "answered";
         };
         Webhook: {
             /**
