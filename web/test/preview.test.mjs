@@ -4,6 +4,7 @@ import { test } from 'node:test';
 
 import { assertAccessible } from './axe.mjs';
 import { assertQuiet, openBrowser, openPage, screenshot } from './browser.mjs';
+import { openPlayground } from './playground.mjs';
 import { startServer } from './server.mjs';
 import { until } from './until.mjs';
 
@@ -121,3 +122,33 @@ test('a hostile mail is text in its frame', async (t) => {
   await until('that nothing ran', async () => (await page.evaluate(() => globalThis.pwned)) === undefined);
   assertQuiet(page);
 });
+
+for (const [name, look] of Object.entries({
+  light: { colorScheme: 'light', viewport: { width: 1440, height: 1200 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1440, height: 1200 } },
+  phone: { colorScheme: 'light', viewport: { width: 390, height: 900 } },
+})) {
+  test(`the same template in the official Web Chat of two people, ${name}`, async (t) => {
+    const { server, page, ann } = await openPlayground(t, look);
+    const invoice = {
+      default_language: 'en',
+      parameters: [{ name: 'number', type: 'integer', required: true }, { name: 'amount', type: 'number', required: true }],
+      languages: {
+        en: {
+          notice: {
+            what: 'The invoice needs your approval', severity: 'warning', text: 'It is above the limit of your team.', when: '2026-03-04T16:30:00Z',
+            item: { title: 'INV-${data.number}', url: 'https://erp.example.com/invoices/${data.number}' }, actor: { name: 'Ann Example' },
+            facts: [{ title: 'Amount', value: '€ ${number(data.amount, 2)}' }, { title: 'Supplier', value: 'Contoso Office Supplies GmbH' }],
+            actions: [{ do: 'do', name: 'approve', title: 'Approve' }, { do: 'open', title: 'Open', url: 'https://erp.example.com/invoices/${data.number}' }],
+          },
+        },
+      },
+    };
+    await fetch(`${server.origin}/v1/templates/invoice`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(invoice) });
+    await server.post('/v1/notifications', { to: { everyone: true }, topic: 'invoices', template: { name: 'invoice', data: { number: 2041, amount: 12400 } } });
+    await ann.card.locator('.ac-pushButton').filter({ hasText: 'Approve', visible: true }).waitFor();
+    await ann.card.locator('.ac-factset').getByText('€ 12,400.00').waitFor();
+    await screenshot(page, `notice-webchat-${name}`);
+    assertQuiet(page);
+  });
+}

@@ -16,12 +16,16 @@ const picture =
   'data:image/svg+xml,' +
   encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="320" height="160"><rect width="320" height="160" fill="#8a8a8a"/><path d="M40 130l70-70 50 50 40-40 80 60z" fill="#c8c8c8"/></svg>');
 
-/** A card without addresses of other servers that would be fetched. */
+/** What links may be: no address that runs something. */
+const followed = /^(https?|mailto|tel|sms|msteams):/i;
+
+/** A card without addresses of other servers that would be fetched, or that run something. */
 function local(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(local);
   if (typeof value !== 'object' || value === null) return value;
   const members = Object.entries(value).map(([name, inner]) => {
-    const fetched = ['iconUrl', 'poster', 'backgroundImage'].includes(name) || (name === 'url' && (value as { type?: string }).type !== 'Action.OpenUrl');
+    if (name === 'url' && typeof inner === 'string' && (value as { type?: string }).type === 'Action.OpenUrl') return [name, followed.test(inner) ? inner : ''];
+    const fetched = ['url', 'iconUrl', 'poster', 'backgroundImage'].includes(name);
     return [name, fetched && typeof inner === 'string' && !inner.startsWith('data:') ? picture : local(inner)];
   });
   return Object.fromEntries(members);
