@@ -127,3 +127,31 @@ test('a button is used once, by whom it was sent to, and not when it is changed'
 
   assert.equal(await (await tell('deals', { text: 'Still told' }))(), 'delivered');
 });
+
+test('a person opts out by a word in the chat, and back in, and chooses on the card', async (t) => {
+  const origin = await openSite(t);
+  const { server, token, tell } = await setUp(t, '--directline-origins', origin);
+  const page = await (await openBrowser(t)).newPage();
+  await page.goto(`${origin}/#${new URLSearchParams({ domain: `${server.origin}/v3/directline`, token })}`);
+  const feed = page.getByRole('feed');
+  await feed.getByText(/./).first().waitFor();
+  const say = async (text) => {
+    await page.getByRole('textbox').first().fill(text);
+    await page.keyboard.press('Enter');
+  };
+  const plain = { text: 'A cheap flight' };
+
+  assert.equal(await (await tell('deals', plain))(), 'delivered');
+  await say('stop');
+  await feed.getByText(/^You will get no more notifications/).first().waitFor();
+  assert.equal(await (await tell('deals', plain))(), 'suppressed opted_out');
+  await say('Start');
+  await feed.getByText('You will get notifications again.', { exact: true }).first().waitFor();
+  assert.equal(await (await tell('deals', plain))(), 'delivered');
+
+  await say('settings');
+  await feed.getByRole('checkbox', { name: 'Notify me' }).uncheck();
+  await feed.getByRole('button', { name: 'Save' }).click();
+  await feed.getByText('Your settings are saved.', { exact: true }).first().waitFor();
+  assert.equal(await (await tell('deals', plain))(), 'suppressed opted_out');
+});
