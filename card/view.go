@@ -94,10 +94,14 @@ func (n *Notice) itemTitle() string {
 	return n.Item.URL
 }
 
-// linkOf is where an action leads in a text: its own URL, or one that does it. Empty is nowhere.
+// linkOf is where an action leads in a text: its own URL, or one that does it. Empty is nowhere: a link has no turn, in which
+// a bot could be called.
 func (v View) linkOf(a Action) (string, error) {
-	if a.Do == Open {
+	switch {
+	case a.Do == Open:
 		return a.URL, nil
+	case a.Do == Call:
+		return "", nil
 	}
 	if v.Link == nil || v.Ticket == nil {
 		return "", nil

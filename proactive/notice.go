@@ -191,11 +191,7 @@ func (e *Engine) sign(a card.Action, to reader) (string, error) {
 		t.Expires = e.cfg.Now().Add(OptOutLife)
 	case card.Snooze:
 		t.For = cmp.Or(a.For, time.Hour)
-	case card.Call:
-		if to.conversation.Key.Channel == activity.ChannelEmail {
-			return "", nil // a link has no turn, in which a handler could do it
-		}
-	case card.Open:
+	case card.Call, card.Open:
 	}
 	return e.signer.Sign(t)
 }
