@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,19 +13,19 @@ import (
 )
 
 // attempts counts what an observer is told of attempts.
-type attempts struct{ n int }
+type attempts struct{ n atomic.Int32 }
 
 func (*attempts) Accepted(outbox.Lane, int)                                   {}
 func (*attempts) Ended(outbox.End)                                            {}
-func (a *attempts) Attempted(*outbox.Attempt, headsup.Meaning, time.Duration) { a.n++ }
+func (a *attempts) Attempted(*outbox.Attempt, headsup.Meaning, time.Duration) { a.n.Add(1) }
 
 func TestAsideIsAttemptedAgainInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, begin := memory.New(), time.Now()
-		aside := true
+		var over atomic.Bool
 		ch := &sender{deliver: func() error {
-			if aside {
+			if !over.Load() {
 				return &outbox.Aside{Until: begin.Add(time.Hour), Reason: "quiet_hours", Detail: "until eight"}
 			}
 			return nil
@@ -37,14 +38,14 @@ func TestAsideIsAttemptedAgainInTime(t *testing.T) {
 			if d.State != outbox.StateHeld || d.Reason != "quiet_hours" || !d.DueAt.Equal(begin.Add(time.Hour)) || d.Failures != 0 {
 				t.Fatalf("it is %s (%s) until %v with %d failures", d.State, d.Reason, d.DueAt, d.Failures)
 			}
-			aside = false
+			over.Store(true)
 			time.Sleep(time.Hour - time.Second)
-			if ch.times.Load() != 1 || seen.n != 0 {
-				t.Errorf("%d attempts before its time, %d told", ch.times.Load(), seen.n)
+			if ch.times.Load() != 1 || seen.n.Load() != 0 {
+				t.Errorf("%d attempts before its time, %d told", ch.times.Load(), seen.n.Load())
 			}
 			time.Sleep(2 * time.Second)
-			if d := delivery(t, s); d.State != outbox.StateDelivered || seen.n != 1 {
-				t.Errorf("it is %s, %d told", d.State, seen.n)
+			if d := delivery(t, s); d.State != outbox.StateDelivered || seen.n.Load() != 1 {
+				t.Errorf("it is %s, %d told", d.State, seen.n.Load())
 			}
 		})
 	})

@@ -22,7 +22,8 @@ type sender Engine
 
 // Deliver implements [outbox.Sender]. A conversation in which nothing can be said any more is struck out of the book,
 // until somebody there is heard of. In one that is not there yet nothing is said: see [FirstContact].
-func (s *sender) Deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
+func (s *sender) Deliver(ctx context.Context, given *outbox.Attempt) (activity.ID, error) {
+	at := new(*given) // what is to be said is put into this one
 	if err := s.needed(ctx, at); err != nil {
 		at.Permit.Cancel()
 		return "", err

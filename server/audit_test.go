@@ -169,7 +169,7 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 		{"change-schedule", "PATCH", "/v1/schedules/%", `{"name":"SECRET"}`, "%", schedule, `{"changed":["name"]}`},
 		{"pause-schedule", "POST", "/v1/schedules/%/pause", ``, "%", schedule, ``},
 		{"resume-schedule", "POST", "/v1/schedules/%/resume", ``, "%", func() string { id := schedule(); a.does("POST", "/v1/schedules/"+id+"/pause", ""); return id }, ``},
-		{"put-template", "PUT", "/v1/templates/SECRETLESS", `{"default_language":"en","languages":{"en":{"text":"SECRET"}}}`, "SECRETLESS", nil, ``},
+		{"put-template", "PUT", "/v1/templates/welcome", `{"default_language":"en","languages":{"en":{"text":"SECRET"}}}`, "welcome", nil, ``},
 		{"delete-template", "DELETE", "/v1/templates/%", ``, "%", func() string {
 			a.does("PUT", "/v1/templates/gone", `{"default_language":"en","languages":{"en":{"text":"SECRET"}}}`)
 			return "gone"
@@ -236,7 +236,8 @@ func TestEveryActOverTheAPIHasItsEntry(t *testing.T) {
 	if raw, err := json.Marshal(all); err != nil || strings.Contains(string(raw), "SECRET") || strings.Contains(string(raw), "Canary") || strings.Contains(string(raw), "person-") {
 		t.Errorf("the log tells what was said, or of whom: %s, %v", raw, err)
 	}
-	if found := a.entries("?conversation=leaves"); len(found) != 1 || found[0].Action != string(audit.ConversationForget) {
+	if found := a.entries("?conversation=leaves"); len(found) != 2 || found[0].Action != string(audit.ConversationForget) ||
+		found[1].Action != string(audit.PreferencesChange) {
 		t.Errorf("found by the conversation's id: %+v", found)
 	}
 }

@@ -118,6 +118,15 @@ func (r *process) signal() {
 	}
 }
 
+// kill ends the process as a power cut would, and waits for its end.
+func (r *process) kill() {
+	if r.cmd != nil {
+		_ = r.cmd.Process.Kill()
+		<-r.ended
+		r.cmd = nil
+	}
+}
+
 // exit waits for the end of the process.
 func (r *process) exit() error {
 	r.t.Helper()

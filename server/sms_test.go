@@ -191,7 +191,7 @@ func TestKilledInTheMiddleLosesNoMailAndNoText(t *testing.T) {
 		"--email-roots-file", secret(string(office.RootsPEM())), "--sms-account-sid", account.AccountSID, "--sms-auth-token-file", secret(account.AuthToken),
 		"--sms-from", account.From, "--sms-url", account.URL, "--pace", "off",
 	}
-	launch(t, p, flags...)
+	r := launch(t, p, flags...)
 	for i := range each {
 		for _, address := range []string{"mailto:ann%d@example.org", "sms:+1555123%04d"} {
 			body := fmt.Sprintf(`{"to":{"address":%q},"text":"number %d."}`, fmt.Sprintf(address, i), i)
@@ -205,8 +205,8 @@ func TestKilledInTheMiddleLosesNoMailAndNoText(t *testing.T) {
 	case <-time.After(arrives):
 		t.Fatal("nothing arrives")
 	}
-	p.kill()
-	launch(t, p, flags...)
+	r.kill()
+	t.Cleanup(launch(t, p, flags...).kill)
 	told := func() (lost []string) {
 		all := make(map[string]bool)
 		for _, m := range office.Inbox() {
