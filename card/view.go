@@ -97,11 +97,12 @@ func (n *Notice) itemTitle() string {
 // linkOf is where an action leads in a text: its own URL, or one that does it. Empty is nowhere: a link has no turn, in which
 // a bot could be called.
 func (v View) linkOf(a Action) (string, error) {
-	switch {
-	case a.Do == Open:
+	switch a.Do {
+	case Open:
 		return a.URL, nil
-	case a.Do == Call:
+	case Call:
 		return "", nil
+	case Snooze, Mute, OptOut:
 	}
 	if v.Link == nil || v.Ticket == nil {
 		return "", nil

@@ -122,7 +122,7 @@ func (r *process) signal() {
 func (r *process) kill() {
 	if r.cmd != nil {
 		_ = r.cmd.Process.Kill()
-		<-r.ended
+		_ = <-r.ended // that it was killed
 		r.cmd = nil
 	}
 }
