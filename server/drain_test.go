@@ -122,7 +122,9 @@ func (r *process) signal() {
 func (r *process) kill() {
 	if r.cmd != nil {
 		_ = r.cmd.Process.Kill()
-		_ = <-r.ended // that it was killed
+		if err := <-r.ended; err == nil {
+			r.t.Error("it was not killed")
+		}
 		r.cmd = nil
 	}
 }
