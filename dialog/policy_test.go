@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/headsup-bot/headsup"
+	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/dialog"
 	"github.com/headsup-bot/headsup/proactive"
@@ -68,7 +70,7 @@ func TestNotificationsRespectDialogs(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				store, rec, set := memory.New(), &bottest.Recorder{}, newSet(t, dialog.Config{}, all()...)
-				engine, err := proactive.New(proactive.Config{AppID: "app", Store: store, Channel: rec})
+				engine, err := proactive.New(proactive.Config{AppID: "app", Store: store, Channel: away{rec}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,10 +105,19 @@ func TestNotificationsRespectDialogs(t *testing.T) {
 	}
 }
 
+// away is a channel that is not where the bot is: what is delivered arrives after what the bot has just said was looked at.
+type away struct{ headsup.Channel }
+
+func (c away) Send(ctx context.Context, out headsup.Outgoing) (activity.ResourceResponse, error) {
+	time.Sleep(time.Millisecond)
+	return c.Channel.Send(ctx, out)
+}
+
 // playInParts plays a script whose parts are parted by lines that say wait, when whatever is due is said.
 func playInParts(t *testing.T, chat *bottest.Chat, script string) {
 	t.Helper()
 	for part := range strings.SplitSeq(script, "wait\n") {
+		time.Sleep(time.Second)
 		synctest.Wait()
 		chat.Play(t, part)
 	}

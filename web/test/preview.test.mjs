@@ -54,6 +54,10 @@ for (const colorScheme of ['light', 'dark']) {
       await assertAccessible(page, 'the preview');
       await page.locator('#shown').scrollIntoViewIfNeeded();
       await screenshot(page, `preview-${name}-${colorScheme}`);
+      for (const form of name === 'phone' ? ['email', 'sms'] : []) {
+        await page.locator(`#${form}`).evaluate((figure) => figure.scrollIntoView());
+        await screenshot(page, `preview-${name}-${form}-${colorScheme}`);
+      }
       assertQuiet(page);
     });
   }
