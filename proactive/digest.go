@@ -62,6 +62,9 @@ func (s *sender) gather(ctx context.Context, at *outbox.Attempt) (joined bool, e
 		return false, notRead(err)
 	}
 	m, err := s.cfg.Store.Message(ctx, at.Message)
+	if err == nil {
+		m, err = s.bound(ctx, at, m)
+	}
 	if err != nil {
 		return false, notRead(err)
 	}
@@ -79,6 +82,9 @@ func (s *sender) gather(ctx context.Context, at *outbox.Attempt) (joined bool, e
 		if !p.Message.ExpiresAt.IsZero() && !now.Before(p.Message.ExpiresAt) || !wish && p.Message.Topic != m.Topic ||
 			wish && s.keptApart(at, p.Message.Topic) {
 			continue
+		}
+		if p.Message, err = s.bound(ctx, at, p.Message); err != nil {
+			return false, notRead(err)
 		}
 		n, may := fits(p.Message)
 		if size += n; !may || size > MaxDigestText || len(with) == MaxDigest {
@@ -169,7 +175,7 @@ func (s *sender) sayDigest(ctx context.Context, at *outbox.Attempt) (id activity
 	if len(left) == 1 { // as it is
 		return "", false, nil
 	}
-	a, err := s.digestOf(at, left)
+	a, err := s.digestOf(ctx, at, left)
 	if err != nil {
 		at.Permit.Cancel()
 		return "", true, err
@@ -239,7 +245,7 @@ func (s *sender) reviseDigest(ctx context.Context, at *outbox.Attempt) (id activ
 		err = s.cfg.Channel.Delete(ctx, ref, id)
 	} else {
 		var a *activity.Activity
-		if a, err = s.digestOf(at, left); err != nil {
+		if a, err = s.digestOf(ctx, at, left); err != nil {
 			return "", true, err
 		}
 		ref.Outgoing(a)

@@ -2,6 +2,7 @@ package proactive
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (s *sender) lineOf(a *activity.Activity, topic string) (l line, ok bool) {
 
 // digestOf is the message that says several: a list of lines, or the only one as it is. It is Markdown if one is, where the
 // channel can show that.
-func (s *sender) digestOf(at *outbox.Attempt, parts []outbox.Part) (*activity.Activity, error) {
+func (s *sender) digestOf(ctx context.Context, at *outbox.Attempt, parts []outbox.Part) (*activity.Activity, error) {
 	ref := at.Conversation.Reference
 	lines := make([]line, len(parts))
 	var locale string
@@ -87,8 +88,12 @@ func (s *sender) digestOf(at *outbox.Attempt, parts []outbox.Part) (*activity.Ac
 		if len(p.Message.Body) == 0 {
 			return nil, digestPurged()
 		}
+		m, err := s.bound(ctx, at, p.Message)
+		if err != nil {
+			return nil, notRead(err)
+		}
 		var a activity.Activity
-		if err := json.Unmarshal(p.Message.Body, &a); err != nil {
+		if err := json.Unmarshal(m.Body, &a); err != nil {
 			return nil, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 		}
 		if len(parts) == 1 {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
@@ -356,6 +358,34 @@ func TestDigestAtNine(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDigestOfTemplates says what templates say to the reader.
+func TestDigestOfTemplates(t *testing.T) {
+	t.Parallel()
+	wishing(t, "2026-01-12T08:00:00+01:00", proactive.Config{Topics: someTopics}, func(t *testing.T, f fixture) {
+		f.prefer(t, proactive.PreferenceChange{Digest: &book.Digest{Every: book.DigestDaily, At: 9 * 60}})
+		f.put(t, "won", `{"en":{"notice":{"what":"${data.deal} is won"}},"de":{"notice":{"what":"${data.deal} ist gewonnen"}}}`)
+		f.put(t, "lost", `{"en":{"text":"${data.deal} is lost: ${notification.topic}"}}`)
+		say := func(name, deal, locale string) headsup.NotificationID {
+			id := f.notify(t, headsup.Notification{
+				To: toAnnAlone(), Topic: "news", Locale: locale,
+				Template: &headsup.Templated{Name: name, Data: jsontext.Value(`{"deal":"` + deal + `"}`)},
+			}).ID
+			time.Sleep(time.Second) // so that they have an order
+			synctest.Wait()
+			return id
+		}
+		all := []headsup.NotificationID{say("won", "*A*", "en"), say("lost", "B", ""), say("won", "C", "de")}
+		f.until(t, instant(t, "2026-01-12T09:00:00+01:00"))
+		want := "**3 notifications**\n\n- **\\*A\\* is won**\n- B is lost: news\n- **C ist gewonnen**"
+		if said := f.channel.Texts("c"); len(said) != 1 || said[0] != want {
+			t.Errorf("said\n%s\nwant\n%s", strings.Join(said, "\n--\n"), want)
+		}
+		for _, id := range all {
+			f.isDelivered(t, id)
+		}
+	})
 }
 
 func TestDigestEveryHour(t *testing.T) {

@@ -209,6 +209,26 @@ func (s *sender) binds(ctx context.Context, at *outbox.Attempt) error {
 	return nil
 }
 
+// bound is a message of an attempt's conversation with what its template says there. One of which that cannot be said stays
+// as it is.
+func (s *sender) bound(ctx context.Context, at *outbox.Attempt, m outbox.Message) (outbox.Message, error) {
+	a, ref := referred(m.Body)
+	if ref == nil {
+		return m, nil
+	}
+	body, err := (*Engine)(s).bind(ctx, a, ref, &outbox.Attempt{Conversation: at.Conversation, Message: m.ID, Topic: m.Topic})
+	_, wrong := errors.AsType[*FieldError](err)
+	_, unbound := errors.AsType[*template.Error](err)
+	switch {
+	case wrong || unbound || errors.Is(err, ErrNoTemplate):
+		return m, nil
+	case err != nil:
+		return m, err
+	}
+	m.Body = body
+	return m, nil
+}
+
 func (e *Engine) bind(ctx context.Context, a *activity.Activity, ref *templateRef, at *outbox.Attempt) (jsontext.Value, error) {
 	id, err := template.IDOf(ref.ID)
 	if err != nil {
