@@ -169,6 +169,11 @@ func TestFallback(t *testing.T) {
 			fallback: order("read"), fail: map[string]*headsup.SendError{"chat": permanently()}, deeds: []deed{{minute, received(1, outbox.ReceiptBounced)}},
 			said: "mail after 0s, phone after 1m0s", states: "failed delivered delivered",
 		},
+		"nobody knows whether the chat did": { // it may be read, so it has its time
+			fallback: order("")[:1], fail: map[string]*headsup.SendError{"chat": {Meaning: headsup.MeaningUnknown, Reason: "lost"}},
+			change: func(n *headsup.Notification) { n.OnUnknown = headsup.OnUnknownHold },
+			said:   "mail after 10m0s", states: "unknown delivered",
+		},
 		"the chat is tried again": {
 			fallback: order("")[:1], fail: map[string]*headsup.SendError{"chat": unavailable()},
 			deeds: []deed{{12 * minute, func(t *testing.T, f fixture, s proactive.Status) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +38,7 @@ func newRefusing(t *testing.T) *refusing {
 			return
 		}
 		if strings.HasPrefix(string(a.Conversation.ID), "refuses") {
+			time.Sleep(10 * time.Millisecond) // as channels are away: some kills come between the call and its answer
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
@@ -103,7 +105,7 @@ func TestKillsBetweenTheWays(t *testing.T) {
 		p.kill()
 		p.start()
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline, doubtful := time.Now().Add(time.Minute), 0
 	for _, id := range ids {
 		for {
 			var n api.Notification
@@ -112,6 +114,11 @@ func TestKillsBetweenTheWays(t *testing.T) {
 				t.Fatalf("%s: %v", answer, err)
 			}
 			if n.Counts["scheduled"]+n.Counts["ready"]+n.Counts["held"]+n.Counts["sending"] == 0 {
+				break
+			}
+			if first := n.Deliveries[0]; first.State == "unknown" && n.Counts["held"] == 2 { // it may have arrived: the next has its time
+				doubtful++
+				maps.DeleteFunc(wanted, func(what, by string) bool { return by == id && strings.HasPrefix(what, "next") })
 				break
 			}
 			if time.Now().After(deadline) {
@@ -137,5 +144,5 @@ func TestKillsBetweenTheWays(t *testing.T) {
 	if most := kills * each * 4; repeats > most { // one delivery of each conversation is in flight at a kill
 		t.Errorf("%d repeats, at most %d", repeats, most)
 	}
-	t.Logf("%d said, %d repeats, %d kills", len(wanted), repeats, kills)
+	t.Logf("%d said, %d repeats, %d doubtful, %d kills", len(wanted), repeats, doubtful, kills)
 }
