@@ -37,8 +37,12 @@ func (e *Engine) NotifyAll(ctx context.Context, all []headsup.Notification) ([]R
 	subs := make([]outbox.Submission, 0, len(all))
 	places := make([]int, 0, len(all)) // of the submissions among the notifications
 	deliveries, spreads := 0, false
+	look := e.ahead(ctx, all)
+	find := func(ctx context.Context, to headsup.Target) ([]book.Conversation, error) {
+		return e.resolveBy(ctx, to, look)
+	}
 	for i, n := range all {
-		sub, err := e.submission(ctx, n)
+		sub, _, err := e.addressed(ctx, n, find)
 		if err != nil {
 			if id, found, keyErr := e.earlier(ctx, sub.Message); found || keyErr != nil {
 				err, results[i].Accepted = keyErr, Accepted{ID: id, Replayed: found}

@@ -315,6 +315,48 @@ func TestNotifyAllAcceptsEachByItself(t *testing.T) {
 	})
 }
 
+// TestNotifyAllFindsWhomTheBatchNames: all that a batch names is looked up ahead, and what one of it puts into the book is found
+// by those after it.
+func TestNotifyAllFindsWhomTheBatchNames(t *testing.T) {
+	ch := &bottest.Recorder{}
+	within(t, ch, silent, func(t *testing.T, f fixture) {
+		var all []headsup.Notification
+		for i := range 200 {
+			user := activity.AccountID(fmt.Sprint("u", i))
+			f.hear(t, inbound(fmt.Sprint("hi", i), fmt.Sprint("c", i), string(user), "hi"))
+			to := headsup.Target{User: user}
+			if i%2 == 0 {
+				to = headsup.Target{Conversation: activity.ConversationID(fmt.Sprint("c", i))}
+			}
+			all = append(all, headsup.Notification{To: to, Text: fmt.Sprint("to ", i)})
+		}
+		ref := inbound("1", "new", "new", "").Reference()
+		all = append(all,
+			headsup.Notification{To: headsup.Target{Conversation: "new"}, Text: "too early"},
+			headsup.Notification{To: headsup.Target{Reference: &ref}, Text: "to the new one"},
+			headsup.Notification{To: headsup.Target{Conversation: "new"}, Text: "again"},
+			headsup.Notification{To: headsup.Target{User: "nobody"}, Text: "x"})
+		results, err := f.engine.NotifyAll(t.Context(), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range results {
+			if nobody := i == 200 || i == 203; nobody != errors.Is(r.Err, proactive.ErrNoTarget) || !nobody && r.Err != nil {
+				t.Errorf("%d: %v", i, r.Err)
+			}
+		}
+		synctest.Wait()
+		for i := range 200 {
+			if got := ch.Texts(activity.ConversationID(fmt.Sprint("c", i))); !slices.Contains(got, fmt.Sprint("to ", i)) {
+				t.Errorf("%d was told %q", i, got)
+			}
+		}
+		if got := ch.Texts("new"); !slices.Equal(got, []string{"to the new one", "again"}) {
+			t.Errorf("the new one was told %q", got)
+		}
+	})
+}
+
 // reports tells progress every 0.9 seconds for a while.
 func reports(t *testing.T, e *proactive.Engine, from, to int) {
 	t.Helper()

@@ -409,12 +409,17 @@ func describeConversation(to headsup.Target) (string, bool) {
 
 // resolve finds the conversations of a target.
 func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Conversation, error) {
+	return e.resolveBy(ctx, to, e.lookUp)
+}
+
+// resolveBy is resolve with somebody who looks names up.
+func (e *Engine) resolveBy(ctx context.Context, to headsup.Target, look lookUp) ([]book.Conversation, error) {
 	switch {
 	case to.Reference != nil:
 		c, err := e.known(ctx, *to.Reference)
 		return []book.Conversation{c}, err
 	case to.Conversation != "":
-		found, err := e.cfg.Store.ConversationsByID(ctx, e.cfg.AppID, to.Conversation)
+		found, err := look(ctx, nameOf(to))
 		if err == nil && len(found) == 0 {
 			return e.newThread(ctx, to)
 		}
@@ -426,11 +431,11 @@ func (e *Engine) resolve(ctx context.Context, to headsup.Target) ([]book.Convers
 	case to.Address != "":
 		return e.atAddress(ctx, to)
 	case to.User != "":
-		found, err := e.cfg.Store.ConversationsByUser(ctx, e.cfg.AppID, to.User)
+		found, err := look(ctx, nameOf(to))
 		return e.first(ctx, to, found, err, func(c book.Conversation) bool { return c.Kind == book.KindPersonal })
 	}
-	if k := keyOfPerson(to); k != (book.PersonKey{}) {
-		found, err := e.cfg.Store.ConversationsOf(ctx, e.cfg.AppID, k)
+	if keyOfPerson(to) != (book.PersonKey{}) {
+		found, err := look(ctx, nameOf(to))
 		return e.first(ctx, to, found, err, func(book.Conversation) bool { return true })
 	}
 	filter, _ := filterOf(to)

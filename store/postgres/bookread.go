@@ -99,25 +99,6 @@ func (s *Store) lookUp(ctx context.Context, list []*looking) error {
 	})
 }
 
-const newestFirst = " ORDER BY c.seen_at DESC, c.id DESC"
-
-// ConversationsByID implements [book.Store].
-func (s *Store) ConversationsByID(
-	ctx context.Context, appID string, id activity.ConversationID,
-) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversations+
-		"WHERE c.app_id = $1 AND c.conversation_id = $2"+newestFirst, appID, id)
-}
-
-// ConversationsByUser implements [book.Store].
-func (s *Store) ConversationsByUser(
-	ctx context.Context, appID string, user activity.AccountID,
-) ([]book.Conversation, error) {
-	return s.conversations(ctx, selectConversations+`WHERE c.id IN (
-			SELECT m.conversation FROM people p JOIN members m ON m.person = p.id WHERE p.app_id = $1 AND p.user_id = $2)`+
-		newestFirst, appID, user)
-}
-
 // Newest implements [book.Store].
 func (s *Store) Newest(
 	ctx context.Context, appID string, channel activity.ChannelID, tenant activity.TenantID, n int,
@@ -125,21 +106,6 @@ func (s *Store) Newest(
 	return s.conversations(ctx, selectConversations+`WHERE c.id = ANY (ARRAY (SELECT n.id FROM conversations n
 			WHERE n.tenant_id = $2 AND n.tenant_id <> '' AND n.app_id || '' = $1 AND n.channel_id = $3 ORDER BY n.id DESC LIMIT $4))
 		ORDER BY c.id DESC`, appID, tenant, channel, n)
-}
-
-// ConversationsOf implements [book.Store].
-func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.PersonKey) ([]book.Conversation, error) {
-	column, value := columnOf(k)
-	if value == "" {
-		return nil, nil
-	}
-	of := "p." + column + " = $1 AND " + ofApp + "$2"
-	if column == "user_id" {
-		of = "p.user_id = $1 AND p.app_id = $2"
-	}
-	return s.conversations(ctx, selectConversations+`WHERE c.id IN (SELECT m.conversation FROM members m WHERE m.person IN (
-			SELECT p.id FROM people p WHERE `+of+` UNION SELECT q.id FROM people p JOIN people q ON q.human = p.human WHERE `+of+`))
-		AND c.kind = $3`+newestFirst, value, appID, book.KindPersonal)
 }
 
 // Conversations implements [book.Store].

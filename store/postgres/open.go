@@ -68,6 +68,7 @@ type Store struct {
 	releases *group[releasing]
 	commits  *group[*committing]
 	looks    *group[*looking]
+	finds    *group[*finding]
 	pausing  *group[pauseKept]
 	line     *turnlock.Table[headsup.ConversationKey] // turns of this process wait in it for each other
 	waits    waits
@@ -223,6 +224,7 @@ func (s *Store) start(ctx context.Context, listener *pgx.ConnConfig) {
 	s.releases = newGroup(s.cfg.Logger, 1, s.releaseAll)
 	s.commits = newGroup(s.cfg.Logger, committers, s.commitAll)
 	s.looks = newGroup(s.cfg.Logger, committers, s.lookUp)
+	s.finds = newGroup(s.cfg.Logger, committers, s.findAll)
 	s.pausing = newGroup(s.cfg.Logger, 1, s.keepAllPauses)
 	s.sharing.calls = newGroup(s.cfg.Logger, committers, s.countCallings)
 	s.sharing.ended = newGroup(s.cfg.Logger, 1, s.endCalls)
@@ -299,6 +301,7 @@ func (s *Store) shut() {
 	s.commits.close()
 	s.releases.close()
 	s.looks.close()
+	s.finds.close()
 	s.pausing.close()
 	s.sharing.calls.close()
 	s.sharing.ended.close()

@@ -177,6 +177,8 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 			}
 			return r.Err()
 		})
+	}
+	if len(lanes) > 0 {
 		b.Queue(occupied, t.laneArrays(lanes)...).Query(func(r pgx.Rows) (err error) {
 			k.occupied, err = collectLanes(r, nil)
 			return err
@@ -212,8 +214,8 @@ func (t *tx) acceptKnowing(ctx context.Context, list []*accept) (*known, error) 
 	return k, err
 }
 
-// goals lists the conversations and lanes that submissions go to, each once, and the other lanes of those in which
-// something may be handed out.
+// goals lists the conversations that submissions go to, each once, the lanes that they go to now, and the other lanes of
+// conversations in which something may be handed out.
 func goals(list []*accept) (rows []int64, lanes, others []lane) {
 	seen, entered := make(map[book.Row]bool, len(list)), make(map[lane]bool, len(list))
 	for _, a := range list {
@@ -222,6 +224,9 @@ func goals(list []*accept) (rows []int64, lanes, others []lane) {
 			if !seen[c] {
 				seen[c] = true
 				rows = append(rows, int64(c))
+			}
+			if a.sub.Deliveries[i].DueAt.After(a.sub.At) { // it gets its place in the lane when it is due
+				continue
 			}
 			if l := (lane{c, a.sub.Message.Lane}); !entered[l] {
 				entered[l] = true

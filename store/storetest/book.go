@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ func (s suite) book(t *testing.T) {
 	s.promise(t, "StruckOutUntilSeenAgain", struckOut)
 	s.promise(t, "FoundByID", foundByID)
 	s.promise(t, "FoundByIDAsItIsNow", foundByIDAsItIsNow)
+	s.promise(t, "FoundTogether", foundTogether)
 	s.promise(t, "FoundByUser", foundByUser)
 	s.promise(t, "ListedByRowWithoutGapsOrRepeats", listedByRow)
 	s.promise(t, "UnknownMembersOfReferencesSurvive", unknownMembersSurvive)
@@ -295,6 +298,62 @@ func foundByIDAsItIsNow(e *env) {
 	e.forgets(line)
 	e.forgets(slack)
 	found()
+}
+
+// foundTogether has many look for names of all kinds at once: each finds what they would alone.
+func foundTogether(e *env) {
+	const people = 8
+	type look struct {
+		name string
+		at   func() ([]book.Conversation, error)
+		want []book.Conversation
+	}
+	looks := []look{{"nobody", func() ([]book.Conversation, error) { return e.ConversationsByID(e.ctx, app, "nobody") }, nil}}
+	group := func(i int) headsup.ConversationKey { return keyOf(fmt.Sprint("group", i)) }
+	for i := range people {
+		name := fmt.Sprint("p", i)
+		user := activity.AccountID(name)
+		alone := sightingOf(keyOf("alone-"+name), e.at(time.Duration(i)*time.Minute))
+		alone.Reference.User = &activity.ChannelAccount{ID: user, AADObjectID: "object-" + name}
+		talk := e.sight(alone)
+		e.names(talk, "external-"+name)
+		both := sightingOf(group(i%2), e.at(time.Hour))
+		both.Kind = book.KindGroup
+		both.Reference.User.ID = user
+		in := e.sight(both)
+		of := func(k book.PersonKey) func() ([]book.Conversation, error) {
+			return func() ([]book.Conversation, error) { return e.ConversationsOf(e.ctx, app, k) }
+		}
+		looks = append(looks,
+			look{"id of " + name, func() ([]book.Conversation, error) {
+				return e.ConversationsByID(e.ctx, app, talk.Key.Conversation)
+			}, []book.Conversation{talk}},
+			look{"user " + name, of(book.PersonKey{User: user}), []book.Conversation{talk}},
+			look{"object id of " + name, of(book.PersonKey{ObjectID: "object-" + name}), []book.Conversation{talk}},
+			look{"external id of " + name, of(book.PersonKey{ExternalID: "external-" + name}), []book.Conversation{talk}},
+			look{"all of " + name, func() ([]book.Conversation, error) {
+				return e.ConversationsByUser(e.ctx, app, user)
+			}, []book.Conversation{in, talk}},
+		)
+	}
+	errs := make([]error, 4*len(looks))
+	together(len(errs), func(i int) {
+		l := looks[i%len(looks)]
+		got, err := l.at()
+		if err == nil && !slices.Equal(rowsOf(got), rowsOf(l.want)) {
+			err = fmt.Errorf("found rows %v, want %v", rowsOf(got), rowsOf(l.want))
+		}
+		if err == nil && len(got) > 0 {
+			last, want := got[len(got)-1].Reference, l.want[len(l.want)-1].Reference
+			if d := difference("", reflect.ValueOf(last), reflect.ValueOf(want)); d != "" {
+				err = errors.New(d)
+			}
+		}
+		if err != nil {
+			errs[i] = fmt.Errorf("%s: %w", l.name, err)
+		}
+	})
+	e.ok(errors.Join(errs...))
 }
 
 func foundByUser(e *env) {
