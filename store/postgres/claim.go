@@ -69,6 +69,7 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 	}
 	rs.reopen(now)
 	rs.mu.Unlock()
+	t.idle = true // as nearly every claim is whose worker was only told to look
 	var due time.Time
 	for dropped := 0; ; {
 		p := &page{now: now, n: min(n-len(step.attempts), pageAtOnce)}
@@ -76,6 +77,7 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			return step, err
 		}
 		if due = p.due; !due.IsZero() && !due.After(now) {
+			t.idle = false
 			promoted, err := t.promoteDue(ctx, now)
 			if err != nil || promoted == promoteAtOnce {
 				step.unfinished = true // the most pressing may be among those that follow
@@ -88,6 +90,7 @@ func (t *tx) claim(ctx context.Context, n int, now time.Time) (step claimStep, e
 			return step, err
 		}
 		t.choose(p)
+		t.idle = t.idle && len(p.chosen)+len(p.late) == 0
 		late, err := t.putOff(ctx, p.late)
 		if err != nil {
 			return step, err

@@ -196,3 +196,84 @@ func TestNodesFindWhatOthersPutBeforeTheirLows(t *testing.T) {
 		}
 	}
 }
+
+// TestLookingWritesNothing: a claim that finds nothing leaves no row, and what is due after what claims know of anyway
+// causes none.
+func TestLookingWritesNothing(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	s, err := postgres.Open(t.Context(), postgres.Config{URL: url, Conns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ref, now := reference(1), time.Now()
+	c, err := s.Sight(t.Context(), book.Sighting{
+		Key: headsup.KeyOf("", ref), Reference: ref, Kind: book.KindPersonal, Source: book.SourceImport, At: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := outbox.MessageID(now.UnixNano())
+	submit := func(in time.Duration) {
+		t.Helper()
+		begin++
+		if _, err := s.SubmitMessage(t.Context(), outbox.Submission{
+			At:         now,
+			Message:    outbox.Message{ID: begin, Lane: outbox.LaneNormal, Body: []byte(`{"type":"message","text":"x"}`), CreatedAt: now},
+			Deliveries: []outbox.NewDelivery{{ID: outbox.DeliveryID(begin), Conversation: c.Row, DueAt: now.Add(in)}},
+		}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// wakes reports whether the store asks for a claim when something is accepted.
+	wakes := func(in time.Duration) bool {
+		t.Helper()
+		for len(s.Wakeups()) > 0 {
+			<-s.Wakeups()
+		}
+		submit(in)
+		return len(s.Wakeups()) > 0
+	}
+	due := func() time.Time {
+		t.Helper()
+		claimed, err := s.Claim(t.Context(), 10, now)
+		if err != nil || len(claimed.Attempts) > 0 {
+			t.Fatalf("%+v, %v", claimed.Attempts, err)
+		}
+		return claimed.NextDue.Truncate(time.Second)
+	}
+	if !wakes(time.Hour) {
+		t.Error("nobody looks for the first")
+	}
+	due()
+	// It asks once a second anyway, hence the several tries.
+	if wakes(2*time.Hour) && wakes(2*time.Hour) && wakes(2*time.Hour) {
+		t.Error("somebody looks for what is due later")
+	}
+	if !wakes(time.Minute) {
+		t.Error("nobody looks for what is due sooner")
+	}
+	if got, want := due(), now.Add(time.Minute).Truncate(time.Second); !got.Equal(want) {
+		t.Errorf("the next is due at %s, want %s", got, want)
+	}
+	rows := connect(t, url)
+	count := func() (n int) {
+		t.Helper()
+		if err := rows.QueryRow(t.Context(), "SELECT count(*) FROM commits").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	for range 10 {
+		due()
+	}
+	if n := count() - before; n > 5 { // the store does something itself now and then
+		t.Errorf("%d rows for ten looks", n)
+	}
+}

@@ -83,11 +83,14 @@ func (b *bus) tellClaim(offers []offer, due int64) {
 
 // heardOfClaims acts on another node's hint.
 func (s *Store) heardOfClaims(body string) {
-	if offers, due, ok := readClaimable(body); !ok {
+	offers, due, ok := readClaimable(body)
+	if !ok {
 		s.routes.lookAgain()
-	} else {
-		s.routes.offer(offers)
-		s.routes.later(due)
+		s.wakeHere()
+		return
 	}
-	s.wakeHere()
+	s.routes.offer(offers)
+	if sooner := s.routes.later(due); sooner || len(offers) > 0 || due == nowhere {
+		s.wakeHere()
+	}
 }

@@ -135,7 +135,9 @@ func (t *tx) lookForDue(b *pgx.Batch, due *time.Time) {
 		}
 		rs.mu.Lock()
 		defer rs.mu.Unlock()
-		rs.due.found(place)
+		if rs.due.found(place) {
+			t.store.wakeHere()
+		}
 		return nil
 	})
 }

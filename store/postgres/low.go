@@ -36,8 +36,12 @@ func (l *low) look() int64 {
 	return l.from
 }
 
-// found ends a look, which has found the first at a place. The look may not have seen what was offered meanwhile.
-func (l *low) found(first int64) { l.from = min(first, l.offered) }
+// found ends a look, which has found the first at a place, and reports whether it may have missed one before that, which was
+// offered meanwhile.
+func (l *low) found(first int64) (missed bool) {
+	l.from = min(first, l.offered)
+	return l.offered < first
+}
 
 // nowhere is the place of the first where there is none.
 const nowhere = math.MaxInt64

@@ -114,11 +114,14 @@ func (rs *routes) offer(lanes []offer) {
 	}
 }
 
-// later notes that something may be due at a place of the order of due times.
-func (rs *routes) later(due int64) {
+// later notes that something may be due at a place of the order of due times, and reports whether that is before all that
+// claims know of. Otherwise there will be one in time anyway.
+func (rs *routes) later(due int64) (sooner bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	sooner = due < rs.due.from || rs.due.from == unknownLow.from
 	rs.due.offer(due)
+	return sooner
 }
 
 // forgetLows has the next look begin at the beginning: what the last ones have found did not come to be.
@@ -390,19 +393,15 @@ func (t *tx) offer(route int64, l outbox.Lane, rank int64) {
 }
 
 // later has the workers look when the next is due, once the transaction is committed: something may be at this time.
-func (t *tx) later(due time.Time) {
-	t.wake = true
-	t.due = min(t.due, duePlace(due))
-}
+func (t *tx) later(due time.Time) { t.due = min(t.due, duePlace(due)) }
 
-// tellRoutes tells this node's claims where the transaction has put something to be claimed.
-func (t *tx) tellRoutes() {
+// tellRoutes tells this node's claims where the transaction has put something to be claimed, and reports whether it may be
+// due before all that they know of.
+func (t *tx) tellRoutes() (sooner bool) {
 	if len(t.offers) > 0 {
 		t.store.routes.offer(t.offers)
 	}
-	if t.due != nowhere {
-		t.store.routes.later(t.due)
-	}
+	return t.due != nowhere && t.store.routes.later(t.due)
 }
 
 // keepRanks is by how much clocks may run ahead of what is stored of them. After a restart, new messages get ranks that

@@ -40,7 +40,7 @@ type tx struct {
 	due      int64   // from when on something that was added is due, as a place
 	wake     bool    // there may be something to claim
 	news     bool    // there are events
-	idle     bool    // it was found that nothing is to be done
+	idle     bool    // it was found that nothing is to be done, and nothing was written
 	facts    []fact
 }
 
@@ -153,9 +153,10 @@ func (t *tx) committed() {
 	for _, f := range t.facts {
 		f.tell(t.store.observer)
 	}
-	t.tellRoutes()
-	if t.wake {
+	if sooner := t.tellRoutes(); t.wake || sooner {
 		t.store.wakeHere()
+	}
+	if t.wake || t.due != nowhere {
 		t.store.bus.tellClaim(t.offers, t.due)
 	}
 	if t.news {
@@ -373,6 +374,11 @@ func (w *writing) commit(ctx context.Context, c *pgxpool.Conn, t *tx) error {
 	defer cancel()
 	b := t.last
 	t.last = pgx.Batch{}
+	if t.idle && b.Len() == 0 { // it makes no difference whether it happens, and nothing waits for the disk
+		w.last = t
+		_, err := c.Exec(ctx, "COMMIT")
+		return err
+	}
 	t.queueToken(&b, w.token)
 	b.Queue("COMMIT")
 	err := t.SendBatch(ctx, &b).Close()
