@@ -229,6 +229,26 @@ func TestOneConnectionCarriesSeveralMails(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatTheServerEnds: between two mails a server may say good-bye, which is nothing against the next one.
+func TestAConnectionThatTheServerEnds(t *testing.T) {
+	t.Parallel()
+	mails := 0
+	p := open(t, fakesmtp.Config{Answer: func(command, _ string) *fakesmtp.Reply {
+		if command != "MAIL" {
+			return nil
+		}
+		if mails++; mails != 2 {
+			return nil
+		}
+		return new(reply(421, [3]int{4, 4, 2}, "Timeout, closing connection"))
+	}}, nil)
+	p.sent(text("first"))
+	p.sent(text("second"))
+	if n := len(p.server.Inbox()); n != 2 || mails != 3 {
+		t.Errorf("%d mails, begun %d times", n, mails)
+	}
+}
+
 func TestMarkdownBecomesTameHTML(t *testing.T) {
 	t.Parallel()
 	p := open(t, fakesmtp.Config{}, nil)
