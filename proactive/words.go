@@ -95,7 +95,9 @@ func wishIn(t *headsup.Turn, known map[string]Wish) (w Wish, about string) {
 }
 
 // hasValue reports whether a message brings back something else than a text. Some clients write null for nothing.
-func hasValue(a *activity.Activity) bool { return len(a.Value) > 0 && a.Value.Kind() != jsontext.KindNull }
+func hasValue(a *activity.Activity) bool {
+	return len(a.Value) > 0 && a.Value.Kind() != jsontext.KindNull
+}
 
 // beside reports whether an attachment says something beside the text. Microsoft Teams has the same text once more as HTML with
 // every message that is typed there (msteams-docs, issues 3960 and 6040).
