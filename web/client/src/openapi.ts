@@ -4055,6 +4055,8 @@ export interface components {
              * @enum {string}
              */
             expects?: "reply";
+            /** @description Other ways of what goes to one person or place and has none of its own. One that leads nowhere is left out. */
+            fallback?: components["schemas"]["Fallback"][];
             /** @description Nobody can mute it, or opt out of it. */
             mandatory?: boolean;
             /**
