@@ -322,6 +322,38 @@ func TestARetryIsNotCountedTwice(t *testing.T) {
 	})
 }
 
+// TestWhatWasNotSaidDoesNotCount: neither what failed, nor what ended before it could be tried again; what may have arrived does.
+func TestWhatWasNotSaidDoesNotCount(t *testing.T) {
+	t.Parallel()
+	wishing(t, "2026-01-12T12:00:00+01:00", proactive.Config{Preferences: proactive.Defaults{Cap: book.Cap{PerDay: 2}}}, func(t *testing.T, f fixture) {
+		var fails *headsup.SendError
+		f.channel.Fail = func(context.Context, headsup.Outgoing) error {
+			if fails == nil {
+				return nil
+			}
+			return fails
+		}
+		fails = &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "too_large"}
+		f.say(t, "", "too large")
+		f.say(t, "", "too large as well")
+		fails = &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy", RetryAfter: time.Hour}
+		id := f.say(t, "", "cancelled")
+		if _, err := f.engine.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		fails = nil
+		f.isDelivered(t, f.say(t, "", "1"))
+		fails = &headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "no_answer"}
+		id = f.notify(t, headsup.Notification{To: toAnnAlone(), Text: "2, perhaps", OnUnknown: headsup.OnUnknownHold}).ID
+		synctest.Wait()
+		if d := f.one(t, id); d.State != outbox.StateUnknown {
+			t.Fatalf("it is %s (%s)", d.State, d.Reason)
+		}
+		fails = nil
+		f.isHeld(t, f.say(t, "", "3"), proactive.ReasonCap, "2026-01-13T00:00:00+01:00")
+	})
+}
+
 // TestDigestAtNine: whatever has come up is said as one, on the person's clock.
 func TestDigestAtNine(t *testing.T) {
 	t.Parallel()
