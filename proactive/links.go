@@ -6,15 +6,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/card"
 	"github.com/headsup-bot/headsup/internal/ticket"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // Link is what a link of a mail stands for.
 type Link struct {
-	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted.
+	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted: of a digest the names of several, separated by commas.
 	Do    card.Do
 	Topic string
 	// View has words for whom it was sent to.
@@ -53,6 +56,9 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 			To: headsup.ToConversation(p.conversation.Reference), Activity: a, In: p.For, Topic: p.message.Topic, Value: p.message.Value,
 			Key: "snooze:" + p.ID(),
 		})
+		if errors.Is(err, outbox.ErrKeyReused) { // it was followed before, and the notification was edited since
+			err = nil
+		}
 		l.Said = l.View.Say(card.AnswerSnoozed, l.View.When(e.cfg.Now().Add(p.For)))
 		return l, err
 	}
@@ -63,7 +69,7 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 	case refused != nil:
 		return l, e.dead(l.View, refused, p.Topic)
 	case l.Do == card.Mute:
-		l.Said = l.View.Say(card.AnswerMuted, p.Topic)
+		l.Said = l.View.Say(card.AnswerMuted, l.Topic)
 	default:
 		l.Said = l.View.Say(card.AnswerOptedOut, "")
 	}
@@ -98,7 +104,8 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	return Link{Do: card.Do(p.Do), Topic: p.Topic, View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})}, p, nil
+	topic := strings.Join(p.topics(), ", ")
+	return Link{Do: card.Do(p.Do), Topic: topic, View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, topic})}, p, nil
 }
 
 func (e *Engine) dead(v card.View, r *denial, about string) error {
@@ -121,8 +128,8 @@ func (e *Engine) conversationNamed(ctx context.Context, name string) (book.Conve
 	return found[0], nil
 }
 
-// OptOutURL is the link by which whom a delivery goes to is told no more of its topic, or of anything where it has none; for a
-// mail that has no notice, which brings its own. It is empty where there is no such link: the topic is mandatory, the key is not
+// OptOutURL is the link by which whom a delivery goes to is told no more of its topic, or of all topics of the digest that it says, or of
+// anything where there is none; for a mail that has no notice, which brings its own. It is empty where there is no such link: the topic is mandatory, the key is not
 // one that a delivery was sent under ([headsup.Outgoing]), or the engine has no ActionURL.
 func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if e.signer == nil || e.cfg.ActionURL == "" {
@@ -149,9 +156,44 @@ func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if len(ways) == 0 {
 		return "", nil
 	}
-	signed, err := e.sign(ways[0], to)
+	parts, err := e.cfg.Store.Joined(ctx, d.ID)
+	if err != nil {
+		return "", err
+	}
+	signed, err := e.sign(wayOutOf(parts, ways[0]), to)
 	if err != nil || signed == "" {
 		return "", err
 	}
 	return e.cfg.ActionURL + signed, nil
+}
+
+// maxTopicsInLink is how large the topics of a digest may be in a link, which has to fit a line of a header.
+const maxTopicsInLink = 300
+
+// wayOutOf is the way out of a digest of several topics: to mute all of them; or, where one has no name, or they are too many,
+// to opt out.
+func wayOutOf(parts []outbox.Part, way card.Action) card.Action {
+	var all []string
+	for _, p := range parts {
+		if !slices.Contains(all, p.Message.Topic) {
+			all = append(all, p.Message.Topic)
+		}
+	}
+	if len(all) < 2 {
+		return way
+	}
+	names, err := json.Marshal(all)
+	if err != nil || len(names) > maxTopicsInLink || slices.Contains(all, "") {
+		return card.Action{Do: card.OptOut}
+	}
+	return card.Action{Do: card.Mute, Value: names}
+}
+
+// topics are those that a button or a link mutes.
+func (p *pressed) topics() []string {
+	var all []string
+	if card.Do(p.Do) == card.Mute && len(p.Value) > 0 && json.Unmarshal(p.Value, &all) == nil && len(all) > 0 {
+		return all
+	}
+	return []string{p.Topic}
 }
