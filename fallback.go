@@ -1,6 +1,9 @@
 package headsup
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup/activity"
@@ -21,6 +24,37 @@ type Fallback struct {
 
 	// Unless is what has to have become of a way before it. The zero value is [UnlessDelivered].
 	Unless Unless
+}
+
+// ParseFallback reads a fallback as people write it: "email", "sms after 30m unless read", "mailto:boss@example.com unless
+// answered". What has a colon is somebody else's address; see [Target]. What it leaves out is as the zero value has it.
+func ParseFallback(text string) (f Fallback, err error) {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return f, errors.New("is empty")
+	}
+	if f.Channel = activity.ChannelID(words[0]); strings.Contains(words[0], ":") {
+		f.Channel, f.To = "", &Target{Address: words[0]}
+	}
+	for rest := words[1:]; len(rest) > 0; rest = rest[2:] {
+		switch {
+		case len(rest) == 1:
+			return f, fmt.Errorf("%q is followed by nothing", rest[0])
+		case rest[0] == "after" && f.After == 0:
+			if f.After, err = time.ParseDuration(rest[1]); err != nil || f.After < MinFallbackAfter || f.After > MaxFallbackAfter {
+				return f, fmt.Errorf("%q is not a time from 1s to 168h, such as 10m", rest[1])
+			}
+		case rest[0] == "unless" && f.Unless == "":
+			switch f.Unless = Unless(rest[1]); f.Unless {
+			case UnlessDelivered, UnlessRead, UnlessAnswered:
+			default:
+				return f, fmt.Errorf("%q is none of delivered, read, answered", rest[1])
+			}
+		default:
+			return f, fmt.Errorf("%q is not understood: a channel or an address, then perhaps after and a time, and unless and what", rest[0])
+		}
+	}
+	return f, nil
 }
 
 // Unless is what makes a [Fallback] needless.

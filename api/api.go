@@ -77,6 +77,12 @@ type Notification struct {
 	Manners
 }
 
+// AtAddress is the target of an address, such as mailto:ann@example.com.
+func AtAddress(uri string) Target {
+	text, _ := json.Marshal(uri) // which a text always can be
+	return Target{Address: text}
+}
+
 // Fallback is another way of a notification. Exactly one of Channel and To is set.
 type Fallback struct {
 	Channel string  `json:"channel,omitempty" maxLength:"255" doc:"The same person on this channel: their latest conversation alone with the bot there; on email, also the e-mail address that the reference book knows of them. Without one the way is left out." example:"email"`

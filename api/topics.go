@@ -6,6 +6,8 @@ type Topic struct {
 	Manners
 	Urgent bool `json:"urgent,omitempty" doc:"Nothing of it is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
 
+	Fallback []Fallback `json:"fallback,omitempty" doc:"Other ways of what goes to one person or place and has none of its own. One that leads nowhere is left out."`
+
 	Default     string `json:"default" enum:"on,off" doc:"Whether those get it who have said nothing of it."`
 	Mandatory   bool   `json:"mandatory,omitempty" doc:"Nobody can mute it, or opt out of it."`
 	Title       string `json:"title,omitempty" doc:"What it is called, for people who choose among topics."`

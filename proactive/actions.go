@@ -165,7 +165,7 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 	}
 	switch card.Do(p.Do) {
 	case card.Mute, card.OptOut:
-		refused, err := e.optOut(ctx, p)
+		refused, err := e.optOut(ctx, p, "button")
 		if err != nil {
 			return err
 		}
@@ -187,8 +187,8 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 }
 
 // optOut has a person hear no more of a topic, or of anything.
-func (e *Engine) optOut(ctx context.Context, p pressed) (*denial, error) {
-	change := PreferenceChange{By: "button"}
+func (e *Engine) optOut(ctx context.Context, p pressed, by string) (*denial, error) {
+	change := PreferenceChange{By: by}
 	if p.Do == string(card.OptOut) {
 		change.OptedOut = new(true)
 	} else {

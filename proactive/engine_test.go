@@ -48,12 +48,22 @@ func within(t *testing.T, ch *bottest.Recorder, h headsup.HandlerFunc, test func
 // withinOn is within through a channel around the recorder.
 func withinOn(t *testing.T, r *bottest.Recorder, ch headsup.Channel, h headsup.HandlerFunc, test func(t *testing.T, f fixture)) {
 	t.Helper()
+	withinOf(t, r, ch, h, func(*proactive.Config) {}, test)
+}
+
+// withinOf is withinOn with an engine that is configured.
+func withinOf(
+	t *testing.T, r *bottest.Recorder, ch headsup.Channel, h headsup.HandlerFunc, set func(*proactive.Config), test func(t *testing.T, f fixture),
+) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := fixture{channel: r, around: ch, store: memory.New(), ahead: new(atomic.Int64)}
 		now := func() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
 		var err error
-		if f.engine, err = proactive.New(proactive.Config{AppID: "app", Store: f.store, Channel: ch, Now: now}); err != nil {
+		cfg := proactive.Config{AppID: "app", Store: f.store, Channel: ch, Now: now}
+		set(&cfg)
+		if f.engine, err = proactive.New(cfg); err != nil {
 			t.Fatal(err)
 		}
 		f.bot, err = headsup.New(headsup.Config{

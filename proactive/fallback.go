@@ -91,10 +91,16 @@ func checkFallback(n headsup.Notification) error {
 		return &FieldError{"fallback", "is for a notification to one person or place: to names several"}
 	case n.Window == headsup.WindowNew:
 		return &FieldError{"fallback", "is not for a new conversation"}
-	case len(n.Fallback) > headsup.MaxFallbacks:
+	}
+	return checkWays(n.Fallback)
+}
+
+// checkWays finds what is wrong with ways by themselves.
+func checkWays(all []headsup.Fallback) error {
+	if len(all) > headsup.MaxFallbacks {
 		return &FieldError{"fallback", fmt.Sprintf("has more than %d", headsup.MaxFallbacks)}
 	}
-	for i, f := range n.Fallback {
+	for i, f := range all {
 		if f.To != nil && f.To.Address != "" {
 			if _, _, err := checkAddress(f.To.Address); err != nil {
 				return inFallback(i, err)
@@ -120,8 +126,16 @@ func checkFallback(n headsup.Notification) error {
 	return nil
 }
 
+// waysBesides are the other ways of a notification: its own, or those of its topic, which are for one person or place, too.
+func (e *Engine) waysBesides(n headsup.Notification) (all []headsup.Fallback, topics bool) {
+	if len(n.Fallback) > 0 || n.To.Tag != "" || n.To.Everyone || n.Window == headsup.WindowNew {
+		return n.Fallback, false
+	}
+	return e.cfg.Topics[n.Topic].Fallback, true
+}
+
 // fallsBack gives a submission a delivery for each way of a notification. When the first leads nowhere, the next that does is
-// the first.
+// the first. A way of the topic's that leads nowhere is left out.
 func (e *Engine) fallsBack(
 	ctx context.Context, sub *outbox.Submission, n headsup.Notification, due time.Time, find resolver,
 ) ([]book.Conversation, error) {
@@ -129,14 +143,18 @@ func (e *Engine) fallsBack(
 	if nobody != nil && !errors.Is(nobody, ErrNoTarget) {
 		return nil, nobody
 	}
+	besides, topics := e.waysBesides(n)
 	their := theirs{e: e, to: n.To, first: all}
-	if err := their.prefer(ctx, n.Fallback); err != nil {
+	if err := their.prefer(ctx, besides); err != nil {
 		return nil, err
 	}
 	all = their.first
 	var ways []Way
-	for i, f := range n.Fallback {
+	for i, f := range besides {
 		c, found, err := e.wayOf(ctx, f, &their)
+		if topics && err != nil && refusal(err) {
+			continue
+		}
 		if err != nil {
 			return nil, inFallback(i, err)
 		}

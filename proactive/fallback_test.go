@@ -269,6 +269,41 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// TestTopicsFallBack: what goes to one person or place falls back as its topic says, unless it says so itself. What leads nowhere
+// is left out, and nothing that goes to several does.
+func TestTopicsFallBack(t *testing.T) {
+	w := &ways{Recorder: &bottest.Recorder{}}
+	duty := proactive.Topic{Fallback: []headsup.Fallback{
+		{Channel: "fax"}, {To: &headsup.Target{Address: "mailto:nobody@example.com"}}, {To: &headsup.Target{User: "nobody"}},
+		{Channel: "sms", After: time.Minute, Unless: "read"}, {To: &headsup.Target{User: "bo"}, After: time.Hour, Unless: "answered"},
+	}}
+	set := func(c *proactive.Config) { c.Topics = map[string]proactive.Topic{"duty": duty} }
+	withinOf(t, w.Recorder, w, silent, set, func(t *testing.T, f fixture) {
+		f.meetsAnn(t)
+		w.mu.Lock()
+		w.began = time.Now()
+		w.mu.Unlock()
+		n := headsup.Notification{To: headsup.Target{Conversation: "chat"}, Topic: "duty", Text: "hello", Key: "k"}
+		first := f.notify(t, n)
+		if all, err := proactive.WaysOf(f.status(t, first.ID).Message); err != nil || len(all) != 2 {
+			t.Errorf("the ways are %+v, %v", all, err)
+		}
+		if again := f.notify(t, n); !again.Replayed || again.ID != first.ID {
+			t.Errorf("again: %+v", again)
+		}
+		f.notify(t, headsup.Notification{To: headsup.Target{Conversation: "boss"}, Topic: "duty", Text: "own", Fallback: []headsup.Fallback{{Channel: "fax"}}})
+		f.notify(t, headsup.Notification{To: headsup.Target{Everyone: true}, Topic: "duty", Text: "all"})
+		time.Sleep(3 * time.Hour)
+		want := "boss after 0s, boss after 0s, boss after 1h1m0s, chat after 0s, chat after 0s, mail after 0s, phone after 0s, phone after 1m0s"
+		w.mu.Lock()
+		slices.Sort(w.said)
+		w.mu.Unlock()
+		if got := w.all(); got != want {
+			t.Errorf("said: %s\nwant: %s", got, want)
+		}
+	})
+}
+
 // TestFallbackShowsItsWays: what waits is held, and says for what.
 func TestFallbackShowsItsWays(t *testing.T) {
 	onAllWays(t, nil, func(t *testing.T, f fixture, w *ways) {

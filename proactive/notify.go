@@ -170,7 +170,7 @@ func (e *Engine) addressed(
 	if sub.Spread, err = e.spreadTo(ctx, n.To, due); sub.Spread != nil || err != nil {
 		return sub, nil, err
 	}
-	if len(n.Fallback) > 0 {
+	if besides, _ := e.waysBesides(n); len(besides) > 0 {
 		conversations, err := e.fallsBack(ctx, &sub, n, due, find)
 		return sub, conversations, err
 	}

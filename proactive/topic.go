@@ -22,6 +22,8 @@ type Topic struct {
 	Off, Mandatory bool
 	// Title and Description are for people who choose among topics. An empty title is the topic's name.
 	Title, Description string
+	// Fallback is for notifications to one person or place. What leads nowhere is left out.
+	Fallback []headsup.Fallback
 }
 
 // Validate reports everything that is wrong with a topic by itself: [*FieldError] values, joined.
@@ -32,6 +34,9 @@ func (t Topic) Validate() error {
 	}
 	if t.Urgent && yields(t.Policy) {
 		wrong = append(wrong, &FieldError{"urgent", "is not for a topic that waits, or is dropped"})
+	}
+	if err := checkWays(t.Fallback); err != nil {
+		wrong = append(wrong, err)
 	}
 	switch {
 	case t.Off && t.Mandatory:

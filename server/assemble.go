@@ -130,9 +130,13 @@ func (s *Server) makeEngine(a *assembly) (err error) {
 	if err != nil {
 		return err
 	}
+	topics, err := s.cfg.topics()
+	if err != nil {
+		return err
+	}
 	s.engine, err = proactive.New(proactive.Config{
 		AppID: a.appID, Store: s.store, Channel: a.out, DrainTimeout: s.cfg.DrainTimeout, Retention: s.cfg.Retention, Logger: s.log,
-		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: s.cfg.Topics, Preferences: preferences,
+		MinInterval: s.cfg.MinInterval, MaxSchedules: s.cfg.MaxSchedules, Topics: topics, Preferences: preferences,
 		Observer: endings{s.metrics, s.audit}, TracerProvider: s.tracing, Proven: s.cfg.Azure.AppID != "", MayCall: a.mayCall,
 		NoticeAnswers: func(ctx context.Context, until time.Time) error {
 			return s.store.Want(ctx, a.appID, []event.Type{event.NotificationAnswered}, until)

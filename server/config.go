@@ -120,6 +120,9 @@ type Config struct {
 
 	// Topics says what goes for notifications of a topic that do not say so themselves, by its name.
 	Topics map[string]proactive.Topic
+	// TopicFallbacks are those of topics, by their names, as people write them, separated by commas: see
+	// [headsup.ParseFallback]. They come after those that Topics has.
+	TopicFallbacks map[string]string
 
 	// Preferences are what goes for people who have not said otherwise.
 	Preferences Preferences

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/channel/email"
+	"github.com/headsup-bot/headsup/channel/sms"
 	"github.com/headsup-bot/headsup/connector"
 	"github.com/headsup-bot/headsup/credential"
 )
@@ -53,6 +55,21 @@ func (a Azure) Inspect() (Registration, error) {
 	})
 	return r, err
 }
+
+// Inspect makes the channel that a server would use, for looking at the mail server: its ids are nobody's. Nobody is called by it.
+// There must be a mail server.
+func (e Email) Inspect() (*email.Channel, error) {
+	cfg, err := e.config()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Secret = make([]byte, 32)
+	return email.New(cfg)
+}
+
+// Inspect makes the channel that a server would use, for looking at the account. Nobody is called by it. There must be an
+// account.
+func (c SMS) Inspect() (*sms.Channel, error) { return sms.New(c.config()) }
 
 // BotPass is what a server shows a bot in another process, for looking at it from outside.
 type BotPass struct {

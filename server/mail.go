@@ -257,7 +257,9 @@ func (s *Server) addresses() map[activity.ChannelID]func(string) (activity.Refer
 // hearAddresses has the bot hear what people answer to what was sent to an address.
 func (s *Server) hearAddresses(mux *http.ServeMux, bot *headsup.Bot) {
 	if s.mail != nil && s.cfg.Email.AnswersSecret != "" {
-		mux.Handle("POST /v1/channels/email/inbound", s.mail.Inbound(bot))
+		inbound := s.mail.Inbound(bot)
+		mux.Handle("POST /v1/channels/email/inbound", inbound)
+		mux.Handle("POST /v1/channels/email/inbound/mime", inbound) // what Mailgun sends whole mails to ends so
 	}
 	if s.phone != nil && s.cfg.SMS.AuthToken != "" {
 		mux.Handle("POST "+sms.InboundPath, s.phone.Inbound(bot))

@@ -8,6 +8,7 @@
 package faketwilio
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // what Twilio signs with
@@ -41,6 +42,23 @@ type Config struct {
 	Answer func(form url.Values) *Reply
 	// Taken is called when a message is taken, before the answer; hangUp loses that. May be nil.
 	Taken func(m Message, hangUp func())
+	// Status is the account's. Empty is active.
+	Status string
+	// APIKey and APIKeySecret are a standard key, which is taken for everything but the account. None, if empty.
+	APIKey, APIKeySecret string
+	// Numbers are the account's.
+	Numbers []Number
+	// Asked is asked before the account or its numbers are shown; a reply that is not nil is given instead. May be nil.
+	Asked func(path string) *Reply
+}
+
+// Number is one that the account has.
+type Number struct {
+	Number string
+	// NoSMS: it is for calls only.
+	NoSMS bool
+	// URL is where it posts what people write, by Method. Application is a TwiML application in place of both.
+	URL, Method, Application string
 }
 
 // Reply is an answer of the API: a status with one of Twilio's codes.
@@ -82,6 +100,7 @@ func Start(cfg Config) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2010-04-01/Accounts/{account}/Messages.json", s.send)
 	mux.HandleFunc("GET /2010-04-01/Accounts/{account}", s.account)
+	mux.HandleFunc("GET /2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", s.numbers)
 	s.Server = httptest.NewServer(mux)
 	return s
 }
@@ -279,7 +298,8 @@ func (s *Server) check(account, contentType string, form url.Values) (wrong []st
 // known reports whether a request shows the account's credentials, and says so if it does not.
 func (s *Server) known(w http.ResponseWriter, r *http.Request, account string) bool {
 	user, password, ok := r.BasicAuth()
-	if !ok || user != s.sid || password != s.token || account != s.sid {
+	key := s.cfg.APIKey != "" && user == s.cfg.APIKey && password == s.cfg.APIKeySecret && r.PathValue("account") == account
+	if !ok || !key && (user != s.sid || password != s.token) || account != s.sid {
 		s.refuse(w, Reply{Status: http.StatusUnauthorized, Code: 20003, Message: "Authenticate"})
 		return false
 	}
@@ -303,14 +323,45 @@ func (s *Server) refuse(w http.ResponseWriter, r Reply) {
 
 func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	account := strings.TrimSuffix(r.PathValue("account"), ".json")
-	if s.known(w, r, account) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.MarshalWrite(w, map[string]string{"sid": account, "status": "active"})
+	if !s.known(w, r, account) || s.asked(w, r) {
+		return
 	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.MarshalWrite(w, map[string]string{"sid": account, "status": cmp.Or(s.cfg.Status, "active")})
 }
 
-// numbers are what a message goes to.
-var numbers = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+// asked reports whether a test wants something else answered.
+func (s *Server) asked(w http.ResponseWriter, r *http.Request) bool {
+	if s.cfg.Asked == nil {
+		return false
+	}
+	reply := s.cfg.Asked(r.URL.Path)
+	if reply != nil {
+		s.refuse(w, *reply)
+	}
+	return reply != nil
+}
+
+// numbers shows those that begin as is asked (Twilio, "IncomingPhoneNumber resource").
+func (s *Server) numbers(w http.ResponseWriter, r *http.Request) {
+	if !s.known(w, r, r.PathValue("account")) || s.asked(w, r) {
+		return
+	}
+	page := []any{}
+	for _, n := range s.cfg.Numbers {
+		if strings.Contains(n.Number, r.URL.Query().Get("PhoneNumber")) {
+			page = append(page, map[string]any{
+				"phone_number": n.Number, "sms_url": n.URL, "sms_method": cmp.Or(n.Method, http.MethodPost), "sms_application_sid": n.Application,
+				"capabilities": map[string]bool{"sms": !n.NoSMS, "mms": false, "voice": true},
+			})
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.MarshalWrite(w, map[string]any{"incoming_phone_numbers": page})
+}
+
+// dialled are what a message goes to.
+var dialled = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 	account := r.PathValue("account")
@@ -327,7 +378,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 	}
 	// What the description says in words.
 	switch {
-	case !numbers.MatchString(form.Get("To")):
+	case !dialled.MatchString(form.Get("To")):
 		s.refuse(w, Reply{Status: http.StatusBadRequest, Code: 21211, Message: "Invalid 'To' Phone Number"})
 		return
 	case (form.Get("From") == "") == (form.Get("MessagingServiceSid") == ""):

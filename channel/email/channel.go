@@ -128,7 +128,8 @@ func (c *Channel) Create(ctx context.Context, cr headsup.Creation) (activity.Con
 	return resource, err
 }
 
-// Check connects to the mail server, shows it the password, and says good-bye. The error is a [*headsup.SendError].
+// Check connects to the mail server, shows it the password, tells it who mails are from, and says good-bye: no mail is sent. The
+// error is a [*headsup.SendError].
 func (c *Channel) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
@@ -136,8 +137,8 @@ func (c *Channel) Check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn.quit()
-	return nil
+	defer conn.quit()
+	return conn.offer(ctx, c.from.Address)
 }
 
 // Close ends the connections that wait for the next mail.

@@ -459,10 +459,17 @@ func TestTheServerMustBeTrusted(t *testing.T) {
 	t.Run("password wanted", func(t *testing.T) {
 		t.Parallel()
 		p := open(t, fakesmtp.Config{Username: "bot", Password: "s3cret"}, func(c *email.Config) { c.Username, c.Password = "", "" })
-		_, err := p.send(text("x"), "k")
-		if e := headsup.MeaningOf(err); e == nil || e.Reason != "unauthorized" || e.Meaning != headsup.MeaningThrottled {
-			t.Errorf("%v", err)
-		}
+		refused(t, p, headsup.MeaningThrottled, "unauthorized")
+	})
+	t.Run("another's address", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, fakesmtp.Config{Answer: func(command, _ string) *fakesmtp.Reply {
+			if command == "MAIL" {
+				return &fakesmtp.Reply{Code: 553, Enhanced: [3]int{5, 7, 1}, Words: "not yours"}
+			}
+			return nil
+		}}, nil)
+		refused(t, p, headsup.MeaningThrottled, "sender_refused")
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()

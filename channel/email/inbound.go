@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type Bounce struct {
 	At    time.Time
 }
 
-// maxInbound is the largest mail that is read.
+// maxInbound is the largest mail that is read, with what is around it.
 const maxInbound = 25 << 20
 
 // What has become of a mail that came in.
@@ -60,16 +59,12 @@ const (
 	TakenEmpty = "empty"
 )
 
-// Inbound is the webhook by which mail comes in: a POST of a whole mail (message/rfc822), signed as the Standard Webhooks
-// specification says. A mail that answers one of the bot's, and is from whom that was sent to, becomes a message to the bot; a
+// Inbound is the webhook by which mail comes in: a POST of a whole mail (message/rfc822, or as some providers wrap it), signed as
+// the Standard Webhooks specification says, or with the secret as the password of HTTP's Basic authentication. A mail that answers one of the bot's, and is from whom that was sent to, becomes a message to the bot; a
 // report that one did not arrive is told to [Config].Bounced; what programs have written, and what answers nothing, is left.
 // The answer says which, as {"taken": "message"}. 500 asks for it again later, which does no harm.
 func (c *Channel) Inbound(bot Endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "message/rfc822" {
-			refuse(w, http.StatusUnsupportedMediaType, "the body must be a mail, with Content-Type: message/rfc822")
-			return
-		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInbound))
 		if err != nil {
 			status := http.StatusBadRequest
@@ -79,16 +74,26 @@ func (c *Channel) Inbound(bot Endpoint) http.Handler {
 			refuse(w, status, "the mail cannot be read, or is too large")
 			return
 		}
-		if _, err := signed.Verify(c.secrets, r.Header, body, c.cfg.Now()); err != nil {
+		if err := c.vouched(r, body); err != nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="mail"`)
 			refuse(w, http.StatusUnauthorized, err.Error())
 			return
 		}
-		in, err := read(body)
+		mail, err := mailIn(r.Header.Get("Content-Type"), body)
+		if err != nil {
+			status := http.StatusBadRequest
+			if errors.Is(err, errType) {
+				status = http.StatusUnsupportedMediaType
+			}
+			refuse(w, status, err.Error())
+			return
+		}
+		in, err := read(mail)
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		taken, err := c.take(r.Context(), bot, in, body)
+		taken, err := c.take(r.Context(), bot, in, mail)
 		if err != nil {
 			c.cfg.Logger.WarnContext(r.Context(), "mail not taken", "error", err.Error())
 			refuse(w, http.StatusInternalServerError, "the mail could not be taken; send it again later")

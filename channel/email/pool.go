@@ -110,6 +110,19 @@ func (c *conn) deliver(ctx context.Context, from, to string, raw []byte) error {
 	return nil
 }
 
+// offer asks the server whether it takes mails from an address, and leaves it at that. What it returns is a [*headsup.SendError].
+func (c *conn) offer(ctx context.Context, from string) error {
+	stop := context.AfterFunc(ctx, func() { _ = c.net.Close() })
+	defer stop()
+	if err := c.smtp.Mail("<" + from + ">"); err != nil {
+		return c.refused(StageSender, err)
+	}
+	if err := c.smtp.Reset(); err != nil {
+		c.cut()
+	}
+	return nil
+}
+
 // limit is the largest mail that the server takes, if it tells (RFC 1870).
 func (c *conn) limit() (int64, bool) {
 	ok, text := c.smtp.Extension("SIZE")
@@ -263,7 +276,7 @@ func (p *pool) begin(ctx context.Context, raw net.Conn, host string) (*smtp.Clie
 	}
 	if p.cfg.Security == SecuritySTARTTLS {
 		if ok, _ := client.Extension("STARTTLS"); !ok {
-			return nil, misconfigured("no_tls", errors.New("the mail server does not offer STARTTLS"))
+			return nil, misconfigured(ReasonNoTLS, errors.New("the mail server does not offer STARTTLS"))
 		}
 		if err := client.StartTLS(secure); err != nil {
 			if answered(err) {
@@ -305,7 +318,7 @@ func (p *pool) auth(client *smtp.Client, host string) (smtp.Auth, error) {
 			return smtp.LoginAuth(p.cfg.Username, p.cfg.Password, host, false), nil
 		}
 	}
-	return nil, misconfigured("unauthorized", fmt.Errorf("the mail server takes no password in a way that is known here; it offers %q", offered))
+	return nil, misconfigured(ReasonUnauthorized, fmt.Errorf("the mail server takes no password in a way that is known here; it offers %q", offered))
 }
 
 // connecting is what a refusal to begin a session means.

@@ -70,6 +70,9 @@ var words = &mime.WordDecoder{CharsetReader: charset.NewReaderLabel}
 
 // read understands a mail.
 func read(raw []byte) (in inbound, err error) {
+	if bytes.HasPrefix(raw, []byte("From ")) { // the line that mailboxes and mail servers' pipes put before a mail
+		_, raw, _ = bytes.Cut(raw, []byte("\n"))
+	}
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		return in, fmt.Errorf("the mail cannot be understood: %w", err)

@@ -62,6 +62,8 @@ const (
 	// right.
 	ReasonUnauthorized  = "unauthorized"
 	ReasonSenderRefused = "sender_refused"
+	// ReasonNoTLS: the mail server does not offer STARTTLS.
+	ReasonNoTLS = "no_tls"
 )
 
 // verdicts follow RFC 3463 and its registry (IANA, "SMTP Enhanced Status Codes"), RFC 5321 section 4.2, RFC 4954 for AUTH, RFC

@@ -210,6 +210,34 @@ func TestALostAnswerIsUnknown(t *testing.T) {
 	}
 }
 
+// TestTheAccountIsLookedAt: with a key that Twilio shows no account, too.
+func TestTheAccountIsLookedAt(t *testing.T) {
+	t.Parallel()
+	cfg := faketwilio.Config{
+		APIKey: "SK" + strings.Repeat("1", 32), APIKeySecret: "s3cret",
+		Numbers: []faketwilio.Number{{Number: own + "5"}, {Number: own, URL: "https://bot.example.com/x", Method: "GET"}},
+	}
+	p := open(t, cfg, func(c *sms.Config) { c.APIKey, c.APIKeySecret = cfg.APIKey, cfg.APIKeySecret })
+	if err := p.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	n, found, err := p.Number(t.Context())
+	if want := (sms.Number{SMS: true, Inbound: "https://bot.example.com/x", Method: "GET"}); err != nil || !found || n != want {
+		t.Errorf("%+v, %v, %v", n, found, err)
+	}
+	wrong := open(t, cfg, func(c *sms.Config) { c.APIKey, c.APIKeySecret = cfg.APIKey, "guess" })
+	if e := headsup.MeaningOf(wrong.Check(t.Context())); e == nil || e.Reason != sms.ReasonUnauthorized {
+		t.Errorf("a wrong key: %v", e)
+	}
+	q := open(t, faketwilio.Config{Status: "closed"}, nil)
+	if e := headsup.MeaningOf(q.Check(t.Context())); e == nil || e.Reason != sms.ReasonSuspended || e.Meaning != headsup.MeaningThrottled {
+		t.Errorf("a closed account: %v", e)
+	}
+	if _, found, err := q.Number(t.Context()); err != nil || found {
+		t.Errorf("a number of nobody: %v, %v", found, err)
+	}
+}
+
 func TestTextsAreCounted(t *testing.T) {
 	t.Parallel()
 	p := open(t, faketwilio.Config{}, nil)

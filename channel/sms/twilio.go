@@ -53,16 +53,81 @@ func (c *Channel) post(ctx context.Context, to, text, key string) (activity.Reso
 	return activity.ResourceResponse{ID: activity.ID(made.SID)}, nil
 }
 
-// Check asks Twilio for the account, which takes the right credentials and sends nothing. The error is a [*headsup.SendError].
+// Check asks Twilio for the account, which takes the right credentials and sends nothing. Accounts are shown to no API key but a
+// main one (Twilio, "API keys overview"), so that numbers are asked for with one. The error is a [*headsup.SendError].
 func (c *Channel) Check(ctx context.Context) error {
-	status, body, err := c.call(ctx, http.MethodGet, ".json", nil)
+	if c.cfg.APIKey != "" {
+		_, err := c.get(ctx, numbersPath+"?PageSize=1")
+		return err
+	}
+	raw, err := c.get(ctx, ".json")
 	if err != nil {
 		return err
 	}
-	if status != http.StatusOK {
-		return c.refused(status, body)
+	var account struct {
+		Status string `json:"status"`
+	}
+	_ = json.Unmarshal(raw, &account, lenient) // the credentials were taken all the same
+	if account.Status == "suspended" || account.Status == "closed" {
+		return &headsup.SendError{
+			Meaning: headsup.MeaningThrottled, Reason: ReasonSuspended, Scope: pace.LevelBot, Status: http.StatusOK,
+			Err: fmt.Errorf("the account is %s", account.Status),
+		}
 	}
 	return nil
+}
+
+// Number is what Twilio knows of the number that messages are from.
+type Number struct {
+	// SMS: it can send text messages.
+	SMS bool
+	// Inbound is where Twilio posts what people write to it, and Method how. Empty is nowhere.
+	Inbound, Method string
+	// Elsewhere: an application of Twilio's says where, and not the number.
+	Elsewhere bool
+}
+
+const numbersPath = "/IncomingPhoneNumbers.json"
+
+// Number looks up the number that messages are from (Twilio, "IncomingPhoneNumber resource"). found is false where the account has
+// none such. The error is a [*headsup.SendError].
+func (c *Channel) Number(ctx context.Context) (n Number, found bool, err error) {
+	raw, err := c.get(ctx, numbersPath+"?"+url.Values{"PhoneNumber": {c.cfg.From}}.Encode())
+	if err != nil {
+		return n, false, err
+	}
+	var page struct {
+		Numbers []struct {
+			Number       string `json:"phone_number"`
+			URL          string `json:"sms_url"`
+			Method       string `json:"sms_method"`
+			Application  string `json:"sms_application_sid"`
+			Capabilities struct {
+				SMS bool `json:"sms"`
+			} `json:"capabilities"`
+		} `json:"incoming_phone_numbers"`
+	}
+	if err := json.Unmarshal(raw, &page, lenient); err != nil {
+		return n, false, &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "service_error", Status: http.StatusOK, Err: err}
+	}
+	for _, one := range page.Numbers { // others may begin so
+		if one.Number == c.cfg.From {
+			return Number{one.Capabilities.SMS, one.URL, one.Method, one.Application != ""}, true, nil
+		}
+	}
+	return n, false, nil
+}
+
+// get reads a resource of the account.
+func (c *Channel) get(ctx context.Context, path string) ([]byte, error) {
+	status, body, err := c.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, c.refused(status, body)
+	}
+	return body.raw, nil
 }
 
 // answer is what Twilio has said.

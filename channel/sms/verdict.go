@@ -38,6 +38,8 @@ const (
 	// ReasonUnauthorized and ReasonSenderRefused: Twilio does not let the bot send. Everything waits until that is put right.
 	ReasonUnauthorized  = "unauthorized"
 	ReasonSenderRefused = "sender_refused"
+	// ReasonSuspended: the account is suspended or closed. [Channel.Check] tells it.
+	ReasonSuspended = "account_suspended"
 )
 
 // verdicts follow Twilio's dictionary of errors. The first that fits counts: codes stand before statuses.

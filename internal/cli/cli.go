@@ -35,6 +35,7 @@ type commands struct {
 	Import        importReferences     `cmd:"" help:"Bring what other bots and SDKs have stored of conversations."`
 	People        peopleCommands       `cmd:"" help:"Export what is kept of a person, or erase it."`
 	Teams         teamsCommands        `cmd:"" help:"Make the bot an app of Microsoft Teams."`
+	Email         emailCommands        `cmd:"" help:"Give the server mails that have come in."`
 	Webhooks      webhooks             `cmd:"" help:"Say where events are posted to."`
 	Listen        listen               `cmd:"" help:"Print events as they happen."`
 	Preferences   preferenceCommands   `cmd:"" help:"See and change what people want to be told."`
@@ -69,7 +70,7 @@ type usageError struct {
 }
 
 // Main runs the program and returns its exit code: 0 when all is well, 1 when something failed, 2 when it was called
-// wrongly. It ends early when the process is asked to stop with SIGINT or SIGTERM; a second signal ends it at once.
+// wrongly; commands for other programs may have codes of their own. It ends early when the process is asked to stop with SIGINT or SIGTERM; a second signal ends it at once.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cmd commands
 	left := -1 // set when kong wants to leave, after --help
@@ -110,6 +111,9 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		if _, wrong := errors.AsType[usageError](err); wrong {
 			return exitUsage
+		}
+		if own, ok := errors.AsType[exitWith](err); ok {
+			return own.code
 		}
 		return exitError
 	}

@@ -119,7 +119,7 @@ func serverConfig(c config.Loaded) server.Config {
 	return server.Config{
 		Listen: c.Listen, DataDir: c.Data, PublicURL: c.PublicURL, InsecureHTTP: c.InsecureHTTP, DirectLineOnly: c.DirectLineOnly, RequireKey: c.RequireKey, WebDir: c.WebDir, WebhookPrivate: c.WebhookPrivate, WebhookRetention: c.WebhookRetention,
 		MinInterval: c.Schedule.MinInterval, MaxSchedules: int(c.Schedule.Max),
-		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics), Preferences: preferencesOf(c.Preferences),
+		DiskReserve: diskReserve(c), Topics: topicsOf(c.Topics), TopicFallbacks: fallbacksOf(c.Topics), Preferences: preferencesOf(c.Preferences),
 		Retention: proactive.Retention{Content: c.Retention.Content, Records: c.Retention.Records}, TrustedProxies: c.TrustedProxies, Pace: c.Pace,
 		Database: c.Database, DatabasePassword: c.DatabasePassword.Reveal(),
 		DirectLineSecret: c.DirectLineSecret.Reveal(), DirectLineSecondSecret: c.DirectLineSecondSecret.Reveal(), DirectLineOrigins: c.DirectLineOrigins, DrainTimeout: max(c.DrainTimeout, 1), DrainDelay: c.DrainDelay,
@@ -185,6 +185,17 @@ func topicsOf(all map[string]config.Topic) map[string]proactive.Topic {
 		}}
 	}
 	return topics
+}
+
+// fallbacksOf are the other ways of topics, for the server to read.
+func fallbacksOf(all map[string]config.Topic) map[string]string {
+	found := make(map[string]string)
+	for name, t := range all {
+		if t.Fallback != "" {
+			found[name] = t.Fallback
+		}
+	}
+	return found
 }
 
 // preferencesOf are the operator's preferences as the server reads them.

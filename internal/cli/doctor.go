@@ -32,7 +32,7 @@ func (doctorCommand) Help() string {
     headsup doctor --config headsup.yaml --json | jq '.checks[] | select(.status == "fail")'
 
 It says what is wrong with the installation and what to do: configuration, clock, database, registration in Azure, the services that
-are called, and the server, if it runs. It takes the settings of "headsup serve": call it as the server is called, as its user.
+are called, mail server and account for text messages, and the server, if it runs. It takes the settings of "headsup serve": call it as the server is called, as its user.
 Nothing is changed. docs/doctor.md has every check.
 
 The exit code is 0 when nothing failed, 1 when something did, 2 when the call is wrong or the configuration cannot be read.`

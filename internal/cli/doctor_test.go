@@ -414,14 +414,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			clinic := newClinic(t, c.channel)
 			c.change(clinic)
 			_, wrong := clinic.examine()
-			fits := len(wrong) == len(c.want)
-			for i := 0; fits && i < len(wrong); i++ {
-				head, do, _ := strings.Cut(c.want[i], ": ")
-				fits = wrong[i].ID+" "+wrong[i].Fault == head && strings.Contains(wrong[i].Do, do) && wrong[i].Found != ""
-			}
-			if !fits {
-				t.Errorf("finds\n%v\nwant %q", wrong, c.want)
-			}
+			clinic.finds(wrong, c.want...)
 		})
 	}
 }

@@ -268,12 +268,13 @@ func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 		item.To.User = string(text)
 	}
 	r := &item.NotificationRequest
-	if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil && r.Notice == nil {
+	if saysNothing(r) {
 		r.Text, r.Markdown, r.Activity, r.Card, r.Notice = l.base.Text, l.base.Markdown, l.base.Activity, l.base.Card, l.base.Notice
+		r.Template = l.base.Template
 		if r.Summary == "" {
 			r.Summary = l.base.Summary
 		}
-		if r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil && r.Notice == nil {
+		if saysNothing(r) {
 			return item, errors.New("nothing to say: give the text in the line, or for all after the flags")
 		}
 	}
@@ -290,8 +291,15 @@ func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 	if r.Manners == (api.Manners{}) {
 		r.Manners = l.base.Manners
 	}
+	if r.Fallback == nil {
+		r.Fallback = l.base.Fallback
+	}
 	if item.IdempotencyKey == "" {
 		item.IdempotencyKey = fmt.Sprintf("%s:%d", l.key, number)
 	}
 	return item, nil
+}
+
+func saysNothing(r *api.NotificationRequest) bool {
+	return r.Text == "" && r.Markdown == "" && r.Activity == nil && r.Card == nil && r.Notice == nil && r.Template == nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -190,6 +191,27 @@ func TestMistakesInAFileAreToldBeforeAnythingIsSent(t *testing.T) {
 	code, _, stderr := pipe(t, "a\n{\n", "send", "--server", url, "--each", "-", "x")
 	if code != 1 || !strings.Contains(stderr, "after line 1: line 2: ") || len(b.items) != 1 {
 		t.Errorf("a mistake in the input: exit code %d, %q, %d sent", code, stderr, len(b.items))
+	}
+}
+
+// TestEachLineMaySayATemplate, or have it from the flags, with other ways.
+func TestEachLineMaySayATemplate(t *testing.T) {
+	t.Parallel()
+	url := running(t)
+	template := filepath.Join(t.TempDir(), "t.json")
+	if err := os.WriteFile(template, []byte(`{"parameters":[{"name":"n","type":"number"}],"languages":{"en":{"text":"Number ${data.n}."}},"default_language":"en"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	called(t, url, "templates", "put", "number", template)
+	values := filepath.Join(t.TempDir(), "v.json")
+	if err := os.WriteFile(values, []byte(`{"n":7}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := `{"to":{"user":"dl_ann"}}` + "\n" + `{"to":{"user":"dl_ann"},"template":{"name":"number","data":{"n":8}}}` + "\n"
+	code, out, stderr := pipe(t, lines, "send", "--server", url, "--each", "-", "--template", "number", "--values", values,
+		"--fallback", "email after 5m unless read", "--fallback", "boss", "--json")
+	if code != 0 || strings.Count(out, "\n") != 2 || strings.Contains(out, `"error"`) {
+		t.Errorf("exit code %d: %s%s", code, out, stderr)
 	}
 }
 

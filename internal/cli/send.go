@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/client"
 )
@@ -21,6 +22,7 @@ type send struct {
 	CollapseKey string        `name:"collapse-key" placeholder:"TEXT" help:"Replace what waits for the same people under the same key."`
 	Locale      string        `placeholder:"TAG" help:"The language of the message, such as en-GB."`
 	Lane        string        `default:"normal" enum:"urgent,normal,bulk" help:"How pressing it is: ${enum} (${default})."`
+	Fallback    []string      `sep:"none" placeholder:"WAY" help:"Another way, for when those before did not do: a channel or an address, perhaps how long the way before has, and what makes it needless, as in 'email after 10m unless read'. May be given several times. For one person or place."`
 	New         bool          `help:"Open a new conversation with the person, where the channel can."`
 	manners
 	content
@@ -41,6 +43,7 @@ func (send) Help() string {
     headsup send --to dl_ann --card build.json --summary "Build 7 failed"
     headsup send --tag on-call --markdown --lane urgent "The **database** is down."
     make && echo done | headsup send --to dl_ann
+    headsup send --to employee-4711 --fallback "email after 10m unless read" --fallback "sms:+15551234567 after 30m unless answered" "Please approve."
     headsup send --each people.txt --key news-42 "The canteen is closed today."
     headsup send --each orders.ndjson --topic orders --json > results.ndjson
     jq -cR '{to: {external_id: .}}' staff.txt | headsup send --each - "Please fill in the survey."
@@ -167,6 +170,18 @@ func (c *send) report(s streams, n api.Notification, waited bool) error {
 	return err
 }
 
+// fallbackOf is a way as the API takes it.
+func fallbackOf(f headsup.Fallback) api.Fallback {
+	way := api.Fallback{Channel: string(f.Channel), Unless: string(f.Unless)}
+	if f.After > 0 {
+		way.After = f.After.String()
+	}
+	if f.To != nil {
+		way.To = new(api.AtAddress(f.To.Address))
+	}
+	return way
+}
+
 // due is how long it is until the message is to be said.
 func (c *send) due() time.Duration {
 	if !c.At.IsZero() {
@@ -181,10 +196,19 @@ func (c *send) request(in io.Reader, silent bool) (api.NotificationRequest, erro
 	switch {
 	case c.In != 0 && c.In < time.Millisecond:
 		return r, errors.New("--in: must be a time from now, at least 1ms")
+	case len(c.Fallback) > 0 && c.many():
+		return r, errors.New("--fallback: is for one person or place, not for --everyone or --tag")
 	case c.New && c.many():
 		return r, errors.New("--new: is for one person, not for --everyone or --tag")
 	case c.Patience <= 0:
 		return r, errors.New("--patience: must be more than 0s")
+	}
+	for _, text := range c.Fallback {
+		f, err := headsup.ParseFallback(text)
+		if err != nil {
+			return r, fmt.Errorf("--fallback: %w", err)
+		}
+		r.Fallback = append(r.Fallback, fallbackOf(f))
 	}
 	if c.In > 0 {
 		r.In = c.In.Round(time.Millisecond).String()

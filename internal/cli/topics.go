@@ -33,7 +33,7 @@ func (c listTopics) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return lister[api.Topic]{
-		head: []any{"TOPIC", "URGENT", "TERMS", "DEFAULT", "MANDATORY", "TITLE"},
+		head: []any{"TOPIC", "URGENT", "TERMS", "DEFAULT", "MANDATORY", "FALLBACK", "TITLE"},
 		page: func(string, int) ([]api.Topic, string, error) {
 			found, err := server.Topics(ctx)
 			if err != nil {
@@ -48,8 +48,16 @@ func (c listTopics) Run(ctx context.Context, s streams) error {
 				}
 				return ""
 			}
+			ways := make([]string, 0, len(t.Fallback))
+			for _, f := range t.Fallback {
+				where := f.Channel
+				if f.To != nil {
+					where = strings.Trim(string(f.To.Address), `"`)
+				}
+				ways = append(ways, where)
+			}
 			return []any{
-				t.Topic, yes(t.Urgent), strings.TrimPrefix(mannersText(t.Manners), "; "), t.Default, yes(t.Mandatory), t.Title,
+				t.Topic, yes(t.Urgent), strings.TrimPrefix(mannersText(t.Manners), "; "), t.Default, yes(t.Mandatory), strings.Join(ways, ", "), t.Title,
 			}
 		},
 	}.print(s, listing{Limit: maxTopics}, c.JSON)

@@ -11,13 +11,15 @@ import (
 func TestTopicsAreChecked(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "headsup.yaml")
-	if err := os.WriteFile(file, []byte("topics:\n  news:\n    policy: adhoc\n    max_wait: 5m\n    quiet: 3s\n  alarm:\n    policy: drop\n    urgent: yes\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("topics:\n  news:\n    policy: adhoc\n    max_wait: 5m\n    quiet: 3s\n  alarm:\n    policy: drop\n    urgent: yes\n  duty:\n    fallback: email after 10m unless red, sms\n  many:\n    fallback: a, b, c, d, e, f\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, _, errs := pipe(t, "", "config", "check", "--config", file)
 	for _, want := range []string{
 		"headsup.yaml:4: topics.news.max_wait: is for wait", "headsup.yaml:5: topics.news.quiet: is not for adhoc",
 		"headsup.yaml:8: topics.alarm.urgent: is not for a topic that waits, or is dropped",
+		`headsup.yaml:10: topics.duty.fallback: "email after 10m unless red": "red" is none of delivered, read, answered`,
+		"headsup.yaml:12: topics.many.fallback: has more than 5",
 	} {
 		if code != 2 || !strings.Contains(errs, want) {
 			t.Errorf("exit code %d, %q lacks %q", code, errs, want)

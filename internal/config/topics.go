@@ -23,6 +23,7 @@ type Topic struct {
 	Mandatory   bool          `help:"Nobody can mute it, or opt out of it, and it passes quiet hours, digests and caps."`
 	Title       string        `help:"What it is called, for people who choose among topics. Its name, if not given."`
 	Description string        `help:"What it is about, for people who choose among topics."`
+	Fallback    string        `placeholder:"WAYS" help:"Other ways of what goes to one person or place, for when those before did not do, one after the other and separated by commas: a channel or an address, perhaps how long the way before has, and what makes it needless, as in: email after 10m unless read, sms:+15551234567 after 1h unless answered."`
 	Urgent      bool          `help:"Nothing of the topic is held or left unsaid: all of it goes in the urgent lane, and a notification that asks to wait or to be dropped is said as the topic has it."`
 }
 

@@ -155,7 +155,7 @@ func Examine(ctx context.Context, cfg Config) Report {
 
 // Checks lists every check in the order in which they are made: later ones use what earlier ones have found.
 func Checks() []Check {
-	return slices.Concat(configurationChecks, certificateChecks, databaseChecks, identityChecks, serviceChecks, clockChecks, runningChecks, botChecks)
+	return slices.Concat(configurationChecks, certificateChecks, databaseChecks, identityChecks, serviceChecks, addressChecks, clockChecks, runningChecks, botChecks)
 }
 
 // patient is what is examined, with what is known of it already.
@@ -167,6 +167,7 @@ type patient struct {
 	database databaseLook
 	identity identityLook
 	services []serviceLook
+	phone    phoneLook
 	clocks   []clock
 	running  runningLook
 }

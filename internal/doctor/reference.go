@@ -25,7 +25,7 @@ FAIL  identity.token         Entra gives no token: AADSTS7000222
 
 It changes nothing, and works while the server runs and while it does not. A file of SQLite that nobody has open is read as it is;
 beside a server it is read as any reader does. To find out whether channels take the bot's token it asks, for one conversation of
-each host, who takes part in it; nobody sees that. ` + "`--channel msteams`" + ` asks about conversations of one channel only, ` + "`--offline`" + ` about
+each host, who takes part in it; nobody sees that. No mail or text message is sent. ` + "`--channel msteams`" + ` asks about conversations of one channel only, ` + "`--offline`" + ` about
 nothing that needs the network, and ` + "`--timeout`" + ` bounds each check (10s).
 
 **Exit codes.** 0: nothing failed, though there may be warnings. 1: something failed. 2: the call is wrong, or the configuration

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,18 @@ func fallbackOf(ctx context.Context, all []api.Fallback) (out []headsup.Fallback
 		out = append(out, way)
 	}
 	return out, nil
+}
+
+// wayAsked is a way as a request has it. Topics have channels and addresses only.
+func wayAsked(f headsup.Fallback) api.Fallback {
+	way := api.Fallback{
+		Channel: string(f.Channel), After: cmp.Or(f.After, headsup.DefaultFallbackAfter).String(),
+		Unless: string(cmp.Or(f.Unless, headsup.UnlessDelivered)),
+	}
+	if f.To != nil {
+		way.To = new(api.AtAddress(f.To.Address))
+	}
+	return way
 }
 
 // waysOf are the other ways of a notification with their deliveries, as far as these are shown.

@@ -40,6 +40,11 @@ func (s *service) listTopics(ctx context.Context, _ *struct{}) (*topicsAnswer, e
 		if t.Off {
 			topic.Default = api.TopicOff
 		}
+		for _, f := range t.Fallback {
+			if f.To == nil || access.FromContext(ctx).Tenant == "" { // whose addresses these are is no tenant's business
+				topic.Fallback = append(topic.Fallback, wayAsked(f))
+			}
+		}
 		out.Topics = append(out.Topics, topic)
 	}
 	return &topicsAnswer{Body: out}, nil

@@ -68,6 +68,12 @@ func ParseSecret(text string) (Secret, error) {
 	return Secret{key}, nil
 }
 
+// Is reports whether a text is the secret, in a time that does not tell how much of it is right.
+func (s Secret) Is(text string) bool {
+	other, err := ParseSecret(text)
+	return err == nil && hmac.Equal(other.key, s.key)
+}
+
 // Text is the secret in words, for its owner.
 func (s Secret) Text() string { return prefix + base64.StdEncoding.EncodeToString(s.key) }
 

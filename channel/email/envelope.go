@@ -1,0 +1,105 @@
+package email
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/internal/signed"
+)
+
+// Providers post a mail that came in as a whole, too, if they are asked to, but inside something else, and vouch for it with a
+// password in the URL: SendGrid's Inbound Parse ("POST the raw, full MIME message") in a form's field, Mailgun's routes to a URL
+// that ends in "mime" in another one, Postmark's inbound webhook ("Include raw email content") in a member of JSON.
+
+// fields are the fields of forms that hold a mail.
+var fields = []string{"email", "body-mime"}
+
+// errType: nothing that could hold a mail.
+var errType = errors.New("the body must be a mail (message/rfc822), a form with a mail in the field email or body-mime, or JSON with a mail in RawEmail")
+
+// mailIn takes the mail out of a request. Its error is for whoever has posted it.
+func mailIn(contentType string, body []byte) ([]byte, error) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil, errType
+	}
+	switch kind {
+	case "message/rfc822":
+		return body, nil
+	case "multipart/form-data":
+		return mailInParts(multipart.NewReader(bytes.NewReader(body), params["boundary"]))
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, errors.New("the form cannot be read")
+		}
+		for _, f := range fields {
+			if form.Has(f) {
+				return []byte(form.Get(f)), nil
+			}
+		}
+		return nil, errNoField
+	case "application/json":
+		var about struct {
+			RawEmail string `json:"RawEmail"`
+		}
+		if err := json.Unmarshal(body, &about, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+			return nil, errors.New("the JSON cannot be read")
+		}
+		if about.RawEmail == "" {
+			return nil, errors.New("RawEmail is missing: have the provider include the raw mail")
+		}
+		return []byte(about.RawEmail), nil
+	}
+	return nil, errType
+}
+
+var errNoField = errors.New("the form has no field email or body-mime: have the provider post the raw mail")
+
+func mailInParts(parts *multipart.Reader) ([]byte, error) {
+	for range maxFields {
+		part, err := parts.NextRawPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, errNoField
+		case err != nil:
+			return nil, errors.New("the form cannot be read")
+		}
+		for _, f := range fields {
+			if part.FormName() == f {
+				mail, err := io.ReadAll(part)
+				if err != nil {
+					return nil, errors.New("the form cannot be read")
+				}
+				return mail, nil
+			}
+		}
+	}
+	return nil, errNoField
+}
+
+// maxFields bounds how many fields of a form are looked at: providers send some twenty, and one for each attached file.
+const maxFields = 1000
+
+// vouched reports why a request is not believed: it is signed with one of the secrets, or has one as its password.
+func (c *Channel) vouched(r *http.Request, body []byte) error {
+	_, password, ok := r.BasicAuth()
+	if !ok {
+		_, err := signed.Verify(c.secrets, r.Header, body, c.cfg.Now())
+		return err
+	}
+	for _, s := range c.secrets {
+		if s.Is(password) {
+			return nil
+		}
+	}
+	return errors.New("the password is not that of mails that come in")
+}
