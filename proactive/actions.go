@@ -135,11 +135,14 @@ func (e *Engine) admit(ctx context.Context, t *headsup.Turn, text string) (p pre
 	return p, nil, e.remember(ctx, &p)
 }
 
-// remember finds what a button was sent with, as far as that is kept.
+// remember finds what a button was sent with, as far as that is kept; of a template, what it says to whoever presses it.
 func (e *Engine) remember(ctx context.Context, p *pressed) (err error) {
 	p.delivery, err = e.delivery(ctx, p.Delivery)
 	if err == nil {
 		p.message, err = e.cfg.Store.Message(ctx, p.delivery.Message)
+	}
+	if err == nil {
+		p.message, err = (*sender)(e).bound(ctx, &outbox.Attempt{Conversation: p.conversation}, p.message)
 	}
 	if errors.Is(err, ErrNoDelivery) || errors.Is(err, ErrNotFound) {
 		return nil
