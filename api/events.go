@@ -21,6 +21,7 @@ const (
 	EventDeliveryReacted        = "delivery.reacted"
 	EventDeliveryClicked        = "delivery.clicked"
 	EventCardAction             = "card.action"
+	EventPreferencesChanged     = "preferences.changed"
 	// EventWebhookTest is sent to a webhook that is tested and is no type to ask for.
 	EventWebhookTest = "webhook.test"
 )
@@ -30,7 +31,7 @@ type Event struct {
 	ID        string          `json:"id" doc:"Names the event. It stays the same however often the event comes." example:"evt_0zk3v9q2m7r4x"`
 	Type      string          `json:"type" doc:"What has happened; it says what data is." example:"notification.delivered"`
 	Timestamp time.Time       `json:"timestamp" doc:"When it happened."`
-	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent, AnswerEvent, ReceiptEvent or ActionEvent."`
+	Data      json.RawMessage `json:"data" doc:"MessageEvent, DeliveryEvent, AnswerEvent, ReceiptEvent, ActionEvent or PreferencesEvent."`
 }
 
 // MessageEvent is the data of message.received: what a person said to the bot.
@@ -93,10 +94,25 @@ type ActionEvent struct {
 	Person       Person          `json:"person" doc:"Who pressed it."`
 }
 
+// PreferencesEvent is the data of preferences.changed: somebody wants something else to be told than before. Those of a human are the
+// same in all conversations, and it is told once for all of them.
+type PreferencesEvent struct {
+	By           string      `json:"by,omitempty" doc:"How it was said: button, word, link, card (that of the settings), api; or as a program has given it." example:"word"`
+	Changed      []string    `json:"changed" doc:"The members of before and now that differ, in order: cap, digest, opted_out, quiet_hours, stopped, time_zone, topics."`
+	Topics       []string    `json:"topics,omitempty" doc:"The topics of which something else is wanted."`
+	Before       Preferences `json:"before" doc:"What was wanted."`
+	Now          Preferences `json:"now" doc:"What is wanted."`
+	Channel      string      `json:"channel" doc:"The channel."`
+	Conversation string      `json:"conversation,omitempty" doc:"The id on the channel of the conversation by which it was said; not given where it was said of a person."`
+	Tenant       string      `json:"tenant,omitempty" doc:"The Entra tenant, on channels that have tenants."`
+	Person       *Person     `json:"person,omitempty" doc:"Who wants it; not given for a group or a channel."`
+	PersonID     string      `json:"person_id,omitempty" doc:"Their id in /v1/people and /v1/preferences." example:"per_0zk3v9q2m7r4x"`
+}
+
 // WebhookRequest asks for a webhook.
 type WebhookRequest struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2048" doc:"Where events are posted to: https. http and hosts that are not public only where the operator allows it." example:"https://example.com/headsup"`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action" doc:"Which types of events it receives. All, if not given."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action,preferences.changed" doc:"Which types of events it receives. All, if not given."`
 	Description string   `json:"description,omitempty" maxLength:"255" doc:"What it is for, in your words."`
 	Secret      string   `json:"secret,omitempty" maxLength:"128" doc:"The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given."`
 }
@@ -104,7 +120,7 @@ type WebhookRequest struct {
 // WebhookChange changes a webhook. What is not given stays as it is.
 type WebhookChange struct {
 	URL         *string  `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"As when it was made."`
-	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action" doc:"As when it was made."`
+	Events      []string `json:"events,omitempty" minItems:"1" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action,preferences.changed" doc:"As when it was made."`
 	Description *string  `json:"description,omitempty" maxLength:"255" doc:"As when it was made."`
 	Enabled     *bool    `json:"enabled,omitempty" doc:"false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept."`
 }

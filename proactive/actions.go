@@ -135,11 +135,14 @@ func (e *Engine) admit(ctx context.Context, t *headsup.Turn, text string) (p pre
 	return p, nil, e.remember(ctx, &p)
 }
 
-// remember finds what a button was sent with, as far as that is kept.
+// remember finds what a button was sent with, as far as that is kept; of a template, what it says to whoever presses it.
 func (e *Engine) remember(ctx context.Context, p *pressed) (err error) {
 	p.delivery, err = e.delivery(ctx, p.Delivery)
 	if err == nil {
 		p.message, err = e.cfg.Store.Message(ctx, p.delivery.Message)
+	}
+	if err == nil {
+		p.message, err = (*sender)(e).bound(ctx, &outbox.Attempt{Conversation: p.conversation}, p.message)
 	}
 	if errors.Is(err, ErrNoDelivery) || errors.Is(err, ErrNotFound) {
 		return nil
@@ -165,7 +168,7 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 	}
 	switch card.Do(p.Do) {
 	case card.Mute, card.OptOut:
-		refused, err := e.optOut(ctx, p)
+		refused, err := e.optOut(ctx, p, "button")
 		if err != nil {
 			return err
 		}
@@ -187,8 +190,8 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 }
 
 // optOut has a person hear no more of a topic, or of anything.
-func (e *Engine) optOut(ctx context.Context, p pressed) (*denial, error) {
-	change := PreferenceChange{By: "button"}
+func (e *Engine) optOut(ctx context.Context, p pressed, by string) (*denial, error) {
+	change := PreferenceChange{By: by}
 	if p.Do == string(card.OptOut) {
 		change.OptedOut = new(true)
 	} else {

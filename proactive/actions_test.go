@@ -105,6 +105,30 @@ func TestAButtonPressedTwiceAtOnceIsDoneOnce(t *testing.T) {
 	})
 }
 
+// TestButtonsOfATemplate do what those of any other notice do.
+func TestButtonsOfATemplate(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		f.put(t, "deal", `{"en":{"notice":{"what":"${data.deal} was won","actions":[{"do":"snooze"},{"do":"do","title":"Approve","name":"approve"}]}}}`)
+		n := headsup.Notification{To: toAnnAlone(), Template: deal(`{"deal":"*A*","n":3}`)}
+		before := len(f.channel.Sent())
+		buttons := f.offered(t, n)
+		f.hear(t, presses("1", "c", "ann", buttons["do"]))
+		if text := cardIn(t, f.channel.Sent()[before].Activity); strings.Contains(text, "ticket") || !strings.Contains(text, "It is approved.") {
+			t.Errorf("the card is %s", text)
+		}
+		f.hear(t, presses("2", "c", "ann", buttons["snooze"]))
+		if got := f.toldLast(t); !strings.HasPrefix(got, "You will be reminded") {
+			t.Errorf("told %q, refused %v", got, *f.refused)
+		}
+		before = len(f.channel.Sent())
+		time.Sleep(61 * time.Minute)
+		synctest.Wait()
+		if sent := f.channel.Sent(); len(sent) != before+1 || !strings.Contains(cardIn(t, sent[before].Activity), "*A* was won") {
+			t.Errorf("sent %d messages after the snooze", len(sent)-before)
+		}
+	})
+}
+
 func TestButtonsThatNobodyOfOursTakes(t *testing.T) {
 	acting(t, func(t *testing.T, f fixture) {
 		n := approval()

@@ -56,7 +56,7 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 		l.Said = l.View.Say(card.AnswerSnoozed, l.View.When(e.cfg.Now().Add(p.For)))
 		return l, err
 	}
-	refused, err := e.optOut(ctx, p)
+	refused, err := e.optOut(ctx, p, "link")
 	switch {
 	case err != nil:
 		return l, err

@@ -61,6 +61,33 @@ func TestWordsInTheChat(t *testing.T) {
 	}
 }
 
+// TestWordsAsClientsSendThem: Microsoft Teams has the text once more as HTML with every message, and some write null for nothing.
+func TestWordsAsClientsSendThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		rest  string
+		stops bool
+	}{
+		"teams":  {`{"attachments":[{"contentType":"text/html","content":"<p>stop</p>"}]}`, true},
+		"nulls":  {`{"value":null,"attachments":null,"entities":null}`, true},
+		"a page": {`{"attachments":[{"contentType":"text/html","contentUrl":"https://files.example/stop.html"}]}`, false},
+		"a file": {`{"attachments":[{"contentType":"image/png","contentUrl":"https://files.example/stop.png"}]}`, false},
+		"a card": {`{"value":{"answer":1}}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+				a := inbound("1", "c", "ann", "stop")
+				if err := json.Unmarshal([]byte(c.rest), a); err != nil {
+					t.Fatal(err)
+				}
+				f.hear(t, a)
+				if got := f.wants(t).OptedOut; got != c.stops {
+					t.Errorf("opted out: %v, told %q", got, f.toldLast(t))
+				}
+			})
+		})
+	}
+}
+
 func TestStartTakesStopBack(t *testing.T) {
 	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
 		f.hear(t, inbound("1", "c", "ann", "stop"))

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup"
@@ -239,12 +240,16 @@ func (s *Server) makePhone(appID string) (err error) {
 }
 
 // stopsOrStarts notes that somebody wants no text messages, or wants them again. They may be somebody who was never written to.
+// Who answers YES, and has opted out elsewhere, has not taken that back.
 func (s *Server) stopsOrStarts(ctx context.Context, key headsup.ConversationKey, w sms.Word) error {
-	_, err := s.store.Sight(ctx, book.Sighting{
+	known, err := s.store.Sight(ctx, book.Sighting{
 		Key: key, Reference: w.Reference, Kind: book.KindPersonal, Source: book.SourceConfig, VerifiedAt: w.At, At: w.At,
 	})
 	if err != nil {
 		return err
+	}
+	if w.Answer && !slices.Contains(known.Preferences.Stopped, key.Channel) {
+		return nil
 	}
 	_, err = s.engine.Prefer(ctx, key, proactive.PreferenceChange{OptedOut: &w.Stop, By: "word"})
 	return err

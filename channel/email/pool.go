@@ -64,6 +64,9 @@ func (p *pool) send(ctx context.Context, from, to string, raw []byte) error {
 				c, used = nil, false
 				continue
 			}
+			if told, ok := errors.AsType[*headsup.SendError](stale.err); ok {
+				return told
+			}
 			return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "no_answer", Scope: pace.LevelBot, Err: stale.err}
 		}
 		p.give(c)
@@ -71,7 +74,7 @@ func (p *pool) send(ctx context.Context, from, to string, raw []byte) error {
 	}
 }
 
-// staleError says that a connection broke before the mail was begun.
+// staleError says that a connection broke before the mail was begun, or that the server would have no more of it.
 type staleError struct{ err error }
 
 func (e *staleError) Error() string { return e.err.Error() }
@@ -88,7 +91,11 @@ func (c *conn) deliver(ctx context.Context, from, to string, raw []byte) error {
 		if !answered(err) {
 			return &staleError{err}
 		}
-		return c.refused(StageSender, err)
+		told := c.refused(StageSender, err)
+		if told.Status == statusClosing { // it may have been said long ago, for want of commands
+			return &staleError{told}
+		}
+		return told
 	}
 	if err := c.smtp.Rcpt("<" + to + ">"); err != nil {
 		return c.refused(StageRecipient, err)

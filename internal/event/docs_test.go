@@ -49,6 +49,8 @@ func TestExamplesInTheDocumentationAreEvents(t *testing.T) {
 			data = new(api.AnswerEvent)
 		case api.EventCardAction:
 			data = new(api.ActionEvent)
+		case api.EventPreferencesChanged:
+			data = new(api.PreferencesEvent)
 		case api.EventDeliveryReacted:
 			data = new(api.ReceiptEvent)
 		}
@@ -68,7 +70,7 @@ func TestExamplesInTheDocumentationAreEvents(t *testing.T) {
 			t.Errorf("the program writes\n%s\nthe documentation shows\n%s", have, want)
 		}
 	}
-	for _, typ := range []string{api.EventMessageReceived, api.EventNotificationDelivered, api.EventNotificationFailed, api.EventNotificationAnswered, api.EventDeliveryReacted} {
+	for _, typ := range []string{api.EventMessageReceived, api.EventNotificationDelivered, api.EventNotificationFailed, api.EventNotificationAnswered, api.EventDeliveryReacted, api.EventPreferencesChanged} {
 		if !slices.Contains(shown, typ) {
 			t.Errorf("there is no example of %s", typ)
 		}

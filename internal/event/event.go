@@ -29,6 +29,7 @@ var ErrNotFound = errors.New("event: not found")
 type Type string
 
 // The types. Each final state of a delivery has its own, and each kind of receipt but the answer, which [Heard] tells.
+// PreferencesChanged is written in the step of [book.Preferrer.Prefer], unless nothing has become another.
 const (
 	MessageReceived        Type = api.EventMessageReceived
 	NotificationDelivered  Type = api.EventNotificationDelivered
@@ -44,6 +45,7 @@ const (
 	DeliveryReacted        Type = api.EventDeliveryReacted
 	DeliveryClicked        Type = api.EventDeliveryClicked
 	CardAction             Type = api.EventCardAction
+	PreferencesChanged     Type = api.EventPreferencesChanged
 )
 
 // Types lists all types.
@@ -52,6 +54,7 @@ func Types() []Type {
 		MessageReceived, NotificationDelivered, NotificationFailed, NotificationUnknown, NotificationExpired,
 		NotificationSuppressed, NotificationCancelled, NotificationAnswered,
 		DeliveryArrived, DeliveryBounced, DeliveryRead, DeliveryReacted, DeliveryClicked, CardAction,
+		PreferencesChanged,
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 type eventsRequest struct {
-	Types       []string `query:"types" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action" doc:"Which types, separated by commas. All, if not given."`
+	Types       []string `query:"types" maxItems:"16" enum:"message.received,notification.delivered,notification.failed,notification.unknown,notification.expired,notification.suppressed,notification.cancelled,notification.answered,delivery.arrived,delivery.bounced,delivery.read,delivery.reacted,delivery.clicked,card.action,preferences.changed" doc:"Which types, separated by commas. All, if not given."`
 	LastEventID string   `header:"Last-Event-ID" maxLength:"64" doc:"The id of the last event that was received: the stream goes on after it, as far as events are kept. Now, if not given." example:"evt_0zk3v9q2m7r4x"`
 }
 

@@ -2,16 +2,14 @@ package httpapi
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/internal/access"
+	"github.com/headsup-bot/headsup/internal/event"
 	"github.com/headsup-bot/headsup/proactive"
 )
 
@@ -103,6 +101,7 @@ func (s *service) changeConversationPreferences(ctx context.Context, r *conversa
 		return nil, err
 	}
 	noteGiven(ctx, wished(r.Body))
+	change.Everywhere = true // nobody has said it there
 	p, err := s.engine(ctx).Prefer(ctx, c.Key, change)
 	return s.showPreferences(ctx, p, err)
 }
@@ -111,7 +110,7 @@ func (s *service) showPreferences(ctx context.Context, p book.Preferences, err e
 	if err != nil {
 		return nil, s.problemOf(ctx, err)
 	}
-	return &preferencesAnswer{Body: renderPreferences(p)}, nil
+	return &preferencesAnswer{Body: event.PreferencesOf(p)}, nil
 }
 
 // wishOf reads a change.
@@ -175,42 +174,4 @@ func wished(b api.PreferenceChange) map[string]bool {
 		"cap": b.Cap != nil, "digest": b.Digest != nil, "opted_out": b.OptedOut != nil, "quiet_hours": b.Quiet != "" || b.QuietHours != nil,
 		"time_zone": b.TimeZone != nil, "topics": len(b.Topics) > 0,
 	}
-}
-
-func renderPreferences(p book.Preferences) api.Preferences {
-	out := api.Preferences{
-		OptedOut: p.OptedOut, TimeZone: p.TimeZone, ChangedAt: optional(p.ChangedAt),
-		Stopped: each(p.Stopped, func(c activity.ChannelID) string { return string(c) }),
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Topics)) {
-		if out.Topics == nil {
-			out.Topics = make(map[string]string, len(p.Topics))
-		}
-		out.Topics[name] = api.TopicOff
-		if p.Topics[name] {
-			out.Topics[name] = api.TopicOn
-		}
-	}
-	out.QuietHours = quietOf(p.Quiet)
-	if p.Quiet != nil && len(p.Quiet) == 0 {
-		out.Quiet = new(false)
-	}
-	if p.Cap != nil {
-		out.Cap = &api.Cap{PerDay: p.Cap.PerDay, PerTopic: p.Cap.PerTopic}
-	}
-	if p.Digest != nil {
-		out.Digest = &api.Digest{Every: string(p.Digest.Every)}
-		if p.Digest.Every == book.DigestDaily {
-			out.Digest.At = p.Digest.At.String()
-		}
-	}
-	return out
-}
-
-func quietOf(all []book.Quiet) []api.QuietHours {
-	return each(all, func(q book.Quiet) api.QuietHours {
-		return api.QuietHours{
-			From: q.From.String(), To: q.To.String(), Days: each(q.Days, func(d book.Weekday) string { return string(d) }),
-		}
-	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/event"
 )
 
 // Prefer implements [book.Preferrer].
@@ -15,6 +16,7 @@ func (s *Store) Prefer(_ context.Context, w book.Whose, c book.PreferenceChange)
 	defer s.mu.Unlock()
 	var who *person
 	var on activity.ChannelID
+	var in *book.Conversation
 	if w.Person != 0 {
 		if who = s.book.personAt(w.AppID, w.Person); who == nil {
 			return done, book.ErrNobody
@@ -24,19 +26,31 @@ func (s *Store) Prefer(_ context.Context, w book.Whose, c book.PreferenceChange)
 		if !known {
 			return done, book.ErrNotFound
 		}
-		on = w.Key.Channel
+		on, in = w.Key.Channel, &e.Conversation
 		if who = e.people[e.Person()]; who == nil {
 			done.Before, done.Rows = e.Preferences, []book.Row{e.Row}
 			done.Now = done.Before.Change(c, on)
 			e.Preferences = done.Now
 			s.resume(e.Row, c.At)
+			s.tellPreferred(w.Key.AppID, in, nil, c, done)
 			return done, nil
 		}
 	}
 	done.Before = who.wants
 	done.Now = done.Before.Change(c, on)
 	done.Rows = s.wants(s.book.merged(appOf(w), who), done.Now, c.At)
+	s.tellPreferred(appOf(w), in, &who.Person, c, done)
 	return done, nil
+}
+
+// tellPreferred writes that preferences have changed, if anybody wants to know. s.mu is held.
+func (s *Store) tellPreferred(appID string, in *book.Conversation, who *book.Person, c book.PreferenceChange, done book.Preferred) {
+	if !s.events.wanted(appID, event.PreferencesChanged) {
+		return
+	}
+	if told, data, ok := event.Preferred(appID, in, who, c, done); ok {
+		s.tell(told, data)
+	}
 }
 
 func appOf(w book.Whose) string {

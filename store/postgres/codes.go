@@ -63,7 +63,7 @@ var eventTypes = []event.Type{
 	"", event.MessageReceived, event.NotificationDelivered, event.NotificationFailed, event.NotificationUnknown,
 	event.NotificationExpired, event.NotificationSuppressed, event.NotificationCancelled, event.NotificationAnswered,
 	event.DeliveryArrived, event.DeliveryBounced, event.DeliveryRead, event.DeliveryReacted, event.DeliveryClicked,
-	event.CardAction,
+	event.CardAction, event.PreferencesChanged,
 }
 
 var receiptKinds = []outbox.ReceiptKind{

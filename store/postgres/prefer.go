@@ -10,6 +10,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/event"
 )
 
 // Prefer implements [book.Preferrer].
@@ -24,6 +25,7 @@ func (s *Store) Prefer(ctx context.Context, w book.Whose, c book.PreferenceChang
 
 func (t *tx) prefer(ctx context.Context, w book.Whose, c book.PreferenceChange) (done book.Preferred, err error) {
 	appID, who, on := w.AppID, w.Person, activity.ChannelID("")
+	var in *book.Conversation
 	if who == 0 {
 		known, err := look(ctx, t, w.Key, people{})
 		switch {
@@ -32,7 +34,7 @@ func (t *tx) prefer(ctx context.Context, w book.Whose, c book.PreferenceChange) 
 		case known.entry == nil:
 			return done, book.ErrNotFound
 		}
-		appID, on = w.Key.AppID, w.Key.Channel
+		appID, on, in = w.Key.AppID, w.Key.Channel, &known.entry.conv
 		if who, err = t.personIn(ctx, known.entry); err != nil {
 			return done, err
 		}
@@ -48,7 +50,34 @@ func (t *tx) prefer(ctx context.Context, w book.Whose, c book.PreferenceChange) 
 		return done, err
 	}
 	done.Now, done.Rows = done.Before.Change(c, on), rows
-	return done, t.want(ctx, all, rows, done.Now, c.At)
+	if err := t.want(ctx, all, rows, done.Now, c.At); err != nil {
+		return done, err
+	}
+	return done, t.tellPreferred(ctx, appID, in, who, c, done)
+}
+
+// tellPreferred writes that preferences have changed, if anybody wants to know. who is 0 for nobody.
+func (t *tx) tellPreferred(ctx context.Context, appID string, in *book.Conversation, who book.PersonRow, c book.PreferenceChange, done book.Preferred) error {
+	if !t.store.Wanted(appID, event.PreferencesChanged) {
+		return nil
+	}
+	var person *book.Person
+	if who != 0 {
+		found, err := peopleIn(ctx, t, "WHERE p.id = $1", who)
+		if err != nil {
+			return err
+		}
+		person = &found[0] // it is locked
+	}
+	told, data, ok := event.Preferred(appID, in, person, c, done)
+	if !ok {
+		return nil
+	}
+	var err error
+	if told.Data, err = event.Encode(data); err != nil {
+		return err
+	}
+	return t.tell(ctx, told)
 }
 
 // preferThere changes what a conversation itself wants.
@@ -59,7 +88,10 @@ func (t *tx) preferThere(ctx context.Context, w book.Whose, c book.PreferenceCha
 	}
 	done.Before, done.Rows = e.conv.Preferences, []book.Row{e.conv.Row}
 	done.Now = done.Before.Change(c, w.Key.Channel)
-	return done, t.want(ctx, nil, done.Rows, done.Now, c.At)
+	if err := t.want(ctx, nil, done.Rows, done.Now, c.At); err != nil {
+		return done, err
+	}
+	return done, t.tellPreferred(ctx, w.Key.AppID, &e.conv, 0, c, done)
 }
 
 // PreferencesOf implements [book.Preferrer].

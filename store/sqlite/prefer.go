@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/event"
 )
 
 // Prefer implements [book.Preferrer].
@@ -20,6 +22,7 @@ func (s *Store) Prefer(ctx context.Context, w book.Whose, c book.PreferenceChang
 
 func (t *tx) prefer(w book.Whose, c book.PreferenceChange) (done book.Preferred, err error) {
 	appID, who, on := w.AppID, w.Person, activity.ChannelID("")
+	var in *book.Conversation
 	if who == 0 {
 		e, err := t.conversationByKey(w.Key)
 		switch {
@@ -28,14 +31,17 @@ func (t *tx) prefer(w book.Whose, c book.PreferenceChange) (done book.Preferred,
 		case e == nil:
 			return done, book.ErrNotFound
 		}
-		appID, on = w.Key.AppID, w.Key.Channel
+		appID, on, in = w.Key.AppID, w.Key.Channel, &e.conv
 		if who, err = t.personIn(e); err != nil {
 			return done, err
 		}
 		if who == 0 { // it has its own
 			done.Before, done.Rows = e.conv.Preferences, []book.Row{e.conv.Row}
 			done.Now = done.Before.Change(c, on)
-			return done, t.wantedIn(e.conv.Row, done.Now, c.At)
+			if err := t.wantedIn(e.conv.Row, done.Now, c.At); err != nil {
+				return done, err
+			}
+			return done, t.tellPreferred(appID, in, nil, c, done)
 		}
 	}
 	people, err := human(t, appID, who)
@@ -50,8 +56,22 @@ func (t *tx) prefer(w book.Whose, c book.PreferenceChange) (done book.Preferred,
 	for i, p := range people {
 		rows[i] = p.Row
 	}
-	done.Rows, err = t.want(rows, done.Now, c.At)
-	return done, err
+	if done.Rows, err = t.want(rows, done.Now, c.At); err != nil {
+		return done, err
+	}
+	return done, t.tellPreferred(appID, in, &people[slices.Index(rows, who)], c, done)
+}
+
+// tellPreferred writes that preferences have changed, if anybody wants to know.
+func (t *tx) tellPreferred(appID string, in *book.Conversation, who *book.Person, c book.PreferenceChange, done book.Preferred) error {
+	if !t.store.Wanted(appID, event.PreferencesChanged) {
+		return nil
+	}
+	told, data, ok := event.Preferred(appID, in, who, c, done)
+	if !ok {
+		return nil
+	}
+	return t.tell(told, data)
 }
 
 // PreferencesOf implements [book.Preferrer].

@@ -4241,7 +4241,7 @@ export interface components {
             /** @description false lets nothing be sent and nothing be recorded for it; true begins again with what is still kept. */
             enabled?: boolean;
             /** @description As when it was made. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action" | "preferences.changed")[];
             /** @description As when it was made. */
             url?: string;
         };
@@ -4295,7 +4295,7 @@ export interface components {
             /** @description What it is for, in your words. */
             description?: string;
             /** @description Which types of events it receives. All, if not given. */
-            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action")[];
+            events?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action" | "preferences.changed")[];
             /** @description The secret to sign with: whsec_ and the base64 of 24 to 64 random bytes. One is made, if not given. */
             secret?: string;
             /**
@@ -6419,7 +6419,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Which types, separated by commas. All, if not given. */
-                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action")[];
+                types?: ("message.received" | "notification.delivered" | "notification.failed" | "notification.unknown" | "notification.expired" | "notification.suppressed" | "notification.cancelled" | "notification.answered" | "delivery.arrived" | "delivery.bounced" | "delivery.read" | "delivery.reacted" | "delivery.clicked" | "card.action" | "preferences.changed")[];
             };
             header?: {
                 /** @description The id of the last event that was received: the stream goes on after it, as far as events are kept. Now, if not given. */
