@@ -132,8 +132,10 @@ func Spans(quiet []Quiet) []recur.Span {
 
 // PreferenceChange changes preferences: those members that are set.
 type PreferenceChange struct {
-	// OptedOut as in [Preferences]. In a conversation by e-mail or SMS it is about that channel alone, and about everything there.
-	OptedOut *bool
+	// OptedOut as in [Preferences]. In a conversation by e-mail or SMS it is about that channel alone, and about everything there,
+	// unless Everywhere: it was not said there, so that it is about all channels, and takes back nothing that was said there.
+	OptedOut   *bool
+	Everywhere bool
 	// Topics are merged into those of which something was said; nil forgets what was said of one.
 	Topics map[string]*bool
 	// Quiet replaces the quiet hours; DefaultQuiet has the operator's again.
@@ -245,6 +247,9 @@ func StopsItself(c activity.ChannelID) bool {
 
 // Change is what preferences become by a change, which somebody has made on a channel; empty for none.
 func (p Preferences) Change(c PreferenceChange, on activity.ChannelID) Preferences {
+	if c.Everywhere {
+		on = ""
+	}
 	if c.OptedOut != nil {
 		p = p.optOut(*c.OptedOut, on)
 	}

@@ -30,6 +30,15 @@ func TestAnOptOutByEmailOrSMSIsOfThatChannel(t *testing.T) {
 	if got := both.Change(in, ""); len(got.Stopped) != 2 {
 		t.Errorf("the operator has taken back what somebody said by SMS: %+v", got)
 	}
+	everywhere := in
+	everywhere.Everywhere = true
+	if got := both.Change(everywhere, activity.ChannelSMS); len(got.Stopped) != 2 {
+		t.Errorf("somebody else has taken back what somebody said by SMS: %+v", got)
+	}
+	everywhere.OptedOut = new(true)
+	if got := none.Change(everywhere, activity.ChannelSMS); !got.OptedOut || len(got.Stopped) != 0 {
+		t.Errorf("of all channels: %+v", got)
+	}
 	if sms.Stopped[0] != activity.ChannelSMS || len(sms.Stopped) != 1 {
 		t.Error("a change has changed what it began with")
 	}

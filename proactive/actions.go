@@ -135,11 +135,14 @@ func (e *Engine) admit(ctx context.Context, t *headsup.Turn, text string) (p pre
 	return p, nil, e.remember(ctx, &p)
 }
 
-// remember finds what a button was sent with, as far as that is kept.
+// remember finds what a button was sent with, as far as that is kept; of a template, what it says to whoever presses it.
 func (e *Engine) remember(ctx context.Context, p *pressed) (err error) {
 	p.delivery, err = e.delivery(ctx, p.Delivery)
 	if err == nil {
 		p.message, err = e.cfg.Store.Message(ctx, p.delivery.Message)
+	}
+	if err == nil {
+		p.message, err = (*sender)(e).bound(ctx, &outbox.Attempt{Conversation: p.conversation}, p.message)
 	}
 	if errors.Is(err, ErrNoDelivery) || errors.Is(err, ErrNotFound) {
 		return nil
@@ -176,7 +179,7 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 		if p.Do == string(card.Mute) {
 			answer = card.AnswerMuted
 		}
-		return e.confirm(ctx, t, p, e.view(t, p).Say(answer, p.Topic))
+		return e.confirm(ctx, t, p, e.view(t, p).Say(answer, e.titleOf(p.Topic)))
 	case card.Snooze:
 		return e.unused(ctx, t, p, func() error { return e.snooze(ctx, t, p) })
 	case card.Call:
@@ -368,7 +371,7 @@ func (e *Engine) refuse(ctx context.Context, t *headsup.Turn, p pressed, r *deni
 	if e.cfg.ButtonRefused != nil {
 		e.cfg.ButtonRefused(r.reason)
 	}
-	said := e.view(t, p).Say(r.answer, p.Topic)
+	said := e.view(t, p).Say(r.answer, e.titleOf(p.Topic))
 	if t.Activity().Type == activity.TypeInvoke {
 		t.Respond(headsup.InvokeResponse{Body: teams.ShowText(said)})
 		return nil

@@ -68,6 +68,23 @@ func acting(t *testing.T, test func(t *testing.T, f fixture)) {
 	conversingWith(t, fixture{channel: &bottest.Recorder{}, pressed: &pressed, refused: &refused}, test)
 }
 
+// TestATopicIsCalledByItsTitle: on the button that mutes it, and in the answer, as in the settings.
+func TestATopicIsCalledByItsTitle(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		n := approval()
+		n.Topic = "trips"
+		button := f.offered(t, n)["mute"]
+		sent := f.channel.Sent()
+		if text := cardIn(t, sent[len(sent)-1].Activity); !strings.Contains(text, "Mute “Business trips”") {
+			t.Errorf("the card is %s", text)
+		}
+		f.hear(t, presses("1", "c", "ann", button))
+		if got := f.toldLast(t); got != "“Business trips” is muted." || f.wants(t).Topics["trips"] || len(f.wants(t).Topics) != 1 {
+			t.Errorf("told %q, wanted is %+v", got, f.wants(t))
+		}
+	})
+}
+
 func TestAButtonIsDoneByItsHandlerOnce(t *testing.T) {
 	acting(t, func(t *testing.T, f fixture) {
 		id := f.channel.Sent()
@@ -101,6 +118,30 @@ func TestAButtonPressedTwiceAtOnceIsDoneOnce(t *testing.T) {
 		all.Wait()
 		if len(*f.pressed) != 1 || len(*f.refused) != 9 {
 			t.Errorf("done %d times, refused %v", len(*f.pressed), *f.refused)
+		}
+	})
+}
+
+// TestButtonsOfATemplate do what those of any other notice do.
+func TestButtonsOfATemplate(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		f.put(t, "deal", `{"en":{"notice":{"what":"${data.deal} was won","actions":[{"do":"snooze"},{"do":"do","title":"Approve","name":"approve"}]}}}`)
+		n := headsup.Notification{To: toAnnAlone(), Template: deal(`{"deal":"*A*","n":3}`)}
+		before := len(f.channel.Sent())
+		buttons := f.offered(t, n)
+		f.hear(t, presses("1", "c", "ann", buttons["do"]))
+		if text := cardIn(t, f.channel.Sent()[before].Activity); strings.Contains(text, "ticket") || !strings.Contains(text, "It is approved.") {
+			t.Errorf("the card is %s", text)
+		}
+		f.hear(t, presses("2", "c", "ann", buttons["snooze"]))
+		if got := f.toldLast(t); !strings.HasPrefix(got, "You will be reminded") {
+			t.Errorf("told %q, refused %v", got, *f.refused)
+		}
+		before = len(f.channel.Sent())
+		time.Sleep(61 * time.Minute)
+		synctest.Wait()
+		if sent := f.channel.Sent(); len(sent) != before+1 || !strings.Contains(cardIn(t, sent[before].Activity), "*A* was won") {
+			t.Errorf("sent %d messages after the snooze", len(sent)-before)
 		}
 	})
 }

@@ -82,6 +82,12 @@ func (s *sender) gather(ctx context.Context, at *outbox.Attempt) (joined bool, e
 			wish && s.keptApart(at, p.Message.Topic) {
 			continue
 		}
+		if wanted, err := s.isNeeded(ctx, p); err != nil || !wanted {
+			if err != nil {
+				return false, notRead(err)
+			}
+			continue // it finds that out by itself
+		}
 		if p.Message, err = s.bound(ctx, at, p.Message); err != nil {
 			return false, notRead(err)
 		}

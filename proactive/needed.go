@@ -51,6 +51,19 @@ func (s *sender) needed(ctx context.Context, at *outbox.Attempt) error {
 	return ways.judge(i, s.cfg.Now())
 }
 
+// isNeeded reports whether what is to be said with others is, if it is a way of a notification, needed now.
+func (s *sender) isNeeded(ctx context.Context, p outbox.Part) (bool, error) {
+	if p.Message.Fallback == "" {
+		return true, nil
+	}
+	ways, err := (*Engine)(s).waysOf(ctx, p.Message.ID)
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(ways.deliveries, func(d outbox.Delivery) bool { return d.ID == p.Delivery })
+	return i <= 0 || ways.judge(i, s.cfg.Now()) == nil, nil
+}
+
 // follow has answers be noticed for as long as a way may depend on them.
 func (s *sender) follow(ctx context.Context, ways ways) error {
 	if s.cfg.NoticeAnswers == nil {

@@ -388,6 +388,33 @@ func TestDigestOfTemplates(t *testing.T) {
 	})
 }
 
+// TestADigestSaysNoWayThatIsNotNeeded: what falls back is said with others only once it is known that it is needed.
+func TestADigestSaysNoWayThatIsNotNeeded(t *testing.T) {
+	t.Parallel()
+	hourly := proactive.Config{Preferences: proactive.Defaults{Digest: book.Digest{Every: book.DigestHourly}, TimeZone: "Europe/Berlin"}}
+	wishing(t, "2026-03-04T08:00:00+01:00", hourly, func(t *testing.T, f fixture) {
+		f.lives(t, "mail", "ann@example.com", "Europe/Berlin")
+		mail := headsup.Target{Conversation: "mail"}
+		f.notify(t, headsup.Notification{To: mail, Text: "a letter"})
+		synctest.Wait()
+		id := f.notify(t, headsup.Notification{
+			To: toAnnAlone(), Text: "in the chat", Fallback: []headsup.Fallback{{To: &mail, After: 10 * time.Minute}},
+		}).ID
+		synctest.Wait()
+		f.notify(t, headsup.Notification{To: mail, Text: "another letter"})
+		f.until(t, instant(t, "2026-03-04T08:11:00+01:00"))
+		f.until(t, instant(t, "2026-03-04T09:00:00+01:00"))
+		f.until(t, instant(t, "2026-03-04T10:00:00+01:00"))
+		chat, mails := strings.Join(f.channel.Texts("c"), "|"), strings.Join(f.channel.Texts("mail"), "|")
+		if chat != "in the chat" || strings.Contains(mails, chat) || strings.Count(mails, "letter") != 2 {
+			t.Errorf("said %q and %q", chat, mails)
+		}
+		if d := f.status(t, id).Deliveries[1]; d.State != outbox.StateSuppressed || d.Reason != proactive.ReasonNotNeeded {
+			t.Errorf("the other way is %s (%s)", d.State, d.Reason)
+		}
+	})
+}
+
 func TestDigestEveryHour(t *testing.T) {
 	t.Parallel()
 	wishing(t, "2026-01-12T08:20:00+01:00", proactive.Config{Preferences: proactive.Defaults{Digest: book.Digest{Every: book.DigestHourly}}}, func(t *testing.T, f fixture) {

@@ -2,9 +2,11 @@ package proactive
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
@@ -47,6 +49,22 @@ func (s tenantStore) ours(ctx context.Context, appID string, rows []book.PersonR
 	return nil
 }
 
+// oursIn is nil for a conversation of the tenant, if whom it is with, and all whom they were merged with, are of it too.
+func (s tenantStore) oursIn(ctx context.Context, key headsup.ConversationKey) error {
+	c, err := s.Conversation(ctx, key)
+	if err != nil || c.Person() == "" {
+		return err
+	}
+	found, err := s.ListPeople(ctx, key.AppID, book.PeopleFilter{Channel: key.Channel, PersonKey: book.PersonKey{User: c.Person()}}, 0, 1)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	if err := s.ours(ctx, key.AppID, []book.PersonRow{found[0].Row}); !errors.Is(err, book.ErrNobody) {
+		return err
+	}
+	return book.ErrNotFound
+}
+
 // Merge implements [book.Humans].
 func (s tenantStore) Merge(ctx context.Context, appID string, rows []book.PersonRow, at time.Time) ([]book.Person, error) {
 	if err := s.ours(ctx, appID, rows); err != nil {
@@ -63,10 +81,10 @@ func (s tenantStore) Split(ctx context.Context, appID string, rows []book.Person
 	return s.in.Split(ctx, appID, rows, at)
 }
 
-// Prefer implements [book.Preferrer].
+// Prefer implements [book.Preferrer]. What somebody wants goes for whomever they were merged with, so these must be of the tenant.
 func (s tenantStore) Prefer(ctx context.Context, w book.Whose, c book.PreferenceChange) (book.Preferred, error) {
 	if w.Person == 0 {
-		if err := s.conversation(w.Key); err != nil {
+		if err := s.oursIn(ctx, w.Key); err != nil {
 			return book.Preferred{}, err
 		}
 	} else if err := s.ours(ctx, w.AppID, []book.PersonRow{w.Person}); err != nil {

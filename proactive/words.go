@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
@@ -74,7 +76,8 @@ func folded(text string) string {
 // wishIn is the wish that a message is, and what it is about; empty for all other messages.
 func wishIn(t *headsup.Turn, known map[string]Wish) (w Wish, about string) {
 	a := t.Activity()
-	if t.Proactive() || a.Type != activity.TypeMessage || len(a.Value) > 0 || len(a.Attachments) > 0 || len(a.Text) > MaxTitle+book.MaxTopicName {
+	if t.Proactive() || a.Type != activity.TypeMessage || hasValue(a) || slices.ContainsFunc(a.Attachments, beside) ||
+		len(a.Text) > MaxTitle+book.MaxTopicName {
 		return "", ""
 	}
 	word, about, _ := strings.Cut(folded(a.Text), " ")
@@ -91,6 +94,19 @@ func wishIn(t *headsup.Turn, known map[string]Wish) (w Wish, about string) {
 	}
 	return w, about
 }
+
+// hasValue reports whether a message brings back something else than a text. Some clients write null for nothing.
+func hasValue(a *activity.Activity) bool {
+	return len(a.Value) > 0 && a.Value.Kind() != jsontext.KindNull
+}
+
+// beside reports whether an attachment says something beside the text. Microsoft Teams has the same text once more as HTML with
+// every message that is typed there (msteams-docs, issues 3960 and 6040).
+func beside(at activity.Attachment) bool {
+	return at.ContentType != contentHTML || at.ContentURL != ""
+}
+
+const contentHTML = "text/html"
 
 // wish does what somebody wants, and reports whether it was for us.
 func (e *Engine) wish(ctx context.Context, t *headsup.Turn, w Wish, about string) (bool, error) {
@@ -150,7 +166,7 @@ func asked(c book.Conversation, e *Engine) bool {
 // something of.
 func (e *Engine) topicCalled(text string, p book.Preferences) (name, title string, known bool) {
 	for _, name := range slices.Sorted(maps.Keys(e.cfg.Topics)) {
-		if title := cmp.Or(e.cfg.Topics[name].Title, name); folded(name) == text || folded(title) == text {
+		if title := e.titleOf(name); folded(name) == text || folded(title) == text {
 			return name, title, true
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // wants is what ann wants.
@@ -55,6 +56,33 @@ func TestWordsInTheChat(t *testing.T) {
 				}
 				if p := f.wants(t); !c.want(p) {
 					t.Errorf("wanted is %+v", p)
+				}
+			})
+		})
+	}
+}
+
+// TestWordsAsClientsSendThem: Microsoft Teams has the text once more as HTML with every message, and some write null for nothing.
+func TestWordsAsClientsSendThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		rest  string
+		stops bool
+	}{
+		"teams":  {`{"attachments":[{"contentType":"text/html","content":"<p>stop</p>"}]}`, true},
+		"nulls":  {`{"value":null,"attachments":null,"entities":null}`, true},
+		"a page": {`{"attachments":[{"contentType":"text/html","contentUrl":"https://files.example/stop.html"}]}`, false},
+		"a file": {`{"attachments":[{"contentType":"image/png","contentUrl":"https://files.example/stop.png"}]}`, false},
+		"a card": {`{"value":{"answer":1}}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+				a := inbound("1", "c", "ann", "stop")
+				if err := json.Unmarshal([]byte(c.rest), a); err != nil {
+					t.Fatal(err)
+				}
+				f.hear(t, a)
+				if got := f.wants(t).OptedOut; got != c.stops {
+					t.Errorf("opted out: %v, told %q", got, f.toldLast(t))
 				}
 			})
 		})
@@ -153,6 +181,25 @@ func TestSettingsAreShownAndSaved(t *testing.T) {
 			"headsup_all": "false", "headsup_topic_1": "false", "headsup_quiet": "default", "headsup_digest": "default",
 		}))
 		if p := f.wants(t); !p.OptedOut || p.Quiet != nil || p.Digest != nil || len(p.Topics) != 1 {
+			t.Errorf("wanted is %+v", p)
+		}
+	})
+}
+
+// TestSettingsShowWhatWasMutedByAButton: topics that are not configured are shown once somebody has muted them, so that they can take
+// that back.
+func TestSettingsShowWhatWasMutedByAButton(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		if card, _ := f.shown(t, "1"); strings.Contains(card, "invoices") {
+			t.Errorf("shown before anybody spoke of it: %s", card)
+		}
+		f.prefer(t, proactive.PreferenceChange{Topics: map[string]*bool{"invoices": new(false)}})
+		card, ticket := f.shown(t, "2")
+		if !strings.Contains(card, `"id":"headsup_topic_1","title":"invoices","type":"Input.Toggle","value":"false"`) {
+			t.Errorf("the card is %s", card)
+		}
+		f.hear(t, submits("3", "ann", ticket, map[string]string{"headsup_topic_1": "true"}))
+		if p := f.wants(t); !p.Topics["invoices"] {
 			t.Errorf("wanted is %+v", p)
 		}
 	})

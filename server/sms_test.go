@@ -18,6 +18,7 @@ import (
 	"github.com/headsup-bot/headsup/api"
 	"github.com/headsup-bot/headsup/bottest/fakesmtp"
 	"github.com/headsup-bot/headsup/bottest/faketwilio"
+	"github.com/headsup-bot/headsup/proactive"
 	"github.com/headsup-bot/headsup/server"
 )
 
@@ -106,6 +107,43 @@ func TestTextMessagesGoBothWays(t *testing.T) {
 	if wrong := twilio.Wrong(); len(wrong) > 0 {
 		t.Errorf("by Twilio's description: %v", wrong)
 	}
+}
+
+// TestYesIsAnAnswer: who has opted out elsewhere, and answers YES to what is mandatory, has still opted out; and nobody but they
+// takes a STOP back.
+func TestYesIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	twilio, settings := phoneCompany(t, faketwilio.Config{})
+	at := running(t, server.Config{SMS: settings, Topics: map[string]proactive.Topic{"approvals": {Mandatory: true}}})
+	writes := func(id, text string) {
+		t.Helper()
+		form := url.Values{"MessageSid": {id}, "From": {"+15551234567"}, "Body": {text}}
+		resp, body := request(t, http.MethodPost, at+"/v1/channels/sms/inbound", form.Encode(), "Content-Type", "application/x-www-form-urlencoded",
+			"X-Twilio-Signature", twilio.Sign(at+"/v1/channels/sms/inbound", form))
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+	}
+	prefer := func(body string) string {
+		t.Helper()
+		resp, answer := request(t, http.MethodPatch, at+"/v1/conversations/"+url.PathEscape("+15551234567")+"/preferences", body)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", resp.StatusCode, answer)
+		}
+		return answer
+	}
+	const to = `{"to":{"address":"sms:+15551234567"},`
+	becomes(t, at, notified(t, at, to+`"topic":"approvals","text":"May Ben?"}`), `"state":"delivered"`)
+	prefer(`{"opted_out":true}`)
+	writes("SM1", "YES")
+	becomes(t, at, notified(t, at, to+`"text":"by the way"}`), `"state":"suppressed"`)
+	writes("SM2", "STOP")
+	if answer := prefer(`{"opted_out":false}`); !strings.Contains(answer, `"sms"`) {
+		t.Errorf("the API has taken a STOP back: %s", answer)
+	}
+	becomes(t, at, notified(t, at, to+`"topic":"approvals","text":"May Eve?"}`), `"state":"suppressed"`)
+	writes("SM3", "Yes")
+	becomes(t, at, notified(t, at, to+`"text":"again"}`), `"state":"delivered"`)
 }
 
 // TestMailsAreUnsubscribedWithOneClick: the link in the header of a mail changes nothing when it is looked at, and mutes the

@@ -229,6 +229,26 @@ func TestOneConnectionCarriesSeveralMails(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatTheServerEnds: between two mails a server may say good-bye, which is nothing against the next one.
+func TestAConnectionThatTheServerEnds(t *testing.T) {
+	t.Parallel()
+	mails := 0
+	p := open(t, fakesmtp.Config{Answer: func(command, _ string) *fakesmtp.Reply {
+		if command != "MAIL" {
+			return nil
+		}
+		if mails++; mails != 2 {
+			return nil
+		}
+		return new(reply(421, [3]int{4, 4, 2}, "Timeout, closing connection"))
+	}}, nil)
+	p.sent(text("first"))
+	p.sent(text("second"))
+	if n := len(p.server.Inbox()); n != 2 || mails != 3 {
+		t.Errorf("%d mails, begun %d times", n, mails)
+	}
+}
+
 func TestMarkdownBecomesTameHTML(t *testing.T) {
 	t.Parallel()
 	p := open(t, fakesmtp.Config{}, nil)
@@ -371,6 +391,9 @@ func TestAnswersMeanSomething(t *testing.T) {
 		"full for good":     {"RCPT", reply(552, [3]int{5, 2, 2}, "Full"), want{headsup.MeaningPermanent, "mailbox_full", "", false}},
 		"policy":            {"RCPT", reply(550, [3]int{5, 7, 1}, "Blocked"), want{headsup.MeaningPermanent, "refused", "", false}},
 		"bare 550":          {"RCPT", reply(550, [3]int{}, "Listed at bl.example"), want{headsup.MeaningPermanent, "refused", "", false}},
+		"not your address":  {"RCPT", reply(553, [3]int{5, 7, 1}, "Sender address rejected: not owned by user"), want{headsup.MeaningPermanent, "refused", "", false}},
+		"bad address":       {"RCPT", reply(553, [3]int{}, "Bad address"), want{headsup.MeaningPermanent, "bad_address", conversation, true}},
+		"send as":           {"DATA", reply(550, [3]int{5, 7, 60}, "Client does not have permissions to send as this sender"), want{headsup.MeaningThrottled, "sender_refused", bot, false}},
 		"greylisted":        {"RCPT", reply(451, [3]int{4, 7, 1}, "Greylisted"), want{headsup.MeaningTransient, "deferred", conversation, false}},
 		"busy":              {"RCPT", reply(450, [3]int{4, 2, 1}, "Busy"), want{headsup.MeaningTransient, "mailbox_busy", conversation, false}},
 		"closing":           {"MAIL", reply(421, [3]int{4, 3, 2}, "Too many"), want{headsup.MeaningThrottled, "throttled", bot, false}},
@@ -460,6 +483,36 @@ func TestTheServerMustBeTrusted(t *testing.T) {
 		t.Parallel()
 		p := open(t, fakesmtp.Config{Username: "bot", Password: "s3cret"}, func(c *email.Config) { c.Username, c.Password = "", "" })
 		refused(t, p, headsup.MeaningThrottled, "unauthorized")
+	})
+	token := func(text string, err error) func(*email.Config) {
+		return func(c *email.Config) {
+			c.Password, c.Token = "", func(context.Context) (string, error) { return text, err }
+		}
+	}
+	wanted := fakesmtp.Config{Username: "bot@example.com", Token: func(token string) bool { return token == "good" }}
+	t.Run("a token", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, wanted, token("good", nil))
+		p.sent(text("safe"))
+		if err := p.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("wrong token", func(t *testing.T) {
+		t.Parallel()
+		refused(t, open(t, wanted, token("old", nil)), headsup.MeaningThrottled, "unauthorized")
+	})
+	t.Run("no token", func(t *testing.T) {
+		t.Parallel()
+		refused(t, open(t, wanted, token("", errors.New("Entra is away"))), headsup.MeaningTransient, "no_token")
+	})
+	t.Run("a token, and passwords only", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, fakesmtp.Config{Username: "bot", Password: "s3cret"}, token("good", nil))
+		refused(t, p, headsup.MeaningThrottled, "unauthorized")
+		if bytes.Contains(p.server.Wire(), []byte("Z29vZA")) {
+			t.Error("the token was shown")
+		}
 	})
 	t.Run("another's address", func(t *testing.T) {
 		t.Parallel()
@@ -566,10 +619,14 @@ func TestConfigIsChecked(t *testing.T) {
 		"From ":    func(c *email.Config) { c.From = "" },
 		"ReplyTo":  func(c *email.Config) { c.ReplyTo = "a@example.com, b@example.com" },
 		"Password": func(c *email.Config) { c.Username = "bot" },
-		"Secret":   func(c *email.Config) { c.Secret = []byte("short") },
-		"Answers":  func(c *email.Config) { c.Answers = []string{"guess"} },
-		"Hello":    func(c *email.Config) { c.Hello = "a b" },
-		"Timeout":  func(c *email.Config) { c.Timeout = -1 },
+		"Username": func(c *email.Config) { c.Token = func(context.Context) (string, error) { return "", nil } },
+		"Password ": func(c *email.Config) {
+			c.Username, c.Password, c.Token = "bot", "x", func(context.Context) (string, error) { return "", nil }
+		},
+		"Secret":  func(c *email.Config) { c.Secret = []byte("short") },
+		"Answers": func(c *email.Config) { c.Answers = []string{"guess"} },
+		"Hello":   func(c *email.Config) { c.Hello = "a b" },
+		"Timeout": func(c *email.Config) { c.Timeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)

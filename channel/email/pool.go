@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,9 @@ func (p *pool) send(ctx context.Context, from, to string, raw []byte) error {
 				c, used = nil, false
 				continue
 			}
+			if told, ok := errors.AsType[*headsup.SendError](stale.err); ok {
+				return told
+			}
 			return &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "no_answer", Scope: pace.LevelBot, Err: stale.err}
 		}
 		p.give(c)
@@ -70,7 +74,7 @@ func (p *pool) send(ctx context.Context, from, to string, raw []byte) error {
 	}
 }
 
-// staleError says that a connection broke before the mail was begun.
+// staleError says that a connection broke before the mail was begun, or that the server would have no more of it.
 type staleError struct{ err error }
 
 func (e *staleError) Error() string { return e.err.Error() }
@@ -87,7 +91,11 @@ func (c *conn) deliver(ctx context.Context, from, to string, raw []byte) error {
 		if !answered(err) {
 			return &staleError{err}
 		}
-		return c.refused(StageSender, err)
+		told := c.refused(StageSender, err)
+		if told.Status == statusClosing { // it may have been said long ago, for want of commands
+			return &staleError{told}
+		}
+		return told
 	}
 	if err := c.smtp.Rcpt("<" + to + ">"); err != nil {
 		return c.refused(StageRecipient, err)
@@ -288,7 +296,7 @@ func (p *pool) begin(ctx context.Context, raw net.Conn, host string) (*smtp.Clie
 	if p.cfg.Username == "" {
 		return client, nil
 	}
-	auth, err := p.auth(client, host)
+	auth, err := p.auth(ctx, client, host)
 	if err != nil {
 		return nil, err
 	}
@@ -301,10 +309,20 @@ func (p *pool) begin(ctx context.Context, raw net.Conn, host string) (*smtp.Clie
 	return client, nil
 }
 
-// auth is the best way to show the password that the server knows.
-func (p *pool) auth(client *smtp.Client, host string) (smtp.Auth, error) {
+// auth is how the token is shown, or the best way to show the password that the server knows.
+func (p *pool) auth(ctx context.Context, client *smtp.Client, host string) (smtp.Auth, error) {
 	_, offered := client.Extension("AUTH")
 	ways := strings.Fields(strings.ToUpper(offered))
+	if p.cfg.Token != nil {
+		if !slices.Contains(ways, "XOAUTH2") {
+			return nil, misconfigured(ReasonUnauthorized, fmt.Errorf("the mail server takes no tokens (XOAUTH2); it offers %q", offered))
+		}
+		token, err := p.cfg.Token(ctx)
+		if err != nil {
+			return nil, unreached(ReasonNoToken, err)
+		}
+		return smtp.XOAuth2Auth(p.cfg.Username, token), nil
+	}
 	for _, way := range ways {
 		if way == "SCRAM-SHA-256" {
 			return smtp.ScramSHA256Auth(p.cfg.Username, p.cfg.Password), nil

@@ -62,6 +62,8 @@ const (
 	// right.
 	ReasonUnauthorized  = "unauthorized"
 	ReasonSenderRefused = "sender_refused"
+	// ReasonNoToken: there was no access token to show.
+	ReasonNoToken = "no_token"
 	// ReasonNoTLS: the mail server does not offer STARTTLS.
 	ReasonNoTLS = "no_tls"
 )
@@ -80,6 +82,8 @@ var verdicts = []Verdict{
 	{StageConnection, 0, "5.", headsup.MeaningThrottled, ReasonUnauthorized, pace.LevelBot, false},
 	{"", 0, "5.1.7", headsup.MeaningThrottled, ReasonSenderRefused, pace.LevelBot, false},
 	{"", 0, "5.1.8", headsup.MeaningThrottled, ReasonSenderRefused, pace.LevelBot, false},
+	{"", 0, "5.7.60", headsup.MeaningThrottled, ReasonSenderRefused, pace.LevelBot, false}, // Exchange, at the end of the mail; and the next
+	{"", 0, "5.2.252", headsup.MeaningThrottled, ReasonSenderRefused, pace.LevelBot, false},
 	{StageSender, 552, "", headsup.MeaningPermanent, ReasonTooLarge, "", false},
 	{StageSender, 0, "5.3.4", headsup.MeaningPermanent, ReasonTooLarge, "", false},
 	{StageSender, 0, "5.", headsup.MeaningThrottled, ReasonSenderRefused, pace.LevelBot, false},
@@ -91,6 +95,7 @@ var verdicts = []Verdict{
 	{"", 0, "5.1.3", headsup.MeaningPermanent, ReasonBadAddress, pace.LevelConversation, true},
 	{"", 0, "5.1.6", headsup.MeaningPermanent, ReasonMailboxMoved, pace.LevelConversation, true},
 	{"", 0, "5.2.1", headsup.MeaningPermanent, ReasonMailboxDisabled, pace.LevelConversation, true},
+	{StageRecipient, 0, "5.7.", headsup.MeaningPermanent, ReasonRefused, "", false}, // also what is wrong with the sender, whom many servers look at only now
 	{StageRecipient, 551, "", headsup.MeaningPermanent, ReasonMailboxMoved, pace.LevelConversation, true},
 	{StageRecipient, 553, "", headsup.MeaningPermanent, ReasonBadAddress, pace.LevelConversation, true},
 	{StageRecipient, 556, "", headsup.MeaningPermanent, ReasonNoMail, pace.LevelConversation, true},

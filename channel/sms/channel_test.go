@@ -367,6 +367,9 @@ func TestWordsStopAndStart(t *testing.T) {
 		if w := p.post(p.Inbound(p), sms.InboundPath, form, nil); w.Code != http.StatusOK {
 			t.Errorf("%q: %d", body, w.Code)
 		}
+		if c.said && p.said[0].Answer != (c.heard == 1) {
+			t.Errorf("%q may be an answer: %v", body, p.said[0].Answer)
+		}
 		if c.said != (len(p.said) == 1) || c.heard != len(p.heard) || c.said && (p.said[0].Stop != c.stop || p.said[0].Reference.Conversation.ID != ann) {
 			t.Errorf("%q: said %+v, heard %d", body, p.said, len(p.heard))
 		}

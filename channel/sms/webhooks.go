@@ -38,9 +38,10 @@ type Endpoint interface {
 type Word struct {
 	// Reference is the conversation.
 	Reference activity.Reference
-	// Stop: they want them no more; else they want them again.
-	Stop bool
-	At   time.Time
+	// Stop: they want them no more; else they want them again, which Answer, for YES, makes so only of those who have stopped:
+	// otherwise it answers something, and the bot hears it too.
+	Stop, Answer bool
+	At           time.Time
 }
 
 // State is how far a message has come at Twilio.
@@ -108,16 +109,17 @@ func (c *Channel) Inbound(bot Endpoint) http.Handler {
 		}
 		ref := c.Reference(from)
 		stop, help, is := word(form)
+		answer := is && strings.EqualFold(strings.TrimSpace(form.Get("Body")), yes)
 		switch {
 		case help:
 			return nil
 		case is:
 			if c.cfg.Said != nil {
-				if err := c.cfg.Said(ctx, Word{Reference: ref, Stop: stop, At: c.cfg.Now()}); err != nil {
+				if err := c.cfg.Said(ctx, Word{Reference: ref, Stop: stop, Answer: answer, At: c.cfg.Now()}); err != nil {
 					return err
 				}
 			}
-			if !strings.EqualFold(strings.TrimSpace(form.Get("Body")), yes) {
+			if !answer {
 				return nil
 			}
 		}

@@ -101,6 +101,7 @@ func (s *service) changeConversationPreferences(ctx context.Context, r *conversa
 		return nil, err
 	}
 	noteGiven(ctx, wished(r.Body))
+	change.Everywhere = true // nobody has said it there
 	p, err := s.engine(ctx).Prefer(ctx, c.Key, change)
 	return s.showPreferences(ctx, p, err)
 }

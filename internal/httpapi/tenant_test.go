@@ -309,6 +309,23 @@ func TestTenantsOwnKeyFindsWhatIsItsOwn(t *testing.T) {
 	d.does(t, d.bound[hers], "DELETE", "/v1/conversations/line", "", http.StatusNoContent)
 }
 
+// TestTenantChangesNobodysPreferencesElsewhere: whoever was merged with somebody of another tenant wants the same in both, so that
+// a key of either changes nothing, be it asked for the person or for the conversation with them.
+func TestTenantChangesNobodysPreferencesElsewhere(t *testing.T) {
+	t.Parallel()
+	d := newTenanted(t)
+	const wants = "/v1/conversations/line/preferences"
+	d.does(t, d.bound[hers], "PATCH", wants, `{"opted_out":true}`, http.StatusOK)
+	other := decode[api.People](t, d.does(t, d.bound[theirs], "GET", "/v1/people", "", http.StatusOK)).People[0].ID
+	d.does(t, d.bound[""], "POST", "/v1/people/"+d.of["people"]+"/merge", `{"with":["`+other+`"]}`, http.StatusOK)
+	d.does(t, d.bound[theirs], "PATCH", "/v1/conversations/elsewhere/preferences", `{"opted_out":false}`, http.StatusNotFound)
+	d.does(t, d.bound[theirs], "PATCH", "/v1/preferences/"+other, `{"opted_out":false}`, http.StatusNotFound)
+	if now := decode[api.Preferences](t, d.does(t, d.bound[hers], "GET", wants, "", http.StatusOK)); !now.OptedOut {
+		t.Error("a key of another tenant has taken an opt-out back")
+	}
+	d.does(t, d.bound[""], "PATCH", wants, `{"opted_out":false}`, http.StatusOK)
+}
+
 // TestTenantsEveryoneIsEveryoneThere: targets of a bound key reach nobody of another tenant.
 func TestTenantsEveryoneIsEveryoneThere(t *testing.T) {
 	t.Parallel()
