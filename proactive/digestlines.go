@@ -168,7 +168,7 @@ func (s *sender) writeByTopic(to *strings.Builder, lines []line, marked bool, lo
 		writeLines(&list, of[name], marked)
 		to.WriteString("\n\n")
 		if len(topics) > 1 && name != "" {
-			to.WriteString(strong(cmp.Or(s.cfg.Topics[name].Title, name)) + "\n\n")
+			to.WriteString(strong((*Engine)(s).titleOf(name)) + "\n\n")
 		}
 		to.WriteString(list.String())
 	}

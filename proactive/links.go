@@ -17,7 +17,9 @@ type Link struct {
 	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted.
 	Do    card.Do
 	Topic string
-	// View has words for whom it was sent to.
+	// To is whom it was sent to: an e-mail address, a telephone number, or a name; empty when none is known.
+	To string
+	// View has words for them.
 	View card.View
 	// Said is what they are told, once it is done.
 	Said string
@@ -61,9 +63,9 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 	case err != nil:
 		return l, err
 	case refused != nil:
-		return l, e.dead(l.View, refused, p.Topic)
+		return l, e.dead(l.View, refused, e.titleOf(p.Topic))
 	case l.Do == card.Mute:
-		l.Said = l.View.Say(card.AnswerMuted, p.Topic)
+		l.Said = l.View.Say(card.AnswerMuted, e.titleOf(p.Topic))
 	default:
 		l.Said = l.View.Say(card.AnswerOptedOut, "")
 	}
@@ -98,7 +100,18 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	return Link{Do: card.Do(p.Do), Topic: p.Topic, View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})}, p, nil
+	return Link{Do: card.Do(p.Do), Topic: p.Topic, To: knownAs(p.conversation), View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})}, p, nil
+}
+
+// knownAs is how somebody whom a conversation is with knows themselves: by their address, or else by their name.
+func knownAs(c book.Conversation) string {
+	if book.StopsItself(c.Key.Channel) {
+		return string(c.Key.Conversation)
+	}
+	if c.Reference.User != nil {
+		return c.Reference.User.Name
+	}
+	return ""
 }
 
 func (e *Engine) dead(v card.View, r *denial, about string) error {

@@ -165,7 +165,7 @@ func asked(c book.Conversation, e *Engine) bool {
 // something of.
 func (e *Engine) topicCalled(text string, p book.Preferences) (name, title string, known bool) {
 	for _, name := range slices.Sorted(maps.Keys(e.cfg.Topics)) {
-		if title := cmp.Or(e.cfg.Topics[name].Title, name); folded(name) == text || folded(title) == text {
+		if title := e.titleOf(name); folded(name) == text || folded(title) == text {
 			return name, title, true
 		}
 	}
