@@ -181,8 +181,8 @@ func (v View) actionSet(actions []Action) ([]object, error) {
 			continue
 		}
 		b := object{"type": "Action.Submit", "title": v.Label(a), "data": object{Submitted: object{"ticket": ticket}}}
-		if v.Execute {
-			b["type"], b["verb"] = "Action.Execute", Verb
+		if v.Execute { // clients that do not know it show the fallback ("Universal Actions for Adaptive Cards", backward compatibility)
+			b = object{"type": "Action.Execute", "title": b["title"], "verb": Verb, "data": b["data"], "fallback": b}
 		}
 		set = append(set, b)
 	}
