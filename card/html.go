@@ -14,16 +14,17 @@ var mailPage = template.Must(template.New("mail").Parse(mailSource))
 
 // page is what the template shows.
 type page struct {
-	Lang                  string
-	Subject, Preheader    string
-	Icon, Word, Ink, Tint string // of the severity
-	What                  string
-	Item, By, When        pageLink
-	Picture               *Picture
-	Lines                 []string
-	Facts                 []Fact
-	Buttons, OptOuts      []pageLink
-	Done                  string
+	Lang               string
+	Subject, Preheader string
+	Icon, Word         string // of the severity
+	Band               band
+	What, By           string
+	Item, Actor, When  pageLink
+	Picture            *Picture
+	Lines              []string
+	Facts              []Fact
+	Buttons, OptOuts   []pageLink
+	Done               string
 }
 
 // pageLink is a link, or a text when it leads nowhere.
@@ -32,9 +33,15 @@ type pageLink struct {
 	URL  template.URL // was checked by Notice.Validate, or is our own
 }
 
-// tints are a severity's colours: of text on white, and behind it. All are readable (WCAG 2.2, 1.4.3).
-var tints = map[Severity][2]string{
-	Info: {"#0b5cad", "#e8f2fc"}, Good: {"#0f6b2f", "#e7f6ec"}, Warning: {"#7a4b00", "#fff4db"}, Critical: {"#a4161a", "#fdeaea"},
+// band is a severity's colours: of its word and behind it, by day and in the dark.
+type band struct{ Ink, Tint, DarkInk, DarkTint template.CSS }
+
+// bands are readable (WCAG 2.2, 1.4.3).
+var bands = map[Severity]band{
+	Info:     {"#0b5cad", "#e8f2fc", "#a9d3ff", "#12304d"},
+	Good:     {"#0f6b2f", "#e7f6ec", "#a6e3b8", "#123a20"},
+	Warning:  {"#7a4b00", "#fff4db", "#ffd68a", "#453006"},
+	Critical: {"#a4161a", "#fdeaea", "#ffb9b9", "#541a1c"},
 }
 
 // Subject is the notice as the subject of a mail.
@@ -58,15 +65,12 @@ func (n *Notice) HTML(v View) (string, error) {
 		Done: v.Done,
 	}
 	p.Icon, p.Word = w.severity(n.Severity)
-	p.Ink, p.Tint = "#242424", "#ffffff"
-	if t, ok := tints[n.Severity]; ok {
-		p.Ink, p.Tint = t[0], t[1]
-	}
+	p.Band = bands[n.Severity]
 	if n.Item != nil {
 		p.Item = pageLink{n.itemTitle(), template.URL(n.Item.URL)} //nolint:gosec // see pageLink
 	}
 	if n.Actor != nil {
-		p.By = pageLink{w.by + " " + n.Actor.Name, template.URL(n.Actor.URL)} //nolint:gosec // see pageLink
+		p.By, p.Actor = w.by, pageLink{n.Actor.Name, template.URL(n.Actor.URL)} //nolint:gosec // see pageLink
 	}
 	if !n.When.IsZero() {
 		p.When.Text = v.When(n.When)

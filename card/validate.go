@@ -295,7 +295,7 @@ func link(field, s string, required bool, schemes ...string) error {
 func (n *Notice) fits() error {
 	const longest = "sgn_0000000000000"
 	v := View{
-		Locale: "de", Topic: strings.Repeat("t", 64), OptOut: []Action{{Do: Mute}, {Do: OptOut}}, Execute: true,
+		Locale: "de", Topic: strings.Repeat("t", 80), OptOut: []Action{{Do: Mute}, {Do: OptOut}}, Execute: true,
 		Ticket: func(a Action) (string, error) { // as long as one may be: see package ticket
 			return longest + strings.Repeat("x", 420+(len(a.Name)+len(a.Value))*4/3), nil
 		},

@@ -179,7 +179,7 @@ func (e *Engine) act(ctx context.Context, t *headsup.Turn, next headsup.Handler,
 		if p.Do == string(card.Mute) {
 			answer = card.AnswerMuted
 		}
-		return e.confirm(ctx, t, p, e.view(t, p).Say(answer, p.Topic))
+		return e.confirm(ctx, t, p, e.view(t, p).Say(answer, e.titleOf(p.Topic)))
 	case card.Snooze:
 		return e.unused(ctx, t, p, func() error { return e.snooze(ctx, t, p) })
 	case card.Call:
@@ -377,7 +377,7 @@ func (e *Engine) refuse(ctx context.Context, t *headsup.Turn, p pressed, r *deni
 	if e.cfg.ButtonRefused != nil {
 		e.cfg.ButtonRefused(r.reason)
 	}
-	said := e.view(t, p).Say(r.answer, p.Topic)
+	said := e.view(t, p).Say(r.answer, e.titleOf(p.Topic))
 	if t.Activity().Type == activity.TypeInvoke {
 		t.Respond(headsup.InvokeResponse{Body: teams.ShowText(said)})
 		return nil

@@ -68,6 +68,23 @@ func acting(t *testing.T, test func(t *testing.T, f fixture)) {
 	conversingWith(t, fixture{channel: &bottest.Recorder{}, pressed: &pressed, refused: &refused}, test)
 }
 
+// TestATopicIsCalledByItsTitle: on the button that mutes it, and in the answer, as in the settings.
+func TestATopicIsCalledByItsTitle(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		n := approval()
+		n.Topic = "trips"
+		button := f.offered(t, n)["mute"]
+		sent := f.channel.Sent()
+		if text := cardIn(t, sent[len(sent)-1].Activity); !strings.Contains(text, "Mute “Business trips”") {
+			t.Errorf("the card is %s", text)
+		}
+		f.hear(t, presses("1", "c", "ann", button))
+		if got := f.toldLast(t); got != "“Business trips” is muted." || f.wants(t).Topics["trips"] || len(f.wants(t).Topics) != 1 {
+			t.Errorf("told %q, wanted is %+v", got, f.wants(t))
+		}
+	})
+}
+
 func TestAButtonIsDoneByItsHandlerOnce(t *testing.T) {
 	acting(t, func(t *testing.T, f fixture) {
 		id := f.channel.Sent()
@@ -272,6 +289,13 @@ func TestTeamsIsAnsweredInTheCard(t *testing.T) {
 		}
 		if len(f.channel.Sent()) != said || len(*f.pressed) != 1 {
 			t.Errorf("%d were said besides, done %+v", len(f.channel.Sent())-said, *f.pressed)
+		}
+		old := inbound("4", "k", "kim", "") // a client that shows the fallback, which is a message
+		old.ChannelID = activity.ChannelTeams
+		old.Value = jsontext.Value(`{"headsup":{"ticket":"` + f.offered(t, n)["do"] + `"}}`)
+		f.hear(t, old)
+		if len(*f.pressed) != 2 {
+			t.Errorf("done by a message %+v", *f.pressed)
 		}
 	})
 }

@@ -20,7 +20,9 @@ type Link struct {
 	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted: of a digest the names of several, separated by commas.
 	Do    card.Do
 	Topic string
-	// View has words for whom it was sent to.
+	// To is whom it was sent to: an e-mail address, a telephone number, or a name; empty when none is known.
+	To string
+	// View has words for them.
 	View card.View
 	// Said is what they are told, once it is done.
 	Said string
@@ -67,9 +69,9 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 	case err != nil:
 		return l, err
 	case refused != nil:
-		return l, e.dead(l.View, refused, p.Topic)
+		return l, e.dead(l.View, refused, e.titleOf(p.Topic))
 	case l.Do == card.Mute:
-		l.Said = l.View.Say(card.AnswerMuted, l.Topic)
+		l.Said = l.View.Say(card.AnswerMuted, l.View.Topic)
 	default:
 		l.Said = l.View.Say(card.AnswerOptedOut, "")
 	}
@@ -104,8 +106,25 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	topic := strings.Join(p.topics(), ", ")
-	return Link{Do: card.Do(p.Do), Topic: topic, View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, topic})}, p, nil
+	view := e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})
+	names := p.topics()
+	l = Link{Do: card.Do(p.Do), Topic: strings.Join(names, ", "), To: knownAs(p.conversation), View: view}
+	for i, name := range names {
+		names[i] = e.titleOf(name)
+	}
+	l.View.Topic = strings.Join(names, ", ")
+	return l, p, nil
+}
+
+// knownAs is how somebody whom a conversation is with knows themselves: by their address, or else by their name.
+func knownAs(c book.Conversation) string {
+	if book.StopsItself(c.Key.Channel) {
+		return string(c.Key.Conversation)
+	}
+	if c.Reference.User != nil {
+		return c.Reference.User.Name
+	}
+	return ""
 }
 
 func (e *Engine) dead(v card.View, r *denial, about string) error {

@@ -147,7 +147,7 @@ func (e *Engine) show(a *activity.Activity, to reader) (bool, error) {
 // viewOf is how a notice is shown to a reader. Our own words are in the language of the message, or else in the person's.
 func (e *Engine) viewOf(locale string, to reader) card.View {
 	v := card.View{
-		Locale: cmp.Or(locale, to.conversation.Reference.Locale), Topic: to.topic, OptOut: e.waysOut(to),
+		Locale: cmp.Or(locale, to.conversation.Reference.Locale), Topic: e.titleOf(to.topic), OptOut: e.waysOut(to),
 		Execute: to.conversation.Key.Channel == activity.ChannelTeams,
 	}
 	if zone, err := time.LoadLocation(to.conversation.TimeZone); err == nil {

@@ -139,7 +139,9 @@ func (f *fixture) start(t *testing.T, ctx context.Context) (wait func()) { //nol
 		Pressed: func(ctx context.Context, t *headsup.Turn, p proactive.Press) (bool, error) {
 			return p.Name == "taken", nil
 		},
-		Topics: map[string]proactive.Topic{"duties": {Mandatory: true}, "news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}},
+		Topics: map[string]proactive.Topic{
+			"duties": {Mandatory: true}, "news": {Policy: headsup.Policy{Name: headsup.PolicyDrop}}, "alarm": {Urgent: true}, "trips": {Title: "Business trips"},
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func noTemplate(use headsup.Templated) error {
 func (e *Engine) sampleView(s Sample, locale string, channel activity.ChannelID) card.View {
 	nobody := reader{conversation: book.Conversation{Kind: book.KindPersonal}, topic: s.Topic}
 	v := card.View{
-		Locale: locale, Topic: s.Topic, OptOut: e.waysOut(nobody), Execute: channel == activity.ChannelTeams,
+		Locale: locale, Topic: e.titleOf(s.Topic), OptOut: e.waysOut(nobody), Execute: channel == activity.ChannelTeams,
 		Ticket: func(card.Action) (string, error) { return "preview", nil },
 		Link:   func(string) string { return cmp.Or(e.cfg.ActionURL, "https://headsup.example/") + "preview" },
 	}

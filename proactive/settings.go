@@ -48,9 +48,17 @@ var quietChoices = []string{"22:00-07:00", "20:00-08:00"}
 
 const digestAt book.TimeOfDay = 9 * 60
 
-// chosenTopics are the topics that people can choose among.
-func (e *Engine) chosenTopics() []string {
-	all := slices.DeleteFunc(slices.Sorted(maps.Keys(e.cfg.Topics)), func(name string) bool { return e.cfg.Topics[name].Mandatory })
+// chosenTopics are the topics that somebody can choose among: those that are configured, and those that they have muted, so that
+// a button that was pressed by mistake can be undone.
+func (e *Engine) chosenTopics(p book.Preferences) []string {
+	all := slices.Collect(maps.Keys(e.cfg.Topics))
+	for name, wanted := range p.Topics {
+		if _, known := e.cfg.Topics[name]; !known && !wanted {
+			all = append(all, name)
+		}
+	}
+	all = slices.DeleteFunc(all, func(name string) bool { return e.cfg.Topics[name].Mandatory })
+	slices.Sort(all)
 	return all[:min(len(all), mostToggles)]
 }
 
@@ -61,7 +69,7 @@ func (e *Engine) showSettings(ctx context.Context, t *headsup.Turn, c book.Conve
 		_, err := t.Say(ctx, e.settingsText(c.Preferences, said))
 		return err
 	}
-	topics := e.chosenTopics()
+	topics := e.chosenTopics(c.Preferences)
 	names, err := json.Marshal(topics)
 	if err != nil {
 		return err
@@ -93,8 +101,8 @@ func (e *Engine) settingsText(p book.Preferences, said phrases) string {
 		return "– "
 	}
 	b.WriteString(mark(!p.OptedOut) + said.settings)
-	for _, name := range e.chosenTopics() {
-		b.WriteString("\n" + mark(e.wanted(name, p)) + cmp.Or(e.cfg.Topics[name].Title, name))
+	for _, name := range e.chosenTopics(p) {
+		b.WriteString("\n" + mark(e.wanted(name, p)) + e.titleOf(name))
 	}
 	return b.String() + "\n\n" + said.byWord
 }
@@ -117,7 +125,7 @@ func (e *Engine) settingsCard(topics []string, p book.Preferences, said phrases,
 	for i, name := range topics {
 		topic := e.cfg.Topics[name]
 		body = append(body, part{
-			"type": "Input.Toggle", "id": inputTopic + strconv.Itoa(i), "title": cmp.Or(topic.Title, name), "value": on(e.wanted(name, p)), "wrap": true,
+			"type": "Input.Toggle", "id": inputTopic + strconv.Itoa(i), "title": e.titleOf(name), "value": on(e.wanted(name, p)), "wrap": true,
 		})
 		if topic.Description != "" {
 			body = append(body, part{"type": "TextBlock", "text": topic.Description, "isSubtle": true, "wrap": true, "spacing": "none"})

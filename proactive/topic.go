@@ -1,6 +1,7 @@
 package proactive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,6 +62,9 @@ func yields(p headsup.Policy) bool {
 
 // Topics returns what was configured for topics, by their names.
 func (e *Engine) Topics() map[string]Topic { return maps.Clone(e.cfg.Topics) }
+
+// titleOf is what people know a topic as.
+func (e *Engine) titleOf(name string) string { return cmp.Or(e.cfg.Topics[name].Title, name) }
 
 // CheckTopics reports topics that nothing could be said under here: those that need a bot, or interrupt with a dialog or a
 // handler that there is not. It is called when [Engine.Converse] and [Engine.Handle] have been. It reports all of them:

@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/bottest"
 	"github.com/headsup-bot/headsup/outbox"
+	"github.com/headsup-bot/headsup/proactive"
 )
 
 // wants is what ann wants.
@@ -33,7 +34,7 @@ func TestWordsInTheChat(t *testing.T) {
 		want                 func(p book.Preferences) bool
 	}{
 		{"", "stop", "You will get no more", func(p book.Preferences) bool { return p.OptedOut }},
-		{"de-CH", " STOPP! ", "Sie erhalten keine", func(p book.Preferences) bool { return p.OptedOut }},
+		{"de_CH", " STOPP! ", "Sie erhalten keine", func(p book.Preferences) bool { return p.OptedOut }},
 		{"fr", "Arrêter.", "Vous ne recevrez plus", func(p book.Preferences) bool { return p.OptedOut }},
 		{"es", "parar", "No recibirá más", func(p book.Preferences) bool { return p.OptedOut }},
 		{"", "mute News", "You will hear no more of “news”", func(p book.Preferences) bool { return !p.Topics["news"] && len(p.Topics) == 1 }},
@@ -180,6 +181,25 @@ func TestSettingsAreShownAndSaved(t *testing.T) {
 			"headsup_all": "false", "headsup_topic_1": "false", "headsup_quiet": "default", "headsup_digest": "default",
 		}))
 		if p := f.wants(t); !p.OptedOut || p.Quiet != nil || p.Digest != nil || len(p.Topics) != 1 {
+			t.Errorf("wanted is %+v", p)
+		}
+	})
+}
+
+// TestSettingsShowWhatWasMutedByAButton: topics that are not configured are shown once somebody has muted them, so that they can take
+// that back.
+func TestSettingsShowWhatWasMutedByAButton(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		if card, _ := f.shown(t, "1"); strings.Contains(card, "invoices") {
+			t.Errorf("shown before anybody spoke of it: %s", card)
+		}
+		f.prefer(t, proactive.PreferenceChange{Topics: map[string]*bool{"invoices": new(false)}})
+		card, ticket := f.shown(t, "2")
+		if !strings.Contains(card, `"id":"headsup_topic_1","title":"invoices","type":"Input.Toggle","value":"false"`) {
+			t.Errorf("the card is %s", card)
+		}
+		f.hear(t, submits("3", "ann", ticket, map[string]string{"headsup_topic_1": "true"}))
+		if p := f.wants(t); !p.Topics["invoices"] {
 			t.Errorf("wanted is %+v", p)
 		}
 	})

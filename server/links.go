@@ -22,10 +22,10 @@ var linkSource string
 
 var linkPage = template.Must(template.New("link").Parse(linkSource))
 
-const linkStyle = `body{margin:0;font:16px/1.5 "Segoe UI",system-ui,sans-serif;background:#f5f5f5;color:#242424}` +
+const linkStyle = `body{margin:0;padding:0 1rem;font:16px/1.5 "Segoe UI",system-ui,sans-serif;background:#f5f5f5;color:#242424}` +
 	`main{max-width:28rem;margin:15vh auto 0;padding:2rem;background:#fff;border-radius:8px}` +
-	`h1{font-size:1.25rem;margin:0 0 1rem}.who{margin:0 0 .5rem;color:#616161}` +
-	`button{font:inherit;padding:.5rem 1rem;border:0;border-radius:4px;background:#0f548c;color:#fff}` +
+	`h1{font-size:1.25rem;margin:0 0 1rem}.who{margin:0 0 .5rem;color:#616161;overflow-wrap:anywhere}` +
+	`button{font:inherit;padding:.5rem 1rem;border:0;border-radius:4px;background:#0f548c;color:#fff;cursor:pointer}` +
 	`@media(prefers-color-scheme:dark){body{background:#1b1b1b;color:#f0f0f0}main{background:#292929}.who{color:#bdbdbd}}`
 
 // linkPolicy lets the page have its style and ask us, and nothing else.
@@ -61,7 +61,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, l proactive.Li
 	}
 	var page bytes.Buffer
 	if err := linkPage.Execute(&page, map[string]any{
-		"Lang": cmp.Or(l.View.Locale, "en"), "Bot": s.botAccount().Name, "Title": title, "Ask": ask,
+		"Lang": cmp.Or(l.View.Locale, "en"), "Bot": s.botAccount().Name, "To": l.To, "Title": title, "Ask": ask,
 		"Style": template.CSS(linkStyle), //nolint:gosec // it is ours
 	}); err != nil {
 		s.log.ErrorContext(r.Context(), "page not made", "error", err.Error())

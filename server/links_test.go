@@ -50,7 +50,8 @@ func TestLinksOfMailsTakePeopleOut(t *testing.T) {
 		}
 	}
 	resp, page := n.call("", http.MethodGet, path, "")
-	if resp.StatusCode != http.StatusOK || !strings.Contains(page, "<button type=\"submit\">„deals“ stummschalten</button>") || !strings.Contains(page, `lang="de"`) {
+	if resp.StatusCode != http.StatusOK || !strings.Contains(page, "<button type=\"submit\">„deals“ stummschalten</button>") || !strings.Contains(page, `lang="de"`) ||
+		!strings.Contains(page, "ann@example.org") {
 		t.Errorf("the page: %s %s", resp.Status, page)
 	}
 	if h := resp.Header; !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'none'; style-src 'sha256-") || h.Get("Cache-Control") != "no-store" {

@@ -3,7 +3,7 @@
 #
 #   sh curl.sh dl_ann "Your build is done."
 #
-# HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+# HEADSUP_SERVER is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
 # is said once, however often this runs.
 set -eu
 
@@ -12,7 +12,7 @@ if [ $# -ne 2 ]; then
 	exit 2
 fi
 
-url=${HEADSUP_URL:-http://127.0.0.1:3978}
+url=${HEADSUP_SERVER:-http://127.0.0.1:3978}
 key=${KEY:-curl-$(date +%s)-$$}
 user=$1
 text=$2
@@ -30,7 +30,10 @@ call() {
 answer=$(call "$url/v1/notifications" \
 	-H 'Content-Type: application/json' \
 	-H "Idempotency-Key: $key" \
-	-d "{\"to\": {\"user\": \"$user\"}, \"text\": \"$text\"}")
+	-d "{\"to\": {\"user\": \"$user\"}, \"text\": \"$text\"}") || {
+	echo "$answer" >&2 # what is wrong, as JSON
+	exit 1
+}
 
 member() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 id=$(printf %s "$answer" | member id)

@@ -159,7 +159,7 @@ func TestExamplesDeliver(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				cmd := exec.CommandContext(ctx, command[0], append(slices.Clone(command[1:]), user, text)...)
-				cmd.Env = append(os.Environ(), "HEADSUP_URL="+server, "HEADSUP_KEY="+key, "KEY="+user+" "+file)
+				cmd.Env = append(os.Environ(), "HEADSUP_SERVER="+server, "HEADSUP_KEY="+key, "KEY="+user+" "+file)
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				out, err := cmd.Output()
@@ -183,6 +183,8 @@ func TestExamplesDeliver(t *testing.T) {
 			}
 			if out, err := run("eve"); err == nil {
 				t.Errorf("to nobody it printed %q and was content", out)
+			} else if !strings.Contains(err.Error(), "no_target") {
+				t.Errorf("to nobody it does not say why: %v", err)
 			}
 		})
 	}

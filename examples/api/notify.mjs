@@ -2,13 +2,13 @@
 //
 //   node notify.mjs dl_ann "Your build is done."
 //
-// HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+// HEADSUP_SERVER is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
 // is said once, however often this runs.
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const url = process.env.HEADSUP_URL ?? 'http://127.0.0.1:3978';
+const url = process.env.HEADSUP_SERVER ?? 'http://127.0.0.1:3978';
 const open = new Set(['scheduled', 'ready', 'held', 'sending']);
 
 async function call(method, path, body, key) {

@@ -2,7 +2,7 @@
 
     python3 notify.py dl_ann "Your build is done."
 
-HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+HEADSUP_SERVER is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
 is said once, however often this runs.
 """
 
@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import uuid
 
-URL = os.environ.get("HEADSUP_URL", "http://127.0.0.1:3978")
+URL = os.environ.get("HEADSUP_SERVER", "http://127.0.0.1:3978")
 OPEN = {"scheduled", "ready", "held", "sending"}
 
 

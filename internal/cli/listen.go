@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,27 +80,35 @@ func summary(e api.Event) string {
 		api.DeliveryEvent
 		Text    string            `json:"text"`
 		Message *api.MessageEvent `json:"message"`
+		Receipt *api.Receipt      `json:"receipt"`
+		Name    string            `json:"name"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return string(e.Data)
 	}
 	who := data.Conversation
 	if data.Person != nil {
-		who = data.Person.ID
-		if data.Person.Name != "" {
-			who = data.Person.Name
-		}
+		who = nameOf(*data.Person)
 	}
 	switch {
 	case data.Message != nil:
-		return fmt.Sprintf("%s answers %s: %s", data.Message.Person.ID, data.Notification, data.Message.Text)
+		return fmt.Sprintf("%s answers %s: %s", nameOf(data.Message.Person), data.Notification, saidIn(data.Message.Text))
 	case e.Type == api.EventMessageReceived:
-		return who + ": " + data.Text
+		return who + ": " + saidIn(data.Text)
+	case e.Type == api.EventCardAction:
+		return fmt.Sprintf("%s pressed %s of %s: %s", who, data.Name, data.Notification, cmp.Or(string(data.Value), "no value"))
+	case data.Receipt != nil && data.Receipt.Detail != "":
+		return fmt.Sprintf("%s to %s: %s", data.Notification, who, data.Receipt.Detail)
 	case data.Reason != "":
 		return fmt.Sprintf("%s to %s: %s", data.Notification, who, data.Reason)
 	}
 	return fmt.Sprintf("%s to %s", data.Notification, who)
 }
+
+func nameOf(p api.Person) string { return cmp.Or(p.Name, p.ID) }
+
+// saidIn is a message's text; buttons and pictures have none.
+func saidIn(text string) string { return cmp.Or(text, "(no text)") }
 
 // forwardTimeout is how long a program may take to answer.
 const forwardTimeout = 15 * time.Second

@@ -58,7 +58,7 @@ func (w waiting) await(ctx context.Context, server *client.Client, n api.Notific
 // tally counts a notification's deliveries.
 type tally struct {
 	all, delivered, failed int
-	why                    map[string]int // failed ones by state and reason
+	why                    map[string]int // those that failed, or are held, by state and reason
 }
 
 func tallyOf(n api.Notification) tally {
@@ -89,6 +89,8 @@ func (t *tally) add(state, why string, some int) {
 	case client.Settled(state):
 		t.failed += some
 		t.why[why] += some
+	case state == "held":
+		t.why[why] += some
 	}
 }
 
@@ -96,7 +98,7 @@ func (t tally) settledOnes() int { return t.delivered + t.failed }
 
 func (t tally) settled() bool { return t.all > 0 && t.delivered+t.failed == t.all }
 
-// String says it as in "delivered to 1 of 2 conversations, 1 failed (not_found)", what failed most first.
+// String says it as in "delivered to 1 of 2 conversations, 1 failed (not_found)", what there is most of first.
 func (t tally) String() string {
 	line := "delivered to "
 	if t.delivered < t.all {

@@ -86,6 +86,14 @@ func TestPatienceIsForWhatDoesNotMove(t *testing.T) {
 			t.Errorf("exit code %d, %q, %q", code, out, stderr)
 		}
 	})
+	t.Run("Held", func(t *testing.T) {
+		t.Parallel()
+		url := telling(t, "ready ready", "delivered held/quiet_hours")
+		code, out, stderr := pipe(t, "", "send", "--everyone", "--patience", "1s", "--server", url, "x")
+		if code != 0 || out != "delivered to 1 of 2 conversations, 1 held (quiet_hours) so far; see: headsup notifications get ntf_1\n" {
+			t.Errorf("exit code %d, %q, %q", code, out, stderr)
+		}
+	})
 	t.Run("OneAfterTheOther", func(t *testing.T) {
 		t.Parallel()
 		// The client asks after 50, 100, 200 … ms and then every 2 s: longer in all than patience lasts, but each time something

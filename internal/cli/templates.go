@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -242,11 +241,11 @@ func (c *previewTemplate) Run(ctx context.Context, s streams) error {
 
 // show prints what people read in each form.
 func (c *previewTemplate) show(s streams, p api.Preview) error {
-	t := newTable(s.out, false, "FORM", "SIZE", "LIMIT", "")
+	t := newTable(s.out, false, "FORM", "SIZE", "LIMIT", "NOTE")
 	for _, f := range p.Forms {
 		about := ""
 		if f.Segments > 0 {
-			about = strconv.Itoa(f.Segments) + " segments, " + f.Encoding
+			about = count(f.Segments, "segment") + ", " + f.Encoding
 		}
 		if f.TooLarge {
 			about = strings.TrimPrefix(about+", too large", ", ")

@@ -41,7 +41,7 @@ func TestTemplatesAreWrittenShownAndSaid(t *testing.T) {
 		t.Errorf("version 1 is %q, was %q", out, got)
 	}
 	out := called(t, url, "templates", "preview", "deal", "--locale", "de-CH")
-	if !strings.Contains(out, "Contoso ist gewonnen.") || !strings.Contains(out, "1 segments, gsm7") {
+	if !strings.Contains(out, "Contoso ist gewonnen.") || !strings.Contains(out, "1 segment, gsm7") {
 		t.Errorf("preview printed %q", out)
 	}
 	values := file("values.json", `{"deal":"Fabrikam"}`)

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -77,6 +78,40 @@ func TestListenPrintsEvents(t *testing.T) {
 	l := line(t, url, listening(t, "--server", url, "--json", "--events", "notification.delivered"), "{")
 	if err := json.Unmarshal([]byte(l), &e); err != nil || e.Type != "notification.delivered" || !strings.HasPrefix(e.ID, "evt_") {
 		t.Errorf("%v in %s", err, l)
+	}
+}
+
+// TestListenSaysWhatHappened: which button was pressed, who answered, why a message came back.
+func TestListenSaysWhatHappened(t *testing.T) {
+	t.Parallel()
+	const of = `"notification":"ntf_1","delivery":"dlv_1","person":{"id":"dl_ann","name":"Ann"}`
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i, e := range [][2]string{
+			{"card.action", `{"name":"approve","value":{"invoice":2041},` + of + `}`},
+			{"delivery.bounced", `{"receipt":{"kind":"bounced","detail":"mailbox_unknown"},` + of + `}`},
+			{"notification.answered", `{"message":{"person":{"id":"dl_ann","name":"Ann"},"text":"Yes."},` + of + `}`},
+			{"message.received", `{"person":{"id":"dl_ann"},"text":""}`},
+		} {
+			_, _ = fmt.Fprintf(w, "id: evt_%d\nevent: %s\ndata: {\"id\":\"evt_%d\",\"type\":%q,\"timestamp\":\"2026-12-24T18:00:00Z\",\"data\":%s}\n\n", i, e[0], i, e[0], e[1])
+		}
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(srv.Close)
+	lines := listening(t, "--server", srv.URL)
+	for _, want := range []string{
+		`card.action  Ann pressed approve of ntf_1: {"invoice":2041}`, "delivery.bounced  ntf_1 to Ann: mailbox_unknown",
+		"notification.answered  Ann answers ntf_1: Yes.", "message.received  dl_ann: (no text)",
+	} {
+		select {
+		case l := <-lines:
+			if _, said, _ := strings.Cut(l, "  "); said != want {
+				t.Errorf("printed %q, want %q", said, want)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("no line %q", want)
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func TestWrongPreferencesChangeNothing(t *testing.T) {
 		{`{"topics": {"": "off"}}`, "topics"},
 		{`{"topics": {"job": "off"}}`, "mandatory"},
 		{`{"time_zone": "Mars/Base"}`, "time_zone"},
-		{`{"quiet_hours": [{"from": "25:00", "to": "07:00"}]}`, "quiet_hours"},
+		{`{"quiet_hours": [{"from": "25:00", "to": "07:00"}]}`, `"body.quiet_hours[0].from","message":"is not a time of day such as 22:00"`},
 		{`{"quiet_hours": [{"from": "00:00", "to": "24:00"}]}`, "quiet_hours"},
 		{`{"quiet_hours": [{"from": "22:00", "to": "07:00"}], "quiet": "none"}`, "quiet"},
 		{`{"cap": {"per_day": -1}}`, "cap"},

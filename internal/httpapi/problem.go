@@ -55,6 +55,9 @@ var useProblems = sync.OnceFunc(func() {
 			if name, missing := requiredBy(f.Message); missing {
 				f.Field, f.Message = strings.TrimPrefix(f.Field+"."+name, "."), "is required"
 			}
+			if pattern, unlike := strings.CutPrefix(f.Message, "expected string to match pattern "); unlike && patterns[pattern] != "" {
+				f.Message = patterns[pattern]
+			}
 			p.Errors = append(p.Errors, f)
 		}
 		if len(p.Errors) > 0 {
@@ -63,6 +66,13 @@ var useProblems = sync.OnceFunc(func() {
 		return p
 	}
 })
+
+// patterns are what is said in place of a pattern that a string does not match.
+var patterns = map[string]string{
+	`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`:        "is not a number with unit ms, s, m or h, or several, such as 90s or 1h30m",
+	`^([01][0-9]|2[0-3]):[0-5][0-9]$`:         "is not a time of day such as 22:00",
+	`^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`: "is not a time of day such as 07:00, nor 24:00",
+}
 
 // requiredBy reads from huma's message, which names the object, what is missing in it.
 func requiredBy(message string) (name string, missing bool) {

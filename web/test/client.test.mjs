@@ -93,6 +93,6 @@ async function met(server) {
 }
 
 function example(server, ...args) {
-  const env = { ...process.env, HEADSUP_URL: server.origin };
+  const env = { ...process.env, HEADSUP_SERVER: server.origin };
   return run(process.execPath, [`${client}examples/notify.mjs`, ...args], { env });
 }

@@ -2,7 +2,7 @@
 //
 //	go run ./examples/api/notify dl_ann "Your build is done."
 //
-// HEADSUP_URL is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
+// HEADSUP_SERVER is where the server is, HEADSUP_KEY an API key if it wants one. KEY names what is said: with the same one it
 // is said once, however often this runs.
 package main
 
@@ -30,7 +30,7 @@ func main() {
 func run(user, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := client.New(client.Config{BaseURL: os.Getenv("HEADSUP_URL"), Key: os.Getenv("HEADSUP_KEY")})
+	c, err := client.New(client.Config{BaseURL: os.Getenv("HEADSUP_SERVER"), Key: os.Getenv("HEADSUP_KEY")})
 	if err != nil {
 		return err
 	}

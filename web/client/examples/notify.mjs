@@ -4,7 +4,7 @@
 import { connect, ProblemError } from 'headsup-client';
 
 const [user, text] = process.argv.slice(2);
-const headsup = connect({ url: process.env.HEADSUP_URL, key: process.env.HEADSUP_KEY });
+const headsup = connect({ url: process.env.HEADSUP_SERVER, key: process.env.HEADSUP_KEY });
 
 try {
   const { id } = await headsup.notify({ to: { user }, text });
