@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/internal/markdown"
 )
 
 // Submitted is the member of what comes back from a button that holds its ticket: {"headsup": {"ticket": "…"}}.
@@ -43,7 +45,7 @@ func (n *Notice) AdaptiveCard(v View) (jsontext.Value, error) {
 	if len(n.Facts) > 0 {
 		facts := make([]object, len(n.Facts))
 		for i, f := range n.Facts {
-			facts[i] = object{"title": still(escapeMarkdown(f.Title)), "value": still(escapeMarkdown(f.Value))}
+			facts[i] = object{"title": still(markdown.Escape(f.Title)), "value": still(markdown.Escape(f.Value))}
 		}
 		body = append(body, object{"type": "FactSet", "facts": facts, "spacing": "Medium"})
 	}
@@ -179,8 +181,8 @@ func (v View) actionSet(actions []Action) ([]object, error) {
 			continue
 		}
 		b := object{"type": "Action.Submit", "title": v.Label(a), "data": object{Submitted: object{"ticket": ticket}}}
-		if v.Execute {
-			b["type"], b["verb"] = "Action.Execute", Verb
+		if v.Execute { // clients that do not know it show the fallback ("Universal Actions for Adaptive Cards", backward compatibility)
+			b = object{"type": "Action.Execute", "title": b["title"], "verb": Verb, "data": b["data"], "fallback": b}
 		}
 		set = append(set, b)
 	}
@@ -192,7 +194,7 @@ func (n *Notice) fallback(v View) string {
 	v.Ticket, v.OptOut = nil, nil
 	text, err := n.Markdown(v)
 	if err != nil { // there are no tickets, which is all that could fail
-		return escapeMarkdown(n.What)
+		return markdown.Escape(n.What)
 	}
 	return still(text)
 }

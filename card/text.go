@@ -2,10 +2,9 @@ package card
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/headsup-bot/headsup/internal/markdown"
 )
 
 // Limits of the line that [Notice.Summary] is.
@@ -94,9 +93,9 @@ var plainly = hand{
 }
 
 var marked = hand{
-	text:   escapeMarkdown,
-	strong: func(s string) string { return "**" + escapeMarkdown(strings.TrimSpace(s)) + "**" },
-	link:   func(text, url string) string { return "[" + escapeMarkdown(text) + "](<" + url + ">)" },
+	text:   markdown.Escape,
+	strong: func(s string) string { return "**" + markdown.Escape(strings.TrimSpace(s)) + "**" },
+	link:   func(text, url string) string { return "[" + markdown.Escape(text) + "](<" + url + ">)" },
 	bullet: "- ", newline: "  \n", // CommonMark, "Hard line breaks"
 }
 
@@ -169,36 +168,3 @@ func (n *Notice) written(v View, h hand) (string, error) {
 	}
 	return strings.Join(paragraphs, "\n\n"), nil
 }
-
-var (
-	markdownEntity = regexp.MustCompile(`^&#?[0-9A-Za-z]+;`)
-	markdownBlocks = regexp.MustCompile(`(?m)^(\s*)([-+=]+|\d+[.)]|#+|>)`)
-)
-
-// escapeMarkdown has a plain text look the same as Markdown (CommonMark, "Backslash escapes"; the tables and strikes of
-// GitHub's). What a host makes a link by itself stays one: it leads where it says.
-func escapeMarkdown(text string) string {
-	var b strings.Builder
-	before := ' '
-	for i, r := range text {
-		after, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):])
-		special := strings.ContainsRune("\\`*[]<|~", r) ||
-			r == '_' && !(inWord(before) && inWord(after)) ||
-			r == '&' && markdownEntity.MatchString(text[i:])
-		if special {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-		before = r
-	}
-	escaped := markdownBlocks.ReplaceAllStringFunc(b.String(), func(begin string) string {
-		i := strings.IndexAny(begin, "-+=.)#>")
-		return begin[:i] + `\` + begin[i:]
-	})
-	return strings.NewReplacer("\t", indent, "    ", indent).Replace(escaped)
-}
-
-// indent is what four spaces are without being code.
-const indent = "\u00a0\u00a0\u00a0\u00a0"
-
-func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -22,7 +22,8 @@ type View struct {
 	Ticket func(Action) (string, error)
 	// Link makes a ticket the https URL that does it, where there are no buttons. Nil leaves those actions out there.
 	Link func(ticket string) string
-	// Execute has buttons be Action.Execute, which Microsoft Teams answers with the card that is shown then.
+	// Execute has buttons be Action.Execute, which Microsoft Teams answers with the card that is shown then, with Action.Submit for
+	// clients that do not know it.
 	Execute bool
 	// Done is said in place of all actions.
 	Done string

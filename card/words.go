@@ -1,8 +1,9 @@
 package card
 
 import (
-	"strings"
 	"time"
+
+	"github.com/headsup-bot/headsup/internal/language"
 )
 
 // words are what we say ourselves, in one language. %s is a topic, or a time.
@@ -141,18 +142,8 @@ var languages = map[string]*words{
 	},
 }
 
-// wordsFor looks for a language: what is asked for, without one subtag after the other from the end (RFC 4647, "Lookup").
-// English is for all others.
-func wordsFor(locale string) *words {
-	tag := strings.ToLower(strings.ReplaceAll(locale, "_", "-"))
-	for tag != "" {
-		if w := languages[tag]; w != nil {
-			return w
-		}
-		tag = tag[:max(strings.LastIndexByte(tag, '-'), 0)]
-	}
-	return languages["en"]
-}
+// wordsFor are the words in a language, or in English.
+func wordsFor(locale string) *words { return language.Lookup(languages, locale) }
 
 // severity is its icon and word; both are empty for what is neither good nor bad.
 func (w *words) severity(s Severity) (icon, word string) {

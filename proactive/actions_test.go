@@ -290,6 +290,13 @@ func TestTeamsIsAnsweredInTheCard(t *testing.T) {
 		if len(f.channel.Sent()) != said || len(*f.pressed) != 1 {
 			t.Errorf("%d were said besides, done %+v", len(f.channel.Sent())-said, *f.pressed)
 		}
+		old := inbound("4", "k", "kim", "") // a client that shows the fallback, which is a message
+		old.ChannelID = activity.ChannelTeams
+		old.Value = jsontext.Value(`{"headsup":{"ticket":"` + f.offered(t, n)["do"] + `"}}`)
+		f.hear(t, old)
+		if len(*f.pressed) != 2 {
+			t.Errorf("done by a message %+v", *f.pressed)
+		}
 	})
 }
 

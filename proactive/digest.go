@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -270,19 +269,7 @@ func digestPurged() error {
 }
 
 var (
-	markdownMarks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`,
-		"#", `\#`, "|", `\|`, "~", `\~`, "&", `\&`)
 	// ownLink is a link, and unescape a mark that is not to be read (CommonMark, "Links" and "Backslash escapes").
-	ownLink       = regexp.MustCompile(`\[((?:[^\]\\]|\\.)*)\]\(<?([^)>]*)>?\)`)
-	unescape      = regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`)
-	markdownLists = regexp.MustCompile(`(?m)^(\s*)([-+]|\d+(?:[.)]))(\s)`)
+	ownLink  = regexp.MustCompile(`\[((?:[^\]\\]|\\.)*)\]\(<?([^)>]*)>?\)`)
+	unescape = regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`)
 )
-
-// escapeMarkdown has a plain text look the same as Markdown (CommonMark, "Backslash escapes").
-func escapeMarkdown(text string) string {
-	text = markdownLists.ReplaceAllStringFunc(markdownMarks.Replace(text), func(begin string) string {
-		i := strings.LastIndexAny(begin, "-+.)")
-		return begin[:i] + `\` + begin[i:]
-	})
-	return text
-}

@@ -70,7 +70,7 @@ func TestDigestOfMarkdown(t *testing.T) {
 		bold.Markdown = "**Reno** is"
 		f.hold(t, digest("1. of *all* [x]\n- a_b"), bold)
 		f.release(t)
-		f.saidAll(t, "- 1\\. of \\*all\\* \\[x\\]\n  \\- a\\_b\n- **Reno** is")
+		f.saidAll(t, "- 1\\. of \\*all\\* \\[x\\]\n  \\- a_b\n- **Reno** is")
 		if said := f.channel.Sent()[1].Activity; said.TextFormat != activity.TextMarkdown {
 			t.Errorf("the format is %q", said.TextFormat)
 		}

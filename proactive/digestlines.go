@@ -13,6 +13,7 @@ import (
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/card"
+	"github.com/headsup-bot/headsup/internal/markdown"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -133,7 +134,7 @@ func writeLines(to *strings.Builder, lines []line, marked bool) {
 		bullet, text := "• ", strings.TrimSpace(l.text)
 		switch {
 		case marked && !l.markdown:
-			bullet, text = "- ", escapeMarkdown(text)
+			bullet, text = "- ", markdown.Escape(text)
 		case marked:
 			bullet = "- "
 		case l.markdown:
@@ -158,7 +159,7 @@ func (s *sender) writeByTopic(to *strings.Builder, lines []line, marked bool, lo
 	}
 	strong := func(text string) string {
 		if marked {
-			return "**" + escapeMarkdown(text) + "**"
+			return "**" + markdown.Escape(text) + "**"
 		}
 		return text
 	}
@@ -176,17 +177,11 @@ func (s *sender) writeByTopic(to *strings.Builder, lines []line, marked bool, lo
 
 // howMany says how many there are in a digest.
 func howMany(n int, locale string) string {
-	one, more := "1 notification", "%d notifications"
-	switch language, _, _ := strings.Cut(strings.ToLower(locale), "-"); language {
-	case "de":
-		one, more = "1 Benachrichtigung", "%d Benachrichtigungen"
-	case "es":
-		one, more = "1 notificación", "%d notificaciones"
-	}
+	said := wordsOf(locale)
 	if n == 1 {
-		return one
+		return said.one
 	}
-	return fmt.Sprintf(more, n)
+	return fmt.Sprintf(said.more, n)
 }
 
 // plainLine is a line of Markdown that we have written, or somebody else, for those who see no Markdown: links as they are

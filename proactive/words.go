@@ -14,6 +14,7 @@ import (
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/book"
+	"github.com/headsup-bot/headsup/internal/language"
 )
 
 // Wish is what somebody can say to the bot to be told less, or more.
@@ -184,6 +185,7 @@ type phrases struct {
 	quiet, digest                               string
 	usual, none, atOnce, hourly, daily, asNow   string
 	byWord                                      string
+	one, more                                   string // of notifications
 }
 
 var languages = map[string]phrases{
@@ -194,6 +196,7 @@ var languages = map[string]phrases{
 		settings: "Notifications", all: "Notify me", allDetail: "What must reach you is always sent.", save: "Save", saved: "Your settings are saved.",
 		quiet: "Quiet hours", digest: "How often", usual: "As usual", none: "None", atOnce: "Each at once", hourly: "Together, every hour",
 		daily: "Together, every day at %s", asNow: "As it is now", byWord: "Say mute or unmute and a topic, stop or start.",
+		one: "1 notification", more: "%d notifications",
 	},
 	"de": {
 		stopped: "Sie erhalten keine Benachrichtigungen mehr, außer denen, die Sie erreichen müssen. Mit „start“ erhalten Sie sie wieder.",
@@ -202,6 +205,7 @@ var languages = map[string]phrases{
 		settings: "Benachrichtigungen", all: "Benachrichtigen", allDetail: "Was Sie erreichen muss, wird immer gesendet.", save: "Speichern", saved: "Ihre Einstellungen sind gespeichert.",
 		quiet: "Ruhezeiten", digest: "Wie oft", usual: "Wie üblich", none: "Keine", atOnce: "Einzeln, sofort", hourly: "Zusammen, jede Stunde",
 		daily: "Zusammen, täglich um %s", asNow: "Wie jetzt", byWord: "Sagen Sie „stumm“ oder „laut“ und ein Thema, „stopp“ oder „start“.",
+		one: "1 Benachrichtigung", more: "%d Benachrichtigungen",
 	},
 	"fr": {
 		stopped: "Vous ne recevrez plus de notifications, sauf celles qui doivent vous parvenir. Dites « reprendre » pour les recevoir à nouveau.",
@@ -210,6 +214,7 @@ var languages = map[string]phrases{
 		settings: "Notifications", all: "Me notifier", allDetail: "Ce qui doit vous parvenir est toujours envoyé.", save: "Enregistrer", saved: "Vos réglages sont enregistrés.",
 		quiet: "Heures calmes", digest: "Fréquence", usual: "Comme d’habitude", none: "Aucune", atOnce: "Chacune aussitôt", hourly: "Ensemble, chaque heure",
 		daily: "Ensemble, chaque jour à %s", asNow: "Comme maintenant", byWord: "Dites « couper » ou « rétablir » et un sujet, « stop » ou « reprendre ».",
+		one: "1 notification", more: "%d notifications",
 	},
 	"es": {
 		stopped: "No recibirá más notificaciones, salvo las que deben llegarle. Diga «empezar» para recibirlas de nuevo.",
@@ -218,14 +223,9 @@ var languages = map[string]phrases{
 		settings: "Notificaciones", all: "Notificarme", allDetail: "Lo que debe llegarle se envía siempre.", save: "Guardar", saved: "Sus ajustes están guardados.",
 		quiet: "Horas de silencio", digest: "Frecuencia", usual: "Como siempre", none: "Ninguna", atOnce: "Cada una enseguida", hourly: "Juntas, cada hora",
 		daily: "Juntas, cada día a las %s", asNow: "Como ahora", byWord: "Diga «silenciar» o «activar» y un tema, «parar» o «empezar».",
+		one: "1 notificación", more: "%d notificaciones",
 	},
 }
 
 // wordsOf are our words in a language, or in English.
-func wordsOf(locale string) phrases {
-	language, _, _ := strings.Cut(strings.ToLower(locale), "-")
-	if p, ok := languages[language]; ok {
-		return p
-	}
-	return languages["en"]
-}
+func wordsOf(locale string) phrases { return language.Lookup(languages, locale) }

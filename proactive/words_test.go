@@ -34,7 +34,7 @@ func TestWordsInTheChat(t *testing.T) {
 		want                 func(p book.Preferences) bool
 	}{
 		{"", "stop", "You will get no more", func(p book.Preferences) bool { return p.OptedOut }},
-		{"de-CH", " STOPP! ", "Sie erhalten keine", func(p book.Preferences) bool { return p.OptedOut }},
+		{"de_CH", " STOPP! ", "Sie erhalten keine", func(p book.Preferences) bool { return p.OptedOut }},
 		{"fr", "Arrêter.", "Vous ne recevrez plus", func(p book.Preferences) bool { return p.OptedOut }},
 		{"es", "parar", "No recibirá más", func(p book.Preferences) bool { return p.OptedOut }},
 		{"", "mute News", "You will hear no more of “news”", func(p book.Preferences) bool { return !p.Topics["news"] && len(p.Topics) == 1 }},

@@ -202,7 +202,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	_, proxies := parseProxies(c.TrustedProxies)
 	return errors.Join(c.validateListen(), c.validatePublicURL(), c.validateOpen(), c.validateWebDir(), proxies, c.validateDrain(), c.validateReserve(), c.validateRetention(), c.validateSchedules(), c.validateTopics(), c.validatePreferences(), c.validateBotURL(), c.validateDirectLine(),
-		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Email.validate(), c.SMS.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
+		c.TLS.validate(c.PublicURL), c.Admin.validate(c.Listen), c.Trace.validate(), c.Azure.validate(), c.Teams.validate(c.Azure), c.Email.validate(c.Azure), c.SMS.validate(), c.Audit.validate(), c.validatePace(), c.validateDatabase())
 }
 
 func (c Config) validateDrain() error {

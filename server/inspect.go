@@ -57,10 +57,13 @@ func (a Azure) Inspect() (Registration, error) {
 }
 
 // Inspect makes the channel that a server would use, for looking at the mail server: its ids are nobody's. Nobody is called by it.
-// There must be a mail server.
-func (e Email) Inspect() (*email.Channel, error) {
+// There must be a mail server. A token is of the app.
+func (e Email) Inspect(a Azure) (*email.Channel, error) {
 	cfg, err := e.config()
 	if err != nil {
+		return nil, err
+	}
+	if cfg.Token, err = e.token(a, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
 	cfg.Secret = make([]byte, 32)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -32,11 +33,52 @@ type Email struct {
 	ReplyTo  string
 	// RootsFile are certificates, as PEM, that vouch for the server beside those that the system trusts.
 	RootsFile string
+	// OAuth shows the mail server an access token of the app in Azure in place of a password. OAuthTenant is the tenant of the
+	// mailbox; empty is the app's own.
+	OAuth       bool
+	OAuthTenant string
 	// AnswersSecret signs the mails that come in at /v1/channels/email/inbound. Empty takes none.
 	AnswersSecret string
 }
 
 func (e Email) on() bool { return e != Email{} }
+
+// mailboxes are the scopes of tokens for Exchange Online, by the cloud ("Authenticate an IMAP, POP or SMTP connection using
+// OAuth").
+var mailboxes = map[string]string{
+	"": "https://outlook.office365.com/.default", "public": "https://outlook.office365.com/.default",
+	"usgov": "https://outlook.office365.us/.default", "china": "https://partner.outlook.cn/.default",
+}
+
+// token gives what the mail server is shown; nil for passwords.
+func (e Email) token(a Azure, log *slog.Logger) (func(context.Context) (string, error), error) {
+	if !e.OAuth {
+		return nil, nil
+	}
+	a.Tenant = cmp.Or(e.OAuthTenant, a.Tenant)
+	source, err := a.tokensFor(mailboxes[a.Cloud], log)
+	if err != nil {
+		return nil, err
+	}
+	return source.Token, nil
+}
+
+// validateToken finds what is wrong with the settings of tokens.
+func (e Email) validateToken(a Azure) error {
+	switch {
+	case !e.OAuth && e.OAuthTenant != "":
+		return wrong("email.oauth_tenant", "is for email.oauth")
+	case !e.OAuth:
+		return nil
+	case a.AppID == "":
+		return wrong("email.oauth", "needs azure.app_id with a credential: the tokens are that app's")
+	case e.OAuthTenant != "" && !guid.MatchString(e.OAuthTenant) && !domain.MatchString(e.OAuthTenant):
+		return wrong("email.oauth_tenant", "%q is neither a GUID nor a domain of the tenant, such as example.onmicrosoft.com", e.OAuthTenant)
+	case cmp.Or(e.OAuthTenant, a.Tenant) == "" && !a.ManagedIdentity:
+		return wrong("email.oauth_tenant", "is needed: azure.tenant is not set, and a mailbox is in one tenant")
+	}
+	return nil
+}
 
 // config is what the channel is made of, but for what only a running server has.
 func (e Email) config() (email.Config, error) {
@@ -51,14 +93,17 @@ func (e Email) config() (email.Config, error) {
 	return cfg, err
 }
 
-func (e Email) validate() error {
+func (e Email) validate(a Azure) error {
 	if !e.on() {
 		return nil
 	}
 	cfg, err := e.config()
 	cfg.Secret = make([]byte, 32)
-	return errors.Join(err, named("email.", map[string]string{
-		"Server": "server", "Security": "security", "Password": "password", "From": "from", "ReplyTo": "reply_to", "Answers": "answers_secret",
+	if e.OAuth {
+		cfg.Token = func(context.Context) (string, error) { return "", nil }
+	}
+	return errors.Join(err, e.validateToken(a), named("email.", map[string]string{
+		"Server": "server", "Security": "security", "Username": "username", "Password": "password", "From": "from", "ReplyTo": "reply_to", "Answers": "answers_secret",
 	}, cfg.Validate()))
 }
 
@@ -111,6 +156,9 @@ func (s *Server) makeMail(ctx context.Context, appID string) error {
 	}
 	cfg, err := s.cfg.Email.config()
 	if err != nil {
+		return err
+	}
+	if cfg.Token, err = s.cfg.Email.token(s.cfg.Azure, s.log); err != nil {
 		return err
 	}
 	secret, err := s.store.SetSettingOnce(ctx, "email_key", rand.Text()+rand.Text())

@@ -153,3 +153,35 @@ func TestMailSettingsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestMailWithATokenOfEntra: where passwords have ended, the mail server is shown an access token of the app in Azure.
+func TestMailWithATokenOfEntra(t *testing.T) {
+	t.Parallel()
+	a := newAzure(t)
+	office, settings := postOffice(t, fakesmtp.Config{Token: a.channel.Issued})
+	settings.Password, settings.OAuth = "", true
+	cfg := server.Config{Email: settings, Azure: a.config(), Bot: answering}
+	url := running(t, cfg)
+	resp, body := request(t, http.MethodPost, url+"/v1/notifications", `{"to":{"address":"mailto:ann@example.org"},"text":"Who comes?"}`)
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	if _, err := office.Wait(1, arrives); err != nil {
+		_, body := request(t, http.MethodGet, url+"/v1/deliveries", "")
+		t.Fatal(err, body)
+	}
+	for want, change := range map[string]func(*server.Config){
+		"email.oauth: needs azure.app_id":                             func(c *server.Config) { c.Azure = server.Azure{} },
+		"email.oauth_tenant: is needed":                               func(c *server.Config) { c.Azure.Tenant = "" },
+		`email.oauth_tenant: "x" is neither a GUID nor a domain`:      func(c *server.Config) { c.Email.OAuthTenant = "x" },
+		"email.oauth_tenant: is for email.oauth":                      func(c *server.Config) { c.Email.OAuth, c.Email.OAuthTenant, c.Email.Password = false, azureTenant, "x" },
+		"email.username: is needed with a token":                      func(c *server.Config) { c.Email.Username = "" },
+		"email.password: is in place of a token: give one of the two": func(c *server.Config) { c.Email.Password = "x" },
+	} {
+		wrong := cfg
+		change(&wrong)
+		if err := wrong.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}

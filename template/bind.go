@@ -11,6 +11,8 @@ import (
 	"github.com/expr-lang/expr/vm"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/headsup-bot/headsup/internal/markdown"
 )
 
 // Limits of what is bound.
@@ -374,7 +376,7 @@ func (b *binder) put(text []byte, n *node, x *part, v any) ([]byte, error) {
 		case linkPart:
 			value = escapePart(value)
 		case linkNone:
-			value = escapeMarkdown(value)
+			value = markdown.Escape(value)
 		}
 	case roleRun:
 		value = escapeRun(value)

@@ -67,20 +67,6 @@ func raises(at place) bool {
 	return at.form == "card" && at.name == "data" && strings.HasPrefix(at.object, "Action.")
 }
 
-var (
-	markdownMarks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`,
-		"#", `\#`, "|", `\|`, "~", `\~`, "&", `\&`, "{", `\{`)
-	markdownLines = regexp.MustCompile(`(?m)^(\s*)([-+=]|\d+[.)])`)
-)
-
-// escapeMarkdown has a text look the same as Markdown (CommonMark, "Backslash escapes"). The functions of Adaptive Cards,
-// which begin with two braces, are broken by it too, and so are tags such as <at>.
-func escapeMarkdown(text string) string {
-	return markdownLines.ReplaceAllStringFunc(markdownMarks.Replace(text), func(begin string) string {
-		return begin[:len(begin)-1] + `\` + begin[len(begin)-1:]
-	})
-}
-
 // escapeRun keeps Adaptive Cards from finding functions in a text, by a word joiner, which nobody sees.
 func escapeRun(text string) string { return strings.ReplaceAll(text, "{{", "{\u2060{") }
 

@@ -126,7 +126,7 @@ func TestDataIsNoMarkdown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `**\*b\* \_i\_ \[bank\](http://evil.example) \<at\>Boss\</at\> \<b\>x\</b\> \{\{DATE(2026-01-01T00:00:00Z, SHORT)}} $\{data.n} \# h** https://x.example/a(b)?c=d`
+	want := `**\*b\* \_i\_ \[bank\](http://evil.example) \<at>Boss\</at> \<b>x\</b> {\{DATE(2026-01-01T00:00:00Z, SHORT)}} ${data.n} # h** https://x.example/a(b)?c=d`
 	if got.Markdown != want {
 		t.Errorf("it is %s", got.Markdown)
 	}
@@ -192,11 +192,11 @@ func TestCardIsBoundNodeByNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"type":"AdaptiveCard","version":"1.5","speak":"<s>*{{DATE(x)}}&lt;</s>","body":[` +
-		`{"type":"TextBlock","text":"**\\*\\{\\{DATE(x)}}\\<**","isVisible":true,"maxLines":2},` +
+		`{"type":"TextBlock","text":"**\\*{\\{DATE(x)}}\\<**","isVisible":true,"maxLines":2},` +
 		`{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"*{` + "\u2060" + `{DATE(x)}}<"}]},` +
 		`{"type":"FactSet","facts":[{"title":"\\[x\\](y)","value":"5"}]},` +
 		`{"type":"Image","url":"https://x.example/p","altText":"*{{DATE(x)}}<"},` +
-		`{"type":"New","text":"\\*\\{\\{DATE(x)}}\\<"}],` +
+		`{"type":"New","text":"\\*{\\{DATE(x)}}\\<"}],` +
 		`"actions":[{"type":"Action.OpenUrl","title":"Open *{` + "\u2060" + `{DATE(x)}}<","url":"https://x.example/p"},` +
 		`{"type":"Action.Submit","title":"Go","data":{"deal":{"a":[1],"b":null},"s":"*{{DATE(x)}}<","type":"*{{DATE(x)}}<"}}]}`
 	if string(got.Card) != want {

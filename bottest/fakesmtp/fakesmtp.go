@@ -8,6 +8,7 @@
 package fakesmtp
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,6 +23,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +41,10 @@ type Config struct {
 
 	// Username and Password must be shown, if they are set.
 	Username, Password string
+
+	// Token tells whether an access token is good, which must be shown with Username by XOAUTH2 in place of a password, if it is
+	// set.
+	Token func(token string) bool
 
 	// MaxSize is the largest mail in bytes. Zero means no limit.
 	MaxSize int64
@@ -249,11 +255,44 @@ func (s *session) AuthMechanisms() []string {
 	if s.server.cfg.Username == "" {
 		return nil
 	}
+	if s.server.cfg.Token != nil {
+		return []string{"XOAUTH2"}
+	}
 	return []string{sasl.Plain}
+}
+
+// xoauth2 is the server's side of XOAUTH2: "user=NAME^Aauth=Bearer TOKEN^A^A". Who is refused is told why, and answers with
+// nothing, before the refusal itself.
+type xoauth2 struct {
+	check func(username, token string) error
+	err   error
+}
+
+// Next implements sasl.Server.
+func (x *xoauth2) Next(response []byte) (challenge []byte, done bool, err error) {
+	if x.err != nil {
+		return nil, true, x.err
+	}
+	user, rest, _ := strings.Cut(strings.TrimPrefix(string(response), "user="), "\x01")
+	token, ends := strings.CutSuffix(strings.TrimPrefix(rest, "auth=Bearer "), "\x01\x01")
+	if x.err = x.check(user, token); x.err == nil && ends {
+		return nil, true, nil
+	}
+	x.err = cmp.Or(x.err, error(smtp.ErrAuthFailed))
+	return []byte(`{"status":"401","schemes":"bearer"}`), false, nil
 }
 
 // Auth implements smtp.AuthSession.
 func (s *session) Auth(string) (sasl.Server, error) {
+	if good := s.server.cfg.Token; good != nil {
+		return &xoauth2{check: func(username, token string) error {
+			if username != s.server.cfg.Username || !good(token) {
+				return smtp.ErrAuthFailed
+			}
+			s.known = true
+			return nil
+		}}, nil
+	}
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if err := s.answered("AUTH", username); err != nil {
 			return err

@@ -484,6 +484,36 @@ func TestTheServerMustBeTrusted(t *testing.T) {
 		p := open(t, fakesmtp.Config{Username: "bot", Password: "s3cret"}, func(c *email.Config) { c.Username, c.Password = "", "" })
 		refused(t, p, headsup.MeaningThrottled, "unauthorized")
 	})
+	token := func(text string, err error) func(*email.Config) {
+		return func(c *email.Config) {
+			c.Password, c.Token = "", func(context.Context) (string, error) { return text, err }
+		}
+	}
+	wanted := fakesmtp.Config{Username: "bot@example.com", Token: func(token string) bool { return token == "good" }}
+	t.Run("a token", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, wanted, token("good", nil))
+		p.sent(text("safe"))
+		if err := p.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("wrong token", func(t *testing.T) {
+		t.Parallel()
+		refused(t, open(t, wanted, token("old", nil)), headsup.MeaningThrottled, "unauthorized")
+	})
+	t.Run("no token", func(t *testing.T) {
+		t.Parallel()
+		refused(t, open(t, wanted, token("", errors.New("Entra is away"))), headsup.MeaningTransient, "no_token")
+	})
+	t.Run("a token, and passwords only", func(t *testing.T) {
+		t.Parallel()
+		p := open(t, fakesmtp.Config{Username: "bot", Password: "s3cret"}, token("good", nil))
+		refused(t, p, headsup.MeaningThrottled, "unauthorized")
+		if bytes.Contains(p.server.Wire(), []byte("Z29vZA")) {
+			t.Error("the token was shown")
+		}
+	})
 	t.Run("another's address", func(t *testing.T) {
 		t.Parallel()
 		p := open(t, fakesmtp.Config{Answer: func(command, _ string) *fakesmtp.Reply {
@@ -589,10 +619,14 @@ func TestConfigIsChecked(t *testing.T) {
 		"From ":    func(c *email.Config) { c.From = "" },
 		"ReplyTo":  func(c *email.Config) { c.ReplyTo = "a@example.com, b@example.com" },
 		"Password": func(c *email.Config) { c.Username = "bot" },
-		"Secret":   func(c *email.Config) { c.Secret = []byte("short") },
-		"Answers":  func(c *email.Config) { c.Answers = []string{"guess"} },
-		"Hello":    func(c *email.Config) { c.Hello = "a b" },
-		"Timeout":  func(c *email.Config) { c.Timeout = -1 },
+		"Username": func(c *email.Config) { c.Token = func(context.Context) (string, error) { return "", nil } },
+		"Password ": func(c *email.Config) {
+			c.Username, c.Password, c.Token = "bot", "x", func(context.Context) (string, error) { return "", nil }
+		},
+		"Secret":  func(c *email.Config) { c.Secret = []byte("short") },
+		"Answers": func(c *email.Config) { c.Answers = []string{"guess"} },
+		"Hello":   func(c *email.Config) { c.Hello = "a b" },
+		"Timeout": func(c *email.Config) { c.Timeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)

@@ -42,6 +42,10 @@ type Config struct {
 	// Username and Password are shown to the server, if Username is not empty; never without TLS, but on this machine.
 	Username, Password string
 
+	// Token is an access token for Username's mailbox, in place of a password, by XOAUTH2. It is called for each connection. Nil
+	// shows the password.
+	Token func(ctx context.Context) (string, error)
+
 	// From is who mails are from: an address with or without a name, such as Headsup <bot@example.com>. It is also where bounces
 	// go. Required.
 	From string
@@ -141,8 +145,13 @@ func (c Config) Validate() error {
 	if c.Security != SecuritySTARTTLS && c.Security != SecurityTLS && c.Security != SecurityNone {
 		bad("Security", "%q is not starttls, tls or none", c.Security)
 	}
-	if (c.Username == "") != (c.Password == "") {
+	switch {
+	case c.Token == nil && (c.Username == "") != (c.Password == ""):
 		bad("Password", "is needed with a user name, and only then")
+	case c.Token != nil && c.Username == "":
+		bad("Username", "is needed with a token: the mailbox that it is for")
+	case c.Token != nil && c.Password != "":
+		bad("Password", "is in place of a token: give one of the two")
 	}
 	if c.From == "" {
 		bad("From", "is required")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -295,7 +296,7 @@ func (p *pool) begin(ctx context.Context, raw net.Conn, host string) (*smtp.Clie
 	if p.cfg.Username == "" {
 		return client, nil
 	}
-	auth, err := p.auth(client, host)
+	auth, err := p.auth(ctx, client, host)
 	if err != nil {
 		return nil, err
 	}
@@ -308,10 +309,20 @@ func (p *pool) begin(ctx context.Context, raw net.Conn, host string) (*smtp.Clie
 	return client, nil
 }
 
-// auth is the best way to show the password that the server knows.
-func (p *pool) auth(client *smtp.Client, host string) (smtp.Auth, error) {
+// auth is how the token is shown, or the best way to show the password that the server knows.
+func (p *pool) auth(ctx context.Context, client *smtp.Client, host string) (smtp.Auth, error) {
 	_, offered := client.Extension("AUTH")
 	ways := strings.Fields(strings.ToUpper(offered))
+	if p.cfg.Token != nil {
+		if !slices.Contains(ways, "XOAUTH2") {
+			return nil, misconfigured(ReasonUnauthorized, fmt.Errorf("the mail server takes no tokens (XOAUTH2); it offers %q", offered))
+		}
+		token, err := p.cfg.Token(ctx)
+		if err != nil {
+			return nil, unreached(ReasonNoToken, err)
+		}
+		return smtp.XOAuth2Auth(p.cfg.Username, token), nil
+	}
 	for _, way := range ways {
 		if way == "SCRAM-SHA-256" {
 			return smtp.ScramSHA256Auth(p.cfg.Username, p.cfg.Password), nil

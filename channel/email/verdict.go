@@ -62,6 +62,8 @@ const (
 	// right.
 	ReasonUnauthorized  = "unauthorized"
 	ReasonSenderRefused = "sender_refused"
+	// ReasonNoToken: there was no access token to show.
+	ReasonNoToken = "no_token"
 	// ReasonNoTLS: the mail server does not offer STARTTLS.
 	ReasonNoTLS = "no_tls"
 )

@@ -158,7 +158,7 @@ func serverConfig(c config.Loaded) server.Config {
 func emailOf(c config.Loaded) server.Email {
 	e := server.Email{
 		Server: c.Email.Server, Security: c.Email.Security, Username: c.Email.Username, Password: c.Email.Password.Reveal(), From: c.Email.From,
-		ReplyTo: c.Email.ReplyTo, RootsFile: c.Email.RootsFile, AnswersSecret: c.Email.AnswersSecret.Reveal(),
+		OAuth: c.Email.OAuth, OAuthTenant: c.Email.OAuthTenant, ReplyTo: c.Email.ReplyTo, RootsFile: c.Email.RootsFile, AnswersSecret: c.Email.AnswersSecret.Reveal(),
 	}
 	if c.Origin("email.security").Source == config.SourceDefault {
 		e.Security = ""

@@ -43,6 +43,10 @@ func TestDoctorLooksAtTheMailServer(t *testing.T) {
 			return nil
 		}}
 	}
+	oauth := func(c *clinic) {
+		c.without("email.password_file")
+		c.settings["email.oauth"] = "true"
+	}
 	for name, c := range map[string]struct {
 		mail   fakesmtp.Config
 		change func(*clinic)
@@ -67,7 +71,16 @@ func TestDoctorLooksAtTheMailServer(t *testing.T) {
 			want: []string{"email.server login: email.password_file"}},
 		"a password that it repeats": {mail: answers("AUTH", 535, "not with mail-"+hiddenMark), want: []string{"email.server login: email.username"}},
 		"a password for nobody": {mail: fakesmtp.Config{Plain: true}, change: func(c *clinic) { c.settings["email.security"] = "none" },
-			want: []string{"email.server login_unknown: OAuth is not spoken"}},
+			want: []string{"email.server login_unknown: email.oauth"}},
+		"with a token": {mail: fakesmtp.Config{Token: func(string) bool { return true }}, change: oauth},
+		"a token for nobody": {mail: fakesmtp.Config{Token: func(string) bool { return false }}, change: oauth,
+			want: []string{"email.server login: email.oauth"}},
+		"no way for a token": {change: oauth, want: []string{"email.server login_unknown: email.oauth"}},
+		"no token": {mail: fakesmtp.Config{Token: func(string) bool { return true }}, change: func(c *clinic) {
+			oauth(c)
+			c.settings["email.oauth_tenant"] = "99999999-9999-4999-8999-999999999999"
+			c.entra(401, `{"error":"invalid_client","error_description":"AADSTS7000215: no"}`)
+		}, want: []string{"identity.token secret_wrong: ", "email.server no_token: email.oauth_tenant"}},
 		"no password": {change: func(c *clinic) { c.without("email.username", "email.password_file") },
 			want: []string{"email.server login_needed: email.username"}},
 		"another's address": {mail: answers("MAIL", 553, "not yours"), want: []string{"email.server sender_refused: Deals <bot@contoso.com>"}},

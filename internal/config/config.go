@@ -86,6 +86,8 @@ type Email struct {
 	Username          string `placeholder:"NAME" help:"User name that is shown to the mail server. None, if not given."`
 	Password          Secret `kong:"-" help:"Password that goes with the user name. It is never shown without TLS, but on this machine."`
 	PasswordFile      string `name:"password-file" placeholder:"FILE" help:"File that holds the password for the mail server; only its owner may have access to it."`
+	OAuth             bool   `name:"oauth" help:"Show the mail server an access token of azure.app_id in place of a password (XOAUTH2), as Exchange Online wants. The user name is then the mailbox."`
+	OAuthTenant       string `name:"oauth-tenant" placeholder:"ID" help:"Tenant that the mailbox is in. azure.tenant, if not given."`
 	From              string `placeholder:"ADDRESS" help:"Who mails are from, with or without a name, such as Headsup <bot@example.com>. Bounces go there."`
 	ReplyTo           string `name:"reply-to" placeholder:"ADDRESS" help:"Where answers go. To from, if not given."`
 	RootsFile         string `name:"roots-file" placeholder:"FILE" help:"Certificates, as PEM, that vouch for the mail server, such as a company's own."`

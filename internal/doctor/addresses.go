@@ -27,8 +27,9 @@ var addressChecks = []Check{
 			{"unreachable", Fail, "It does not answer, or not as mail servers do.", "look at email.server, and let this machine reach {server}; a port that speaks TLS from the first byte, as 465 does, needs email.security tls"},
 			{"no_tls", Fail, "It does not offer STARTTLS, or with email.security tls does not speak TLS from the first byte: nothing is sent.", "look at email.security and the port: as a rule 587 goes with starttls, and 465 with tls"},
 			{"certificate", Fail, "Its certificate is not trusted, has expired, or is another host's.", "call the server in email.server what its certificate calls it; for a company's own authority set email.roots_file"},
-			{"login", Fail, "It does not take the user name and the password.", "look at email.username and email.password_file; some providers want a password that is made for programs, and some take none"},
-			{"login_unknown", Fail, "It takes no password in a way that is spoken here: SCRAM-SHA-256, PLAIN and LOGIN are.", "use a relay that takes passwords; OAuth is not spoken"},
+			{"login", Fail, "It does not take the user name and the password, or the token.", "look at email.username and email.password_file; some providers want a password that is made for programs, and some take none, such as Exchange Online: set email.oauth"},
+			{"login_unknown", Fail, "It takes no password in a way that is spoken here (SCRAM-SHA-256, PLAIN and LOGIN are), or with email.oauth no token (XOAUTH2).", "set email.oauth for Exchange Online, and leave it out for others; or use a relay that takes passwords"},
+			{"no_token", Fail, "There is no token to show it: Microsoft Entra gives none.", "look at what was found, at identity.token, and at email.oauth_tenant"},
 			{"login_needed", Fail, "It wants a user name and a password, and is shown none.", "set email.username and email.password_file"},
 			{"sender_refused", Fail, "It does not let this user send from email.from.", "let the user send from {from} at the mail server, or change email.from"},
 			{"refused", Fail, "It wants nothing from this machine.", "look at what was found, and have whoever runs the mail server let this machine in"},
@@ -124,7 +125,7 @@ func checkMailServer(ctx context.Context, p *patient) []Result {
 	if absent := p.noMail(); absent != nil {
 		return absent
 	}
-	c, err := p.Server.Email.Inspect()
+	c, err := p.Server.Email.Inspect(p.Server.Azure)
 	if err != nil {
 		return p.skip("email cannot be used as it is configured: %v", err)
 	}
@@ -134,7 +135,10 @@ func checkMailServer(ctx context.Context, p *patient) []Result {
 		return about(server, p.mailFault(err))
 	}
 	how := "reached with " + map[string]string{"starttls": "STARTTLS", "tls": "TLS", "none": "no TLS, on this machine"}[p.Loaded.Email.Security]
-	if p.Loaded.Email.Username != "" {
+	switch {
+	case p.Loaded.Email.OAuth:
+		how += ", takes the token"
+	case p.Loaded.Email.Username != "":
 		how += ", takes the password"
 	}
 	return about(server, p.ok("%s, and lets the bot send from email.from", how))
@@ -151,6 +155,8 @@ func (p *patient) mailFault(err error) []Result {
 	}
 	_, clear := errors.AsType[tls.RecordHeaderError](err)
 	switch {
+	case told.Reason == email.ReasonNoToken:
+		return p.fault("no_token", found)
 	case told.Reason == email.ReasonNoTLS, clear:
 		return p.fault("no_tls", found)
 	case told.Reason == headsup.ReasonTLS:
