@@ -13,6 +13,12 @@ type Recaller interface {
 	Recall(key headsup.ConversationKey) (Row, bool)
 }
 
+// Gatherer is a [Store] that looks for several together when they are looked for at once, which costs it about the same.
+type Gatherer interface {
+	// LookUpsAtOnce is how many look-ups of conversations by name are worth making at once.
+	LookUpsAtOnce() int
+}
+
 // Noter is a [Store] that need not look into the book to know that a sighting tells nothing new.
 type Noter interface {
 	// Note is [Store.Sight] for who needs the entry only if it was looked at; else it is the zero value. In a turn of the conversation, what is known of it may be as it was

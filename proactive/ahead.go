@@ -44,12 +44,13 @@ func (e *Engine) lookUp(ctx context.Context, n name) ([]book.Conversation, error
 	return e.cfg.Store.ConversationsOf(ctx, e.cfg.AppID, n.person)
 }
 
-// lookUpsAtOnce is how many names of a batch are looked up at once. Stores that are far away look for them together.
-const lookUpsAtOnce = 64
-
-// ahead looks up whom several notifications name, before they are looked at one after the other. Who was not found is looked
-// up again then: one of those before may have put him into the book.
+// ahead looks up whom several notifications name, before they are looked at one after the other, where that saves time. Who was
+// not found is looked up again then: one of those before may have put him into the book.
 func (e *Engine) ahead(ctx context.Context, all []headsup.Notification) lookUp {
+	g, far := e.cfg.Store.(book.Gatherer)
+	if !far || g.LookUpsAtOnce() < 2 || len(all) < 2 {
+		return e.lookUp
+	}
 	var names []name
 	places := make(map[name]int, len(all))
 	for _, n := range all {
@@ -63,7 +64,7 @@ func (e *Engine) ahead(ctx context.Context, all []headsup.Notification) lookUp {
 	if len(names) > 1 {
 		var next atomic.Int64
 		var wait sync.WaitGroup
-		for range min(len(names), lookUpsAtOnce) {
+		for range min(len(names), g.LookUpsAtOnce()) {
 			wait.Go(func() {
 				for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
 					found[i], _ = e.lookUp(ctx, names[i]) // an error shows when it is looked up again

@@ -315,11 +315,17 @@ func TestNotifyAllAcceptsEachByItself(t *testing.T) {
 	})
 }
 
+// gathering is a store that looks for several together.
+type gathering struct{ proactive.Store }
+
+func (gathering) LookUpsAtOnce() int { return 16 }
+
 // TestNotifyAllFindsWhomTheBatchNames: all that a batch names is looked up ahead, and what one of it puts into the book is found
 // by those after it.
 func TestNotifyAllFindsWhomTheBatchNames(t *testing.T) {
 	ch := &bottest.Recorder{}
-	within(t, ch, silent, func(t *testing.T, f fixture) {
+	gather := func(c *proactive.Config) { c.Store = gathering{c.Store} }
+	withinOf(t, ch, ch, silent, gather, func(t *testing.T, f fixture) {
 		var all []headsup.Notification
 		for i := range 200 {
 			user := activity.AccountID(fmt.Sprint("u", i))

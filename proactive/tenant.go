@@ -245,6 +245,14 @@ func (s tenantStore) only(found []book.Conversation, err error) ([]book.Conversa
 	return slices.DeleteFunc(found, func(c book.Conversation) bool { return c.Key.Tenant != s.tenant }), err
 }
 
+// LookUpsAtOnce implements [book.Gatherer].
+func (s tenantStore) LookUpsAtOnce() int {
+	if g, ok := s.in.(book.Gatherer); ok {
+		return g.LookUpsAtOnce()
+	}
+	return 0
+}
+
 // ConversationsByID implements [book.Store].
 func (s tenantStore) ConversationsByID(
 	ctx context.Context, appID string, id activity.ConversationID,

@@ -22,12 +22,15 @@ type Doors struct {
 	Messages   bool // /api/messages, for channels with their tokens
 	Bots       bool // /v3/conversations, for a bot in another process with its token
 	DirectLine bool // /v3/directline, for clients with its secret or the tokens that it gives
+	Mails      bool // /v1/channels/email/inbound, for whoever signs mails with their secret
+	Texts      bool // /v1/channels/sms/inbound, for Twilio with its signature
 }
 
 // Doors says which doors are open to those who can prove who they are.
 func (s *Server) Doors() Doors {
 	return Doors{
 		Messages: s.cfg.Azure.AppID != "", Bots: s.cfg.BotURL != "" && s.cfg.BotAuth.AppID != "", DirectLine: s.cfg.DirectLineSecret != "",
+		Mails: s.cfg.Email.AnswersSecret != "", Texts: s.cfg.SMS.AuthToken != "",
 	}
 }
 

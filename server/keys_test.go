@@ -431,6 +431,7 @@ func TestWhatIsSaidOfReach(t *testing.T) {
 		"an app id without a credential": {server.Config{PublicURL: public, Azure: server.Azure{AppID: azureApp}}, "azure.secret"},
 		"an app id and none":             {server.Config{PublicURL: public, DirectLineOnly: true, Azure: server.Azure{AppID: azureApp, Secret: azureSecret}}, "directline_only"},
 		"Direct Line without a secret":   {server.Config{PublicURL: public, DirectLineOnly: true}, "directline_secret"},
+		"e-mail alone":                   {server.Config{PublicURL: public, DirectLineOnly: true, Email: server.Email{Server: "mail.example.com:587", From: "bot@example.com"}}, ""},
 		"the same in a container":        {server.Config{Listen: ":3978", PublicURL: "http://localhost:3978", DirectLineOnly: true}, "directline_secret"},
 		"the same in development":        {server.Config{DirectLineOnly: true}, ""},
 		"nobody knows where":             {server.Config{Listen: ":3978"}, "listen"},

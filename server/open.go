@@ -21,10 +21,10 @@ func (c Config) validateOpen() error {
 	case c.BotURL != "" && c.BotAuth.AppID == "" || unreadable != nil: // which is refused by itself
 	case c.exposed() && c.Azure.AppID == "" && !c.DirectLineOnly:
 		return wrong("azure.app_id", "is not set, and others can reach the server (%s): set it with azure.secret_file or another "+
-			"credential; or directline_only, for a server that only the embedded Direct Line channel leads to", c.reached())
-	case c.exposed() && c.DirectLineOnly && c.DirectLineSecret == "": // in development mode the server's own page needs none
+			"credential; or directline_only, for a server that only the embedded Direct Line channel, e-mail and SMS lead to", c.reached())
+	case c.exposed() && c.DirectLineOnly && c.DirectLineSecret == "" && !c.Email.on() && !c.SMS.on(): // in development mode the server's own page needs none
 		return wrong("directline_secret", "is not set, and directline_only is: people come by tokens that are had with the secret, so "+
-			"nobody could talk with the bot. Set directline_secret_file; \"openssl rand -hex 32\" makes a secret")
+			"nobody could talk with the bot. Set directline_secret_file; \"openssl rand -hex 32\" makes a secret. A server with email or sms needs none")
 	}
 	return nil
 }

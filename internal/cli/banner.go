@@ -64,8 +64,14 @@ func exposed(say func(...string), s *server.Server) {
 		"  on    API                   "+url+"/v1/, with an API key",
 		"  on    API reference         "+url+"/docs",
 		"  on    notify endpoint       POST "+url+"/api/notify, with an API key (scope broadcast)",
-		"  "+line, "  "+messages, "  "+bots,
-		"  off   playground, GET /api/notify")
+		"  "+line, "  "+messages, "  "+bots)
+	if doors.Mails {
+		say("  on    answers by e-mail     " + url + "/v1/channels/email/inbound, with email.answers_secret")
+	}
+	if doors.Texts {
+		say("  on    answers by SMS        " + url + "/v1/channels/sms/inbound, with Twilio's signature")
+	}
+	say("  off   playground, GET /api/notify")
 	monitoring(say, s)
 	say("")
 	firstKey(say)

@@ -23,6 +23,13 @@ func TestBannerSaysWhichDoorsAreOpen(t *testing.T) {
 			server.Config{Azure: azure},
 			[]string{"off   embedded Direct Line", "on    messaging endpoint", "off   bots' side"},
 		},
+		"mails and texts": {
+			server.Config{
+				DirectLineOnly: true, Email: server.Email{Server: "mail.example.com", From: "bot@example.com", AnswersSecret: "whsec_" + strings.Repeat("c2Vj", 10)},
+				SMS: server.SMS{AccountSID: "AC" + strings.Repeat("a", 32), AuthToken: strings.Repeat("b", 32), From: "+15551234567"},
+			},
+			[]string{"off   embedded Direct Line", "on    answers by e-mail", "on    answers by SMS"},
+		},
 		"a bot elsewhere": {
 			server.Config{Azure: azure, BotURL: "https://bot.example.com/api/messages", BotAuth: server.BotAuth{AppID: azure.AppID}},
 			[]string{"off   embedded Direct Line", "on    messaging endpoint", "on    bots' side"},

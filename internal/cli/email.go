@@ -59,7 +59,7 @@ func (c *receiveMail) Run(ctx context.Context, s streams) error {
 	}
 	secret, err := signed.ParseSecret(text)
 	if err != nil {
-		return exitWith{fmt.Errorf("--secret-file: %s %w", c.SecretFile, err), exitLater}
+		return exitWith{fmt.Errorf("--secret-file: %s: %w", c.SecretFile, err), exitLater}
 	}
 	mail, err := io.ReadAll(io.LimitReader(s.in, maxMail))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -82,6 +83,8 @@ func summary(e api.Event) string {
 		Message *api.MessageEvent `json:"message"`
 		Receipt *api.Receipt      `json:"receipt"`
 		Name    string            `json:"name"`
+		Changed []string          `json:"changed"`
+		By      string            `json:"by"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return string(e.Data)
@@ -97,6 +100,8 @@ func summary(e api.Event) string {
 		return who + ": " + saidIn(data.Text)
 	case e.Type == api.EventCardAction:
 		return fmt.Sprintf("%s pressed %s of %s: %s", who, data.Name, data.Notification, cmp.Or(string(data.Value), "no value"))
+	case e.Type == api.EventPreferencesChanged:
+		return fmt.Sprintf("%s: %s, by %s", who, strings.Join(data.Changed, ", "), cmp.Or(data.By, "a program"))
 	case data.Receipt != nil && data.Receipt.Detail != "":
 		return fmt.Sprintf("%s to %s: %s", data.Notification, who, data.Receipt.Detail)
 	case data.Reason != "":

@@ -92,6 +92,7 @@ func TestListenSaysWhatHappened(t *testing.T) {
 			{"delivery.bounced", `{"receipt":{"kind":"bounced","detail":"mailbox_unknown"},` + of + `}`},
 			{"notification.answered", `{"message":{"person":{"id":"dl_ann","name":"Ann"},"text":"Yes."},` + of + `}`},
 			{"message.received", `{"person":{"id":"dl_ann"},"text":""}`},
+			{"preferences.changed", `{"by":"word","changed":["opted_out","topics"],"person":{"id":"dl_ann","name":"Ann"}}`},
 		} {
 			_, _ = fmt.Fprintf(w, "id: evt_%d\nevent: %s\ndata: {\"id\":\"evt_%d\",\"type\":%q,\"timestamp\":\"2026-12-24T18:00:00Z\",\"data\":%s}\n\n", i, e[0], i, e[0], e[1])
 		}
@@ -103,6 +104,7 @@ func TestListenSaysWhatHappened(t *testing.T) {
 	for _, want := range []string{
 		`card.action  Ann pressed approve of ntf_1: {"invoice":2041}`, "delivery.bounced  ntf_1 to Ann: mailbox_unknown",
 		"notification.answered  Ann answers ntf_1: Yes.", "message.received  dl_ann: (no text)",
+		"preferences.changed  Ann: opted_out, topics, by word",
 	} {
 		select {
 		case l := <-lines:

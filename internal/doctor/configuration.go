@@ -38,7 +38,7 @@ var configurationChecks = []Check{
 		About: "Where the server listens, its public URL, and whether it would be open.",
 		Faults: []Fault{
 			{"refused", Fail, "The server does not start with this address.", "change {setting}; docs/deploying.md has examples"},
-			{"nobody", Fail, "Nobody could talk with the bot: Direct Line is the only way to it (directline_only), and there is no secret for it, with which tokens are had. The server does not start.", "make a secret (openssl rand -hex 32) in a file that only its owner may read, and set directline_secret_file; or azure.app_id in place of directline_only"},
+			{"nobody", Fail, "Nobody could talk with the bot: Direct Line is the only way to it (directline_only, without email or sms), and there is no secret for it, with which tokens are had. The server does not start.", "make a secret (openssl rand -hex 32) in a file that only its owner may read, and set directline_secret_file; or azure.app_id in place of directline_only"},
 			{"clear", Warn, "It listens where others may reach it, and says that it is reached on this machine only, by http. That is for a container whose port is published on this machine: whoever else reaches the port reads keys and messages on their way.", "publish the port on loopback only (podman run -p 127.0.0.1:3978:3978); without a container, listen on 127.0.0.1; for others, set public_url to an https address"},
 			{"local_only", Warn, "The bot has an app id, and the server says that it is reached on this machine only: Azure's channels need an https address that leads here.", "set public_url to the address that a reverse proxy or a tunnel leads from, and the messaging endpoint of the bot in Azure to that with /api/messages"},
 		},

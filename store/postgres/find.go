@@ -74,6 +74,9 @@ func (s *Store) find(ctx context.Context, by nameKind, appID, value string) ([]b
 	return f.found, nil
 }
 
+// LookUpsAtOnce implements [book.Gatherer].
+func (*Store) LookUpsAtOnce() int { return 64 }
+
 // ConversationsByID implements [book.Store].
 func (s *Store) ConversationsByID(ctx context.Context, appID string, id activity.ConversationID) ([]book.Conversation, error) {
 	return s.find(ctx, byConversation, appID, string(id))

@@ -92,6 +92,7 @@ var (
 	_ outbox.Recorder = (*Store)(nil)
 	_ outbox.Gatherer = (*Store)(nil)
 	_ book.Recaller   = (*Store)(nil)
+	_ book.Gatherer   = (*Store)(nil)
 	_ book.Noter      = (*Store)(nil)
 )
 

@@ -141,7 +141,7 @@ export function App({ webchat }: { webchat: WebChat }) {
   );
   const places = useMemo(() => placesOf(people), [people]);
   const placeOf = useCallback(
-    (id: string) => places.find(({ conversation }) => conversation === channelOf(id))?.title ?? id.slice(0, 8),
+    (id: string) => places.find(({ conversation }) => conversation === channelOf(id))?.title ?? shortly(id),
     [places],
   );
   const colorOf = useCallback(
@@ -313,6 +313,11 @@ function placesOf(people: Person[]): Place[] {
 /** An id of Teams is longer than a line. */
 function shortened(id: string): string {
   return id.length > 20 ? `${id.slice(0, 12)}…` : id;
+}
+
+/** A conversation that is none of the page's: an address as it is, and of other ids as much as tells them apart. */
+function shortly(conversation: string): string {
+  return /^(\+|[^:]+@)/.test(conversation) ? conversation : conversation.slice(0, 8);
 }
 
 /** A thread's conversation is that of its channel, with more behind a semicolon. */

@@ -53,12 +53,25 @@ const useStyles = makeStyles({
   },
   home: { display: 'flex', borderRadius: tokens.borderRadiusMedium },
   title: { marginRight: 'auto', display: 'flex', alignItems: 'center', gap: tokens.spacingHorizontalM, minWidth: 0 },
+  row: { flexBasis: '100%' }, // by itself, below the buttons
   bot: { overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', color: tokens.colorNeutralForeground3 },
 });
 
 export function TopBar({ setup, connected, full, narrow, client, onClient, onAddPerson, onNewRoom, onNotify, onCopy }: Props) {
   const styles = useStyles();
   const scheme = useScheme();
+  const clients = setup?.teams && (
+    <TabList
+      className={narrow ? styles.row : undefined}
+      size="small"
+      selectedValue={client}
+      onTabSelect={(_, { value }) => onClient(value as Client)}
+      aria-label="Client"
+    >
+      <Tab value="directline">Web Chat</Tab>
+      <Tab value="teams">Teams</Tab>
+    </TabList>
+  );
   return (
     <header className={styles.bar}>
       <a className={styles.home} href="/" aria-label="Headsup start page">
@@ -81,12 +94,7 @@ export function TopBar({ setup, connected, full, narrow, client, onClient, onAdd
           </Text>
         )}
       </div>
-      {setup?.teams && (
-        <TabList size="small" selectedValue={client} onTabSelect={(_, { value }) => onClient(value as Client)} aria-label="Client">
-          <Tab value="directline">Web Chat</Tab>
-          <Tab value="teams">Teams</Tab>
-        </TabList>
-      )}
+      {!narrow && clients}
       {client === 'directline' && (
         <>
           <Tooltip content="Add person" relationship="label">
@@ -136,6 +144,7 @@ export function TopBar({ setup, connected, full, narrow, client, onClient, onAdd
           </MenuList>
         </MenuPopover>
       </Menu>
+      {narrow && clients}
     </header>
   );
 }
