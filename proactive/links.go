@@ -100,7 +100,7 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	return Link{Do: card.Do(p.Do), Topic: p.Topic, To: knownAs(p.conversation), View: e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})}, p, nil
+	return Link{Do: card.Do(p.Do), Topic: p.Topic, To: knownAs(p.conversation), View: e.viewOf(locale, reader{conversation: p.conversation, delivery: p.delivery.ID, topic: p.Topic})}, p, nil
 }
 
 // knownAs is how somebody whom a conversation is with knows themselves: by their address, or else by their name.
@@ -157,7 +157,7 @@ func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to := reader{c, d.ID, m.Topic}
+	to := reader{conversation: c, delivery: d.ID, topic: m.Topic}
 	ways := e.waysOut(to)
 	if len(ways) == 0 {
 		return "", nil
