@@ -156,3 +156,10 @@ type Notifier interface {
 	// Prepare checks n and returns its id and the op that accepts it when the turn commits.
 	Prepare(ctx context.Context, n Notification) (NotificationID, Op, error)
 }
+
+// NoticeShower is a [Notifier] that also shows the notices which handlers send themselves.
+type NoticeShower interface {
+	// ShowNotice puts in the place of an activity's notice, which is the only attachment, what the channel of a turn takes. The
+	// activity may be changed, and is addressed already.
+	ShowNotice(ctx context.Context, t *Turn, a *activity.Activity) error
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/headsup-bot/headsup/activity"
 	"github.com/headsup-bot/headsup/auth"
+	"github.com/headsup-bot/headsup/card"
 )
 
 // Turn is one activity being handled: what arrived, who sent it, and the means to answer. A Turn is used by the handler
@@ -104,11 +106,31 @@ func (t *Turn) Say(ctx context.Context, text string) (activity.ResourceResponse,
 	return rs[0], nil
 }
 
+// SendNotice sends a notice in the form that the channel shows best, with buttons that come back signed. It is a part of what the
+// bot says here and now: [Turn.Notify] with a notice is kept, tried again, and can be said again later. The error is a
+// [*card.FieldError] for a notice that is wrong. It takes a [Notifier] that is a [NoticeShower].
+func (t *Turn) SendNotice(ctx context.Context, n *card.Notice) (activity.ResourceResponse, error) {
+	if n == nil {
+		return activity.ResourceResponse{}, errors.New("headsup: send: nil notice")
+	}
+	raw, err := n.Encode()
+	if err != nil {
+		return activity.ResourceResponse{}, fmt.Errorf("headsup: send: %w", err)
+	}
+	a := activity.Message("")
+	a.Attachments = []activity.Attachment{{ContentType: card.ContentType, Content: raw}}
+	rs, err := t.Send(ctx, a)
+	if err != nil {
+		return activity.ResourceResponse{}, err
+	}
+	return rs[0], nil
+}
+
 // Send sends activities in order and returns the ids that the channel gave them, as far as it tells. It stops at the
 // first failure and returns the responses up to it. An activity without a type is a message; the activities are not
 // changed. Activities of type "delay" wait here for as many milliseconds as their value says (one second if it says
 // none); trace activities only leave on the emulator channel; one of type "invokeResponse" is not sent but given to
-// [Turn.Respond], with the status and body in its value.
+// [Turn.Respond], with the status and body in its value. A notice among the attachments is sent as [Turn.SendNotice] does.
 func (t *Turn) Send(ctx context.Context, as ...*activity.Activity) ([]activity.ResourceResponse, error) {
 	rs := make([]activity.ResourceResponse, 0, len(as))
 	for _, a := range as {
@@ -134,14 +156,17 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 		return activity.ResourceResponse{}, nil
 	}
 	out := t.address(a)
+	shown, err := t.show(ctx, out)
+	if err != nil {
+		return activity.ResourceResponse{}, fmt.Errorf("send to %s: %w", t.Key(), err)
+	}
 	var r activity.ResourceResponse
 	if t.work.buffers {
 		t.work.mu.Lock()
-		t.work.buffered = append(t.work.buffered, out)
+		t.work.buffered = append(t.work.buffered, shown)
 		t.work.mu.Unlock()
 	} else {
-		var err error
-		if r, err = t.dispatch(ctx, out); err != nil {
+		if r, err = t.dispatch(ctx, out, shown); err != nil {
 			return r, fmt.Errorf("send to %s: %w", t.Key(), err)
 		}
 	}
@@ -151,8 +176,22 @@ func (t *Turn) sendOne(ctx context.Context, a *activity.Activity) (activity.Reso
 	return r, nil
 }
 
-// dispatch hands an activity to the channel, and tells the log of it before and after.
-func (t *Turn) dispatch(ctx context.Context, out *activity.Activity) (r activity.ResourceResponse, err error) {
+// show is an activity as the channel takes it: a copy in which a notice is shown, if it has one.
+func (t *Turn) show(ctx context.Context, out *activity.Activity) (*activity.Activity, error) {
+	if !slices.ContainsFunc(out.Attachments, func(at activity.Attachment) bool { return at.ContentType == card.ContentType }) {
+		return out, nil
+	}
+	shower, ok := t.bot.cfg.Notifier.(NoticeShower)
+	if !ok {
+		return nil, errors.New("the bot has no Notifier that shows notices")
+	}
+	shown := out.Clone()
+	return shown, shower.ShowNotice(ctx, t, shown)
+}
+
+// dispatch hands an activity, which was shown so, to the channel, and tells the log of it before and after. A notice is shown
+// in other words each time, since its buttons are good from then on: what was to be said names the send.
+func (t *Turn) dispatch(ctx context.Context, out, shown *activity.Activity) (r activity.ResourceResponse, err error) {
 	n, key := 0, ""
 	if t.work.log != nil {
 		t.work.mu.Lock()
@@ -167,7 +206,7 @@ func (t *Turn) dispatch(ctx context.Context, out *activity.Activity) (r activity
 		return r, err
 	}
 	t.work.calls()
-	if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: out, Key: key}); err != nil {
+	if r, err = t.bot.cfg.Channel.Send(ctx, Outgoing{Reference: t.ref, Activity: shown, Key: key}); err != nil {
 		return activity.ResourceResponse{}, err
 	}
 	if t.work.log != nil {
@@ -240,7 +279,10 @@ func (t *Turn) Update(ctx context.Context, a *activity.Activity) (activity.Resou
 	if a == nil || a.ID == "" {
 		return activity.ResourceResponse{}, errors.New("headsup: update: the activity has no id")
 	}
-	out := t.address(a)
+	out, err := t.show(ctx, t.address(a))
+	if err != nil {
+		return activity.ResourceResponse{}, fmt.Errorf("update in %s: %w", t.Key(), err)
+	}
 	out.ID = a.ID
 	t.work.calls()
 	r, err := t.bot.cfg.Channel.Update(ctx, Outgoing{Reference: t.ref, Activity: out})

@@ -86,7 +86,7 @@ type ActionEvent struct {
 	Name         string          `json:"name" doc:"As it was given with the action." example:"approve"`
 	Value        json.RawMessage `json:"value,omitzero" doc:"As it was given with the action: the person cannot change it."`
 	Notification string          `json:"notification,omitempty" doc:"The notification that has the button, as long as that is kept." example:"ntf_0zk3v9q2m7r4x"`
-	Delivery     string          `json:"delivery" doc:"Its delivery." example:"dlv_0zk3v9q2m7r4y"`
+	Delivery     string          `json:"delivery,omitempty" doc:"Its delivery; not given for a notice that the bot has sent in a turn of its own." example:"dlv_0zk3v9q2m7r4y"`
 	Topic        string          `json:"topic,omitempty" doc:"As it was given with the notification."`
 	Channel      string          `json:"channel" doc:"The channel."`
 	Conversation string          `json:"conversation" doc:"The conversation's id on the channel."`

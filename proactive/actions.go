@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -25,9 +26,9 @@ type Press struct {
 	// Name and Value are the action's. They are as they were sent: nobody can change them.
 	Name  string         `json:"name"`
 	Value jsontext.Value `json:"value,omitzero"`
-	// Notification, Delivery and Topic are of what has the button.
+	// Notification, Delivery and Topic are of what has the button; empty for a notice that a handler has sent in its turn.
 	Notification headsup.NotificationID `json:"notification,omitzero"`
-	Delivery     string                 `json:"delivery"`
+	Delivery     string                 `json:"delivery,omitzero"`
 	Topic        string                 `json:"topic,omitzero"`
 }
 
@@ -277,7 +278,10 @@ func (e *Engine) snooze(ctx context.Context, t *headsup.Turn, p pressed) error {
 
 // call has somebody do what a button stands for: a handler, whoever is told, or the bot.
 func (e *Engine) call(ctx context.Context, t *headsup.Turn, next headsup.Handler, p pressed) error {
-	press := Press{Name: p.Name, Value: p.Value, Delivery: p.Delivery, Topic: p.message.Topic}
+	press := Press{Name: p.Name, Value: p.Value, Topic: p.message.Topic}
+	if !strings.HasPrefix(p.Delivery, ofTurn) {
+		press.Delivery = p.Delivery
+	}
 	if p.message.ID != 0 {
 		press.Notification = notificationID(p.message.ID)
 	}
@@ -331,7 +335,7 @@ func (e *Engine) view(t *headsup.Turn, p pressed) card.View {
 	if c.Row == 0 {
 		c.Key, c.Reference = t.Key(), t.Reference()
 	}
-	return e.viewOf(locale, reader{c, p.delivery.ID, p.message.Topic})
+	return e.viewOf(locale, reader{conversation: c, delivery: p.delivery.ID, topic: p.message.Topic})
 }
 
 // confirm tells whoever has pressed a button that it was done: in the card where the channel can change it, and in words where

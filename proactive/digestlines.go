@@ -98,7 +98,7 @@ func (s *sender) digestOf(ctx context.Context, at *outbox.Attempt, parts []outbo
 			return nil, &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "bad_body", Err: err}
 		}
 		if len(parts) == 1 {
-			_, err := (*Engine)(s).show(&a, reader{at.Conversation, p.Delivery, p.Message.Topic})
+			_, err := (*Engine)(s).show(&a, reader{conversation: at.Conversation, delivery: p.Delivery, topic: p.Message.Topic})
 			return &a, err
 		}
 		l, ok := s.lineOf(&a, p.Message.Topic)

@@ -90,7 +90,7 @@ func (s *sender) perform(ctx context.Context, at *outbox.Attempt, value jsontext
 	}
 	log := &sendLog{sender: s, attempt: at}
 	var ended outbox.Outcome
-	err := by.bot.ContinueHeld(ctx, at.Lease, at.Conversation.Reference, by.handler,
+	err := by.bot.ContinueHeld(context.WithValue(ctx, performed{}, at), at.Lease, at.Conversation.Reference, by.handler,
 		headsup.WithValue(value), headsup.WithSendLog(log), headsup.WithCommit(func() []headsup.Op {
 			ended = log.outcome()
 			return []headsup.Op{outbox.Conclude{Outcome: ended}}

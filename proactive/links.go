@@ -106,7 +106,7 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	view := e.viewOf(locale, reader{p.conversation, p.delivery.ID, p.Topic})
+	view := e.viewOf(locale, reader{conversation: p.conversation, delivery: p.delivery.ID, topic: p.Topic})
 	names := p.topics()
 	l = Link{Do: card.Do(p.Do), Topic: strings.Join(names, ", "), To: knownAs(p.conversation), View: view}
 	for i, name := range names {
@@ -170,7 +170,7 @@ func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to := reader{c, d.ID, m.Topic}
+	to := reader{conversation: c, delivery: d.ID, topic: m.Topic}
 	ways := e.waysOut(to)
 	if len(ways) == 0 {
 		return "", nil

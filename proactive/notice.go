@@ -106,7 +106,7 @@ func (s *sender) renders(at *outbox.Attempt) error {
 	if at.Verb != outbox.VerbSend {
 		said = at.Revises
 	}
-	shown, err := (*Engine)(s).show(&a, reader{at.Conversation, said, at.Topic})
+	shown, err := (*Engine)(s).show(&a, reader{conversation: at.Conversation, delivery: said, topic: at.Topic})
 	if err != nil || !shown {
 		return err
 	}
@@ -127,6 +127,16 @@ type reader struct {
 	conversation book.Conversation
 	delivery     outbox.DeliveryID
 	topic        string
+	// turn names the turn in which a handler says the notice itself, so that it is not kept. Empty for others.
+	turn string
+}
+
+// source names what has the buttons.
+func (r reader) source() string {
+	if r.delivery == 0 {
+		return r.turn
+	}
+	return keyOf(r.delivery)
 }
 
 // show puts in the place of an activity's notice what a reader's channel takes, and reports whether there was one.
@@ -179,7 +189,7 @@ func (e *Engine) waysOut(to reader) []card.Action {
 func (e *Engine) sign(a card.Action, to reader) (string, error) {
 	t := ticket.Ticket{
 		Do: string(a.Do), Conversation: conversationName(to.conversation.Row), Person: string(to.conversation.Person()),
-		Delivery: keyOf(to.delivery), Name: a.Name, Value: a.Value, Expires: e.cfg.Now().Add(ActionLife),
+		Delivery: to.source(), Name: a.Name, Value: a.Value, Expires: e.cfg.Now().Add(ActionLife),
 	}
 	switch a.Do {
 	case card.Mute:
@@ -190,6 +200,9 @@ func (e *Engine) sign(a card.Action, to reader) (string, error) {
 	case card.OptOut:
 		t.Expires = e.cfg.Now().Add(OptOutLife)
 	case card.Snooze:
+		if to.turn != "" {
+			return "", nil // there is nothing that could be said again
+		}
 		t.For = cmp.Or(a.For, time.Hour)
 	case card.Call, card.Open:
 	}
