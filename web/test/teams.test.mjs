@@ -48,6 +48,18 @@ test('in Teams the app is installed, mentioned in a thread, and speaks first eve
   await notify('personal', 'Build 7 is out.');
   await log.getByText('Build 7 is out.').waitFor();
   await page.getByText('installationUpdate').first().waitFor(); // the wire has it
+
+  await type('Type a message', 'settings');
+  await log.getByText('☑ Notify me').waitFor();
+  await log.getByText('Quiet hours: As usual').waitFor();
+  await server.post('/v1/notifications', {
+    to: { conversation: (await server.get('/v1/conversations?channel=msteams')).conversations[0].id },
+    notice: { what: 'A deal', actor: { name: 'Ben' }, when: '2026-03-04T16:30:00Z', facts: [{ title: 'Price', value: '12' }], actions: [{ do: 'snooze' }] },
+  });
+  await log.getByText('by Ben', { exact: true }).waitFor();
+  await log.getByText(/^Mar 4, 2026 /).waitFor();
+  await log.getByText('Price: 12').waitFor();
+  await log.getByRole('button', { name: 'Remind me later' }).waitFor();
   await screenshot(page, 'playground-teams');
   await until('notices to be gone', async () => (await page.locator('.fui-Toast').count()) === 0);
   await assertAccessible(page, 'a chat of Teams');

@@ -98,13 +98,57 @@ export function cardOf({ contentType, content }: { contentType?: string; content
     const lines = [card.title, card.subtitle, card.text].filter((line): line is string => Boolean(line));
     return { lines: lines.length > 0 ? lines : [contentType ?? 'attachment'], buttons: card.buttons ?? [] };
   }
-  return { lines: textsIn(card.body), buttons: card.actions ?? [] };
+  return { lines: linesIn(card.body), buttons: [...buttonsIn(card.body), ...(card.actions ?? [])] };
 }
 
-function textsIn(node: unknown): string[] {
-  if (Array.isArray(node)) return node.flatMap(textsIn);
-  if (typeof node !== 'object' || node === null) return [];
-  const { text, title, value, ...rest } = node as Record<string, unknown>;
-  const own = [text, typeof title === 'string' && typeof value === 'string' ? `${title}: ${value}` : undefined];
-  return [...own.filter((line): line is string => typeof line === 'string'), ...Object.values(rest).filter((v) => typeof v === 'object').flatMap(textsIn)];
+type Node = Record<string, unknown>;
+
+const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null;
+const nodesIn = (value: unknown): Node[] => (Array.isArray(value) ? value.filter(isNode) : []);
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** The lines of an element of a card, and of what is in it. */
+function linesIn(node: unknown): string[] {
+  if (Array.isArray(node)) return node.flatMap(linesIn);
+  if (!isNode(node)) return [];
+  const lines = ownLines(node) ?? Object.values(node).filter(isNode).flatMap(linesIn);
+  return lines.filter((line) => line !== '').map(withTimes);
+}
+
+/** What an element says by itself; nothing for one that only has others in it. */
+function ownLines(node: Node): string[] | undefined {
+  const label = textOf(node.label) || textOf(node.title) || textOf(node.placeholder);
+  switch (node.type) {
+    case 'TextBlock':
+      return [textOf(node.text)];
+    case 'RichTextBlock':
+      return [(Array.isArray(node.inlines) ? node.inlines : []).map((run) => textOf(isNode(run) ? run.text : run)).join('')];
+    case 'FactSet':
+      return nodesIn(node.facts).map(({ title, value }) => `${textOf(title)}: ${textOf(value)}`);
+    case 'Image':
+      return [node.altText ? `[${textOf(node.altText)}]` : ''];
+    case 'ActionSet':
+      return [];
+    case 'Input.Toggle':
+      return [`${node.value === (node.valueOn ?? 'true') ? '☑' : '☐'} ${textOf(node.title)}`];
+    case 'Input.ChoiceSet':
+      return [`${label}: ${textOf(nodesIn(node.choices).find(({ value }) => value === node.value)?.title)}`];
+  }
+  return textOf(node.type).startsWith('Input.') ? [`${label}: ${textOf(node.value)}`] : undefined;
+}
+
+/** The buttons in the middle of a card. */
+function buttonsIn(node: unknown): Button[] {
+  if (Array.isArray(node)) return node.flatMap(buttonsIn);
+  if (!isNode(node)) return [];
+  return node.type === 'ActionSet' ? nodesIn(node.actions) : Object.values(node).filter(isNode).flatMap(buttonsIn);
+}
+
+/** Times in a card are written by whoever shows it. */
+function withTimes(line: string): string {
+  return line.replace(/\{\{(DATE|TIME)\(([^,)]+)[^)]*\)\}\}/g, (all, what: string, when: string) => {
+    const at = new Date(when);
+    if (Number.isNaN(at.getTime())) return all;
+    return what === 'TIME' ? at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : at.toLocaleDateString([], { dateStyle: 'medium' });
+  });
 }
