@@ -51,11 +51,16 @@ type Said struct {
 	Activity activity.ID
 }
 
+// MaxReceiptDetails is how many receipts of one kind a delivery has of one person at most: reactions, say, whose names a client
+// may make up.
+const MaxReceiptDetails = 50
+
 // Receipts is the part of a [Store] that knows what became of deliveries. They are kept as long as their delivery is.
 type Receipts interface {
 	// Receive notes receipts, durably, and returns those that have told something new, in their order: there was none of the
 	// same delivery, kind, person and detail; or, of one that is Gone, there was. Those of deliveries that there are not, or
-	// that revise others, are left out. Each that is new is an event.
+	// that revise others, are left out, and so are those of one kind by one person beyond [MaxReceiptDetails]. Each that is new
+	// is an event.
 	Receive(ctx context.Context, all []Receipt) ([]Receipt, error)
 
 	// SaidIn lists what deliveries with [VerbSend] have said in a conversation, of the last n of them that were delivered,

@@ -22,6 +22,7 @@ type Channel struct {
 	from, replyTo mail.Address
 	ids           ids
 	secrets       []signed.Secret
+	reading       chan struct{} // one for each mail that comes in
 	pool          pool
 }
 
@@ -35,6 +36,7 @@ func New(cfg Config) (*Channel, error) {
 	c.from, c.replyTo = cfg.mailboxes()
 	c.ids = ids{secret: cfg.Secret, domain: domainOf(c.from.Address)}
 	c.secrets, _ = parseSecrets(cfg.Answers)
+	c.reading = make(chan struct{}, inboundAtOnce)
 	c.pool = pool{cfg: cfg, slots: make(chan struct{}, cfg.Connections)}
 	return c, nil
 }

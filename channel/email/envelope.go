@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -89,17 +90,43 @@ func mailInParts(parts *multipart.Reader) ([]byte, error) {
 // maxFields bounds how many fields of a form are looked at: providers send some twenty, and one for each attached file.
 const maxFields = 1000
 
-// vouched reports why a request is not believed: it is signed with one of the secrets, or has one as its password.
-func (c *Channel) vouched(r *http.Request, body []byte) error {
-	_, password, ok := r.BasicAuth()
-	if !ok {
-		_, err := signed.Verify(c.secrets, r.Header, body, c.cfg.Now())
-		return err
+// inboundAtOnce is how many are read at once of whom nobody knows yet: signatures are of the whole, which has to be in memory.
+const inboundAtOnce = 8
+
+// vouched reads the body of a request that has one of the secrets as its password, or is signed with one. Others are refused.
+func (c *Channel) vouched(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
+	unknown := func(err error) ([]byte, bool) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="mail"`)
+		refuse(w, http.StatusUnauthorized, err.Error())
+		return nil, false
 	}
-	for _, s := range c.secrets {
-		if s.Is(password) {
-			return nil
+	_, password, known := r.BasicAuth()
+	if known && !slices.ContainsFunc(c.secrets, func(s signed.Secret) bool { return s.Is(password) }) {
+		return unknown(errors.New("the password is not that of mails that come in"))
+	}
+	if !known {
+		select {
+		case c.reading <- struct{}{}:
+			defer func() { <-c.reading }()
+		default:
+			w.Header().Set("Retry-After", "5")
+			refuse(w, http.StatusServiceUnavailable, "others are posting mails; send it again later")
+			return nil, false
 		}
 	}
-	return errors.New("the password is not that of mails that come in")
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInbound))
+	if err != nil {
+		status := http.StatusBadRequest
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			status = http.StatusRequestEntityTooLarge
+		}
+		refuse(w, status, "the mail cannot be read, or is too large")
+		return nil, false
+	}
+	if !known {
+		if _, err := signed.Verify(c.secrets, r.Header, body, c.cfg.Now()); err != nil {
+			return unknown(err)
+		}
+	}
+	return body, true
 }

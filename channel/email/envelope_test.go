@@ -3,12 +3,14 @@ package email_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -81,6 +83,61 @@ func TestMailsAsProvidersPostThem(t *testing.T) {
 	for _, a := range d.bot.heard {
 		if a.Text != "Ich komme aus Zürich." {
 			t.Errorf("the bot has heard %q", a.Text)
+		}
+	}
+}
+
+// TestFewMailsAreReadAtOnce: whoever posts without a password may keep others who do so waiting, but not those who have one, and
+// not fill the memory.
+func TestFewMailsAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	server := httptest.NewServer(d.handler)
+	t.Cleanup(server.Close)
+	slow := make([]*io.PipeWriter, 8)
+	answers := make(chan int, len(slow))
+	for i := range slow {
+		body, w := io.Pipe()
+		slow[i] = w
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			resp, err := server.Client().Do(r)
+			if err != nil {
+				answers <- 0
+				return
+			}
+			_ = resp.Body.Close()
+			answers <- resp.StatusCode
+		}()
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mail := fmt.Sprintf(answer, d.sent)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if code, _ := d.post(mail); code == http.StatusServiceUnavailable {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("one more is read beside eight")
+		}
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(mail))
+	r.Header.Set("Content-Type", "message/rfc822")
+	r.SetBasicAuth("headsup", d.key.Text())
+	w := httptest.NewRecorder()
+	if d.handler.ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Errorf("with a password: %d %s", w.Code, w.Body)
+	}
+	for _, w := range slow {
+		_ = w.Close()
+	}
+	for range slow {
+		if code := <-answers; code != http.StatusUnauthorized {
+			t.Errorf("a slow one was answered %d", code)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -65,18 +64,8 @@ const (
 // The answer says which, as {"taken": "message"}. 500 asks for it again later, which does no harm.
 func (c *Channel) Inbound(bot Endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInbound))
-		if err != nil {
-			status := http.StatusBadRequest
-			if _, large := errors.AsType[*http.MaxBytesError](err); large {
-				status = http.StatusRequestEntityTooLarge
-			}
-			refuse(w, status, "the mail cannot be read, or is too large")
-			return
-		}
-		if err := c.vouched(r, body); err != nil {
-			w.Header().Set("WWW-Authenticate", `Basic realm="mail"`)
-			refuse(w, http.StatusUnauthorized, err.Error())
+		body, ok := c.vouched(w, r)
+		if !ok {
 			return
 		}
 		mail, err := mailIn(r.Header.Get("Content-Type"), body)

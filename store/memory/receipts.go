@@ -47,6 +47,15 @@ func (s *Store) receive(r outbox.Receipt) bool {
 	if _, known := d.receipts[key]; known != r.Gone {
 		return false
 	}
+	same := 0
+	for k := range d.receipts {
+		if k.kind == r.Kind && k.by == r.By {
+			same++
+		}
+	}
+	if !r.Gone && same >= outbox.MaxReceiptDetails {
+		return false
+	}
 	if r.Gone {
 		delete(d.receipts, key)
 	} else {

@@ -48,8 +48,9 @@ func (t *tx) receive(ctx context.Context, all []outbox.Receipt) (news []outbox.R
 		if !r.Gone {
 			sql = `INSERT INTO receipts (delivery, kind, person, detail, message, conversation, at)
 				SELECT d.id, $2, $3, $4, d.message, d.conversation, $5 FROM ` + ofDelivery + ` AS d WHERE d.verb IS NULL
+					AND (SELECT count(*) FROM receipts r WHERE r.delivery = d.id AND r.kind = $2 AND r.person = $3) < $6
 				ON CONFLICT DO NOTHING`
-			args = append(args, exact(r.At))
+			args = append(args, exact(r.At), outbox.MaxReceiptDetails)
 		}
 		b.Queue(sql, args...)
 	}

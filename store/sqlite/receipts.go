@@ -48,7 +48,8 @@ func (t *tx) receive(r outbox.Receipt) (bool, error) {
 			SELECT ?1, ?2, ?3, ?4, message, conversation, ?5 FROM (
 				SELECT message, conversation, verb FROM deliveries WHERE id = ?1
 				UNION ALL SELECT message, conversation, verb FROM finished WHERE id = ?1) WHERE verb IS NULL
-			ON CONFLICT DO NOTHING`, int64(r.Delivery), kind, text(r.By), text(r.Detail), r.At)
+				AND (SELECT count(*) FROM receipts WHERE delivery = ?1 AND kind = ?2 AND person = ?3) < ?6
+			ON CONFLICT DO NOTHING`, int64(r.Delivery), kind, text(r.By), text(r.Detail), r.At, int64(outbox.MaxReceiptDetails))
 		n = int(added)
 	}
 	if err != nil || n == 0 {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 func (s suite) receipts(t *testing.T) {
 	s.promise(t, "ReceiptIsNotedOnce", receiptOnce)
 	s.promise(t, "ReceiptMayBeTakenBack", receiptGone)
+	s.promise(t, "ReceiptsOfOnePersonAreBounded", receiptsBounded)
 	s.promise(t, "ReceiptsAreOfWhatWasSaid", receiptsOfSends)
 	s.promise(t, "ReceiptMayComeBeforeTheOutcome", receiptBeforeOutcome)
 	s.promise(t, "EveryNewReceiptIsAnEvent", receiptsAreTold)
@@ -94,6 +96,25 @@ func receiptOnce(e *env) {
 	}
 	if _, err := e.Receive(e.ctx, []outbox.Receipt{{Delivery: id, Kind: "unheard-of", At: e.start}}); err == nil {
 		e.Error("a kind that there is not is noted")
+	}
+}
+
+func receiptsBounded(e *env) {
+	id := e.delivers(e.meet("a"), "sent", e.start).Deliveries[0].ID
+	for i := range outbox.MaxReceiptDetails {
+		if !e.receives(id, outbox.ReceiptReacted, "ann", fmt.Sprint("r", i)) {
+			e.Fatalf("reaction %d is not noted", i)
+		}
+	}
+	if e.receives(id, outbox.ReceiptReacted, "ann", "one more") {
+		e.Error("one more is noted")
+	}
+	if !e.receives(id, outbox.ReceiptReacted, "ben", "like") || !e.receives(id, outbox.ReceiptRead, "ann", "") {
+		e.Error("another person's, or another kind's, is not noted")
+	}
+	e.receivesAt(outbox.Receipt{Delivery: id, Kind: outbox.ReceiptReacted, By: "ann", Detail: "r1", At: e.start, Gone: true})
+	if !e.receives(id, outbox.ReceiptReacted, "ann", "one more") {
+		e.Error("in place of one that is gone another is not noted")
 	}
 }
 
