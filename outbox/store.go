@@ -112,6 +112,9 @@ type Store interface {
 	// what is older than Since does not count, and may be forgotten.
 	Count(ctx context.Context, c Counting) (within bool, err error)
 
+	// Uncount takes back that a delivery in a conversation was counted: nothing was said. It is no error if it was not.
+	Uncount(ctx context.Context, id DeliveryID, in book.Row) error
+
 	// RecordSend notes an activity of a running attempt, or that it was taken. It is refused as RecordOutcome is. What was
 	// noted comes with later attempts, until the delivery is replayed, which begins anew.
 	RecordSend(ctx context.Context, s Send) error

@@ -196,7 +196,13 @@ func (e *Engine) optOut(ctx context.Context, p pressed, by string) (*denial, err
 	if p.Do == string(card.OptOut) {
 		change.OptedOut = new(true)
 	} else {
-		change.Topics = map[string]*bool{p.Topic: new(false)}
+		change.Topics = make(map[string]*bool)
+		all := p.topics()
+		for _, name := range all {
+			if len(all) == 1 || !e.topicOf(name).Mandatory {
+				change.Topics[name] = new(false)
+			}
+		}
 	}
 	_, err := e.Prefer(ctx, p.conversation.Key, change)
 	if _, wrong := errors.AsType[*FieldError](err); wrong { // it has become mandatory since

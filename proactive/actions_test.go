@@ -350,3 +350,31 @@ func TestLinksOfMails(t *testing.T) {
 		}
 	})
 }
+
+// TestALinkIsFollowedTwice: what was put off is put off once, though it was edited meanwhile.
+func TestALinkIsFollowedTwice(t *testing.T) {
+	acting(t, func(t *testing.T, f fixture) {
+		n := approval()
+		n.In = time.Second
+		id := f.notify(t, n).ID
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		signed, err := tickets.Sign(ticket.Ticket{
+			Do: "snooze", Conversation: "cnv_0000000000001", Delivery: proactive.DeliveryText(f.one(t, id).ID), For: time.Hour, Expires: time.Now().Add(time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.engine.Follow(t.Context(), signed); err != nil {
+			t.Fatal(err)
+		}
+		edited := *n.Notice
+		edited.What = "Never mind"
+		if _, err := f.engine.Edit(t.Context(), id, proactive.Content{Notice: &edited}); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := f.engine.Follow(t.Context(), signed); err != nil || l.Said == "" {
+			t.Errorf("followed again: %+v, %v", l, err)
+		}
+	})
+}

@@ -6,15 +6,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/headsup-bot/headsup"
 	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/card"
 	"github.com/headsup-bot/headsup/internal/ticket"
+	"github.com/headsup-bot/headsup/outbox"
 )
 
 // Link is what a link of a mail stands for.
 type Link struct {
-	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted.
+	// Do is [card.Snooze], [card.Mute] or [card.OptOut], Topic what is muted: of a digest the names of several, separated by commas.
 	Do    card.Do
 	Topic string
 	// To is whom it was sent to: an e-mail address, a telephone number, or a name; empty when none is known.
@@ -55,6 +58,9 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 			To: headsup.ToConversation(p.conversation.Reference), Activity: a, In: p.For, Topic: p.message.Topic, Value: p.message.Value,
 			Key: "snooze:" + p.ID(),
 		})
+		if errors.Is(err, outbox.ErrKeyReused) { // it was followed before, and the notification was edited since
+			err = nil
+		}
 		l.Said = l.View.Say(card.AnswerSnoozed, l.View.When(e.cfg.Now().Add(p.For)))
 		return l, err
 	}
@@ -65,7 +71,7 @@ func (e *Engine) Follow(ctx context.Context, text string) (Link, error) {
 	case refused != nil:
 		return l, e.dead(l.View, refused, e.titleOf(p.Topic))
 	case l.Do == card.Mute:
-		l.Said = l.View.Say(card.AnswerMuted, e.titleOf(p.Topic))
+		l.Said = l.View.Say(card.AnswerMuted, l.View.Topic)
 	default:
 		l.Said = l.View.Say(card.AnswerOptedOut, "")
 	}
@@ -100,7 +106,14 @@ func (e *Engine) look(ctx context.Context, text string) (l Link, p pressed, err 
 	if a, _ := e.kept(p); a != nil {
 		locale = a.Locale
 	}
-	return Link{Do: card.Do(p.Do), Topic: p.Topic, To: knownAs(p.conversation), View: e.viewOf(locale, reader{conversation: p.conversation, delivery: p.delivery.ID, topic: p.Topic})}, p, nil
+	view := e.viewOf(locale, reader{conversation: p.conversation, delivery: p.delivery.ID, topic: p.Topic})
+	names := p.topics()
+	l = Link{Do: card.Do(p.Do), Topic: strings.Join(names, ", "), To: knownAs(p.conversation), View: view}
+	for i, name := range names {
+		names[i] = e.titleOf(name)
+	}
+	l.View.Topic = strings.Join(names, ", ")
+	return l, p, nil
 }
 
 // knownAs is how somebody whom a conversation is with knows themselves: by their address, or else by their name.
@@ -134,8 +147,8 @@ func (e *Engine) conversationNamed(ctx context.Context, name string) (book.Conve
 	return found[0], nil
 }
 
-// OptOutURL is the link by which whom a delivery goes to is told no more of its topic, or of anything where it has none; for a
-// mail that has no notice, which brings its own. It is empty where there is no such link: the topic is mandatory, the key is not
+// OptOutURL is the link by which whom a delivery goes to is told no more of its topic, or of all topics of the digest that it says, or of
+// anything where there is none; for a mail that has no notice, which brings its own. It is empty where there is no such link: the topic is mandatory, the key is not
 // one that a delivery was sent under ([headsup.Outgoing]), or the engine has no ActionURL.
 func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if e.signer == nil || e.cfg.ActionURL == "" {
@@ -162,9 +175,44 @@ func (e *Engine) OptOutURL(ctx context.Context, key string) (string, error) {
 	if len(ways) == 0 {
 		return "", nil
 	}
-	signed, err := e.sign(ways[0], to)
+	parts, err := e.cfg.Store.Joined(ctx, d.ID)
+	if err != nil {
+		return "", err
+	}
+	signed, err := e.sign(wayOutOf(parts, ways[0]), to)
 	if err != nil || signed == "" {
 		return "", err
 	}
 	return e.cfg.ActionURL + signed, nil
+}
+
+// maxTopicsInLink is how large the topics of a digest may be in a link, which has to fit a line of a header.
+const maxTopicsInLink = 300
+
+// wayOutOf is the way out of a digest of several topics: to mute all of them; or, where one has no name, or they are too many,
+// to opt out.
+func wayOutOf(parts []outbox.Part, way card.Action) card.Action {
+	var all []string
+	for _, p := range parts {
+		if !slices.Contains(all, p.Message.Topic) {
+			all = append(all, p.Message.Topic)
+		}
+	}
+	if len(all) < 2 {
+		return way
+	}
+	names, err := json.Marshal(all)
+	if err != nil || len(names) > maxTopicsInLink || slices.Contains(all, "") {
+		return card.Action{Do: card.OptOut}
+	}
+	return card.Action{Do: card.Mute, Value: names}
+}
+
+// topics are those that a button or a link mutes.
+func (p *pressed) topics() []string {
+	var all []string
+	if card.Do(p.Do) == card.Mute && len(p.Value) > 0 && json.Unmarshal(p.Value, &all) == nil && len(all) > 0 {
+		return all
+	}
+	return []string{p.Topic}
 }

@@ -74,31 +74,43 @@ func (e *Engine) topicOf(name string) Topic {
 }
 
 // prefers holds or suppresses an attempt that whom it is for does not want, or not now. It is the last that is asked before
-// something is said, since it counts that.
-func (s *sender) prefers(ctx context.Context, at *outbox.Attempt) error {
+// something is said, since it counts that, which it reports.
+func (s *sender) prefers(ctx context.Context, at *outbox.Attempt) (counted bool, err error) {
 	p := &at.Conversation.Preferences
 	if _, configured := s.cfg.Topics[at.Topic]; p.IsZero() && !configured && s.cfg.Preferences.isZero() { // as nearly always
-		return nil
+		return false, nil
 	}
 	if at.Verb == outbox.VerbDelete {
-		return nil
+		return false, nil
 	}
 	over, err := s.saidWithOthers(ctx, at)
 	if over || err != nil {
-		return err
+		return false, err
 	}
 	topic := (*Engine)(s).topicOf(at.Topic)
 	if err := s.unwanted(at, topic); err != nil {
-		return err
+		return false, err
 	}
 	if at.Verb != outbox.VerbSend || taken(at.Sends) > 0 || topic.Urgent || topic.Mandatory && !s.cfg.Preferences.MandatoryWaits {
-		return nil
+		return false, nil
 	}
 	wants := s.wantsOf(*p, at, topic)
 	if wants.any() {
 		err = s.waits(ctx, at, wants)
 	}
-	return err
+	return err == nil && wants.cap != book.Cap{}, err
+}
+
+// uncount takes back that an attempt was counted of which it is certain that nothing was said. The next one is counted again.
+func (s *sender) uncount(ctx context.Context, at *outbox.Attempt, failed error) {
+	failure := headsup.MeaningOf(failed)
+	if failure == nil || failure.Meaning == headsup.MeaningUnknown || at.MayHaveArrived || at.Handler != "" || takesPart(at) ||
+		mayHaveParts(at.Conversation.Reference, at.Body) {
+		return
+	}
+	if err := s.cfg.Store.Uncount(ctx, at.Delivery, at.Conversation.Row); err != nil {
+		s.cfg.Logger.WarnContext(ctx, "delivery counted though nothing was said", "delivery_id", int64(at.Delivery), "error", err.Error())
+	}
 }
 
 // refuses has an attempt suppressed that is not wanted at all, and is for one that says nothing itself.

@@ -2,6 +2,7 @@ package proactive_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -322,6 +323,38 @@ func TestARetryIsNotCountedTwice(t *testing.T) {
 	})
 }
 
+// TestWhatWasNotSaidDoesNotCount: neither what failed, nor what ended before it could be tried again; what may have arrived does.
+func TestWhatWasNotSaidDoesNotCount(t *testing.T) {
+	t.Parallel()
+	wishing(t, "2026-01-12T12:00:00+01:00", proactive.Config{Preferences: proactive.Defaults{Cap: book.Cap{PerDay: 2}}}, func(t *testing.T, f fixture) {
+		var fails *headsup.SendError
+		f.channel.Fail = func(context.Context, headsup.Outgoing) error {
+			if fails == nil {
+				return nil
+			}
+			return fails
+		}
+		fails = &headsup.SendError{Meaning: headsup.MeaningPermanent, Reason: "too_large"}
+		f.say(t, "", "too large")
+		f.say(t, "", "too large as well")
+		fails = &headsup.SendError{Meaning: headsup.MeaningTransient, Reason: "busy", RetryAfter: time.Hour}
+		id := f.say(t, "", "cancelled")
+		if _, err := f.engine.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		fails = nil
+		f.isDelivered(t, f.say(t, "", "1"))
+		fails = &headsup.SendError{Meaning: headsup.MeaningUnknown, Reason: "no_answer"}
+		id = f.notify(t, headsup.Notification{To: toAnnAlone(), Text: "2, perhaps", OnUnknown: headsup.OnUnknownHold}).ID
+		synctest.Wait()
+		if d := f.one(t, id); d.State != outbox.StateUnknown {
+			t.Fatalf("it is %s (%s)", d.State, d.Reason)
+		}
+		fails = nil
+		f.isHeld(t, f.say(t, "", "3"), proactive.ReasonCap, "2026-01-13T00:00:00+01:00")
+	})
+}
+
 // TestDigestAtNine: whatever has come up is said as one, on the person's clock.
 func TestDigestAtNine(t *testing.T) {
 	t.Parallel()
@@ -361,6 +394,53 @@ func TestDigestAtNine(t *testing.T) {
 }
 
 // TestDigestOfTemplates says what templates say to the reader.
+// TestTheWayOutOfADigest is out of all that it says.
+func TestTheWayOutOfADigest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		topics []string
+		wants  string
+	}{
+		"one topic":      {[]string{"deals", "deals"}, "map[deals:false]"},
+		"several":        {[]string{"deals", "news", "deals"}, "map[deals:false news:false]"},
+		"with none":      {[]string{"deals", ""}, "opted out"},
+		"very many":      {[]string{strings.Repeat("a", 200), strings.Repeat("b", 200)}, "opted out"},
+		"without a list": {[]string{"deals"}, "map[deals:false]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := proactive.Config{
+				Preferences: proactive.Defaults{Digest: book.Digest{Every: book.DigestHourly}}, ActionKeys: actionKeys, ActionURL: "https://bot.example.com/actions/",
+			}
+			wishing(t, "2026-03-04T08:30:00+01:00", cfg, func(t *testing.T, f fixture) {
+				for _, topic := range c.topics {
+					f.say(t, topic, "of "+topic)
+				}
+				f.until(t, instant(t, "2026-03-04T09:00:00+01:00"))
+				sent := f.channel.Sent()
+				if len(sent) != 1 {
+					t.Fatalf("%d were sent", len(sent))
+				}
+				link, err := f.engine.OptOutURL(t.Context(), sent[0].Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := f.engine.Follow(t.Context(), strings.TrimPrefix(link, "https://bot.example.com/actions/")); err != nil {
+					t.Fatal(err)
+				}
+				p, err := f.engine.Preferences(t.Context(), headsup.KeyOf("app", inbound("1", "c", "ann", "").Reference()))
+				got := fmt.Sprint(p.Topics)
+				if p.OptedOut {
+					got = "opted out"
+				}
+				if err != nil || got != c.wants {
+					t.Errorf("they want %s, %v; want %s", got, err, c.wants)
+				}
+			})
+		})
+	}
+}
+
 func TestDigestOfTemplates(t *testing.T) {
 	t.Parallel()
 	wishing(t, "2026-01-12T08:00:00+01:00", proactive.Config{Topics: someTopics}, func(t *testing.T, f fixture) {

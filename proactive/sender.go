@@ -100,9 +100,19 @@ func (s *sender) deliver(ctx context.Context, at *outbox.Attempt) (activity.ID, 
 		}
 		return at.Sends[slices.IndexFunc(at.Sends, func(s outbox.Send) bool { return s.Taken })].Activity, nil
 	}
-	if err := s.prefers(ctx, at); err != nil {
+	counted, err := s.prefers(ctx, at)
+	if err != nil {
 		return "", err
 	}
+	id, err := s.sayWanted(ctx, at)
+	if counted {
+		s.uncount(ctx, at, err)
+	}
+	return id, err
+}
+
+// sayWanted makes an attempt that nothing is against.
+func (s *sender) sayWanted(ctx context.Context, at *outbox.Attempt) (activity.ID, error) {
 	if err := s.renders(at); err != nil {
 		at.Permit.Cancel()
 		return "", err

@@ -36,6 +36,8 @@ func (tenantStore) Resume(context.Context, []book.Row, time.Time) (int, error) {
 
 func (tenantStore) Count(context.Context, outbox.Counting) (bool, error) { return false, errTenantless }
 
+func (tenantStore) Uncount(context.Context, outbox.DeliveryID, book.Row) error { return errTenantless }
+
 func (tenantStore) RecordSend(context.Context, outbox.Send) error { return errTenantless }
 
 func (tenantStore) Behind(context.Context, outbox.DeliveryID, int) ([]outbox.Part, error) {

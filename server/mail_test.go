@@ -70,7 +70,7 @@ func TestMailGoesBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if inbox[0].To[0] != "Ann@example.org" || first.Header.Get("Subject") != "Lunch" {
+	if inbox[0].To[0] != "ann@example.org" || first.Header.Get("Subject") != "Lunch" {
 		t.Errorf("to %v, headers %v", inbox[0].To, first.Header)
 	}
 	arrive := func(raw string) string {
@@ -106,7 +106,7 @@ func TestMailGoesBothWays(t *testing.T) {
 	}
 
 	bounce := fmt.Sprintf("From: MAILER-DAEMON@example.com\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"+
-		"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; Ann@example.org\nAction: failed\nStatus: 5.1.1\n\n"+
+		"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; ANN@example.org\nAction: failed\nStatus: 5.1.1\n\n"+
 		"--b\nContent-Type: text/rfc822-headers\n\nMessage-Id: %s\n\n--b--\n", first.Header.Get("Message-Id"))
 	if got := arrive(bounce); !strings.Contains(got, `"bounce"`) {
 		t.Fatal(got)

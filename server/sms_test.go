@@ -195,6 +195,27 @@ func TestMailsAreUnsubscribedWithOneClick(t *testing.T) {
 	}
 }
 
+// TestAnAddressIsTheSameInAnyCase: who has taken themselves off under one spelling is off under all.
+func TestAnAddressIsTheSameInAnyCase(t *testing.T) {
+	t.Parallel()
+	office, settings := postOffice(t, fakesmtp.Config{})
+	at := running(t, server.Config{Email: settings})
+	notified(t, at, `{"to":{"address":"mailto:Ann.Berg@Example.org"},"text":"x"}`)
+	inbox, err := office.Wait(1, arrives)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(inbox[0].Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := strings.Trim(m.Header.Get("List-Unsubscribe"), "<>")
+	if resp, page := request(t, http.MethodPost, link, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded"); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d %s", resp.StatusCode, page)
+	}
+	becomes(t, at, notified(t, at, `{"to":{"address":"mailto:ann.berg@example.org"},"text":"x"}`), `"state":"suppressed"`)
+}
+
 // TestKilledInTheMiddleLosesNoMailAndNoText: the shipped binary is killed while mails and text messages are under way, and each
 // arrives; one whose answer was lost may arrive twice, and then has the same id.
 func TestKilledInTheMiddleLosesNoMailAndNoText(t *testing.T) {

@@ -15,10 +15,17 @@ const (
 	maxLocal   = 64
 )
 
-// Parse makes an e-mail address what it is known by: the domain is in lower case, as ASCII where it has other letters. What
-// stands before the @ stays as it is, as its case may matter (RFC 5321, section 2.4); it must be ASCII. Addresses with quotes,
+// Parse makes an e-mail address what it is known by: in lower case, as ASCII where the domain has other letters. Servers may tell
+// mailboxes apart by case, and should not (RFC 5321, section 4.1.2); nobody does, and who has taken ann@example.com off what is
+// sent means Ann@example.com as well. What stands before the @ must be ASCII. Addresses with quotes,
 // comments or the number of a host in place of a domain are refused: nobody has one who did not mean to break something.
 func Parse(address string) (string, error) {
+	address, err := parse(address)
+	return strings.ToLower(address), err
+}
+
+// parse is Parse with what stands before the @ as it is.
+func parse(address string) (string, error) {
 	local, domain, found := cutLast(address, "@")
 	switch {
 	case !found || local == "" || domain == "":
@@ -47,7 +54,7 @@ func parseMailbox(text string) (mail.Address, error) {
 	if err != nil {
 		return mail.Address{}, fmt.Errorf("%q is not an e-mail address: %w", text, err)
 	}
-	if a.Address, err = Parse(a.Address); err != nil {
+	if a.Address, err = parse(a.Address); err != nil {
 		return mail.Address{}, fmt.Errorf("%q %w", text, err)
 	}
 	if strings.ContainsFunc(a.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {

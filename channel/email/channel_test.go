@@ -344,7 +344,7 @@ func TestNobodyWritesHeadersOrCommands(t *testing.T) { // docs/security.md, O01
 func TestAddressesAreNotTakenForMore(t *testing.T) { // docs/security.md, O01
 	t.Parallel()
 	for in, want := range map[string]string{
-		"Ann.Berg@Example.COM": "Ann.Berg@example.com", "ann+deals@bücher.example": "ann+deals@xn--bcher-kva.example", "o'neil@example.co.uk": "o'neil@example.co.uk",
+		"Ann.Berg@Example.COM": "ann.berg@example.com", "ann+deals@bücher.example": "ann+deals@xn--bcher-kva.example", "o'neil@example.co.uk": "o'neil@example.co.uk",
 		"ann": "", "@example.com": "", "ann@": "", "ann@localhost": "ann@localhost", "ann@com": "", "ann@example.com.": "", "ann@127.0.0.1": "",
 		"ann@[127.0.0.1]": "", "a b@example.com": "", "ann@example.com\r\nRCPT TO:<eve@example.net>": "", "ann@example.com> <eve@example.net": "",
 		`"a\r\nb"@example.com`: "", "ann@exa mple.com": "", "ann,eve@example.com": "", "Ann <ann@example.com>": "", "änn@example.com": "",
@@ -599,7 +599,7 @@ func TestOnlyMessagesAreMailed(t *testing.T) {
 	made, err := p.Create(t.Context(), headsup.Creation{ChannelID: "email", Parameters: activity.ConversationParameters{
 		Bot: ref.Bot, Members: []activity.ChannelAccount{*ref.Bot, {ID: "Bob@Example.ORG"}}, Activity: text("hello"),
 	}, Key: "c"})
-	if err != nil || made.ID != "Bob@example.org" || made.ActivityID == "" || len(p.server.Inbox()) != 1 {
+	if err != nil || made.ID != "bob@example.org" || made.ActivityID == "" || len(p.server.Inbox()) != 1 {
 		t.Errorf("%+v, %v", made, err)
 	}
 	if _, err := p.Create(t.Context(), headsup.Creation{Parameters: activity.ConversationParameters{

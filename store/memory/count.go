@@ -28,10 +28,10 @@ func (s *Store) Count(_ context.Context, c outbox.Counting) (bool, error) {
 	if !known {
 		return false, book.ErrNotFound
 	}
-	own := teller{conversation: e.Row}
+	own := tellerIn(e)
 	all := []teller{own}
-	if who := e.people[e.Person()]; who != nil {
-		own, all = teller{person: who}, nil
+	if who := own.person; who != nil {
+		all = nil
 		for _, p := range s.book.merged(e.Key.AppID, who) {
 			all = append(all, teller{person: p})
 		}
@@ -59,4 +59,22 @@ func (s *Store) Count(_ context.Context, c outbox.Counting) (bool, error) {
 	}
 	s.queue.told[own][c.Delivery] = telling{c.Topic, c.At}
 	return true, nil
+}
+
+// Uncount implements [outbox.Store].
+func (s *Store) Uncount(_ context.Context, id outbox.DeliveryID, in book.Row) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, known := s.book.row(in); known {
+		delete(s.queue.told[tellerIn(e)], id)
+	}
+	return nil
+}
+
+// tellerIn is for whom it is counted in a conversation.
+func tellerIn(e *entry) teller {
+	if who := e.people[e.Person()]; who != nil {
+		return teller{person: who}
+	}
+	return teller{conversation: e.Row}
 }

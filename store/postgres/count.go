@@ -70,3 +70,22 @@ func (t *tx) countTold(ctx context.Context, c outbox.Counting) (bool, error) {
 		(SELECT owner, delivery FROM told WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)`, c.At.Add(-toldFor), forgetsTold)
 	return true, t.SendBatch(ctx, &b).Close()
 }
+
+// Uncount implements [outbox.Store].
+func (s *Store) Uncount(ctx context.Context, id outbox.DeliveryID, in book.Row) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		found, err := entries(ctx, t, []book.Row{in})
+		if err != nil || found[in] == nil {
+			return err
+		}
+		owner, err := t.personIn(ctx, found[in])
+		if err != nil {
+			return err
+		}
+		if owner == 0 {
+			owner = book.PersonRow(-int64(in))
+		}
+		_, err = t.Exec(ctx, "DELETE FROM told WHERE owner = $1 AND delivery = $2", int64(owner), int64(id))
+		return err
+	})
+}

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/headsup-bot/headsup/book"
 	"github.com/headsup-bot/headsup/outbox"
 )
 
@@ -56,4 +58,26 @@ func (t *tx) countTold(c outbox.Counting) (bool, error) {
 	_, err = t.exec("DELETE FROM told WHERE (owner, delivery) IN (SELECT owner, delivery FROM told WHERE at < ? ORDER BY at LIMIT ?)",
 		c.At.Add(-toldFor), forgetsTold)
 	return true, err
+}
+
+// Uncount implements [outbox.Store].
+func (s *Store) Uncount(ctx context.Context, id outbox.DeliveryID, in book.Row) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		e, err := t.conversation(in)
+		if errors.Is(err, book.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		owner, err := t.personIn(e)
+		if err != nil {
+			return err
+		}
+		if owner == 0 {
+			owner = book.PersonRow(-int64(in))
+		}
+		_, err = t.exec("DELETE FROM told WHERE owner = ? AND delivery = ?", int64(owner), int64(id))
+		return err
+	})
 }

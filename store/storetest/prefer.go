@@ -28,6 +28,7 @@ func (s suite) prefer(t *testing.T) {
 	s.promise(t, "CountedOnceADay", countedOnce)
 	s.promise(t, "CountedTogetherForAHuman", countedTogether)
 	s.promise(t, "OfSeveralAtOnceTheCapLetsThroughSoMany", countedAtOnce)
+	s.promise(t, "CountsOfWhatWasNotSaidAreTakenBack", countIsTakenBack)
 	if s.Durable {
 		t.Run("CountsOutliveTheProcess", func(t *testing.T) {
 			t.Parallel()
@@ -378,6 +379,21 @@ func countedTogether(e *env) {
 	e.sayWithin(anna, 5, "", e.start, one, false)
 	e.sayWithin(anna, 5, "", e.start, book.Cap{PerDay: 2}, true)
 	e.sayWithin(ann, 6, "", e.start, book.Cap{PerDay: 2}, false)
+}
+
+// countIsTakenBack: of what was not said, for a person and for a conversation with nobody in particular.
+func countIsTakenBack(e *env) {
+	one := book.Cap{PerDay: 1}
+	for i, c := range []book.Conversation{e.meet("a"), e.with("ann", "b")} {
+		id := outbox.DeliveryID(10 * i)
+		e.sayWithin(c, id+1, "", e.start, one, true)
+		e.ok(e.Uncount(e.ctx, id+1, c.Row))
+		e.ok(e.Uncount(e.ctx, id+1, c.Row))
+		e.ok(e.Uncount(e.ctx, id+2, c.Row))
+		e.sayWithin(c, id+2, "", e.start, one, true)
+		e.sayWithin(c, id+1, "", e.start, one, false)
+	}
+	e.ok(e.Uncount(e.ctx, 1, 1<<40))
 }
 
 func countedAtOnce(e *env) {
