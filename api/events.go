@@ -95,9 +95,9 @@ type ActionEvent struct {
 }
 
 // PreferencesEvent is the data of preferences.changed: somebody wants something else to be told than before. Those of a human are the
-// same in all conversations, and it is told once for all of them.
+// same in all conversations, and it is told once for all of them; when people are merged, once for each who wants something else by that.
 type PreferencesEvent struct {
-	By           string      `json:"by,omitempty" doc:"How it was said: button, word, link, card (that of the settings), api; or as a program has given it." example:"word"`
+	By           string      `json:"by,omitempty" doc:"How it was said: button, word, link, card (that of the settings), api, or merge, for somebody who was merged with others; or as a program has given it." example:"word"`
 	Changed      []string    `json:"changed" doc:"The members of before and now that differ, in order: cap, digest, opted_out, quiet_hours, stopped, time_zone, topics."`
 	Topics       []string    `json:"topics,omitempty" doc:"The topics of which something else is wanted."`
 	Before       Preferences `json:"before" doc:"What was wanted."`

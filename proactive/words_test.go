@@ -1,6 +1,7 @@
 package proactive_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,30 @@ func TestSettingsShowWhatWasMutedByAButton(t *testing.T) {
 		f.hear(t, submits("3", "ann", ticket, map[string]string{"headsup_topic_1": "true"}))
 		if p := f.wants(t); !p.Topics["invoices"] {
 			t.Errorf("wanted is %+v", p)
+		}
+	})
+}
+
+// TestACardThatIsOldTakesNothingBack: what was left as it was shown stays as it has become, and what was saved can be undone there.
+func TestACardThatIsOldTakesNothingBack(t *testing.T) {
+	conversingWith(t, fixture{channel: &bottest.Recorder{}}, func(t *testing.T, f fixture) {
+		_, ticket := f.shown(t, "1")
+		left := map[string]string{
+			"headsup_all": "true", "headsup_topic_0": "true", "headsup_topic_1": "true", "headsup_quiet": "default", "headsup_digest": "hourly",
+		}
+		f.hear(t, inbound("2", "c", "ann", "mute news"))
+		f.hear(t, inbound("3", "c", "ann", "stop"))
+		f.hear(t, submits("4", "ann", ticket, left))
+		if p := f.wants(t); !p.OptedOut || p.Topics["news"] || len(p.Topics) != 1 || p.Digest == nil {
+			t.Errorf("after an old card was saved, wanted is %+v", p)
+		}
+		f.hear(t, inbound("5", "c", "ann", "start"))
+		for i, on := range []string{"false", "true"} {
+			left["headsup_topic_0"], left["headsup_digest"] = on, map[string]string{"false": "off", "true": "default"}[on]
+			f.hear(t, submits(fmt.Sprint("again-", i), "ann", ticket, left))
+			if p := f.wants(t); p.Topics["alarm"] != (on == "true") || len(p.Topics) != 2 || (p.Digest == nil) != (on == "true") {
+				t.Errorf("saved again with %s, wanted is %+v", on, p)
+			}
 		}
 	})
 }

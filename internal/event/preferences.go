@@ -32,6 +32,9 @@ func Preferred(appID string, in *book.Conversation, who *book.Person, c book.Pre
 	return e, data, true
 }
 
+// ByMerging is how preferences have changed of somebody who was merged with others, and wants what all of them want.
+const ByMerging = "merge"
+
 // differ lists what preferences differ in, by the names of the API, and the topics. When they were changed is nothing.
 func differ(p, q book.Preferences) (members, topics []string) {
 	names := make(map[string]bool)

@@ -98,13 +98,19 @@ func (s *Store) wants(people []*person, p book.Preferences, at time.Time) (rows 
 // prefersMerged gives people who have become one human what all of them want. s.mu is held.
 func (s *Store) prefersMerged(appID string, rows map[book.PersonRow]bool, at time.Time) {
 	var all []*person
+	var before []book.Preferences
 	var p book.Preferences
 	for _, who := range s.book.whom(appID, book.PeopleFilter{}) {
 		if rows[who.Row] {
-			all, p = append(all, who), p.Merged(who.wants)
+			all, before, p = append(all, who), append(before, who.wants), p.Merged(who.wants)
 		}
 	}
-	if !p.IsZero() {
-		s.wants(all, p, at)
+	if p.IsZero() {
+		return
+	}
+	s.wants(all, p, at)
+	for i, who := range all {
+		c, done := book.PreferenceChange{By: event.ByMerging, At: at}, book.Preferred{Before: before[i], Now: p}
+		s.tellPreferred(appID, nil, &who.Person, c, done)
 	}
 }

@@ -117,7 +117,7 @@ func (s *Store) Merge(ctx context.Context, appID string, rows []book.PersonRow, 
 		if err := t.unite(ctx, all, at); err != nil {
 			return err
 		}
-		if err := t.prefersMerged(ctx, all, at); err != nil {
+		if err := t.prefersMerged(ctx, appID, all, at); err != nil {
 			return err
 		}
 		result, err = who(all[0])

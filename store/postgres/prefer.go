@@ -230,14 +230,15 @@ func (t *tx) adopt(ctx context.Context, e *entry) error {
 }
 
 // prefersMerged gives people, who are locked and have become one human, what all of them want.
-func (t *tx) prefersMerged(ctx context.Context, people []book.PersonRow, at time.Time) error {
+func (t *tx) prefersMerged(ctx context.Context, appID string, people []book.PersonRow, at time.Time) error {
 	var all book.Preferences
-	for _, who := range people {
-		p, err := t.wantedBy(ctx, who)
-		if err != nil {
+	before := make([]book.Preferences, len(people))
+	for i, who := range people {
+		var err error
+		if before[i], err = t.wantedBy(ctx, who); err != nil {
 			return err
 		}
-		all = all.Merged(p)
+		all = all.Merged(before[i])
 	}
 	if all.IsZero() {
 		return nil
@@ -246,5 +247,14 @@ func (t *tx) prefersMerged(ctx context.Context, people []book.PersonRow, at time
 	if err != nil {
 		return err
 	}
-	return t.want(ctx, people, rows, all, at)
+	if err := t.want(ctx, people, rows, all, at); err != nil {
+		return err
+	}
+	for i, who := range people {
+		c, done := book.PreferenceChange{By: event.ByMerging, At: at}, book.Preferred{Before: before[i], Now: all}
+		if err := t.tellPreferred(ctx, appID, nil, who, c, done); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -114,7 +114,7 @@ func (s *Store) Merge(ctx context.Context, appID string, rows []book.PersonRow, 
 		if err := t.unite(all, at); err != nil {
 			return err
 		}
-		if err := t.prefersMerged(all, at); err != nil {
+		if err := t.prefersMerged(appID, all, at); err != nil {
 			return err
 		}
 		result, err = human(t, appID, all[0])

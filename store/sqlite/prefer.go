@@ -180,18 +180,31 @@ func (t *tx) adopt(e *entry) error {
 }
 
 // prefersMerged gives people who have become one human what all of them want.
-func (t *tx) prefersMerged(people []book.PersonRow, at time.Time) error {
+func (t *tx) prefersMerged(appID string, people []book.PersonRow, at time.Time) error {
 	var all book.Preferences
-	for _, who := range people {
-		p, err := t.wantedBy(who)
-		if err != nil {
+	before := make([]book.Preferences, len(people))
+	for i, who := range people {
+		var err error
+		if before[i], err = t.wantedBy(who); err != nil {
 			return err
 		}
-		all = all.Merged(p)
+		all = all.Merged(before[i])
 	}
 	if all.IsZero() {
 		return nil
 	}
-	_, err := t.want(people, all, at)
-	return err
+	if _, err := t.want(people, all, at); err != nil || !t.store.Wanted(appID, event.PreferencesChanged) {
+		return err
+	}
+	for i, who := range people {
+		found, err := peopleIn(t, "WHERE p.id = ?", int64(who))
+		if err != nil {
+			return err
+		}
+		c, done := book.PreferenceChange{By: event.ByMerging, At: at}, book.Preferred{Before: before[i], Now: all}
+		if err := t.tellPreferred(appID, nil, &found[0], c, done); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,6 +27,7 @@ func (s suite) events(t *testing.T) {
 	s.promise(t, "ChangedPreferencesAreTold", preferencesAreTold)
 	s.promise(t, "PreferencesOfAHumanAreToldOnce", preferencesAreToldOnce)
 	s.promise(t, "PreferencesOfAGroupAreTold", preferencesOfGroupAreTold)
+	s.promise(t, "MergingTellsWhoWantsSomethingElse", mergingTells)
 	s.promise(t, "NextMessageAnswersTheLatestDelivery", nextMessageAnswers)
 	s.promise(t, "ReplyAnswersTheDeliveryThatItNames", replyAnswers)
 	s.promise(t, "DayOldDeliveryIsNotAnswered", dayOldIsNotAnswered)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/headsup-bot/headsup/api"
@@ -106,4 +107,26 @@ func preferencesOfGroupAreTold(e *env) {
 	if told, data := e.wished(1); told.Conversation != group.Row || data.Person != nil || data.PersonID != "" || data.Conversation != "group" {
 		e.Errorf("told %+v, %+v", told, data)
 	}
+}
+
+func mergingTells(e *env) {
+	ann, anna := e.with("ann", "1"), e.with("anna", "2")
+	e.with("a.n", "3")
+	e.prefers(ann, book.PreferenceChange{OptedOut: new(true)})
+	e.prefers(anna, book.PreferenceChange{OptedOut: new(true), Topics: map[string]*bool{"deals": new(false)}})
+	e.wants(event.PreferencesChanged)
+	all := []book.PersonRow{e.called("ann"), e.called("anna"), e.called("a.n")}
+	for range 2 { // they are one already the second time
+		_, err := e.Merge(e.ctx, app, all, e.at(time.Hour))
+		e.ok(err)
+	}
+	got := make(map[string]string)
+	for _, told := range e.told(event.PreferencesChanged, event.PreferencesChanged) {
+		data := dataOf[api.PreferencesEvent](e, told)
+		if data.By != event.ByMerging || !told.At.Equal(e.at(time.Hour)) || told.Conversation != 0 || !data.Now.OptedOut {
+			e.Errorf("told %+v, %+v", told, data)
+		}
+		got[data.Person.ID] = strings.Join(data.Changed, " ")
+	}
+	equal(e.T, "told of", got, map[string]string{"ann": "topics", "a.n": "opted_out topics"})
 }
