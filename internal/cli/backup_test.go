@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headsup-bot/headsup/server"
 )
@@ -25,8 +26,14 @@ func TestBackupOfARunningServerIsRestored(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if left, err := filepath.Glob(filepath.Join(dir, ".backup-*")); len(left) > 0 || err != nil {
-		t.Errorf("left are %v, %v", left, err)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // the server removes it when the answer has gone
+		left, err := filepath.Glob(filepath.Join(dir, ".backup-*"))
+		if len(left) == 0 && err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left are %v, %v", left, err)
+		}
 	}
 	code, _, stderr = run(t, "backup", file, "--data", dir)
 	if code != 2 || !strings.Contains(stderr, "exists already") {

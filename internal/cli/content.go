@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -117,8 +118,8 @@ func noticeFile(name string, in io.Reader) (*api.Notice, error) {
 		return nil, err
 	}
 	n := new(api.Notice)
-	if err := json.Unmarshal(raw, n, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("--notice: %s: %w", name, err)
+	if err := written(raw, n); err != nil {
+		return nil, fmt.Errorf("--notice: %w", err)
 	}
 	return n, nil
 }
@@ -143,11 +144,25 @@ func jsonFile(flag, name string, in io.Reader) ([]byte, error) {
 	return object(flag, raw)
 }
 
+// written reads what people have written as JSON. What is wrong is told in terms of that, and not of ours.
+func written(raw []byte, into any) error {
+	err := json.Unmarshal(raw, into, json.RejectUnknownMembers(true))
+	wrong, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
+		return err
+	}
+	at := strings.ReplaceAll(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/", ".")
+	if errors.Is(err, json.ErrUnknownName) {
+		return fmt.Errorf("%s: is no member of it", at)
+	}
+	return fmt.Errorf("%s: is not of the right type", cmp.Or(at, "it"))
+}
+
 // object is a flag's JSON object, with nothing around it.
 func object(flag string, raw []byte) ([]byte, error) {
 	v := jsontext.Value(raw)
 	if err := v.Compact(); err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
+		return nil, fmt.Errorf("%s: is not JSON: %s", flag, strings.TrimPrefix(err.Error(), "jsontext: "))
 	}
 	if v.Kind() != '{' {
 		return nil, fmt.Errorf("%s: is not a JSON object", flag)

@@ -97,6 +97,21 @@ func TestTranscriptTellsWhatWasSaid(t *testing.T) {
 	}
 }
 
+// TestWrongFilesAreSaidInTheirOwnWords: nobody who writes a notice knows the names of our types.
+func TestWrongFilesAreSaidInTheirOwnWords(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`{"wat":"x"}`:                   "headsup: --notice: wat: is no member of it\n",
+		`{"facts":[{"title":1}]}`:       "headsup: --notice: facts.0.title: is not of the right type\n",
+		`{"what":"x"`:                   "headsup: --notice: is not JSON: unexpected EOF",
+		`{"what":"x","actions":["do"]}`: "headsup: --notice: actions.0: is not of the right type\n",
+	} {
+		if code, _, stderr := pipe(t, in, "send", "--to", "dl_ann", "--notice", "-"); code == 0 || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: exit code %d, %q", in, code, stderr)
+		}
+	}
+}
+
 func TestSendSaysItInManyWays(t *testing.T) {
 	t.Parallel()
 	url := running(t)

@@ -261,7 +261,7 @@ func (l lines) read(in io.Reader, each func(line) error) error {
 // item reads a line: a notification as JSON, or only the id of a person. What it does not say is as the flags say.
 func (l lines) item(number int, text []byte) (item api.BatchItem, err error) {
 	if text[0] == '{' {
-		if err := json.Unmarshal(text, &item, json.RejectUnknownMembers(true)); err != nil {
+		if err := written(text, &item); err != nil {
 			return item, err
 		}
 	} else {

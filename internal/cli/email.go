@@ -26,13 +26,15 @@ type receiveMail struct {
 
 // Help shows examples.
 func (receiveMail) Help() string {
-	return `Reads a whole mail from standard input, as mail servers write it to a pipe. In Postfix's /etc/aliases, or a .forward:
+	return `Examples:
 
-    bot: "|/usr/local/bin/headsup email receive --server https://bot.example.com --secret-file /etc/headsup/mail-answers"
+    headsup email receive --server https://bot.example.com --secret-file /etc/headsup/mail-answers < reply.eml
 
-It prints nothing when the server has taken the mail, also one that it drops, such as an out of office reply. The exit code is
-75 when the mail server is to try again later: the server cannot be reached, or is busy. It is 65 for what is no mail, and 77
-when the secret is wrong: then the mail server tells the sender that the mail has not arrived.`
+Reads a whole mail from standard input, as mail servers write it to a pipe. In Postfix's /etc/aliases, or a .forward, the call
+stands in quotes behind a bar, with its whole path: bot: "|/usr/local/bin/headsup email receive …". It prints nothing when the
+server has taken the mail, also one that it drops, such as an out of office reply. The exit code is 75 when the mail server is
+to try again later: the server cannot be reached, or is busy. It is 65 for what is no mail, and 77 when the secret is wrong:
+then the mail server tells the sender that the mail has not arrived.`
 }
 
 // Exit codes that mail servers understand (sysexits.h).

@@ -64,7 +64,7 @@ func templateFile(flag, name string, s streams) (r api.TemplateRequest, err erro
 	if err != nil {
 		return r, err
 	}
-	if err := json.Unmarshal(raw, &r, json.RejectUnknownMembers(true)); err != nil {
+	if err := written(raw, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", flag, err)
 	}
 	return r, nil

@@ -65,7 +65,8 @@ export class ServerError extends Error {
 /** What went wrong, in words for people. */
 export function explain(error: unknown): string {
   if (error instanceof ProblemError) {
-    return [error.message, ...error.fields.map(({ field, message }) => `${field}: ${message}`)].join('; ');
+    const each = error.fields.map(({ field, message }) => `${field}: ${message}`);
+    return [...new Set([error.message, ...each])].join('; '); // the message may be that of the first field
   }
   return error instanceof Error ? error.message : String(error);
 }

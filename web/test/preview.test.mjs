@@ -101,6 +101,13 @@ test('what is too large is told', async (t) => {
   assertQuiet(page);
 });
 
+test('what is wrong is told once, with its field', async (t) => {
+  const { page } = await open(t);
+  await page.getByLabel('The notice, as JSON').fill('{"what": "x", "facts": [{"title": "a"}], "colour": "red"}');
+  await show(page);
+  await page.getByText('body.notice.facts[0].value: is required; body.notice.colour: unexpected property', { exact: true }).waitFor();
+});
+
 test('a server that wants a key gets one', async (t) => {
   const server = await startServer(t, 'jobs', '--require-key');
   const page = await openPage(await openBrowser(t), server.origin);
