@@ -119,6 +119,9 @@ export function chatLook(theme: Theme): Record<string, unknown> {
     toastWarnBackgroundColor: theme.colorStatusWarningBackground1,
     toastWarnColor: theme.colorStatusWarningForeground1,
     connectivityTextSize: '85%',
+    notificationText: theme.colorNeutralForeground2,
+    failedConnectivity: theme.colorStatusDangerForeground1,
+    slowConnectivity: theme.colorStatusWarningForeground1,
     newMessagesButtonColor: theme.colorNeutralForegroundOnBrand,
     scrollToEndButtonBehavior: 'unread',
   };
