@@ -9,8 +9,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -92,38 +92,22 @@ func TestMailsAsProvidersPostThem(t *testing.T) {
 func TestFewMailsAreReadAtOnce(t *testing.T) {
 	t.Parallel()
 	d := openDoor(t)
-	server := httptest.NewServer(d.handler)
-	t.Cleanup(server.Close)
-	slow := make([]*io.PipeWriter, 8)
-	answers := make(chan int, len(slow))
-	for i := range slow {
-		body, w := io.Pipe()
-		slow[i] = w
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			resp, err := server.Client().Do(r)
-			if err != nil {
-				answers <- 0
-				return
+	var reading, ended sync.WaitGroup
+	end := make(chan struct{})
+	for range 8 {
+		reading.Add(1)
+		ended.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", &slowBody{read: reading.Done, end: end})
+			w := httptest.NewRecorder()
+			if d.handler.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+				t.Errorf("a slow one was answered %d", w.Code)
 			}
-			_ = resp.Body.Close()
-			answers <- resp.StatusCode
-		}()
-		if _, err := w.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
+		})
 	}
+	reading.Wait()
 	mail := fmt.Sprintf(answer, d.sent)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if code, _ := d.post(mail); code == http.StatusServiceUnavailable {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("one more is read beside eight")
-		}
+	if code, body := d.post(mail); code != http.StatusServiceUnavailable {
+		t.Errorf("one more beside eight: %d %s", code, body)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(mail))
 	r.Header.Set("Content-Type", "message/rfc822")
@@ -132,12 +116,22 @@ func TestFewMailsAreReadAtOnce(t *testing.T) {
 	if d.handler.ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Errorf("with a password: %d %s", w.Code, w.Body)
 	}
-	for _, w := range slow {
-		_ = w.Close()
+	close(end)
+	ended.Wait()
+	if code, body := d.post(mail); code != http.StatusOK {
+		t.Errorf("afterwards: %d %s", code, body)
 	}
-	for range slow {
-		if code := <-answers; code != http.StatusUnauthorized {
-			t.Errorf("a slow one was answered %d", code)
-		}
-	}
+}
+
+// slowBody is a body that comes at its end.
+type slowBody struct {
+	read func()
+	end  chan struct{}
+	once sync.Once
+}
+
+func (b *slowBody) Read([]byte) (int, error) {
+	b.once.Do(b.read)
+	<-b.end
+	return 0, io.EOF
 }
