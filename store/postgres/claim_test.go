@@ -282,3 +282,17 @@ func TestLookingWritesNothing(t *testing.T) {
 		t.Errorf("%d rows for ten looks", n)
 	}
 }
+
+// TestLookTellsWhatItMayHaveMissed: what becomes due before the first that a look has found, and was accepted while it looked,
+// has somebody look again; what comes later does not.
+func TestLookTellsWhatItMayHaveMissed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		offered, first int64
+		want           bool
+	}{{5, 10, true}, {10, 10, false}, {15, 10, false}} {
+		if got := postgres.Misses(c.offered, c.first); got != c.want {
+			t.Errorf("offered at %d, found at %d: missed %v", c.offered, c.first, got)
+		}
+	}
+}

@@ -57,3 +57,11 @@ func (g *Group) Close() { g.g.close() }
 
 // RegisterTypes makes a map of types as connections have it.
 func RegisterTypes(m *pgtype.Map) { registerTypes(m) }
+
+// Misses reports whether a look that finds the first at a place is told of another one, which was offered meanwhile.
+func Misses(offered, first int64) bool {
+	l := unknownLow
+	l.look()
+	l.offer(offered)
+	return l.found(first)
+}

@@ -33,6 +33,11 @@ const (
 	nameKinds
 )
 
+// kindOf are the kinds that mean a human, by the columns of people.
+var kindOf = map[string]nameKind{
+	"user_id": byUser, "aad_object_id": byObjectID, "upn": byUPN, "email": byEmail, "external_id": byExternalID,
+}
+
 // sighted are the entries that have names, by the numbers of the names. What an entry is in this version may be remembered;
 // what changes without a new version is read. Each is a look into indexes, whatever the planner believes.
 func sighted(rows, which string) string {
@@ -48,9 +53,7 @@ var findBy = func() (by [nameKinds]string) {
 	by[byConversation] = sighted("SELECT c.id FROM conversations c WHERE c.app_id = k.app_id AND c.conversation_id = k.value", "")
 	by[byMember] = sighted(`SELECT DISTINCT m.conversation AS id FROM people p JOIN members m ON m.person = p.id
 		WHERE p.app_id = k.app_id AND p.user_id = k.value`, "")
-	for kind, column := range map[nameKind]string{
-		byUser: "user_id", byObjectID: "aad_object_id", byUPN: "upn", byEmail: "email", byExternalID: "external_id",
-	} {
+	for column, kind := range kindOf {
 		of := "p." + column + " = k.value AND " + ofApp + "k.app_id"
 		if kind == byUser { // whose index begins with the app
 			of = "p.user_id = k.value AND p.app_id = k.app_id"
@@ -93,10 +96,7 @@ func (s *Store) ConversationsOf(ctx context.Context, appID string, k book.Person
 	if value == "" {
 		return nil, nil
 	}
-	by := map[string]nameKind{
-		"user_id": byUser, "aad_object_id": byObjectID, "upn": byUPN, "email": byEmail, "external_id": byExternalID,
-	}
-	return s.find(ctx, by[column], appID, value)
+	return s.find(ctx, kindOf[column], appID, value)
 }
 
 // glimpse is what is read of an entry that has a name.
